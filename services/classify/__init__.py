@@ -1,0 +1,1 @@
+"""Batches of chips in; age and gender out."""

@@ -1,0 +1,1 @@
+"""Frames in; one aligned chip for every face out."""

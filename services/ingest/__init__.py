@@ -1,0 +1,1 @@
+"""Cameras, webcams and files in; JPEG frames with their capture time out."""

@@ -1,0 +1,1 @@
+"""Results in; Redis out, each result exactly once."""

@@ -1,0 +1,168 @@
+"""Which cameras there are, and how each is reached."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Self
+from urllib.parse import quote, unquote
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+
+from shared.errors import SettingsError
+from shared.messages import CameraId
+from shared.secrets import mask, remember_secret
+
+_RTSP = re.compile(r"^(?P<scheme>rtsps?)://(?P<rest>.+)$", re.IGNORECASE)
+_HOST = r"(?P<host>\[[0-9A-Fa-f:.]+\]|[^\s@:/?#\[\]]+)(?::(?P<port>\d{1,5}))?(?P<path>[/?].*)?"
+_PLAIN_LOGIN = re.compile(rf"^(?:(?P<user>[^:@/]*)(?::(?P<password>[^@/]*))?@)?{_HOST}$")
+_ANY_LOGIN = re.compile(rf"^(?P<user>[^:@/]*):(?P<password>.*)@{_HOST}$")
+
+
+class Camera(BaseModel):
+    """One camera, or a file that stands in for one.
+
+    `source` is an RTSP URL, `webcam:0` for a device of this machine, or the path of a video file or of a
+    folder of pictures. A login may stand in the URL; it is taken out of it at once, so that no log and no
+    metric ever sees it. Passwords with any sign in them are safest in a file or an environment variable.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    id: CameraId
+    source: Annotated[str, Field(min_length=1)]
+    username: str | None = None
+    password: SecretStr | None = None
+    password_env: str | None = None
+    """The environment variable that holds the password."""
+    password_file: Path | None = None
+    """The file that holds the password."""
+    fps: Annotated[float, Field(gt=0, le=60)] | None = None
+    """Frames a second to take; None for the worker's own setting. Videos and pictures obey it too."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _take_login_out_of_the_url(cls, data: Any) -> Any:  # noqa: ANN401
+        if not isinstance(data, Mapping) or not isinstance(data.get("source"), str):
+            return data
+        source, username, password = split_login(data["source"])
+        found = {"source": source}
+        if username is not None:
+            found["username"] = username
+        if password is not None:
+            found["password"] = password
+            remember_secret(password)
+            remember_secret(quote(password, safe=""))
+        return {**data, **found}
+
+    @model_validator(mode="after")
+    def _one_password(self) -> Self:
+        given = [p for p in (self.password, self.password_env, self.password_file) if p is not None]
+        if len(given) > 1:
+            raise ValueError("give one of password, password_env and password_file")
+        if given and self.username is None:
+            raise ValueError("a password needs a username")
+        return self
+
+    @property
+    def is_rtsp(self) -> bool:
+        """Whether frames come over the network."""
+        return _RTSP.match(self.source) is not None
+
+    def url_with_login(self) -> str:
+        """The RTSP URL to open, with the login percent-encoded. Never to be logged.
+
+        Raises:
+            SettingsError: the password's variable is not set or its file cannot be read.
+        """
+        if self.username is None:
+            return self.source
+        password = self._read_password()
+        remember_secret(password)
+        remember_secret(quote(password, safe=""))
+        scheme, rest = self.source.split("://", 1)
+        return f"{scheme}://{quote(self.username, safe='')}:{quote(password, safe='')}@{rest}"
+
+    def _read_password(self) -> str:
+        if self.password is not None:
+            return self.password.get_secret_value()
+        if self.password_env is not None:
+            value = os.environ.get(self.password_env)
+            if value is None:
+                raise SettingsError(f"camera {self.id}: environment variable {self.password_env} is not set")
+            return value
+        if self.password_file is not None:
+            try:
+                return self.password_file.read_text().rstrip("\r\n")
+            except OSError as error:
+                raise SettingsError(
+                    f"camera {self.id}: cannot read {str(self.password_file)!r}: {error.strerror}"
+                ) from None
+        return ""
+
+
+def split_login(source: str) -> tuple[str, str | None, str | None]:
+    """An RTSP URL without its login, the user and the password; other sources come back as they are.
+
+    The login may be percent-encoded. Typed as it is, it may hold `@:/%#` too: where the plain reading gives
+    no valid host and port, the login reaches to the last `@` that does.
+
+    Raises:
+        ValueError: no host can be read from the URL; the text does not repeat it, as it may hold a password.
+    """
+    url = _RTSP.match(source)
+    if url is None:
+        return source, None, None
+    parts = _PLAIN_LOGIN.match(url["rest"]) or _ANY_LOGIN.match(url["rest"])
+    if parts is None or int(parts["port"] or 554) > 65_535:
+        raise ValueError("expected rtsp://[user:password@]host[:port]/path")
+    host = parts["host"] + (f":{parts['port']}" if parts["port"] else "") + (parts["path"] or "")
+    decoded = (None if part is None else unquote(part) for part in (parts["user"], parts["password"]))
+    return f"{url['scheme'].lower()}://{host}", *decoded
+
+
+def cameras_from_sources(sources: Iterable[str]) -> list[Camera]:
+    """Cameras named `cam1`, `cam2`, … for sources given on a command line.
+
+    Raises:
+        SettingsError: a source is malformed; the text names it by number and without its login.
+    """
+    return [_validated({"id": f"cam{n}", "source": s}, f"camera {n}") for n, s in enumerate(sources, start=1)]
+
+
+def load_cameras(path: Path) -> list[Camera]:
+    """The cameras of a YAML file: a list under `cameras`, each with the fields of `Camera`.
+
+    Raises:
+        SettingsError: the file cannot be read, is no such list, or names a camera twice.
+    """
+    try:
+        data = yaml.safe_load(path.read_text())
+    except OSError as error:
+        raise SettingsError(f"cannot read {str(path)!r}: {error.strerror}") from None
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f" near line {mark.line + 1}" if mark else ""
+        raise SettingsError(f"{str(path)!r} is no valid YAML{line}") from None
+    entries = data.get("cameras") if isinstance(data, Mapping) else None
+    if not isinstance(entries, list) or not entries:
+        raise SettingsError(f"{str(path)!r}: expected a list of cameras under the key `cameras`")
+    cameras = [_validated(entry, f"{str(path)!r}, camera {n}") for n, entry in enumerate(entries, start=1)]
+    seen: set[str] = set()
+    for camera in cameras:
+        if camera.id in seen:
+            raise SettingsError(f"{str(path)!r}: camera id {camera.id!r} is given twice")
+        seen.add(camera.id)
+    return cameras
+
+
+def _validated(entry: object, where: str) -> Camera:
+    try:
+        return Camera.model_validate(entry)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        field = ".".join(str(part) for part in first["loc"])
+        raise SettingsError(mask(f"{where}: {field + ': ' if field else ''}{first['msg']}")) from None

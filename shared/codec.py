@@ -1,0 +1,103 @@
+"""Messages to bytes and back.
+
+The value of an encoded message is the picture itself (JPEG) or JSON; the rest travels in two headers:
+`schema`, the name and version of the layout, and `meta`, compact JSON. So the picture is never wrapped in
+text, and any Kafka tool shows what a message is about.
+
+A layout may gain optional fields within a version: readers ignore what they do not know. Any other change is
+a new version, and a reader of an older one refuses it by name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Generic, NamedTuple, TypeVar
+
+from pydantic import ValidationError
+
+from shared.errors import BadMessage
+from shared.messages import Face, FaceInfo, Frame, FrameInfo, Model, Result
+
+MAX_MESSAGE_BYTES = 2_000_000
+"""Largest encoded message, headers included. Producers, consumers and topics are all set by it."""
+
+SCHEMA_HEADER = "schema"
+META_HEADER = "meta"
+
+M = TypeVar("M", bound=Model)
+
+
+class Encoded(NamedTuple):
+    """A message as it travels: Kafka's key, value and headers."""
+
+    key: bytes
+    value: bytes
+    headers: tuple[tuple[str, bytes], ...]
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes of key, value and headers together."""
+        return len(self.key) + len(self.value) + sum(len(name) + len(data) for name, data in self.headers)
+
+
+@dataclass(frozen=True)
+class Codec(Generic[M]):
+    """How one kind of message is laid out.
+
+    `key` decides the partition: messages of one key stay in order. `split` gives the JSON for the `meta`
+    header and the value; `join` puts them back together and may raise pydantic's ValidationError.
+    """
+
+    schema: str
+    key: Callable[[M], str]
+    split: Callable[[M], tuple[str, bytes]]
+    join: Callable[[bytes, bytes], M]
+
+    def encode(self, message: M) -> Encoded:
+        """The message as bytes."""
+        meta, value = self.split(message)
+        headers = ((SCHEMA_HEADER, self.schema.encode()), (META_HEADER, meta.encode()))
+        return Encoded(self.key(message).encode(), value, headers)
+
+    def decode(self, encoded: Encoded) -> M:
+        """The message that these bytes hold.
+
+        Raises:
+            BadMessage: the bytes are no message of this schema; the text says in what way.
+        """
+        headers = dict(encoded.headers)
+        schema = headers.get(SCHEMA_HEADER)
+        if schema is None:
+            raise BadMessage(f"no {SCHEMA_HEADER!r} header: not a message of this system")
+        if schema != self.schema.encode():
+            got = schema[:40].decode(errors="replace")
+            raise BadMessage(f"schema is {got!r}, expected {self.schema!r}")
+        try:
+            return self.join(headers.get(META_HEADER, b""), encoded.value)
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_input=False)[0]
+            place = ".".join(str(part) for part in first["loc"]) or "message"
+            raise BadMessage(f"{self.schema}: {place}: {first['msg']}") from None
+
+
+FRAME_CODEC: Codec[Frame] = Codec(
+    schema="frame/1",
+    key=lambda frame: frame.camera_id,
+    split=lambda frame: (frame.info.model_dump_json(exclude_none=True), frame.jpeg),
+    join=lambda meta, value: Frame(info=FrameInfo.model_validate_json(meta), jpeg=value),
+)
+
+FACE_CODEC: Codec[Face] = Codec(
+    schema="face/1",
+    key=lambda face: f"{face.camera_id}/{face.info.track_id or face.info.index}",
+    split=lambda face: (face.info.model_dump_json(exclude_none=True), face.chip_jpeg),
+    join=lambda meta, value: Face(info=FaceInfo.model_validate_json(meta), chip_jpeg=value),
+)
+
+RESULT_CODEC: Codec[Result] = Codec(
+    schema="result/1",
+    key=lambda result: result.camera_id,
+    split=lambda result: ("{}", result.model_dump_json(exclude_none=True).encode()),
+    join=lambda _meta, value: Result.model_validate_json(value),
+)

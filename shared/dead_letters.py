@@ -1,0 +1,69 @@
+"""What happens to a message that can never be processed."""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from shared.codec import Encoded
+from shared.errors import TooManyBadMessages
+from shared.transport import Delivery
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A bad message: why it is bad, who found it, where it was read, and its bytes as received."""
+
+    reason: str
+    service: str
+    origin: str
+    raw: Encoded
+
+    @classmethod
+    def of(cls, delivery: Delivery[object], reason: str, service: str) -> DeadLetter:
+        """The letter for a delivery that `service` could not process."""
+        return cls(reason, service, delivery.origin, delivery.raw or Encoded(b"", b"", ()))
+
+
+class DeadLetterLimit:
+    """Refuses to go on when more than `most` of the last `among` messages were bad.
+
+    Then it is rather this worker that is broken, and it must not empty a topic into the dead letters.
+    """
+
+    def __init__(self, most: int = 100, among: int = 1_000) -> None:
+        self._most = most
+        self._recent: deque[bool] = deque(maxlen=among)
+
+    def check(self, good: int, bad: Sequence[str]) -> None:
+        """Takes the next batch into account: how many were good, and the reasons of the bad ones.
+
+        Raises:
+            TooManyBadMessages: the limit is passed. The batch is then neither written nor committed.
+        """
+        self._recent.extend([False] * good + [True] * len(bad))
+        if sum(self._recent) > self._most:
+            raise TooManyBadMessages(
+                f"{sum(self._recent)} of the last {len(self._recent)} messages were bad, more than "
+                f"{self._most}; the last because: {bad[-1]}. Check that all services have the same version"
+            )
+
+
+class LoggedDeadLetters:
+    """Dead letters inside one process: the runner's log line and counter are all that is kept of them."""
+
+    def open(self) -> None:
+        """Nothing to connect to."""
+
+    def write(self, letters: Sequence[DeadLetter]) -> None:
+        """Nothing to keep: the pictures in them go nowhere."""
+
+    def close(self) -> None:
+        """Nothing to close."""

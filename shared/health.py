@@ -1,0 +1,109 @@
+"""Is the process alive, and can it do its work: `/live`, `/ready` and `/metrics` over HTTP."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterable
+from socketserver import ThreadingMixIn
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
+
+from prometheus_client import make_wsgi_app
+
+from shared.metrics import Metrics
+
+if TYPE_CHECKING:
+    from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
+
+LIVE_WITHIN_S = 60.0
+"""A service whose loop did not turn for this long is hung, and an orchestrator should restart it."""
+
+
+class Health:
+    """What one service says of itself. Written by its loop, read by the HTTP thread."""
+
+    def __init__(self, service: str, metrics: Metrics, clock: Callable[[], float] = time.monotonic) -> None:
+        self.service = service
+        self._clock = clock
+        self._beat_at_s = clock()
+        self._waiting_for: str | None = "starting"
+        self._gauge = metrics.ready.labels(service)
+        self._gauge.set(0)
+
+    def beat(self) -> None:
+        """The loop turned."""
+        self._beat_at_s = self._clock()
+
+    def ready(self) -> None:
+        """Everything needed is there."""
+        self._waiting_for = None
+        self._gauge.set(1)
+
+    def not_ready(self, why: str) -> None:
+        """Something needed is missing."""
+        self._waiting_for = why
+        self._gauge.set(0)
+
+    @property
+    def waiting_for(self) -> str | None:
+        """Why the service is not ready; None when it is."""
+        return self._waiting_for
+
+    @property
+    def is_live(self) -> bool:
+        """Whether the loop turned lately."""
+        return self._clock() - self._beat_at_s < LIVE_WITHIN_S
+
+
+class _Server(ThreadingMixIn, WSGIServer):
+    daemon_threads = True
+
+
+class _QuietHandler(WSGIRequestHandler):
+    timeout = 10  # seconds; a client that connects and says nothing is let go
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002, ANN401
+        """Probes come every few seconds and are no news."""
+
+
+class HealthServer:
+    """Serves the health of the services of this process until it is closed."""
+
+    def __init__(self, healths: Iterable[Health], metrics: Metrics, host: str, port: int) -> None:
+        self._healths = tuple(healths)
+        self._metrics_app: WSGIApplication = make_wsgi_app(metrics.registry)
+        self._server: WSGIServer = make_server(
+            host, port, self._answer, server_class=_Server, handler_class=_QuietHandler
+        )
+        self.port: int = self._server.server_port
+        self._thread = threading.Thread(target=self._server.serve_forever, name="health", daemon=True)
+
+    def _answer(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        path = environ.get("PATH_INFO", "/")
+        if path == "/metrics":
+            return self._metrics_app(environ, start_response)
+        if path == "/live":
+            problems = {h.service: "its loop does not turn" for h in self._healths if not h.is_live}
+        elif path == "/ready":
+            problems = {h.service: h.waiting_for for h in self._healths if h.waiting_for is not None}
+        else:
+            start_response("404 Not Found", [("Content-Type", "text/plain")])
+            return [b"try /metrics, /live or /ready\n"]
+        body = json.dumps({"ok": not problems, "problems": problems}).encode() + b"\n"
+        status = "503 Service Unavailable" if problems else "200 OK"
+        start_response(status, [("Content-Type", "application/json")])
+        return [body]
+
+    def __enter__(self) -> HealthServer:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()

@@ -1,0 +1,154 @@
+"""What travels between the services. Frozen, validated, without a word about how it travels.
+
+    Frame   a picture of a camera           ingest   → detect
+    Face    one aligned face of a frame     detect   → classify
+    Result  age and gender of that face     classify → sink
+
+Each carries the description of what it came from, so that a result alone tells the camera, the frame, the
+place in the frame and every time stamp on the way. Times are seconds since 1970-01-01 UTC.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Protocol
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+CAMERA_ID_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
+
+CameraId = Annotated[str, StringConstraints(pattern=CAMERA_ID_PATTERN)]
+"""Safe in a Kafka key, in a Redis key and in a metric label."""
+
+Clock = Literal["camera", "arrival"]
+"""Whose clock took the capture time: the camera's own (RTCP), or ours when the frame arrived."""
+
+Gender = Literal["female", "male", "unknown"]
+
+Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+Pixels = Annotated[int, Field(ge=1, le=65_535)]
+Coordinate = Annotated[float, Field(allow_inf_nan=False)]
+Picture = Annotated[bytes, Field(min_length=1)]
+BoxXyxy = tuple[Coordinate, Coordinate, Coordinate, Coordinate]
+PointXy = tuple[Coordinate, Coordinate]
+
+
+class Traceable(Protocol):
+    """What the runner needs to know of any message, to count it and to tell its age."""
+
+    @property
+    def camera_id(self) -> str:
+        """The camera that the message goes back to."""
+
+    @property
+    def captured_at_s(self) -> float:
+        """When its picture was taken."""
+
+
+class Model(BaseModel):
+    """Frozen; fields that a newer version added are ignored, so that versions can run side by side."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class FrameInfo(Model):
+    """Everything about a frame but its picture."""
+
+    camera_id: CameraId
+    stream_id: Annotated[str, StringConstraints(pattern=r"^[0-9a-z]{1,24}$")]
+    """One unbroken connection to the camera; a reconnect starts another."""
+    sequence: Annotated[int, Field(ge=0)]
+    """Counts the captured frames of the stream from 0; a gap is a dropped frame."""
+    captured_at_s: Seconds
+    clock: Clock
+    published_at_s: Seconds
+    width_px: Pixels
+    height_px: Pixels
+    media_time_s: Seconds | None = None
+    """Position in a video file; None for a live camera and for a still."""
+    file: str | None = None
+    """The file that the frame was read from; None for a live camera."""
+
+    @property
+    def frame_id(self) -> str:
+        """Unique over all cameras and restarts."""
+        return f"{self.camera_id}/{self.stream_id}/{self.sequence}"
+
+
+class Frame(Model):
+    """One picture of a camera."""
+
+    info: FrameInfo
+    jpeg: Picture
+
+    @property
+    def camera_id(self) -> str:
+        """The camera that took it."""
+        return self.info.camera_id
+
+    @property
+    def captured_at_s(self) -> float:
+        """When it was taken."""
+        return self.info.captured_at_s
+
+
+class FaceInfo(Model):
+    """Everything about a face but its picture."""
+
+    frame: FrameInfo
+    index: Annotated[int, Field(ge=0)]
+    """Position among the faces of the frame, from the left."""
+    faces_in_frame: Annotated[int, Field(ge=1)]
+    box_xyxy: BoxXyxy
+    """Left, top, right, bottom in pixels of the frame; may reach beyond its edges."""
+    landmarks_xy: tuple[PointXy, PointXy, PointXy, PointXy, PointXy]
+    """Eyes, nose, mouth corners in pixels of the frame, in the order of `faces.LANDMARK_TEMPLATE`."""
+    score: Share
+    """The detector's confidence that this is a face."""
+    track_id: str | None = None
+    detected_at_s: Seconds
+
+    @property
+    def face_id(self) -> str:
+        """Derived from camera, frame and position, so that a repeated message is known as a repeat."""
+        return f"{self.frame.frame_id}/{self.index}"
+
+
+class Face(Model):
+    """One face, aligned: a square JPEG of `faces.CHIP_SIDE_PX` pixels."""
+
+    info: FaceInfo
+    chip_jpeg: Picture
+
+    @property
+    def camera_id(self) -> str:
+        """The camera that saw it."""
+        return self.info.frame.camera_id
+
+    @property
+    def captured_at_s(self) -> float:
+        """When it was seen."""
+        return self.info.frame.captured_at_s
+
+
+class Result(Model):
+    """Age and gender of one face."""
+
+    face: FaceInfo
+    age_years: Annotated[float, Field(ge=0, le=130, allow_inf_nan=False)]
+    gender: Gender
+    gender_confidence: Share
+    """Probability of `gender`; for `unknown`, of the likelier of the two."""
+    nets: str
+    """The nets that judged, by the name in their manifest."""
+    classified_at_s: Seconds
+
+    @property
+    def camera_id(self) -> str:
+        """The camera that saw the face."""
+        return self.face.frame.camera_id
+
+    @property
+    def captured_at_s(self) -> float:
+        """When the face was seen."""
+        return self.face.frame.captured_at_s

@@ -1,0 +1,241 @@
+"""The loop that every service is: take a batch, process it, write what came of it, commit.
+
+The order is the promise. A batch is committed only after everything that came of it is safe on the other
+side, so a crash at any point makes messages come again and never makes them disappear:
+
+    1. poll     up to a number of messages, waiting up to a time for the batch to fill
+    2. process  the stage gives one outcome for each message
+    3. write    the outputs, until the other side says that they are safe
+    4. report   bad messages to the dead letters
+    5. commit   the source's position
+
+There are three outcomes for a message and no fourth: done, bad, or not now. `NotNow` holds the batch, keeps
+the source alive and tries the same step again. Anything else that is raised ends the process.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
+
+from shared.backoff import Backoff
+from shared.dead_letters import DeadLetter, DeadLetterLimit
+from shared.errors import BadMessage, NotNow
+from shared.health import Health
+from shared.messages import Traceable
+from shared.metrics import Metrics
+from shared.stage import Bad, Done, Dropped, Stage
+from shared.transport import Delivery, Output, Source
+
+log = logging.getLogger(__name__)
+
+In = TypeVar("In", bound=Traceable)
+Out = TypeVar("Out", bound=Traceable)
+
+_POLL_S = 0.5  # how long an empty poll may keep the loop from seeing that it should stop
+
+
+class StopSignal(Protocol):
+    """What tells a runner to stop; a threading.Event is one."""
+
+    def is_set(self) -> bool:
+        """Whether to stop."""
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Waits up to `timeout` seconds; True when it is time to stop."""
+
+
+@dataclass(frozen=True, slots=True)
+class BatchLimits:
+    """A batch is processed when it has `max_messages`, or `max_wait_s` after its first message came."""
+
+    max_messages: int = 1
+    max_wait_s: float = 0.0
+
+
+@dataclass
+class _Sorted(Generic[Out]):
+    """The outcomes of one batch, by kind."""
+
+    outputs: list[Out]
+    bad: list[DeadLetter]
+    dropped: Counter[tuple[str, str]]
+    received: Counter[str]
+
+
+class Runner(Generic[In, Out]):
+    """Runs one stage between one source and one output until it is told to stop or the source is exhausted.
+
+    Args:
+        service: the name in logs, metrics and health.
+        dead_letters: where bad messages are reported.
+        grace_s: how long a batch in hand may go on trying after the stop was asked for.
+    """
+
+    def __init__(
+        self,
+        service: str,
+        source: Source[In],
+        stage: Stage[In, Out],
+        output: Output[Out],
+        dead_letters: Output[DeadLetter],
+        *,
+        metrics: Metrics,
+        health: Health,
+        batch: BatchLimits = BatchLimits(),
+        limit: DeadLetterLimit | None = None,
+        grace_s: float = 10.0,
+        wall_clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.service = service
+        self._source = source
+        self._stage = stage
+        self._output = output
+        self._dead_letters = dead_letters
+        self._metrics = metrics
+        self._health = health
+        self._batch = batch
+        self._limit = limit or DeadLetterLimit()
+        self._grace_s = grace_s
+        self._wall_clock = wall_clock
+
+    def run(self, stop: StopSignal) -> None:
+        """Works until `stop` is set or the source is exhausted, then finishes the batch in hand.
+
+        Raises:
+            TooManyBadMessages: this worker seems to be broken; nothing more was committed.
+            Exception: whatever the stage or a transport raised beyond `NotNow` and `BadMessage`.
+        """
+        try:
+            for part in (self._dead_letters, self._output, self._source):
+                if not self._persist(part.open, stop):
+                    return
+            log.info("ready", extra={"service": self.service})
+            while not stop.is_set():
+                self._health.beat()
+                self._health.ready()
+                batch = self._collect(stop)
+                if batch and not self._handle(batch, stop):
+                    log.warning(
+                        "stopped with a batch in hand; it will be handed out again",
+                        extra={"service": self.service, "messages": len(batch)},
+                    )
+                if not batch and self._source.exhausted:
+                    break
+        finally:
+            self._health.not_ready("stopped")
+            for part in (self._source, self._output, self._dead_letters):
+                part.close()
+
+    def _collect(self, stop: StopSignal) -> list[Delivery[In]]:
+        batch: list[Delivery[In]] = []
+        deadline_s = time.monotonic() + _POLL_S
+        while len(batch) < self._batch.max_messages and not stop.is_set():
+            wait_s = deadline_s - time.monotonic()
+            if wait_s < 0:
+                break
+            arrived = self._poll(self._batch.max_messages - len(batch), wait_s, stop)
+            if arrived and not batch:
+                deadline_s = time.monotonic() + self._batch.max_wait_s
+            batch.extend(arrived)
+            if not arrived and self._source.exhausted:
+                break
+        return batch
+
+    def _poll(self, max_messages: int, timeout_s: float, stop: StopSignal) -> Sequence[Delivery[In]]:
+        arrived: list[Delivery[In]] = []
+        self._persist(lambda: arrived.extend(self._source.poll(max_messages, timeout_s)), stop)
+        return arrived
+
+    def _handle(self, batch: Sequence[Delivery[In]], stop: StopSignal) -> bool:
+        """Steps 2 to 5 of the loop; False when the time to stop ran out before they were through."""
+        sorted_ = _Sorted[Out]([], [], Counter(), Counter())
+        started_s = time.perf_counter()
+        if not self._persist(lambda: self._process(batch, sorted_), stop):
+            return False
+        self._metrics.stage_seconds.labels(self.service).observe(time.perf_counter() - started_s)
+        self._metrics.batch_size.labels(self.service).observe(len(batch))
+        self._limit.check(good=len(batch) - len(sorted_.bad), bad=[letter.reason for letter in sorted_.bad])
+        steps: tuple[Callable[[], None], ...] = (
+            lambda: self._output.write(sorted_.outputs),
+            lambda: self._dead_letters.write(sorted_.bad),
+            self._source.commit,
+        )
+        for step in steps:
+            if not self._persist(step, stop):
+                return False
+        self._count(sorted_)
+        return True
+
+    def _process(self, batch: Sequence[Delivery[In]], into: _Sorted[Out]) -> None:
+        messages = [d.message for d in batch if not isinstance(d.message, BadMessage)]
+        outcomes = iter(self._stage.process(messages) if messages else ())
+        for delivery in batch:
+            if isinstance(delivery.message, BadMessage):
+                into.bad.append(DeadLetter.of(delivery, str(delivery.message), self.service))
+                continue
+            camera = delivery.message.camera_id
+            into.received[camera] += 1
+            match next(outcomes):
+                case Done(outputs):
+                    into.outputs.extend(outputs)
+                case Dropped(reason):
+                    into.dropped[camera, reason.value] += 1
+                case Bad(reason):
+                    into.bad.append(DeadLetter.of(delivery, reason, self.service))
+
+    def _count(self, sorted_: _Sorted[Out]) -> None:
+        for camera, number in sorted_.received.items():
+            self._metrics.received.labels(self.service, camera).inc(number)
+        for (camera, reason), number in sorted_.dropped.items():
+            self._metrics.dropped.labels(self.service, camera, reason).inc(number)
+        for letter in sorted_.bad:
+            self._metrics.bad.labels(self.service).inc()
+            log.warning(
+                "bad message",
+                extra={"service": self.service, "reason": letter.reason, "origin": letter.origin},
+            )
+        now_s = self._wall_clock()
+        delay = self._metrics.delay.labels(self.service)
+        for output in sorted_.outputs:
+            self._metrics.sent.labels(self.service, output.camera_id).inc()
+            delay.observe(max(0.0, now_s - output.captured_at_s))
+
+    def _persist(self, step: Callable[[], None], stop: StopSignal) -> bool:
+        """Does `step`, again and again while it raises NotNow. False when it was time to stop first."""
+        backoff = Backoff()
+        give_up_s: float | None = None
+        said: str | None = None
+        while True:
+            try:
+                step()
+            except NotNow as error:
+                why = str(error)
+                self._health.not_ready(why)
+                self._metrics.retries.labels(self.service).inc()
+                if why != said:
+                    log.warning("waiting", extra={"service": self.service, "reason": why})
+                    said = why
+            else:
+                if said is not None:
+                    log.info("going on", extra={"service": self.service})
+                return True
+            if stop.is_set():
+                give_up_s = give_up_s or time.monotonic() + self._grace_s
+                if time.monotonic() >= give_up_s:
+                    return False
+            self._rest(backoff.next_s(), stop)
+
+    def _rest(self, seconds: float, stop: StopSignal) -> None:
+        until_s = time.monotonic() + seconds
+        while (left_s := until_s - time.monotonic()) > 0:
+            self._health.beat()
+            self._source.keep_alive()
+            if stop.is_set():
+                time.sleep(min(left_s, 0.1))
+            else:
+                stop.wait(min(left_s, _POLL_S))

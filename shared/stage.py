@@ -1,0 +1,58 @@
+"""What a stage is: messages in, one outcome for each, nothing else.
+
+A stage is pure: it reaches no broker, no store and no metric, so a test or a notebook can call it by hand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Generic, Protocol, TypeVar
+
+In_contra = TypeVar("In_contra", contravariant=True)
+Out_co = TypeVar("Out_co", covariant=True)
+
+
+class DropReason(StrEnum):
+    """Why a captured frame was not published. Every dropped frame is counted under one of these."""
+
+    BUSY = "busy"
+    """A newer frame came before this one could be taken."""
+    STALE = "stale"
+    """Too old to matter by the time it could be taken."""
+    OVERSIZE = "oversize"
+    """Larger than a message may be, or claims more pixels than allowed."""
+    UNDECODABLE = "undecodable"
+    """Not a picture, or a broken one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Done(Generic[Out_co]):
+    """The message is processed, and this is what came of it: nothing, one or many."""
+
+    outputs: tuple[Out_co, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """The message was left out on purpose, and is counted."""
+
+    reason: DropReason
+
+
+@dataclass(frozen=True, slots=True)
+class Bad:
+    """The message can never be processed; it goes to the dead letters."""
+
+    reason: str
+
+
+Outcome = Done[Out_co] | Dropped | Bad
+
+
+class Stage(Protocol[In_contra, Out_co]):
+    """One step of the pipeline."""
+
+    def process(self, batch: Sequence[In_contra]) -> Sequence[Outcome[Out_co]]:
+        """One outcome for each message of `batch`, in the same order."""
