@@ -120,8 +120,9 @@ def split_login(source: str) -> tuple[str, str | None, str | None]:
     if parts is None or int(parts["port"] or 554) > 65_535:
         raise ValueError("expected rtsp://[user:password@]host[:port]/path")
     host = parts["host"] + (f":{parts['port']}" if parts["port"] else "") + (parts["path"] or "")
-    decoded = (None if part is None else unquote(part) for part in (parts["user"], parts["password"]))
-    return f"{url['scheme'].lower()}://{host}", *decoded
+    username = None if parts["user"] is None else unquote(parts["user"])
+    password = None if parts["password"] is None else unquote(parts["password"])
+    return f"{url['scheme'].lower()}://{host}", username, password
 
 
 def cameras_from_sources(sources: Iterable[str]) -> list[Camera]:

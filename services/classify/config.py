@@ -1,0 +1,42 @@
+"""The settings of classify, and the stage that they describe."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from services.classify.nets import AgeGenderNets, LiteRTNets
+from services.classify.stage import ClassifyStage
+from services.classify.tensorflow_nets import TensorFlowNets
+from shared.runner import BatchLimits
+from shared.settings import Settings
+
+
+class ClassifySettings(Settings):
+    """Where the nets run and how chips are batched."""
+
+    prefix: ClassVar[str] = "CLASSIFY_"
+
+    device: Literal["cpu", "gpu"] = "cpu"
+    """cpu: LiteRT. gpu: TensorFlow, which refuses to start without a GPU."""
+    threads: Annotated[int, Field(ge=1, le=64)] = 1
+    """Threads of the nets on a CPU; more workers use more cores better than more threads do."""
+    batch_messages: Annotated[int, Field(ge=1, le=1_024)] = 32
+    """Most chips judged together. On a GPU, larger batches are faster."""
+    batch_wait_s: Annotated[float, Field(ge=0, le=10)] = 0.02
+    """How long the first chip of a batch waits for others."""
+
+    def stage(self) -> ClassifyStage:
+        """The stage; loads the nets.
+
+        Raises:
+            AgeGenderError: the runtime is not installed, or a GPU was asked for and none is there.
+        """
+        nets: AgeGenderNets = LiteRTNets(self.threads) if self.device == "cpu" else TensorFlowNets("gpu")
+        nets.open()
+        return ClassifyStage(nets)
+
+    def batch(self) -> BatchLimits:
+        """When a batch is large enough."""
+        return BatchLimits(self.batch_messages, self.batch_wait_s)

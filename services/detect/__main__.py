@@ -1,0 +1,34 @@
+"""`python -m services.detect`: faces out of the topic `frames` into the topic `faces`."""
+
+from __future__ import annotations
+
+import sys
+
+from services.detect.config import DetectSettings
+from shared.health import Health
+from shared.kafka_io import KafkaDeadLetters, KafkaOutput, KafkaSource
+from shared.messages import Face, Frame
+from shared.metrics import Metrics
+from shared.runner import BatchLimits, Runner
+from shared.service import serve
+from shared.settings import KafkaSettings
+from shared.topics import FACES, FRAMES
+
+
+def build(metrics: Metrics, health: Health) -> Runner[Frame, Face]:
+    """The service over Kafka."""
+    settings, kafka = DetectSettings.load(), KafkaSettings.load()
+    return Runner(
+        "detect",
+        KafkaSource(FRAMES, "detect", kafka),
+        settings.stage(),
+        KafkaOutput(FACES, kafka),
+        KafkaDeadLetters(kafka),
+        metrics=metrics,
+        health=health,
+        batch=BatchLimits(settings.batch_messages),
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(serve("detect", 9102, build))

@@ -1,0 +1,73 @@
+"""A frame in, one aligned chip for every face out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+import numpy as np
+
+from services.detect.alignment import cut_chip
+from services.detect.yunet import Detection
+from shared.messages import Face, FaceInfo, Frame
+from shared.pictures import MAX_PIXELS, Bgr, UnreadablePicture, decode_picture, encode_jpeg
+from shared.stage import Bad, Done, Outcome
+
+CHIP_QUALITY = 90
+
+
+class FaceDetector(Protocol):
+    """Finds the faces of a picture."""
+
+    def detect(self, picture_bgr: Bgr) -> Sequence[Detection]:
+        """The faces from left to right."""
+
+
+class DetectStage:
+    """Decodes a frame, finds its faces and cuts a chip for each.
+
+    A frame whose picture cannot be read is bad. Detections without extent (all landmarks on one point) are
+    no faces and are left out.
+    """
+
+    def __init__(
+        self,
+        detector: FaceDetector,
+        *,
+        max_pixels: int = MAX_PIXELS,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._detector = detector
+        self._max_pixels = max_pixels
+        self._clock = clock
+
+    def process(self, batch: Sequence[Frame]) -> Sequence[Outcome[Face]]:
+        """One outcome a frame: its faces, or why it is bad."""
+        return [self._process(frame) for frame in batch]
+
+    def _process(self, frame: Frame) -> Outcome[Face]:
+        try:
+            picture_bgr = decode_picture(frame.jpeg, self._max_pixels)
+        except UnreadablePicture as error:
+            return Bad(str(error))
+        found = [d for d in self._detector.detect(picture_bgr) if np.ptp(d.landmarks_xy, axis=0).any()]
+        return Done(
+            tuple(self._face(frame, picture_bgr, d, index, len(found)) for index, d in enumerate(found))
+        )
+
+    def _face(self, frame: Frame, picture_bgr: Bgr, found: Detection, index: int, number: int) -> Face:
+        landmarks_xy = tuple((round(float(x), 2), round(float(y), 2)) for x, y in found.landmarks_xy)
+        info = FaceInfo.model_validate(
+            {
+                "frame": frame.info,
+                "index": index,
+                "faces_in_frame": number,
+                "box_xyxy": tuple(round(side, 2) for side in found.box_xyxy),
+                "landmarks_xy": landmarks_xy,
+                "score": round(found.score, 4),
+                "detected_at_s": self._clock(),
+            }
+        )
+        chip_bgr = cut_chip(picture_bgr, found.landmarks_xy)
+        return Face(info=info, chip_jpeg=encode_jpeg(chip_bgr, CHIP_QUALITY))

@@ -1,0 +1,37 @@
+"""`python -m services.sink`: the topic `results` into Redis."""
+
+from __future__ import annotations
+
+import sys
+
+from services.sink.config import SinkSettings
+from services.sink.redis_results import RedisResults
+from services.sink.stage import SinkStage
+from shared.health import Health
+from shared.kafka_io import KafkaDeadLetters, KafkaSource
+from shared.messages import Result
+from shared.metrics import Metrics
+from shared.runner import BatchLimits, Runner
+from shared.service import serve
+from shared.settings import KafkaSettings, RedisSettings
+from shared.store import connect
+from shared.topics import RESULTS
+
+
+def build(metrics: Metrics, health: Health) -> Runner[Result, Result]:
+    """The service between Kafka and Redis."""
+    settings, kafka = SinkSettings.load(), KafkaSettings.load()
+    return Runner(
+        "sink",
+        KafkaSource(RESULTS, "sink", kafka),
+        SinkStage(),
+        RedisResults(connect(RedisSettings.load()), settings, metrics),
+        KafkaDeadLetters(kafka),
+        metrics=metrics,
+        health=health,
+        batch=BatchLimits(settings.batch_messages),
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(serve("sink", 9104, build))

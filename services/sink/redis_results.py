@@ -1,0 +1,99 @@
+"""Writes results to Redis, each exactly once, however often it arrives."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import cast
+
+import redis
+from redis.commands.core import Script
+
+from services.sink.config import SinkSettings
+from shared.messages import Result
+from shared.metrics import Metrics
+from shared.store import CAMERAS_KEY, UNAVAILABLE, CameraKeys, unavailable
+
+_SCRIPT_PATH = Path(__file__).with_name("write_results.lua")
+
+
+class RedisResults:
+    """An output that is safe to repeat: the script refuses the face ids that it has seen.
+
+    All results of one camera in a batch are written by one call of the script, which Redis runs as a whole or
+    not at all. A repeat after a crash can so change nothing, as long as fewer than `SINK_REMEMBERED_FACES`
+    faces of the camera were written in between.
+    """
+
+    def __init__(
+        self,
+        client: redis.Redis,
+        settings: SinkSettings,
+        metrics: Metrics,
+        *,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._client = client
+        self._settings = settings
+        self._metrics = metrics
+        self._clock = clock
+        self._script: Script | None = None
+
+    def open(self) -> None:
+        """Checks that Redis answers."""
+        self._script = self._client.register_script(_SCRIPT_PATH.read_text())
+        try:
+            self._client.ping()
+        except UNAVAILABLE as error:
+            raise unavailable(error) from None
+
+    def write(self, messages: Sequence[Result]) -> None:
+        """Returns when Redis holds all of them."""
+        by_camera: dict[str, list[Result]] = defaultdict(list)
+        for result in messages:
+            by_camera[result.camera_id].append(result)
+        try:
+            for camera_id, results in by_camera.items():
+                repeats = len(results) - self._write_camera(camera_id, results)
+                if repeats:
+                    self._metrics.repeats.labels(camera_id).inc(repeats)
+        except UNAVAILABLE as error:
+            raise unavailable(error) from None
+
+    def _write_camera(self, camera_id: str, results: Sequence[Result]) -> int:
+        keys = CameraKeys.of(camera_id)
+        settings = self._settings
+        arguments: list[str | int | float] = [
+            settings.ttl_s,
+            settings.results_per_camera,
+            settings.remembered_faces,
+            int(self._clock() * 1000),
+        ]
+        for result in results:
+            frame = result.face.frame
+            arguments += [
+                result.face.face_id,
+                frame.stream_id,
+                frame.sequence,
+                frame.captured_at_s,
+                result.face.faces_in_frame,
+                result.face.index,
+                result.model_dump_json(exclude_none=True),
+            ]
+        if self._script is None:
+            raise RuntimeError("write before open")
+        new = cast("int", self._script(keys=[keys.latest, keys.results, keys.seen], args=arguments))
+        # Not in the script: the key of all cameras lives on another node of a cluster. A repeat does no harm.
+        newest_s = max(result.captured_at_s for result in results)
+        pipeline = self._client.pipeline(transaction=False)
+        pipeline.zadd(CAMERAS_KEY, {camera_id: newest_s}, gt=True)
+        pipeline.zremrangebyscore(CAMERAS_KEY, "-inf", self._clock() - settings.ttl_s)
+        pipeline.expire(CAMERAS_KEY, settings.ttl_s)
+        pipeline.execute()
+        return new
+
+    def close(self) -> None:
+        """Lets go of the connections."""
+        self._client.close()

@@ -1,0 +1,114 @@
+"""What the sink leaves in Redis, and how to read it back.
+
+For each camera, all under one hash tag so that they live on one node of a cluster:
+
+    agegender:{CAMERA}:latest    hash     the newest frame with faces: `stream`, `sequence`, `captured_at_s`,
+                                          `faces_in_frame`, and `face:0`, `face:1`, … each a result as JSON
+    agegender:{CAMERA}:results   stream   results as they came, each one JSON field `result`; bounded length
+    agegender:{CAMERA}:seen      zset     ids of the last faces written, so that a repeat changes nothing
+
+    agegender:cameras            zset     camera ids by the time of their last result
+
+Everything expires some time after the last result. No pictures are stored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import cast
+
+import redis
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+from redis.retry import Retry
+
+from shared.errors import NotNow
+from shared.messages import Result
+from shared.secrets import mask
+from shared.settings import RedisSettings
+
+CAMERAS_KEY = "agegender:cameras"
+RESULT_FIELD = b"result"
+FACE_FIELD = "face:"
+
+
+@dataclass(frozen=True)
+class CameraKeys:
+    """The keys of one camera."""
+
+    latest: str
+    results: str
+    seen: str
+
+    @classmethod
+    def of(cls, camera_id: str) -> CameraKeys:
+        """The keys of `camera_id`."""
+        base = f"agegender:{{{camera_id}}}"
+        return cls(f"{base}:latest", f"{base}:results", f"{base}:seen")
+
+
+# The server is away, starting, full or handing over: tried again. Everything else is a mistake of ours.
+UNAVAILABLE: tuple[type[RedisError], ...] = (
+    redis.exceptions.ConnectionError,
+    redis.exceptions.TimeoutError,
+    redis.exceptions.BusyLoadingError,
+    redis.exceptions.ReadOnlyError,
+    redis.exceptions.OutOfMemoryError,
+    redis.exceptions.ClusterDownError,
+)
+
+
+def connect(settings: RedisSettings) -> redis.Redis:
+    """A client for these settings. Connects at its first command."""
+    return redis.Redis.from_url(
+        settings.url.get_secret_value(),
+        socket_timeout=settings.timeout_s,
+        socket_connect_timeout=settings.timeout_s,
+        # The runner waits and tries again, and says so; the client would do it in silence.
+        retry=Retry(NoBackoff(), 0),
+    )
+
+
+def unavailable(error: RedisError) -> NotNow:
+    """`error` as a reason to wait, without passwords."""
+    return NotNow(mask(f"Redis: {error}"))
+
+
+class ResultStore:
+    """Reads results. Every call may raise NotNow while Redis is away."""
+
+    def __init__(self, client: redis.Redis) -> None:
+        self._client = client
+
+    def cameras(self) -> Sequence[str]:
+        """The cameras that have results, the one with the newest first."""
+        try:
+            found = cast("list[bytes]", self._client.zrevrange(CAMERAS_KEY, 0, -1))
+        except UNAVAILABLE as error:
+            raise unavailable(error) from None
+        return [camera.decode() for camera in found]
+
+    def results(self, camera_id: str, limit: int = 100) -> Sequence[Result]:
+        """The newest results of a camera, in the order they were written; empty when none is left."""
+        try:
+            entries = cast(
+                "list[tuple[bytes, dict[bytes, bytes]]]",
+                self._client.xrevrange(CameraKeys.of(camera_id).results, count=limit),
+            )
+        except UNAVAILABLE as error:
+            raise unavailable(error) from None
+        return [Result.model_validate_json(fields[RESULT_FIELD]) for _, fields in reversed(entries)]
+
+    def latest(self, camera_id: str) -> Sequence[Result]:
+        """The faces of the camera's newest frame with faces, from the left; empty when none is left."""
+        try:
+            fields = cast("Mapping[bytes, bytes]", self._client.hgetall(CameraKeys.of(camera_id).latest))
+        except UNAVAILABLE as error:
+            raise unavailable(error) from None
+        faces = [
+            Result.model_validate_json(value)
+            for name, value in fields.items()
+            if name.startswith(FACE_FIELD.encode())
+        ]
+        return sorted(faces, key=lambda result: result.face.index)
