@@ -10,7 +10,6 @@ from pathlib import Path
 import av
 import cv2
 import numpy as np
-from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from simulator.cache import published
@@ -58,7 +57,7 @@ def make_clip(
     width, height = size_wh
     frame_count = round(seconds * fps)
     if width % 2 or height % 2 or frame_count < 1:
-        raise ValueError(f"expected an even size and at least one frame, got {size_wh} and {frame_count} frames")
+        raise ValueError(f"expected an even size and a frame or more, got {size_wh} and {frame_count} frames")
     rng = np.random.default_rng(seed)
     still = _background(size_wh, rng)
     for placement in placements:
@@ -67,7 +66,7 @@ def make_clip(
 
 
 def convert_video(source: Path, path: Path, *, fps: int = 25) -> None:
-    """Writes the first video stream of `source`, whatever its codec, as an MP4 that a simulated camera can play.
+    """Makes an MP4 that a simulated camera can play of the first video stream of `source`, of any codec.
 
     Keeps size (cut to even numbers) and length; frames are repeated or left out to reach `fps`. Raises
     `av.error.FFmpegError` for what FFmpeg cannot read, `OSError` for a missing file.
@@ -82,8 +81,6 @@ def write_video(path: Path, frames: Iterable[Picture], *, size_wh: tuple[int, in
     """Encodes `frames`, all of size `size_wh`, at the constant rate `fps` into an MP4 at `path`."""
     with published(path) as draft, av.open(str(draft), "w") as container:
         stream = container.add_stream("libx264", rate=fps, options={**_X264_OPTIONS, "g": str(fps)})
-        if not isinstance(stream, VideoStream):
-            raise TypeError(f"expected a video stream, got {type(stream).__name__}")
         stream.width, stream.height = size_wh
         stream.pix_fmt = "yuv420p"
         stream.time_base = Fraction(1, fps)
@@ -104,10 +101,8 @@ def _background(size_wh: tuple[int, int], rng: np.random.Generator) -> Picture:
 
 def _paste(still: Picture, placement: Placement) -> None:
     scale = placement.height_px / placement.picture.shape[0]
-    shrinks = scale < 1.0
-    picture = cv2.resize(
-        placement.picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC
-    )
+    interpolation = cv2.INTER_AREA if scale < 1.0 else cv2.INTER_CUBIC
+    picture = cv2.resize(placement.picture, None, fx=scale, fy=scale, interpolation=interpolation)
     height, width = picture.shape[:2]
     left = placement.centre_xy[0] - width // 2
     top = placement.centre_xy[1] - height // 2
@@ -163,7 +158,8 @@ def _resampled(frames: Iterable[av.VideoFrame], fps: int, size_wh: tuple[int, in
         start_s = frame.time if start_s is None else start_s
         due = int((frame.time - start_s) * fps + 0.5) + 1
         if due > written:
-            picture = frame.to_ndarray(format="bgr24")[: size_wh[1], : size_wh[0]].astype(np.uint8, copy=False)
+            whole = frame.to_ndarray(format="bgr24")
+            picture = whole[: size_wh[1], : size_wh[0]].astype(np.uint8, copy=False)
             for _ in range(due - written):
                 yield picture
             written = due

