@@ -1,0 +1,91 @@
+"""Real servers for tests. Nothing starts before a test asks for it."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterator
+
+import pytest
+import redis
+
+from tests.support.availability import ServerUnavailableError, skip_or_fail
+from tests.support.redis_server import SERVER_KINDS, RedisServer, find_redis_server
+
+# Not imported at run time here: without Kafka's client the tests that need none still run.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from tests.support.kafka_broker import KafkaBroker
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Let Kafka's client be imported: on Python 3.11 and 3.12 it reads its own files in an old way."""
+    config.addinivalue_line("filterwarnings", "ignore:(read|open)_text is deprecated:DeprecationWarning")
+
+
+@pytest.fixture
+def random_suffix() -> str:
+    """Eight characters that no other test has, for names on shared servers."""
+    return uuid.uuid4().hex[:8]
+
+
+@pytest.fixture
+def topic_names(random_suffix: str) -> Callable[[str], str]:
+    """Return `topic_names("frames")`: a name, the same at each call, for a topic or group of this test."""
+    return lambda stem: f"{stem}-{random_suffix}"
+
+
+@pytest.fixture(scope="session")
+def kafka() -> Iterator[str]:
+    """Bootstrap servers of a broker that all tests share: use names from `topic_names`, never stop it."""
+    broker = _launch_broker(must_restart=False)
+    yield broker.bootstrap_servers
+    broker.close()
+
+
+@pytest.fixture
+def own_broker() -> Iterator[KafkaBroker]:
+    """A running broker of this test alone, to be stopped, killed and frozen. Costs about three seconds."""
+    broker = _launch_broker(must_restart=True)
+    yield broker
+    broker.close()
+
+
+@pytest.fixture(scope="session", params=SERVER_KINDS)
+def redis_url(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Address of a store that all tests share, once for each kind; `redis_database` gives it empty."""
+    yield from (server.url for server in _running_redis(request.param, keep_data=False))
+
+
+@pytest.fixture
+def redis_database(redis_url: str) -> str:
+    """Address of the shared store, emptied for this test."""
+    with redis.Redis.from_url(redis_url) as client:
+        client.flushall()
+    return redis_url
+
+
+@pytest.fixture(params=SERVER_KINDS)
+def own_redis(request: pytest.FixtureRequest) -> Iterator[RedisServer]:
+    """A running store of this test alone, once for each kind, whose data outlives `stop` and `kill`."""
+    yield from _running_redis(request.param, keep_data=True)
+
+
+def _launch_broker(*, must_restart: bool) -> KafkaBroker:
+    from tests.support.kafka_broker import launch_broker
+
+    try:
+        return launch_broker(must_restart=must_restart)
+    except ServerUnavailableError as error:
+        skip_or_fail(error)
+
+
+def _running_redis(kind: str, *, keep_data: bool) -> Iterator[RedisServer]:
+    try:
+        server = RedisServer(find_redis_server(kind), keep_data=keep_data)
+    except ServerUnavailableError as error:
+        skip_or_fail(error)
+    try:
+        server.start()
+        yield server
+    finally:
+        server.close()
