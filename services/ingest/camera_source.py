@@ -1,0 +1,106 @@
+"""All cameras of a worker as one source of captured pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from services.ingest.captured import Captured, OpenStream
+from services.ingest.config import IngestSettings
+from services.ingest.reader import SERVICE, CameraReader, ReaderSettings
+from services.ingest.rtsp import open_rtsp, open_video_file
+from services.ingest.slot import Slots, WhenFull
+from services.ingest.stills import SUFFIXES, StillsStream
+from services.ingest.webcam import WebcamStream
+from shared.cameras import Camera
+from shared.metrics import Metrics
+from shared.stage import DropReason
+from shared.transport import Delivery
+
+_WEBCAM = "webcam:"
+
+
+class CameraSource:
+    """Hands out the newest frame of each live camera and every frame of each file.
+
+    A frame handed out cannot be asked for again: a live camera has no past. What is lost with a crashed
+    worker was never published, and the next stream begins a new count.
+    """
+
+    def __init__(self, cameras: Sequence[Camera], settings: IngestSettings, metrics: Metrics) -> None:
+        self._slots = Slots()
+        self._metrics = metrics
+        self._readers = [
+            CameraReader(
+                camera.id,
+                camera.source,
+                _opener(camera, settings),
+                self._slots,
+                metrics,
+                reader_settings(camera, settings),
+            )
+            for camera in cameras
+        ]
+
+    def open(self) -> None:
+        """Starts reading all cameras; one that is away is tried again by its own reader."""
+        for reader in self._readers:
+            reader.start()
+
+    def poll(self, max_messages: int, timeout_s: float) -> Sequence[Delivery[Captured]]:
+        """See `transport.Source`; at most one frame of each camera."""
+        self.keep_alive()
+        taken = self._slots.take(max_messages, timeout_s)
+        return [Delivery(one, f"{one.camera_id}/{one.stream_id}@{one.sequence}") for one in taken]
+
+    def commit(self) -> None:
+        """Nothing to remember."""
+
+    def keep_alive(self) -> None:
+        """Gives up on readers that hang."""
+        for reader in self._readers:
+            reader.watch()
+
+    @property
+    def exhausted(self) -> bool:
+        """True when every camera is a file and all are read."""
+        return all(reader.ended.is_set() for reader in self._readers) and self._slots.is_empty
+
+    @property
+    def failures(self) -> Mapping[str, str]:
+        """Camera id → why it gives no frames at the moment."""
+        return {r.camera_id: str(r.failure) for r in self._readers if r.failure is not None}
+
+    def close(self) -> None:
+        """Stops all readers; frames that nobody took are counted as dropped."""
+        for left in self._slots.close():
+            self._metrics.dropped.labels(SERVICE, left.camera_id, DropReason.BUSY.value).inc()
+        for reader in self._readers:
+            reader.close()
+
+
+def is_live(camera: Camera) -> bool:
+    """Whether the camera goes on whether we look or not; files wait for us."""
+    return camera.is_rtsp or camera.source.startswith(_WEBCAM)
+
+
+def reader_settings(camera: Camera, settings: IngestSettings) -> ReaderSettings:
+    """How this camera is read."""
+    live = is_live(camera)
+    return ReaderSettings(
+        fps=camera.fps or settings.fps,
+        when_full=WhenFull.REPLACE if live else WhenFull.WAIT,
+        reopens=live,
+        no_frame_s=settings.no_frame_s,
+    )
+
+
+def _opener(camera: Camera, settings: IngestSettings) -> OpenStream:
+    if camera.is_rtsp:
+        return lambda: open_rtsp(camera, read_timeout_s=settings.no_frame_s)
+    if camera.source.startswith(_WEBCAM):
+        return lambda: WebcamStream(int(camera.source.removeprefix(_WEBCAM)))
+    path = Path(camera.source)
+    if path.is_dir() or path.suffix.lower() in SUFFIXES:
+        return lambda: StillsStream(path)
+    return lambda: open_video_file(camera.source)

@@ -1,0 +1,84 @@
+"""What comes out of a camera before it is a message, and what a camera's stream is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+from shared.errors import AgeGenderError
+from shared.messages import Clock
+from shared.pictures import Bgr, UnreadablePicture
+
+
+class FailureReason(StrEnum):
+    """Why a camera gives no frames."""
+
+    REFUSED = "refused"
+    """Nothing listens at that address and port."""
+    UNREACHABLE = "unreachable"
+    """No answer: the host is off, the name is unknown, or a firewall swallows the packets."""
+    LOGIN = "login"
+    """The user or the password is wrong, or missing."""
+    NOT_FOUND = "not-found"
+    """The camera or the disk has nothing under that path."""
+    NOT_VIDEO = "not-video"
+    """What is there holds no pictures that can be decoded."""
+    ENDED = "ended"
+    """The camera closed the stream."""
+    NO_FRAME = "no-frame"
+    """The connection stands, and no frame came for too long."""
+    SETTINGS = "settings"
+    """The password's variable or file is missing."""
+
+
+class CameraError(AgeGenderError):
+    """A camera could not be opened, or its stream broke. The text holds no login."""
+
+    def __init__(self, reason: FailureReason, text: str) -> None:
+        super().__init__(text)
+        self.reason = reason
+
+
+@dataclass(frozen=True, slots=True)
+class StreamFrame:
+    """One decoded frame, its pixels not yet converted: most frames are never looked at."""
+
+    time_s: float
+    """On the stream's own clock, to which the sampler holds."""
+    captured_at_s: float
+    """Seconds since 1970, by `clock`."""
+    clock: Clock
+    picture: Callable[[], Bgr]
+    """Gives the pixels; may raise UnreadablePicture."""
+    media_time_s: float | None = None
+    file: str | None = None
+
+
+class Stream(Protocol):
+    """An open camera or file. Used by one thread."""
+
+    def frames(self) -> Iterator[StreamFrame]:
+        """Blocks for each next frame; ends with the file; raises CameraError when the stream breaks."""
+
+    def close(self) -> None:
+        """Lets go of the connection or the file."""
+
+
+OpenStream = Callable[[], Stream]
+"""Opens the camera. Blocks for seconds at most; raises CameraError."""
+
+
+@dataclass(frozen=True, slots=True)
+class Captured:
+    """A frame that the sampler picked, and where in which stream it stands."""
+
+    camera_id: str
+    stream_id: str
+    sequence: int
+    captured_at_s: float
+    clock: Clock
+    picture: Bgr | UnreadablePicture
+    media_time_s: float | None = None
+    file: str | None = None

@@ -1,0 +1,47 @@
+"""The settings of ingest, and the stage that they describe."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, ClassVar
+
+from pydantic import Field, SecretStr
+
+from services.ingest.stage import IngestStage
+from shared.cameras import Camera, cameras_from_sources, load_cameras
+from shared.errors import SettingsError
+from shared.settings import Settings
+
+
+class IngestSettings(Settings):
+    """Which cameras are read, and how."""
+
+    prefix: ClassVar[str] = "INGEST_"
+
+    cameras_path: Path | None = None
+    """A YAML file with the list of cameras."""
+    cameras: SecretStr = SecretStr("")
+    """Or: RTSP URLs, files or folders with spaces between, named cam1, cam2, …; may hold logins."""
+    fps: Annotated[float, Field(gt=0, le=60)] = 5.0
+    """Frames a second to take from each camera."""
+    longer_side_px: Annotated[int, Field(ge=160, le=4_096)] = 1280
+    """Larger frames are shrunk to this."""
+    jpeg_quality: Annotated[int, Field(ge=30, le=100)] = 85
+    no_frame_s: Annotated[float, Field(ge=1, le=300)] = 10.0
+    """A camera that sends no frame for this long is opened again."""
+
+    def stage(self) -> IngestStage:
+        """The stage."""
+        return IngestStage(self.longer_side_px, self.jpeg_quality)
+
+    def camera_list(self) -> Sequence[Camera]:
+        """The cameras.
+
+        Raises:
+            SettingsError: none or both of the two settings are given, or one is malformed.
+        """
+        sources = self.cameras.get_secret_value().split()
+        if bool(sources) == (self.cameras_path is not None):
+            raise SettingsError("set one of INGEST_CAMERAS_PATH (a YAML file) and INGEST_CAMERAS (URLs)")
+        return load_cameras(self.cameras_path) if self.cameras_path else cameras_from_sources(sources)

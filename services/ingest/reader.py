@@ -1,0 +1,224 @@
+"""One camera, read by a thread of its own: open, drain, sample, hand over, open again.
+
+The thread reads every frame as fast as the stream gives it, so no delay can build up, and keeps only the
+newest sampled one for the pipeline. A camera that fails is opened again after a wait that grows. The thread
+itself may hang inside a decoder or a socket; `watch`, called from outside, then gives up on it and starts
+another.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from services.ingest.captured import CameraError, Captured, FailureReason, OpenStream, StreamFrame
+from services.ingest.sampler import Sampler
+from services.ingest.slot import Slots, WhenFull
+from shared.backoff import Backoff
+from shared.metrics import Metrics
+from shared.pictures import Bgr, UnreadablePicture
+from shared.secrets import mask
+from shared.stage import DropReason
+
+log = logging.getLogger(__name__)
+
+SERVICE = "ingest"
+_REPEAT_LOG_S = 60.0
+_MOST_HUNG_THREADS = 3
+
+
+@dataclass(frozen=True)
+class ReaderSettings:
+    """How a camera is read."""
+
+    fps: float
+    """Frames a second to take."""
+    when_full: WhenFull
+    reopens: bool
+    """Whether the end of the stream is a failure, to be followed by another try: so for live cameras."""
+    no_frame_s: float = 10.0
+    """How long the connection may stand without a frame."""
+    backoff: Callable[[], Backoff] = field(default=lambda: Backoff(first_s=0.5, max_s=30.0))
+
+
+class CameraReader:
+    """Reads one camera until it is closed, or until the end of its file.
+
+    Args:
+        camera_id: for messages, metrics and logs.
+        shown: the source without its login, for logs.
+    """
+
+    def __init__(
+        self,
+        camera_id: str,
+        shown: str,
+        open_stream: OpenStream,
+        slots: Slots,
+        metrics: Metrics,
+        settings: ReaderSettings,
+    ) -> None:
+        self.camera_id = camera_id
+        self._shown = shown
+        self._open_stream = open_stream
+        self._slots = slots
+        self._metrics = metrics
+        self._settings = settings
+        self._stop = threading.Event()
+        self._current: threading.Thread | None = None
+        self._hung: list[threading.Thread] = []
+        self._alive_at_s = time.monotonic()
+        self._said: tuple[FailureReason, float] | None = None
+        self._last_stream_ms = 0
+        self.failure: CameraError | None = None
+        """Why the camera gives no frames at the moment; None while it does."""
+        self.ended = threading.Event()
+        """Set when nothing will come any more."""
+        self._up = metrics.camera_up.labels(camera_id)
+        self._up.set(0)
+
+    def start(self) -> None:
+        """Starts the thread. To be called once."""
+        self._alive_at_s = time.monotonic()
+        thread = threading.Thread(target=self._run, name=f"camera {self.camera_id}", daemon=True)
+        self._current = thread
+        thread.start()
+
+    def watch(self) -> None:
+        """Gives up on a thread that got no frame for too long. To be called every second or so.
+
+        Only for live cameras: a file's thread waits for the pipeline, however long that takes.
+        """
+        silent_s = time.monotonic() - self._alive_at_s
+        if not self._settings.reopens or self._stop.is_set() or silent_s < self._settings.no_frame_s:
+            return
+        self._hung = [thread for thread in self._hung if thread.is_alive()]
+        self._alive_at_s = time.monotonic()
+        self._failed(CameraError(FailureReason.NO_FRAME, f"no frame for {silent_s:.0f} s"))
+        if self._current is not None and len(self._hung) < _MOST_HUNG_THREADS:
+            self._hung.append(self._current)
+            self.start()
+
+    def close(self, timeout_s: float = 2.0) -> None:
+        """Asks the thread to end and waits a little; one that hangs is left to the end of the process."""
+        self._stop.set()
+        if self._current is not None:
+            self._current.join(timeout_s)
+        self._up.set(0)
+
+    @property
+    def _is_mine(self) -> bool:
+        """Whether the calling thread is still the one that reads; a thread given up on is not."""
+        return threading.current_thread() is self._current and not self._stop.is_set()
+
+    def _run(self) -> None:
+        backoff = self._settings.backoff()
+        while self._is_mine:
+            try:
+                if self._read_stream(backoff) and not self._settings.reopens:
+                    break
+                error = CameraError(FailureReason.ENDED, "the stream ended")
+            except CameraError as caught:
+                error = caught
+            except Exception as caught:
+                # One camera must never end the others, whatever its decoder comes up with.
+                log.error("camera reader failed", extra={"camera": self.camera_id}, exc_info=True)
+                error = CameraError(FailureReason.NOT_VIDEO, f"{type(caught).__name__} while decoding")
+            if not self._is_mine:
+                return
+            wait_s = backoff.next_s()
+            self._failed(error, wait_s if self._settings.reopens else None)
+            if not self._settings.reopens:
+                break
+            self._wait(wait_s)
+        if self._is_mine:
+            self._up.set(0)
+            self.ended.set()
+            self._slots.wake()
+
+    def _wait(self, seconds: float) -> None:
+        until_s = time.monotonic() + seconds
+        while self._is_mine and (left_s := until_s - time.monotonic()) > 0:
+            self._alive_at_s = time.monotonic()
+            self._stop.wait(min(left_s, 1.0))
+
+    def _read_stream(self, backoff: Backoff) -> bool:
+        """Reads one stream to its end; False when this thread was given up on meanwhile."""
+        stream = self._open_stream()
+        try:
+            sampler = Sampler(self._settings.fps)
+            stream_id, sequence = self._new_stream_id(), 0
+            for frame in stream.frames():
+                if not self._is_mine:
+                    return False
+                self._alive_at_s = time.monotonic()
+                if sequence == 0:
+                    backoff.reset()
+                    self._recovered()
+                if sampler.is_due(frame.time_s):
+                    self._hand_over(frame, stream_id, sequence)
+                    sequence += 1
+            return True
+        finally:
+            stream.close()
+
+    def _hand_over(self, frame: StreamFrame, stream_id: str, sequence: int) -> None:
+        picture: Bgr | UnreadablePicture
+        try:
+            picture = frame.picture()
+        except UnreadablePicture as error:
+            picture = error
+        captured = Captured(
+            self.camera_id,
+            stream_id,
+            sequence,
+            frame.captured_at_s,
+            frame.clock,
+            picture,
+            frame.media_time_s,
+            frame.file,
+        )
+        self._metrics.captured.labels(self.camera_id).inc()
+        if frame.clock == "camera":
+            self._metrics.clock_skew.labels(self.camera_id).set(time.time() - frame.captured_at_s)
+        lost = self._slots.put(captured, self._settings.when_full)
+        if lost is not None:
+            self._metrics.dropped.labels(SERVICE, self.camera_id, DropReason.BUSY.value).inc()
+
+    def _new_stream_id(self) -> str:
+        """Our clock in ms, in base 36: later streams sort after earlier ones, also after a restart."""
+        self._last_stream_ms = max(int(time.time() * 1000), self._last_stream_ms + 1)
+        number, text = self._last_stream_ms, ""
+        while number:
+            number, digit = divmod(number, 36)
+            text = "0123456789abcdefghijklmnopqrstuvwxyz"[digit] + text
+        return text.rjust(9, "0")
+
+    def _recovered(self) -> None:
+        self._up.set(1)
+        self.failure = None
+        self._said = None
+        log.info("camera up", extra={"camera": self.camera_id, "source": mask(self._shown)})
+
+    def _failed(self, error: CameraError, again_in_s: float | None = None) -> None:
+        self._up.set(0)
+        self.failure = error
+        self._metrics.camera_failures.labels(self.camera_id, error.reason.value).inc()
+        now_s = time.monotonic()
+        if self._said is not None:
+            reason, at_s = self._said
+            if reason is error.reason and now_s - at_s < _REPEAT_LOG_S:
+                return
+        self._said = (error.reason, now_s)
+        fields: dict[str, object] = {
+            "camera": self.camera_id,
+            "source": mask(self._shown),
+            "reason": error.reason.value,
+            "detail": str(error),
+        }
+        if again_in_s is not None:
+            fields["again_in_s"] = round(again_in_s, 1)
+        log.warning("camera down", extra=fields)

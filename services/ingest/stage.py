@@ -1,0 +1,65 @@
+"""A captured picture in, a JPEG frame out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+
+from services.ingest.captured import Captured
+from shared.codec import MAX_MESSAGE_BYTES
+from shared.messages import Frame, FrameInfo
+from shared.pictures import OversizePicture, UnreadablePicture, encode_jpeg, shrink
+from shared.stage import Done, Dropped, DropReason, Outcome
+
+_HEADER_ROOM_BYTES = 2_000
+
+
+class IngestStage:
+    """Shrinks and compresses.
+
+    Args:
+        longer_side_px: larger pictures are shrunk to this.
+        jpeg_quality: 1 to 100.
+        max_bytes: a frame whose JPEG is larger is dropped as `oversize`.
+    """
+
+    def __init__(
+        self,
+        longer_side_px: int = 1280,
+        jpeg_quality: int = 85,
+        *,
+        max_bytes: int = MAX_MESSAGE_BYTES - _HEADER_ROOM_BYTES,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._longer_side_px = longer_side_px
+        self._jpeg_quality = jpeg_quality
+        self._max_bytes = max_bytes
+        self._clock = clock
+
+    def process(self, batch: Sequence[Captured]) -> Sequence[Outcome[Frame]]:
+        """One outcome a picture: its frame, or why it is dropped."""
+        return [self._process(captured) for captured in batch]
+
+    def _process(self, captured: Captured) -> Outcome[Frame]:
+        picture = captured.picture
+        if isinstance(picture, OversizePicture):
+            return Dropped(DropReason.OVERSIZE)
+        if isinstance(picture, UnreadablePicture):
+            return Dropped(DropReason.UNDECODABLE)
+        picture = shrink(picture, self._longer_side_px)
+        jpeg = encode_jpeg(picture, self._jpeg_quality)
+        if len(jpeg) > self._max_bytes:
+            return Dropped(DropReason.OVERSIZE)
+        info = FrameInfo(
+            camera_id=captured.camera_id,
+            stream_id=captured.stream_id,
+            sequence=captured.sequence,
+            captured_at_s=captured.captured_at_s,
+            clock=captured.clock,
+            published_at_s=self._clock(),
+            width_px=picture.shape[1],
+            height_px=picture.shape[0],
+            media_time_s=captured.media_time_s,
+            file=captured.file,
+        )
+        return Done((Frame(info=info, jpeg=jpeg),))

@@ -1,0 +1,71 @@
+"""Folders of pictures, and single ones."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from services.ingest.captured import CameraError, FailureReason, StreamFrame
+from shared.pictures import Bgr, UnreadablePicture, decode_picture
+
+SUFFIXES = frozenset(
+    f".{name}"
+    for name in [
+        "avif",
+        "bmp",
+        "dib",
+        "exr",
+        "gif",
+        "hdr",
+        "jp2",
+        "jpe",
+        "jpeg",
+        "jpg",
+        "pbm",
+        "pgm",
+        "png",
+        "pnm",
+        "ppm",
+        "ras",
+        "sr",
+        "tif",
+        "tiff",
+        "webp",
+    ]
+)
+"""What OpenCV reads, by file name."""
+
+
+class StillsStream:
+    """The pictures of a folder in the order of their names, or one picture, as `captured.Stream`."""
+
+    def __init__(self, path: Path) -> None:
+        self._files = sorted(p for p in path.rglob("*") if _is_picture(p)) if path.is_dir() else [path]
+        if not self._files:
+            raise CameraError(FailureReason.NOT_FOUND, "there is no picture in this folder")
+
+    def frames(self) -> Iterator[StreamFrame]:
+        """Each picture, a second apart on the stream's clock, so that a sampler at any rate picks all."""
+        for number, path in enumerate(self._files):
+            yield StreamFrame(
+                time_s=float(number) * 10,
+                captured_at_s=time.time(),
+                clock="arrival",
+                picture=lambda path=path: _read(path),
+                file=str(path),
+            )
+
+    def close(self) -> None:
+        """Nothing stays open."""
+
+
+def _is_picture(path: Path) -> bool:
+    return path.suffix.lower() in SUFFIXES and path.is_file()
+
+
+def _read(path: Path) -> Bgr:
+    try:
+        return decode_picture(path.read_bytes())
+    except OSError as error:
+        raise UnreadablePicture(f"cannot read {str(path)!r}: {error.strerror}") from None
