@@ -39,8 +39,8 @@ class CameraSimulator:
     ) -> None:
         """Without `login` the cameras are open to everybody.
 
-        `host`: a numeric address. `port`: of the first camera, counted up for the next ones; 0 gives each camera
-        any free port. `schemes`: how the login may be given.
+        `host`: a numeric address. `port`: of the first camera, counted up for the next ones; 0 gives each
+        camera any free port. `schemes`: how the login may be given.
         """
         self._host = host
         self._next_port = port

