@@ -6,7 +6,8 @@ import logging
 import struct
 import time
 from collections.abc import Callable, Iterator
-from typing import Any
+from functools import partial
+from typing import Any, cast
 
 import av
 import av.error
@@ -14,6 +15,7 @@ import numpy as np
 from av.container import InputContainer
 from av.packet import Packet
 from av.video.frame import VideoFrame
+from av.video.stream import VideoStream as ContainerVideo
 
 from services.ingest.captured import CameraError, FailureReason, StreamFrame
 from shared.cameras import Camera
@@ -88,7 +90,7 @@ def _open(url: str, **arguments: Any) -> InputContainer:  # noqa: ANN401
     if not container.streams.video:
         container.close()
         raise CameraError(FailureReason.NOT_VIDEO, "there is no video in it")
-    return container
+    return cast("InputContainer", container)
 
 
 class VideoStream:
@@ -104,12 +106,13 @@ class VideoStream:
     ) -> None:
         self._container = container
         self._video = container.streams.video[0]
-        # One core for each camera: many cameras share the machine, and frame threads add a delay of their own.
+        # One core for each camera: many share the machine, and frame threads add a delay of their own.
         self._video.thread_count = 1
         self._live = live
         self._file = file
         self._clock = clock
         self._wall_minus_stream_s: float | None = None
+        self._start_s = float((self._video.start_time or 0) * (self._video.time_base or 1))
         self._distrusted = False
 
     def frames(self) -> Iterator[StreamFrame]:
@@ -124,14 +127,14 @@ class VideoStream:
         except av.error.FFmpegError as error:
             raise describe(error) from None
 
-    def _decode(self, packet: Packet) -> list[VideoFrame]:
+    def _decode(self, packet: Packet[ContainerVideo]) -> list[VideoFrame]:
         try:
             return self._video.decode(packet)
         except av.error.InvalidDataError:
             # One broken packet: the decoder goes on with the next. If none is good, the watchdog notices.
             return []
 
-    def _read_camera_clock(self, packet: Packet) -> None:
+    def _read_camera_clock(self, packet: Packet[ContainerVideo]) -> None:
         """Learns what wall clock time the stream's own times stand for, from the camera's RTCP reports."""
         if packet.pts is None or packet.time_base is None or not packet.has_sidedata("prft"):
             return
@@ -141,17 +144,12 @@ class VideoStream:
 
     def _stream_frame(self, frame: VideoFrame, time_s: float) -> StreamFrame:
         captured_at_s, clock = self._capture_time(time_s)
-        media_time_s = None
-        if not self._live:
-            media_time_s = max(
-                0.0, time_s - float((self._video.start_time or 0) * (self._video.time_base or 1))
-            )
         return StreamFrame(
             time_s=time_s,
             captured_at_s=captured_at_s,
             clock=clock,
-            picture=lambda: _bgr(frame),
-            media_time_s=media_time_s,
+            picture=partial(_bgr, frame),
+            media_time_s=None if self._live else max(0.0, time_s - self._start_s),
             file=self._file,
         )
 

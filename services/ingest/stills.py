@@ -4,34 +4,34 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 from services.ingest.captured import CameraError, FailureReason, StreamFrame
 from shared.pictures import Bgr, UnreadablePicture, decode_picture
 
 SUFFIXES = frozenset(
-    f".{name}"
-    for name in [
-        "avif",
-        "bmp",
-        "dib",
-        "exr",
-        "gif",
-        "hdr",
-        "jp2",
-        "jpe",
-        "jpeg",
-        "jpg",
-        "pbm",
-        "pgm",
-        "png",
-        "pnm",
-        "ppm",
-        "ras",
-        "sr",
-        "tif",
-        "tiff",
-        "webp",
+    [
+        ".avif",
+        ".bmp",
+        ".dib",
+        ".exr",
+        ".gif",
+        ".hdr",
+        ".jp2",
+        ".jpe",
+        ".jpeg",
+        ".jpg",
+        ".pbm",
+        ".pgm",
+        ".png",
+        ".pnm",
+        ".ppm",
+        ".ras",
+        ".sr",
+        ".tif",
+        ".tiff",
+        ".webp",
     ]
 )
 """What OpenCV reads, by file name."""
@@ -42,17 +42,19 @@ class StillsStream:
 
     def __init__(self, path: Path) -> None:
         self._files = sorted(p for p in path.rglob("*") if _is_picture(p)) if path.is_dir() else [path]
+        if not path.exists():
+            raise CameraError(FailureReason.NOT_FOUND, "there is no such file or folder")
         if not self._files:
             raise CameraError(FailureReason.NOT_FOUND, "there is no picture in this folder")
 
     def frames(self) -> Iterator[StreamFrame]:
-        """Each picture, a second apart on the stream's clock, so that a sampler at any rate picks all."""
+        """Each picture, so far apart on the stream's clock that a sampler at any rate picks all."""
         for number, path in enumerate(self._files):
             yield StreamFrame(
-                time_s=float(number) * 10,
+                time_s=float(number) * 1e6,
                 captured_at_s=time.time(),
                 clock="arrival",
-                picture=lambda path=path: _read(path),
+                picture=partial(_read, path),
                 file=str(path),
             )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import cv2
 import numpy as np
@@ -31,7 +32,7 @@ class WebcamStream:
                 raise CameraError(FailureReason.ENDED, "the camera gave no more frames")
             now_s = time.time()
             bgr = np.asarray(picture, np.uint8)
-            yield StreamFrame(now_s, now_s, "arrival", lambda bgr=bgr: _same(bgr))
+            yield StreamFrame(now_s, now_s, "arrival", partial(_same, bgr))
 
     def close(self) -> None:
         """Frees the device."""
