@@ -98,6 +98,13 @@ def test_every_frame_can_be_decoded(cameras: CameraSimulator, clip: Path) -> Non
     assert [frame.key_frame for frame in frames].count(True) >= 2
 
 
+def test_a_client_that_comes_in_between_begins_with_a_keyframe(cameras: CameraSimulator, clip: Path) -> None:
+    url = cameras.add("door", clip)
+    for _ in range(3):
+        with watch(url) as container:
+            assert next(container.demux(video=0)).is_keyframe
+
+
 def test_the_wall_clock_of_a_frame_is_that_of_its_capture(cameras: CameraSimulator, clip: Path) -> None:
     with watch(cameras.add("door", clip)) as container:
         seen = take(container, 100)

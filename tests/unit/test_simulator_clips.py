@@ -6,6 +6,7 @@ import hashlib
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
+from typing import Literal
 
 import av
 import numpy as np
@@ -61,21 +62,28 @@ def test_a_picture_that_would_leave_the_frame_is_refused(tmp_path: Path, centre_
     assert list(tmp_path.iterdir()) == []
 
 
-def write_mpeg4(path: Path) -> None:
+def write_foreign(path: Path, codec: Literal["mpeg4", "libx264"], width_px: int) -> None:
     with av.open(str(path), "w") as container:
-        stream = container.add_stream("mpeg4", rate=10)
-        stream.width, stream.height, stream.time_base = 65, 48, Fraction(1, 10)
+        stream = container.add_stream(codec, rate=10)
+        stream.width, stream.height, stream.time_base = width_px, 48, Fraction(1, 10)
         for index in range(20):
-            frame = av.VideoFrame.from_ndarray(np.full((48, 65, 3), 10 * index, np.uint8), format="bgr24")
+            grey = np.full((48, width_px, 3), 10 * index, np.uint8)
+            frame = av.VideoFrame.from_ndarray(grey, format="bgr24")
             frame.pts = index
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
 
 
-def test_a_video_of_another_codec_is_refused_until_it_is_converted(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("codec", "width_px", "reason"),
+    [("mpeg4", 65, r"expected H\.264"), ("libx264", 64, "expected no B-frames")],
+)
+def test_a_video_that_a_camera_cannot_send_is_refused_until_it_is_converted(
+    tmp_path: Path, codec: Literal["mpeg4", "libx264"], width_px: int, reason: str
+) -> None:
     source, clip = tmp_path / "source.mp4", tmp_path / "clip.mp4"
-    write_mpeg4(source)
-    with pytest.raises(ClipRefused, match=r"expected H\.264"):
+    write_foreign(source, codec, width_px)
+    with pytest.raises(ClipRefused, match=reason):
         load_track(source)
     convert_video(source, clip, fps=25)
     assert load_track(clip).duration_s == pytest.approx(2.0, abs=0.1)
