@@ -1,0 +1,124 @@
+"""The weights that ship with the project, and what `manifest.json` says about each.
+
+Origins, licences and accuracy are in `docs/models.md`; `tools/rebuild_weights.py` rebuilds every file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from shared.errors import AgeGenderError
+
+FOLDER = Path(__file__).parent
+Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+
+
+class WeightsError(AgeGenderError):
+    """Weights are unknown, missing or not the bytes that the manifest names. The text says what to do."""
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class OriginFile(_Frozen):
+    """One file inside a published package, by its path there."""
+
+    path: str
+    sha256: Sha256
+
+
+class Origin(_Frozen):
+    """The published package that a net comes from."""
+
+    registry: Literal["pypi", "npm"]
+    package: str
+    version: str
+    archive_sha256: Sha256
+    files: tuple[OriginFile, ...]
+
+
+class NetInput(_Frozen):
+    """What a net reads: (N, side, side, 3) in `colour_order`, each value (x - mean) / divisor, x in 0 to 255."""
+
+    side_px: Annotated[int, Field(gt=0)] | None
+    """Side of the square input; None where the net reads pictures of any size."""
+    colour_order: Literal["RGB", "BGR"]
+    mean: tuple[float, float, float]
+    """In `colour_order`."""
+    divisor: Annotated[float, Field(gt=0)]
+    context: Annotated[float, Field(gt=0)] | None
+    """How much more than the landmark template's own square the input shows; None where nothing is aligned."""
+
+
+class NetOutput(_Frozen):
+    """One output: a column of the net's output tensor, in order, or for YuNet one part of a detection."""
+
+    name: str
+    meaning: str
+
+
+class Net(_Frozen):
+    """One file of weights."""
+
+    task: str
+    file: str
+    format: Literal["onnx", "tflite"]
+    precision: Literal["float32", "float16"]
+    """How the weights are stored; every net computes in float32."""
+    runtimes: tuple[str, ...]
+    size_bytes: Annotated[int, Field(gt=0)]
+    sha256: Sha256
+    input: NetInput
+    outputs: tuple[NetOutput, ...]
+    licence: str
+    """SPDX identifier; the notice itself is in NOTICES.md."""
+    origin: Origin
+
+
+class Manifest(_Frozen):
+    """Everything in this folder."""
+
+    age_gender: str
+    """One name for the nets that judge age and gender together; results carry it."""
+    built_with: str
+    """The converter that wrote the `tflite` files; another release may write other bytes for the same net."""
+    nets: dict[str, Net]
+
+
+def load_manifest() -> Manifest:
+    """Read `manifest.json`.
+
+    Raises:
+        WeightsError: it is missing or does not describe nets in the expected form.
+    """
+    try:
+        return Manifest.model_validate_json((FOLDER / "manifest.json").read_bytes())
+    except (OSError, ValidationError) as error:
+        raise WeightsError(f"cannot read the manifest of the weights: {error}") from error
+
+
+def weights(name: str) -> Path:
+    """The file of the net called `name` in the manifest, once its bytes are known to be the right ones.
+
+    Raises:
+        WeightsError: no net has that name, or its file is missing or damaged.
+    """
+    nets = load_manifest().nets
+    if name not in nets:
+        raise WeightsError(f"no net is called {name!r}; expected one of {', '.join(nets)}")
+    path = FOLDER / nets[name].file
+    try:
+        found = hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as error:
+        raise WeightsError(f"the weights of {name} cannot be read: {error}; install again") from error
+    if found != nets[name].sha256:
+        raise WeightsError(
+            f"the weights of {name} in {path} are damaged: expected sha256 {nets[name].sha256}, got {found}; "
+            "install again, or run `python -m tools.rebuild_weights --write` in a checkout"
+        )
+    return path
