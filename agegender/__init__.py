@@ -1,0 +1,1 @@
+"""The `agegender` command: the four stages in one process, and what a person asks of the results."""

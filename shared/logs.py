@@ -6,7 +6,7 @@ import json
 import logging
 import sys
 import time
-from typing import Literal
+from typing import Literal, TextIO
 
 from shared.secrets import mask
 
@@ -55,9 +55,20 @@ class TextFormatter(logging.Formatter):
         return mask(line)
 
 
+class _StandardError(logging.StreamHandler[TextIO]):
+    """Writes to what is standard error at that moment: a live table puts itself in between."""
+
+    def __init__(self) -> None:
+        logging.Handler.__init__(self)
+
+    @property
+    def stream(self) -> TextIO:
+        return sys.stderr
+
+
 def set_up_logs(level: str, log_format: LogFormat) -> None:
     """Sends all logs of the process to standard error, masked, in one format."""
-    handler = logging.StreamHandler(sys.stderr)
+    handler = _StandardError()
     handler.setFormatter(JsonFormatter() if log_format == "json" else TextFormatter())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     # The client logs every refused connection of its retry loop; the runner says it once, with the reason.

@@ -33,6 +33,14 @@ BoxXyxy = tuple[Coordinate, Coordinate, Coordinate, Coordinate]
 PointXy = tuple[Coordinate, Coordinate]
 
 
+AGE_BANDS = ("0-9", "10-19", "20-29", "30-39", "40-49", "50-59", "60-69", "70+")
+
+
+def age_band(age_years: float) -> str:
+    """The band of `AGE_BANDS` that an age falls into, in whole years."""
+    return AGE_BANDS[min(int(age_years) // 10, len(AGE_BANDS) - 1)]
+
+
 class Traceable(Protocol):
     """What the runner needs to know of any message, to count it and to tell its age."""
 

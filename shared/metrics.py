@@ -102,6 +102,12 @@ class Metrics:
             ["camera"],
             registry=registry,
         )
+        self.results = Counter(
+            "agegender_results_written_total",
+            "Results written to the store, each face once.",
+            ["gender", "age_band"],
+            registry=registry,
+        )
         self.repeats = Counter(
             "agegender_results_repeated_total",
             "Results that were in the store already and changed nothing.",

@@ -94,7 +94,7 @@ class Settings(BaseModel):
         variable = cls.prefix + field.upper() if field else cls.__name__
         if error["type"] == "missing":
             return f"{variable} is not set: {cls.model_fields[field].description}"
-        is_secret = field in cls.model_fields and cls.model_fields[field].annotation is SecretStr
+        is_secret = field in cls.model_fields and "SecretStr" in str(cls.model_fields[field].annotation)
         got = "" if is_secret else f", got {error['input']!r}"
         return f"{variable}: {error['msg']}{got}"
 
@@ -105,9 +105,12 @@ class ProcessSettings(Settings):
     prefix: ClassVar[str] = "AGEGENDER_"
 
     log_level: Annotated[str, BeforeValidator(_lower), Field(pattern="^(debug|info|warning|error)$")] = "info"
-    log_format: Annotated[LogFormat, BeforeValidator(_lower)] = "json"
+    log_format: Annotated[LogFormat | None, BeforeValidator(_lower)] = None
+    """None: json for services, text for the command."""
     http_host: str = "127.0.0.1"
     """Where /live, /ready and /metrics are served; 0.0.0.0 opens them to the network."""
+    store_path: Path | None = None
+    """Folder of the embedded store; None: `agegender` in the user's folder for program state."""
     http_port: Annotated[int, Field(ge=0, le=65_535)] | None = None
     """None: the service's own default; 0: any free port."""
 
@@ -136,6 +139,16 @@ class RedisSettings(Settings):
     prefix: ClassVar[str] = "REDIS_"
     shares_prefix: ClassVar[bool] = True
 
-    url: SecretStr = SecretStr("redis://127.0.0.1:6379/0")
+    url: SecretStr | None = None
     """redis://, rediss:// (TLS) or unix://, with user and password where needed."""
     timeout_s: Annotated[float, Field(gt=0, le=60)] = 5.0
+    """How long to wait for an answer."""
+
+    @property
+    def address(self) -> str:
+        """The URL, or that of a server on this machine. May hold a password: never to be logged."""
+        return self.url.get_secret_value() if self.url is not None else "redis://127.0.0.1:6379/0"
+
+    def at(self, url: str) -> Self:
+        """The same settings for a server at `url`."""
+        return self.model_copy(update={"url": SecretStr(url)})

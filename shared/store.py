@@ -48,6 +48,20 @@ class CameraKeys:
         return cls(f"{base}:latest", f"{base}:results", f"{base}:seen")
 
 
+@dataclass(frozen=True)
+class StoredResult:
+    """A result as read from the stream."""
+
+    result: Result
+    written_at_s: float
+    """When Redis took it, by the clock of its server, seconds since 1970."""
+
+    @property
+    def delay_s(self) -> float:
+        """From the capture of the picture until the result could be queried."""
+        return self.written_at_s - self.result.captured_at_s
+
+
 # The server is away, starting, full or handing over: tried again. Everything else is a mistake of ours.
 UNAVAILABLE: tuple[type[RedisError], ...] = (
     redis.exceptions.ConnectionError,
@@ -62,7 +76,7 @@ UNAVAILABLE: tuple[type[RedisError], ...] = (
 def connect(settings: RedisSettings) -> redis.Redis:
     """A client for these settings. Connects at its first command."""
     return redis.Redis.from_url(
-        settings.url.get_secret_value(),
+        settings.address,
         socket_timeout=settings.timeout_s,
         socket_connect_timeout=settings.timeout_s,
         # The runner waits and tries again, and says so; the client would do it in silence.
@@ -89,7 +103,7 @@ class ResultStore:
             raise unavailable(error) from None
         return [camera.decode() for camera in found]
 
-    def results(self, camera_id: str, limit: int = 100) -> Sequence[Result]:
+    def results(self, camera_id: str, limit: int = 100) -> Sequence[StoredResult]:
         """The newest results of a camera, in the order they were written; empty when none is left."""
         try:
             entries = cast(
@@ -98,7 +112,13 @@ class ResultStore:
             )
         except UNAVAILABLE as error:
             raise unavailable(error) from None
-        return [Result.model_validate_json(fields[RESULT_FIELD]) for _, fields in reversed(entries)]
+        return [
+            StoredResult(
+                result=Result.model_validate_json(fields[RESULT_FIELD]),
+                written_at_s=int(entry_id.split(b"-")[0]) / 1000,
+            )
+            for entry_id, fields in reversed(entries)
+        ]
 
     def latest(self, camera_id: str) -> Sequence[Result]:
         """The faces of the camera's newest frame with faces, from the left; empty when none is left."""

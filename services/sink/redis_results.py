@@ -12,7 +12,7 @@ import redis
 from redis.commands.core import Script
 
 from services.sink.config import SinkSettings
-from shared.messages import Result
+from shared.messages import Result, age_band
 from shared.metrics import Metrics
 from shared.store import CAMERAS_KEY, UNAVAILABLE, CameraKeys, unavailable
 
@@ -56,13 +56,16 @@ class RedisResults:
             by_camera[result.camera_id].append(result)
         try:
             for camera_id, results in by_camera.items():
-                repeats = len(results) - self._write_camera(camera_id, results)
-                if repeats:
-                    self._metrics.repeats.labels(camera_id).inc(repeats)
+                for result, is_new in zip(results, self._write_camera(camera_id, results), strict=True):
+                    if is_new:
+                        band = age_band(result.age_years)
+                        self._metrics.results.labels(result.gender, band).inc()
+                    else:
+                        self._metrics.repeats.labels(camera_id).inc()
         except UNAVAILABLE as error:
             raise unavailable(error) from None
 
-    def _write_camera(self, camera_id: str, results: Sequence[Result]) -> int:
+    def _write_camera(self, camera_id: str, results: Sequence[Result]) -> Sequence[int]:
         keys = CameraKeys.of(camera_id)
         settings = self._settings
         arguments: list[str | int | float] = [
@@ -84,7 +87,7 @@ class RedisResults:
             ]
         if self._script is None:
             raise RuntimeError("write before open")
-        new = cast("int", self._script(keys=[keys.latest, keys.results, keys.seen], args=arguments))
+        new = cast("list[int]", self._script(keys=[keys.latest, keys.results, keys.seen], args=arguments))
         # Not in the script: the key of all cameras lives on another node of a cluster. A repeat does no harm.
         newest_s = max(result.captured_at_s for result in results)
         pipeline = self._client.pipeline(transaction=False)

@@ -3,11 +3,11 @@
 -- KEYS  latest (hash), results (stream), seen (zset)
 -- ARGV  ttl in seconds, longest stream, how many face ids to remember, now in milliseconds,
 --       then for each result: face id, stream id, sequence, captured at, faces in frame, index, JSON
--- Returns how many results were new.
+-- Returns for each result 1 when it was new and 0 when it was a repeat.
 
 local latest, results, seen = KEYS[1], KEYS[2], KEYS[3]
 local ttl_s, longest, remember, now_ms = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4]
-local new = 0
+local new = {}
 
 -- Streams are named by the time they began, so a later stream sorts after an earlier one.
 local function is_before(stream_a, sequence_a, stream_b, sequence_b)
@@ -20,8 +20,9 @@ end
 for i = 5, #ARGV, 7 do
   local face_id, stream, sequence = ARGV[i], ARGV[i + 1], tonumber(ARGV[i + 2])
   local captured_at, faces_in_frame, index, json = ARGV[i + 3], ARGV[i + 4], ARGV[i + 5], ARGV[i + 6]
-  if redis.call('ZADD', seen, 'NX', now_ms, face_id) == 1 then
-    new = new + 1
+  local is_new = redis.call('ZADD', seen, 'NX', now_ms, face_id)
+  new[#new + 1] = is_new
+  if is_new == 1 then
     redis.call('XADD', results, 'MAXLEN', '~', longest, '*', 'result', json)
     local held = redis.call('HMGET', latest, 'stream', 'sequence')
     local held_stream, held_sequence = held[1] or '', tonumber(held[2] or '-1')

@@ -1,0 +1,103 @@
+"""The `agegender` command."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from agegender.records import record, results_table
+from agegender.session import run_session, store_for_reading
+from shared.cameras import cameras_from_sources, load_cameras
+from shared.errors import AgeGenderError, SettingsError
+from shared.logs import set_up_logs
+from shared.service import EXIT_BAD_SETTINGS, stop_on_signals
+from shared.settings import ProcessSettings, RedisSettings
+
+app = typer.Typer(
+    help="Age and gender of the people before your cameras.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+
+RUN_PORT = 9100
+
+
+@app.command()
+def run(
+    sources: Annotated[
+        list[str] | None,
+        typer.Argument(help="RTSP URLs, webcam:0, video files or folders of pictures."),
+    ] = None,
+    cameras: Annotated[Path | None, typer.Option(help="A YAML file with the list of cameras.")] = None,
+    seconds: Annotated[float | None, typer.Option(help="End after this long; without it, go on.")] = None,
+) -> None:
+    """Runs the whole pipeline in this process, for one or many cameras.
+
+    Results go to the Redis of REDIS_URL, or else to an embedded store that `agegender query` reads.
+    """
+    if bool(sources) == (cameras is not None):
+        raise SettingsError("give either sources or --cameras FILE")
+    chosen = load_cameras(cameras) if cameras else cameras_from_sources(sources or [])
+    process = _process()
+    console = Console()
+    stop = stop_on_signals()
+    summary = run_session(chosen, console, stop=stop, seconds=seconds, process=process, http_port=RUN_PORT)
+    console.print(summary.draw())
+
+
+@app.command()
+def demo(
+    seconds: Annotated[float, typer.Option(help="End after this long.", min=1)] = 20.0,
+) -> None:
+    """Runs the pipeline on a simulated RTSP camera that shows real faces; fails when none gets a result."""
+    # The simulator is no part of a camera's way to Redis; nothing but the demo loads it.
+    from agegender.demo import run_demo
+
+    raise typer.Exit(run_demo(Console(), seconds, _process(), stop_on_signals()))
+
+
+@app.command()
+def query(
+    camera: Annotated[str | None, typer.Argument(help="The camera; without it, all are listed.")] = None,
+    limit: Annotated[int, typer.Option(help="How many of the newest results.", min=1)] = 20,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+) -> None:
+    """Prints the latest results of a camera, the newest last."""
+    with store_for_reading(RedisSettings.load(), _process()) as store:
+        if camera is None:
+            names = store.cameras()
+            for name in names:
+                print(name)
+            if not names:
+                Console(stderr=True).print("No camera has results.")
+            return
+        results = store.results(camera, limit)
+    if not results:
+        Console(stderr=True).print(f"No results of camera {camera!r}.", highlight=False)
+        raise typer.Exit(1)
+    if as_json:
+        for one in results:
+            print(json.dumps(record(one)))
+    else:
+        Console().print(results_table(camera, results))
+
+
+def _process() -> ProcessSettings:
+    process = ProcessSettings.load()
+    set_up_logs(process.log_level, process.log_format or "text")
+    return process
+
+
+def main() -> None:
+    """The entry point: errors of ours become one line and exit status 2."""
+    try:
+        app()
+    except AgeGenderError as error:
+        print(f"agegender: {error}", file=sys.stderr)
+        sys.exit(EXIT_BAD_SETTINGS)

@@ -1,0 +1,41 @@
+"""`agegender demo`: a simulated camera, the whole pipeline, and what came of it."""
+
+from __future__ import annotations
+
+import secrets
+import threading
+
+from rich.console import Console
+
+from agegender.session import run_session
+from shared.cameras import Camera
+from shared.settings import ProcessSettings
+from simulator.auth import Login
+from simulator.cameras import CameraSimulator
+from simulator.scenes import demo_scene
+
+CAMERA = "demo"
+_ANY_PORT = 0
+
+
+def run_demo(console: Console, seconds: float, process: ProcessSettings, stop: threading.Event) -> int:
+    """Runs the demo; the return value is the exit status: 1 when no face got a result."""
+    console.print("Preparing a clip with real faces …")
+    scene = demo_scene()
+    # A login of its own, as every real camera has one: it must show up nowhere below.
+    login = Login("viewer", secrets.token_urlsafe(12))
+    with CameraSimulator(login=login) as simulator:
+        shown = simulator.add(CAMERA, scene.path)
+        console.print(f"A simulated camera shows {scene.face_count} faces at {shown}", highlight=False)
+        camera = Camera.model_validate({"id": CAMERA, "source": simulator.url_with_login(CAMERA)})
+        summary = run_session(
+            [camera], console, stop=stop, seconds=seconds, process=process, http_port=_ANY_PORT
+        )
+    console.print(summary.draw())
+    if summary.results == 0:
+        console.print("No face got a result: see the messages above.", style="red")
+        return 1
+    console.print(
+        f"The results stay in the store. Ask for them with:  agegender query {CAMERA}", highlight=False
+    )
+    return 0

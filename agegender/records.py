@@ -1,0 +1,65 @@
+"""Results as rows: one flat record a face, for people and for programs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+from rich.table import Table
+
+from shared.messages import Result
+from shared.store import StoredResult
+
+
+def face_label(result: Result) -> str:
+    """One face in a few letters: `female 34`, or `? 34` where the gender is unknown."""
+    gender = "?" if result.gender == "unknown" else result.gender
+    return f"{gender} {result.age_years:.0f}"
+
+
+def record(stored: StoredResult) -> dict[str, object]:
+    """One face as a flat record of plain values, ready for JSON.
+
+    Times are seconds since 1970 UTC, boxes left, top, right, bottom in pixels of the frame.
+    """
+    face = stored.result.face
+    frame = face.frame
+    return {
+        "camera": frame.camera_id,
+        "face_id": face.face_id,
+        "captured_at_s": frame.captured_at_s,
+        "clock": frame.clock,
+        "age_years": stored.result.age_years,
+        "gender": stored.result.gender,
+        "gender_confidence": stored.result.gender_confidence,
+        "box_xyxy": face.box_xyxy,
+        "score": face.score,
+        "index": face.index,
+        "faces_in_frame": face.faces_in_frame,
+        "frame_wh": (frame.width_px, frame.height_px),
+        "file": frame.file,
+        "media_time_s": frame.media_time_s,
+        "written_at_s": stored.written_at_s,
+        "delay_s": round(stored.delay_s, 3),
+    }
+
+
+def results_table(camera: str, results: Sequence[StoredResult]) -> Table:
+    """The results as a table, one face a row."""
+    table = Table(title=f"Latest results of {camera}", title_justify="left")
+    for name in ("captured", "face", "age", "gender", "sure", "size", "delay"):
+        table.add_column(name, justify="left" if name in ("captured", "face", "gender") else "right")
+    for one in results:
+        face = one.result.face
+        left, top, right, bottom = face.box_xyxy
+        stamp = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(one.result.captured_at_s))
+        table.add_row(
+            f"{stamp}.{int(one.result.captured_at_s % 1 * 10)}",
+            f"{face.index + 1} of {face.faces_in_frame}",
+            f"{one.result.age_years:.0f}",
+            one.result.gender,
+            f"{one.result.gender_confidence * 100:.0f} %",
+            f"{right - left:.0f} x {bottom - top:.0f} px",
+            f"{one.delay_s * 1000:.0f} ms",
+        )
+    return table

@@ -1,0 +1,145 @@
+"""What a person sees while the pipeline runs, and when it has ended."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from agegender.pipeline import Pipeline
+from agegender.records import face_label
+from shared.cameras import Camera
+from shared.messages import AGE_BANDS
+from shared.metrics import Metrics
+from shared.store import ResultStore, StoredResult
+
+_NOW_S = 3.0  # faces older than this are not there now
+
+
+class LiveView:
+    """Draws the state of a running pipeline from its metrics and from what it has stored."""
+
+    def __init__(
+        self, cameras: Sequence[Camera], pipeline: Pipeline, metrics: Metrics, store: ResultStore
+    ) -> None:
+        self._cameras = cameras
+        self._pipeline = pipeline
+        self._metrics = metrics
+        self._store = store
+        self._started_s = time.monotonic()
+        self._last_s = self._started_s
+        self._last_sent: dict[str, float] = {}
+
+    def draw(self) -> RenderableType:
+        """The table of this moment."""
+        now_s = time.monotonic()
+        sent = self._metrics.by_label("agegender_messages_sent_total", "camera", service="ingest")
+        dropped = self._metrics.by_label("agegender_messages_dropped_total", "camera", service="ingest")
+        table = Table(title=f"{now_s - self._started_s:.0f} s", title_justify="left", expand=True)
+        for name, justify in (("camera", "left"), ("state", "left"), ("frames/s", "right")):
+            table.add_column(name, justify=justify)  # type: ignore[arg-type]
+        table.add_column("dropped", justify="right")
+        table.add_column("delay", justify="right")
+        table.add_column("there now, from the left", ratio=1)
+        for camera in self._cameras:
+            rate = (sent.get(camera.id, 0) - self._last_sent.get(camera.id, 0)) / max(
+                now_s - self._last_s, 0.1
+            )
+            table.add_row(
+                camera.id,
+                self._state(camera.id),
+                f"{rate:.1f}",
+                f"{dropped.get(camera.id, 0):.0f}",
+                self._delay(camera.id),
+                self._there_now(camera.id),
+            )
+        self._last_s, self._last_sent = now_s, sent
+        waiting = [f"{h.service} waits: {h.waiting_for}" for h in self._pipeline.healths if h.waiting_for]
+        return Group(table, *(Text(line, style="yellow") for line in waiting))
+
+    def _state(self, camera_id: str) -> Text:
+        why = self._pipeline.cameras.failures.get(camera_id)
+        if why is not None:
+            return Text(why, style="red")
+        up = self._metrics.total("agegender_camera_up_bool", camera=camera_id) == 1
+        return Text("up", style="green") if up else Text("connecting")
+
+    def _delay(self, camera_id: str) -> str:
+        newest = self._store.results(camera_id, limit=10)
+        return f"{statistics.median(one.delay_s for one in newest) * 1000:.0f} ms" if newest else "-"
+
+    def _there_now(self, camera_id: str) -> str:
+        faces = self._store.latest(camera_id)
+        if not faces or time.time() - faces[0].captured_at_s > _NOW_S:
+            return "nobody"
+        return ", ".join(face_label(result) for result in faces)
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a run did, added up."""
+
+    seconds: float
+    captured: int
+    published: int
+    dropped: dict[str, int]
+    faces: int
+    results: int
+    bad: int
+    genders: dict[str, int]
+    age_bands: dict[str, int]
+    delays_s: Sequence[float]
+    """Of the last results of each camera, from capture to Redis."""
+
+    @classmethod
+    def of(cls, metrics: Metrics, stored: Sequence[StoredResult], seconds: float) -> Summary:
+        """The sums of the metrics; delays from the results themselves."""
+        written = "agegender_results_written_total"
+        return cls(
+            seconds=seconds,
+            captured=int(metrics.total("agegender_frames_captured_total")),
+            published=int(metrics.total("agegender_messages_sent_total", service="ingest")),
+            dropped=_whole(metrics.by_label("agegender_messages_dropped_total", "reason", service="ingest")),
+            faces=int(metrics.total("agegender_messages_sent_total", service="detect")),
+            results=int(metrics.total(written)),
+            bad=int(metrics.total("agegender_messages_bad_total")),
+            genders=_whole(metrics.by_label(written, "gender")),
+            age_bands=_whole(metrics.by_label(written, "age_band")),
+            delays_s=sorted(one.delay_s for one in stored),
+        )
+
+    def draw(self) -> RenderableType:
+        """The summary as a table of two columns."""
+        table = Table(title=f"In {self.seconds:.0f} s", title_justify="left", show_header=False)
+        table.add_row("frames captured", f"{self.captured}")
+        table.add_row("frames published", f"{self.published} ({self.published / self.seconds:.1f} a second)")
+        table.add_row("frames dropped", _listed(self.dropped) or "none")
+        table.add_row("faces found", f"{self.faces}")
+        table.add_row("results in the store", f"{self.results}")
+        if self.bad:
+            table.add_row("bad messages", f"{self.bad}")
+        table.add_row("genders", _listed(self.genders) or "-")
+        bands = {band: self.age_bands[band] for band in AGE_BANDS if band in self.age_bands}
+        table.add_row("ages", _listed(bands) or "-")
+        if self.delays_s:
+            late = self.delays_s[int(len(self.delays_s) * 0.95)]
+            table.add_row(
+                "capture to store",
+                f"{statistics.median(self.delays_s) * 1000:.0f} ms in the middle, 95 in 100 within "
+                f"{late * 1000:.0f} ms",
+            )
+        return table
+
+
+def _whole(sums: dict[str, float]) -> dict[str, int]:
+    return {name: int(value) for name, value in sums.items() if value}
+
+
+def _listed(sums: dict[str, int]) -> str:
+    return ", ".join(f"{name}: {number}" for name, number in Counter(sums).items())

@@ -1,0 +1,173 @@
+"""The nets that read age and gender from aligned chips, and their runtime on a CPU.
+
+Net A reads age and gender, net B gender; `shared/models/manifest.json` says what each wants to see, and
+`docs/models.md` where they come from and how well they do. Both runtimes, LiteRT here and TensorFlow in
+`tensorflow_nets`, load the same files, cut with the same `inputs` and judge with the same `combine`.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from shared.errors import AgeGenderError
+from shared.faces import CHIP_CONTEXT, CHIP_SIDE_PX
+from shared.models import Net, NetInput, load_manifest, weights
+
+if TYPE_CHECKING:
+    from ai_edge_litert.interpreter import Interpreter
+
+Floats = NDArray[np.float32]
+NETS = ("age_gender_a", "gender_b")
+"""The nets that judge together, by their names in the manifest."""
+
+
+class ChipsError(AgeGenderError, ValueError):
+    """Chips of another shape or type than the nets read."""
+
+
+class Predictions(NamedTuple):
+    """What the nets read from N chips, in the order of the chips."""
+
+    age_years: Floats
+    """(N,), not bounded: the net is a regression and may read a little below 0."""
+    male_probability: Floats
+    """(N,), 0 to 1."""
+
+
+class AgeGenderNets(Protocol):
+    """Nets with a runtime that executes them. One instance belongs to one thread."""
+
+    name: str
+    """The name of the nets in their manifest; the same for every runtime."""
+
+    def open(self) -> None:
+        """Import the runtime and load the weights.
+
+        Raises:
+            WeightsError: a file of weights is missing or damaged.
+            MissingExtra: the runtime is not installed.
+        """
+
+    def predict(self, chips_bgr: NDArray[np.uint8]) -> Predictions:
+        """Age and gender of N chips, (N, 160, 160, 3) uint8 in BGR, cut at context 1.5; N may be 0.
+
+        Raises:
+            ChipsError: the chips have another shape or type.
+        """
+
+    def close(self) -> None:
+        """Let go of the runtime; may be called more than once, and `open` may follow."""
+
+
+class LiteRTNets:
+    """The nets on a CPU through LiteRT.
+
+    Chips go through one by one: on a CPU a batch gains nothing. Two workers with one thread each do more than one
+    worker with two.
+    """
+
+    def __init__(self, num_threads: int = 1) -> None:
+        manifest = load_manifest()
+        self.name = manifest.age_gender
+        self._nets = [manifest.nets[name] for name in NETS]
+        self._num_threads = num_threads
+        self._interpreters: list[Interpreter] = []
+
+    def open(self) -> None:
+        """Import LiteRT and load the weights, about 0.1 s.
+
+        Raises:
+            WeightsError: a file of weights is missing or damaged.
+        """
+        from ai_edge_litert.interpreter import Interpreter
+
+        paths = [weights(name) for name in NETS]
+        self._interpreters = [Interpreter(str(path), num_threads=self._num_threads) for path in paths]
+        for interpreter in self._interpreters:
+            interpreter.allocate_tensors()
+
+    def predict(self, chips_bgr: NDArray[np.uint8]) -> Predictions:
+        """Age and gender of N chips, (N, 160, 160, 3) uint8 in BGR; N may be 0.
+
+        Raises:
+            ChipsError: the chips have another shape or type.
+        """
+        check_chips(chips_bgr)
+        if not self._interpreters:
+            raise RuntimeError("the nets are not open: call open() first")
+        outputs = [
+            _run(interpreter, inputs(chips_bgr, net.input), columns=len(net.outputs))
+            for interpreter, net in zip(self._interpreters, self._nets, strict=True)
+        ]
+        return combine(self._nets, outputs)
+
+    def close(self) -> None:
+        """Free the interpreters and their memory."""
+        self._interpreters = []
+
+
+def _run(interpreter: Interpreter, faces: Floats, columns: int) -> Floats:
+    """The output of a net for each of `faces`, (N, columns)."""
+    (source,), (sink,) = interpreter.get_input_details(), interpreter.get_output_details()
+    outputs = np.empty((len(faces), columns), np.float32)
+    for index in range(len(faces)):
+        interpreter.set_tensor(source["index"], faces[index : index + 1])
+        interpreter.invoke()
+        outputs[index] = interpreter.get_tensor(sink["index"])[0]
+    return outputs
+
+
+def check_chips(chips_bgr: NDArray[np.uint8]) -> None:
+    """Refuse what is not (N, 160, 160, 3) uint8.
+
+    Raises:
+        ChipsError: always says what was expected and what came.
+    """
+    expected = (CHIP_SIDE_PX, CHIP_SIDE_PX, 3)
+    if chips_bgr.ndim != 4 or chips_bgr.shape[1:] != expected or chips_bgr.dtype != np.uint8:
+        raise ChipsError(
+            f"expected aligned chips of shape (N, {CHIP_SIDE_PX}, {CHIP_SIDE_PX}, 3) and type uint8, "
+            f"got {chips_bgr.shape} and {chips_bgr.dtype}"
+        )
+
+
+def inputs(chips_bgr: NDArray[np.uint8], wanted: NetInput) -> Floats:
+    """The centre of each chip as a net wants it: (N, side, side, 3) float32 RGB, normalised.
+
+    The whole chip is scaled so that the part the net wants is `side` pixels wide, averaging over areas; then that
+    part is cut out. For both nets this falls on whole pixels (160 to 160 and 160 to 48 pixels), so nothing is
+    shifted by a fraction of a pixel.
+    """
+    if wanted.side_px is None or wanted.context is None:
+        raise ValueError("this net does not read aligned chips")
+    scaled_px = round(wanted.side_px * CHIP_CONTEXT / wanted.context)
+    margin_px = (scaled_px - wanted.side_px) // 2
+    centre = slice(margin_px, margin_px + wanted.side_px)
+    cut = np.empty((len(chips_bgr), wanted.side_px, wanted.side_px, 3), np.float32)
+    for face, chip_bgr in zip(cut, chips_bgr, strict=True):
+        if scaled_px != CHIP_SIDE_PX:
+            chip_bgr = cv2.resize(chip_bgr, (scaled_px, scaled_px), interpolation=cv2.INTER_AREA)
+        face[:] = chip_bgr[centre, centre, ::-1]
+    cut -= np.array(wanted.mean, np.float32)
+    cut /= np.float32(wanted.divisor)
+    return cut
+
+
+def combine(nets: Sequence[Net], outputs: Sequence[Floats]) -> Predictions:
+    """Age and gender from the outputs of the nets, one (N, columns) array each.
+
+    The logits of a gender are summed over the nets, and the softmax of the two sums is the probability: with
+    d = male - female it is 1 / (1 + exp(-d)) = (1 + tanh(d / 2)) / 2, which no d overflows.
+    """
+    sums: dict[str, Floats] = defaultdict(lambda: np.zeros(len(outputs[0]), np.float32))
+    for net, columns in zip(nets, outputs, strict=True):
+        for meaning, column in zip(net.outputs, columns.T, strict=True):
+            sums[meaning.name] = sums[meaning.name] + column
+    difference = sums["male_logit"] - sums["female_logit"]
+    return Predictions(sums["age_years"], (1 + np.tanh(difference / 2)) / 2)
