@@ -68,8 +68,8 @@ class AgeGenderNets(Protocol):
 class LiteRTNets:
     """The nets on a CPU through LiteRT.
 
-    Chips go through one by one: on a CPU a batch gains nothing. Two workers with one thread each do more than one
-    worker with two.
+    Chips go through one by one: on a CPU a batch gains nothing. Two workers with one thread each do more than
+    one worker with two.
     """
 
     def __init__(self, num_threads: int = 1) -> None:
@@ -140,21 +140,22 @@ def check_chips(chips_bgr: NDArray[np.uint8]) -> None:
 def inputs(chips_bgr: NDArray[np.uint8], wanted: NetInput) -> Floats:
     """The centre of each chip as a net wants it: (N, side, side, 3) float32 RGB, normalised.
 
-    The whole chip is scaled so that the part the net wants is `side` pixels wide, averaging over areas; then that
-    part is cut out. For both nets this falls on whole pixels (160 to 160 and 160 to 48 pixels), so nothing is
-    shifted by a fraction of a pixel.
+    The whole chip is scaled so that the part the net wants is `side` pixels wide, averaging over areas; then
+    that part is cut out. For both nets this falls on whole pixels (160 to 160 and 160 to 48 pixels), so
+    nothing is shifted by a fraction of a pixel.
     """
     if wanted.side_px is None or wanted.context is None:
         raise ValueError("this net does not read aligned chips")
     scaled_px = round(wanted.side_px * CHIP_CONTEXT / wanted.context)
     margin_px = (scaled_px - wanted.side_px) // 2
     centre = slice(margin_px, margin_px + wanted.side_px)
+    mean = np.array((*wanted.mean, 0.0))  # OpenCV takes four values for "the same for each pixel"
     cut = np.empty((len(chips_bgr), wanted.side_px, wanted.side_px, 3), np.float32)
     for face, chip_bgr in zip(cut, chips_bgr, strict=True):
         if scaled_px != CHIP_SIDE_PX:
             chip_bgr = cv2.resize(chip_bgr, (scaled_px, scaled_px), interpolation=cv2.INTER_AREA)
-        face[:] = chip_bgr[centre, centre, ::-1]
-    cut -= np.array(wanted.mean, np.float32)
+        rgb = cv2.cvtColor(chip_bgr[centre, centre], cv2.COLOR_BGR2RGB)
+        face[:] = cv2.subtract(rgb, mean, dtype=cv2.CV_32F)
     cut /= np.float32(wanted.divisor)
     return cut
 
@@ -169,5 +170,5 @@ def combine(nets: Sequence[Net], outputs: Sequence[Floats]) -> Predictions:
     for net, columns in zip(nets, outputs, strict=True):
         for meaning, column in zip(net.outputs, columns.T, strict=True):
             sums[meaning.name] = sums[meaning.name] + column
-    difference = sums["male_logit"] - sums["female_logit"]
-    return Predictions(sums["age_years"], (1 + np.tanh(difference / 2)) / 2)
+    halved: Floats = (sums["male_logit"] - sums["female_logit"]) / np.float32(2)
+    return Predictions(sums["age_years"], (np.tanh(halved) + np.float32(1)) / np.float32(2))

@@ -43,7 +43,7 @@ class Origin(_Frozen):
 
 
 class NetInput(_Frozen):
-    """What a net reads: (N, side, side, 3) in `colour_order`, each value (x - mean) / divisor, x in 0 to 255."""
+    """What a net reads: (N, side, side, 3) in `colour_order`, (x - mean) / divisor of each 0 to 255."""
 
     side_px: Annotated[int, Field(gt=0)] | None
     """Side of the square input; None where the net reads pictures of any size."""
@@ -52,7 +52,7 @@ class NetInput(_Frozen):
     """In `colour_order`."""
     divisor: Annotated[float, Field(gt=0)]
     context: Annotated[float, Field(gt=0)] | None
-    """How much more than the landmark template's own square the input shows; None where nothing is aligned."""
+    """How much more than the landmark template's own square the input shows; None if nothing is aligned."""
 
 
 class NetOutput(_Frozen):
