@@ -128,9 +128,7 @@ def broker_answers(bootstrap_servers: str) -> bool:
     try:
         # Asked first because the client logs every refused connection as an error, several times a second.
         socket.create_connection((host, int(port)), timeout=1.0).close()
-        with KafkaAdminClient(
-            bootstrap_servers=bootstrap_servers, bootstrap_timeout_ms=1000, request_timeout_ms=2000
-        ) as admin:
+        with KafkaAdminClient(bootstrap_servers=bootstrap_servers, bootstrap_timeout_ms=2000) as admin:
             return any(not broker["is_fenced"] for broker in admin.describe_cluster()["brokers"])
     except (OSError, KafkaError):
         return False
