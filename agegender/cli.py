@@ -73,7 +73,7 @@ def query(
         if camera is None:
             names = store.cameras()
             for name in names:
-                print(name)
+                typer.echo(name)
             if not names:
                 Console(stderr=True).print("No camera has results.")
             return
@@ -83,7 +83,7 @@ def query(
         raise typer.Exit(1)
     if as_json:
         for one in results:
-            print(json.dumps(record(one)))
+            typer.echo(json.dumps(record(one)))
     else:
         Console().print(results_table(camera, results))
 
@@ -99,5 +99,5 @@ def main() -> None:
     try:
         app()
     except AgeGenderError as error:
-        print(f"agegender: {error}", file=sys.stderr)
+        typer.echo(f"agegender: {error}", err=True)
         sys.exit(EXIT_BAD_SETTINGS)
