@@ -35,7 +35,5 @@ def run_demo(console: Console, seconds: float, process: ProcessSettings, stop: t
     if summary.results == 0:
         console.print("No face got a result: see the messages above.", style="red")
         return 1
-    console.print(
-        f"The results stay in the store. Ask for them with:  agegender query {CAMERA}", highlight=False
-    )
+    console.print(f"The results stay in the store:  agegender query {CAMERA}", highlight=False)
     return 0

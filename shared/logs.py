@@ -6,7 +6,7 @@ import json
 import logging
 import sys
 import time
-from typing import Literal, TextIO
+from typing import Literal
 
 from shared.secrets import mask
 
@@ -55,15 +55,16 @@ class TextFormatter(logging.Formatter):
         return mask(line)
 
 
-class _StandardError(logging.StreamHandler[TextIO]):
+class _StandardError(logging.Handler):
     """Writes to what is standard error at that moment: a live table puts itself in between."""
 
-    def __init__(self) -> None:
-        logging.Handler.__init__(self)
-
-    @property
-    def stream(self) -> TextIO:
-        return sys.stderr
+    def emit(self, record: logging.LogRecord) -> None:
+        """Writes one record as a line."""
+        try:
+            sys.stderr.write(self.format(record) + "\n")
+            sys.stderr.flush()
+        except Exception:
+            self.handleError(record)
 
 
 def set_up_logs(level: str, log_format: LogFormat) -> None:
