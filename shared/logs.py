@@ -63,7 +63,7 @@ class _StandardError(logging.Handler):
         try:
             sys.stderr.write(self.format(record) + "\n")
             sys.stderr.flush()
-        except Exception:
+        except Exception:  # noqa: BLE001  (as the standard handlers do)
             self.handleError(record)
 
 

@@ -1,0 +1,5 @@
+"""`python -m agegender`."""
+
+from agegender.cli import main
+
+main()
