@@ -12,6 +12,7 @@ from rich.console import Console
 
 from agegender.records import record, results_table
 from agegender.session import run_session, store_for_reading
+from services.ingest.config import IngestSettings
 from shared.cameras import cameras_from_sources, load_cameras
 from shared.errors import AgeGenderError, SettingsError
 from shared.logs import set_up_logs
@@ -39,11 +40,15 @@ def run(
 ) -> None:
     """Runs the whole pipeline in this process, for one or many cameras.
 
+    Without sources, the cameras of INGEST_CAMERAS or INGEST_CAMERAS_PATH are read, as by the ingest service.
     Results go to the Redis of REDIS_URL, or else to an embedded store that `agegender query` reads.
     """
-    if bool(sources) == (cameras is not None):
-        raise SettingsError("give either sources or --cameras FILE")
-    chosen = load_cameras(cameras) if cameras else cameras_from_sources(sources or [])
+    if sources and cameras:
+        raise SettingsError("give either sources or --cameras FILE, not both")
+    if cameras:
+        chosen = load_cameras(cameras)
+    else:
+        chosen = cameras_from_sources(sources) if sources else IngestSettings.load().camera_list()
     process = _process()
     console = Console()
     stop = stop_on_signals()

