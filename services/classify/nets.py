@@ -143,9 +143,12 @@ def inputs(chips_bgr: NDArray[np.uint8], wanted: NetInput) -> Floats:
     The whole chip is scaled so that the part the net wants is `side` pixels wide, averaging over areas; then
     that part is cut out. For both nets this falls on whole pixels (160 to 160 and 160 to 48 pixels), so
     nothing is shifted by a fraction of a pixel.
+
+    Raises:
+        ValueError: the net does not read aligned faces.
     """
     if wanted.side_px is None or wanted.context is None:
-        raise ValueError("this net does not read aligned chips")
+        raise ValueError("this net does not read aligned faces")
     scaled_px = round(wanted.side_px * CHIP_CONTEXT / wanted.context)
     margin_px = (scaled_px - wanted.side_px) // 2
     centre = slice(margin_px, margin_px + wanted.side_px)

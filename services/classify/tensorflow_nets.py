@@ -1,0 +1,167 @@
+"""The same nets through TensorFlow, for GPUs: the only file of the services that imports TensorFlow.
+
+There is one copy of the weights, the LiteRT files: each of their layers is computed by the TensorFlow operation
+of the same meaning. Weights stored as float16 become float32 first, as they do in LiteRT.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from types import ModuleType
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.classify.nets import NETS, Floats, Predictions, check_chips, combine, inputs
+from services.classify.tflite_graph import Graph, Layer, read_graph
+from shared.errors import AgeGenderError, MissingExtra
+from shared.models import load_manifest, weights
+
+Tensor = Any
+"""A TensorFlow tensor; TensorFlow ships no types."""
+Run = Callable[..., tuple[Tensor, ...]]
+
+
+class NoGpu(AgeGenderError):
+    """A GPU was asked for, and TensorFlow sees or uses none."""
+
+
+class TensorFlowNets:
+    """The nets on a GPU, or on a CPU for comparison, in batches of a few fixed sizes.
+
+    N chips are run in a batch of the smallest size that holds them, filled up with zeros: each shape is
+    compiled once, in `open`, and never again. More chips than the largest size holds take several batches.
+    """
+
+    def __init__(
+        self, device: Literal["gpu", "cpu"] = "gpu", batch_sizes: Sequence[int] = (8, 32, 128)
+    ) -> None:
+        if not batch_sizes or min(batch_sizes) < 1:
+            raise ValueError(f"expected batch sizes of 1 or more, got {tuple(batch_sizes)}")
+        manifest = load_manifest()
+        self.name = manifest.age_gender
+        self._nets = [manifest.nets[name] for name in NETS]
+        self._device = f"{device.upper()}:0"
+        self._batch_sizes = sorted(batch_sizes)
+        self._runs: dict[int, Run] = {}
+
+    def open(self) -> None:
+        """Import TensorFlow, load the weights, and run each batch size once: several seconds.
+
+        Raises:
+            MissingExtra: TensorFlow is not installed.
+            NoGpu: a GPU was asked for, and TensorFlow sees or uses none.
+            WeightsError: a file of weights is missing or damaged.
+        """
+        try:
+            import tensorflow as tf
+        except ModuleNotFoundError as error:
+            raise MissingExtra("tensorflow", "tensorflow", "running the nets on a GPU") from error
+        _prepare_gpus(tf, required=self._device.startswith("GPU"))
+        graphs = [read_graph(weights(name)) for name in NETS]
+
+        def judge(*faces: Tensor) -> tuple[Tensor, ...]:
+            return tuple(_replay(tf, graph, x) for graph, x in zip(graphs, faces, strict=True))
+
+        compiled = tf.function(judge, autograph=False)
+        runs: dict[int, Run] = {}
+        for size in self._batch_sizes:
+            shapes = [(size, net.input.side_px, net.input.side_px, 3) for net in self._nets]
+            with tf.device(self._device):
+                runs[size] = compiled.get_concrete_function(*(tf.TensorSpec(s, tf.float32) for s in shapes))
+            self._check_device(runs[size](*(tf.zeros(shape) for shape in shapes)))
+        self._runs = runs
+
+    def _check_device(self, outputs: tuple[Tensor, ...]) -> None:
+        for output in outputs:
+            if not output.device.endswith(self._device):
+                raise NoGpu(
+                    f"the nets were to run on {self._device}, and TensorFlow ran them on {output.device}"
+                )
+
+    def predict(self, chips_bgr: NDArray[np.uint8]) -> Predictions:
+        """Age and gender of N chips, (N, 160, 160, 3) uint8 in BGR; N may be 0.
+
+        Raises:
+            ChipsError: the chips have another shape or type.
+        """
+        check_chips(chips_bgr)
+        if not self._runs:
+            raise RuntimeError("the nets are not open: call open() first")
+        largest = self._batch_sizes[-1]
+        starts = range(0, max(len(chips_bgr), 1), largest)
+        parts = [self._outputs(chips_bgr[start : start + largest]) for start in starts]
+        return combine(self._nets, [np.concatenate(outputs) for outputs in zip(*parts, strict=True)])
+
+    def _outputs(self, chips_bgr: NDArray[np.uint8]) -> list[Floats]:
+        """The outputs of each net, (N, columns), for no more chips than the largest batch holds."""
+        count = len(chips_bgr)
+        size = next(size for size in self._batch_sizes if size >= count)
+        filled = ((0, size - count), (0, 0), (0, 0), (0, 0))
+        faces = [np.pad(inputs(chips_bgr, net.input), filled) for net in self._nets]
+        return [output.numpy()[:count] for output in self._runs[size](*faces)]
+
+    def close(self) -> None:
+        """Let go of the compiled nets; TensorFlow itself stays loaded until the process ends."""
+        self._runs = {}
+
+
+def _prepare_gpus(tf: ModuleType, *, required: bool) -> None:
+    gpus = tf.config.list_physical_devices("GPU")
+    if required and not gpus:
+        raise NoGpu(
+            f"a GPU was asked for, and TensorFlow {tf.__version__} sees none: check that `nvidia-smi` lists "
+            "one and that `tensorflow[and-cuda]` is installed, or choose the CPU"
+        )
+    for gpu in gpus:
+        # Otherwise TensorFlow takes the whole memory of the GPU, and a second worker gets none.
+        tf.config.experimental.set_memory_growth(gpu, True)
+    # Shortened factors would make a GPU's answers differ from a CPU's, and nets this small gain nothing.
+    tf.config.experimental.enable_tensor_float_32_execution(False)
+
+
+def _replay(tf: ModuleType, graph: Graph, faces: Tensor) -> Tensor:
+    """The output of `graph` for `faces`, (N, columns)."""
+    tensors: dict[int, Tensor] = {**graph.constants, graph.source: faces}
+    for layer in graph.layers:
+        output = _computed(tf, layer, [tensors[number] for number in layer.reads])
+        # LiteRT fuses activations into layers: 0 is none, and 1, the only one in these nets, a ReLU.
+        fused = getattr(layer.options, "fusedActivationFunction", 0)
+        tensors[layer.writes] = tf.nn.relu(output) if fused else output
+    return tensors[graph.sink]
+
+
+def _computed(tf: ModuleType, layer: Layer, read: list[Tensor]) -> Tensor:
+    """What `layer` makes of the tensors it reads.
+
+    LiteRT keeps kernels as (out, height, width, in) and depthwise ones as (1, height, width, channels);
+    TensorFlow wants (height, width, in, out) and (height, width, channels, 1), so both are turned alike.
+    """
+    x, options = read[0], layer.options
+    match layer.kind:
+        case "DEQUANTIZE":
+            return x.astype(np.float32)
+        case "ADD":
+            return x + read[1]
+        case "RELU":
+            return tf.nn.relu(x)
+        case "MEAN":
+            return tf.reduce_mean(x, read[1], keepdims=options.keepDims)
+        case "RESHAPE":
+            return tf.reshape(x, read[1])
+        case "FULLY_CONNECTED":
+            return x @ read[1].T + read[2]
+    strides, padding = [options.strideH, options.strideW], "VALID" if options.padding else "SAME"
+    match layer.kind:
+        case "CONV_2D":
+            return tf.nn.conv2d(x, read[1].transpose(1, 2, 3, 0), strides, padding) + read[2]
+        case "DEPTHWISE_CONV_2D":
+            return (
+                tf.nn.depthwise_conv2d(x, read[1].transpose(1, 2, 3, 0), [1, *strides, 1], padding) + read[2]
+            )
+        case "MAX_POOL_2D":
+            return tf.nn.max_pool2d(x, [options.filterHeight, options.filterWidth], strides, padding)
+        case "AVERAGE_POOL_2D":
+            return tf.nn.avg_pool2d(x, [options.filterHeight, options.filterWidth], strides, padding)
+    raise ValueError(f"no TensorFlow operation is known for the LiteRT layer {layer.kind}")

@@ -1,0 +1,62 @@
+"""A LiteRT file taken apart into its layers and constants, with neither LiteRT nor TensorFlow running it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Options = Any
+"""An options object of LiteRT's schema, which ships no types; None where a layer has no options."""
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """One operation: it reads tensors by their numbers and writes one."""
+
+    kind: str
+    """The operation's name in LiteRT's schema, such as CONV_2D."""
+    reads: tuple[int, ...]
+    writes: int
+    options: Options
+
+
+@dataclass(frozen=True, slots=True)
+class Graph:
+    """The layers in the order in which they run, and the constants among the tensors by their numbers."""
+
+    source: int
+    sink: int
+    layers: tuple[Layer, ...]
+    constants: dict[int, NDArray[Any]]
+
+
+def read_graph(path: Path) -> Graph:
+    """Read a file with one graph, one input and one output.
+
+    The format is a flatbuffer, described at
+    https://github.com/google-ai-edge/LiteRT/blob/main/tflite/converter/schema/schema.fbs.
+    """
+    from ai_edge_litert import schema_py_generated as schema
+
+    types = {
+        schema.TensorType.FLOAT32: np.float32,
+        schema.TensorType.FLOAT16: np.float16,
+        schema.TensorType.INT32: np.int32,
+    }
+    kinds = {code: kind for kind, code in vars(schema.BuiltinOperator).items() if not kind.startswith("_")}
+    model = schema.ModelT.InitFromPackedBuf(path.read_bytes(), 0)
+    graph = model.subgraphs[0]
+    constants = {}
+    for number, tensor in enumerate(graph.tensors):
+        data = model.buffers[tensor.buffer].data
+        if data is not None:
+            constants[number] = data.view(types[tensor.type]).reshape(tensor.shape)
+    layers = []
+    for operator in graph.operators:
+        kind = kinds[model.operatorCodes[operator.opcodeIndex].builtinCode]
+        layers.append(Layer(kind, tuple(operator.inputs), operator.outputs[0], operator.builtinOptions))
+    return Graph(graph.inputs[0], graph.outputs[0], tuple(layers), constants)
