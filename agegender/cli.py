@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
-from agegender.records import record, results_table
+from agegender.records import results_table, stored_record
 from agegender.session import run_session, store_for_reading
 from services.ingest.config import IngestSettings
-from shared.cameras import cameras_from_sources, load_cameras
+from shared.cameras import Camera, cameras_from_sources, load_cameras
 from shared.errors import AgeGenderError, SettingsError
 from shared.logs import set_up_logs
 from shared.service import EXIT_BAD_SETTINGS, stop_on_signals
@@ -45,6 +46,7 @@ def run(
     """
     if sources and cameras:
         raise SettingsError("give either sources or --cameras FILE, not both")
+    chosen: Sequence[Camera]
     if cameras:
         chosen = load_cameras(cameras)
     else:
@@ -88,7 +90,7 @@ def query(
         raise typer.Exit(1)
     if as_json:
         for one in results:
-            typer.echo(json.dumps(record(one)))
+            typer.echo(json.dumps(stored_record(one)))
     else:
         Console().print(results_table(camera, results))
 

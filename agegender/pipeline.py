@@ -11,20 +11,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-import redis
-
 from services.classify.config import ClassifySettings
 from services.detect.config import DetectSettings
 from services.ingest.camera_source import CameraSource
 from services.ingest.config import IngestSettings
 from services.sink.config import SinkSettings
-from services.sink.redis_results import RedisResults
 from services.sink.stage import SinkStage
 from shared.cameras import Camera
 from shared.dead_letters import LoggedDeadLetters
 from shared.health import Health
 from shared.memory import MemoryTopic
-from shared.messages import Traceable
+from shared.messages import Result, Traceable
 from shared.metrics import Metrics
 from shared.runner import BatchLimits, Runner
 from shared.service import Runnable
@@ -56,15 +53,19 @@ class PipelineSettings:
 
 
 class Pipeline:
-    """From cameras to Redis in one process.
+    """From cameras to wherever results go, in one process.
 
     Args:
-        client: where results go; closed at the end of `run`.
+        results_to: where results go; closed at the end of `run`.
         metrics: one set for all four stages.
     """
 
     def __init__(
-        self, cameras: Sequence[Camera], settings: PipelineSettings, client: redis.Redis, metrics: Metrics
+        self,
+        cameras: Sequence[Camera],
+        settings: PipelineSettings,
+        results_to: Output[Result],
+        metrics: Metrics,
     ) -> None:
         frames = MemoryTopic(FRAMES.name, FRAMES.codec, _FRAMES_ON_THE_WAY * len(cameras))
         faces = MemoryTopic(FACES.name, FACES.codec, _FACES_ON_THE_WAY)
@@ -95,7 +96,7 @@ class Pipeline:
                 "sink",
                 results.source(),
                 SinkStage(),
-                RedisResults(client, settings.sink, metrics),
+                results_to,
                 BatchLimits(settings.sink.batch_messages),
             ),
         )

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from rich.table import Table
 
-from shared.messages import Result
+from shared.messages import FaceInfo, Result
 from shared.store import StoredResult
 
 
@@ -17,21 +17,27 @@ def face_label(result: Result) -> str:
     return f"{gender} {result.age_years:.0f}"
 
 
-def record(stored: StoredResult) -> dict[str, object]:
+def face_size(face: FaceInfo) -> str:
+    """Width and height of the face's box."""
+    left, top, right, bottom = face.box_xyxy
+    return f"{right - left:.0f} x {bottom - top:.0f} px"
+
+
+def face_record(result: Result) -> dict[str, object]:
     """One face as a flat record of plain values, ready for JSON.
 
     Times are seconds since 1970 UTC, boxes left, top, right, bottom in pixels of the frame.
     """
-    face = stored.result.face
+    face = result.face
     frame = face.frame
     return {
         "camera": frame.camera_id,
         "face_id": face.face_id,
         "captured_at_s": frame.captured_at_s,
         "clock": frame.clock,
-        "age_years": stored.result.age_years,
-        "gender": stored.result.gender,
-        "gender_confidence": stored.result.gender_confidence,
+        "age_years": result.age_years,
+        "gender": result.gender,
+        "gender_confidence": result.gender_confidence,
         "box_xyxy": face.box_xyxy,
         "score": face.score,
         "index": face.index,
@@ -39,6 +45,13 @@ def record(stored: StoredResult) -> dict[str, object]:
         "frame_wh": (frame.width_px, frame.height_px),
         "file": frame.file,
         "media_time_s": frame.media_time_s,
+    }
+
+
+def stored_record(stored: StoredResult) -> dict[str, object]:
+    """A face as above, with the time at which the store took it and the delay since its capture."""
+    return {
+        **face_record(stored.result),
         "written_at_s": stored.written_at_s,
         "delay_s": round(stored.delay_s, 3),
     }
@@ -51,7 +64,6 @@ def results_table(camera: str, results: Sequence[StoredResult]) -> Table:
         table.add_column(name, justify="left" if name in ("captured", "face", "gender") else "right")
     for one in results:
         face = one.result.face
-        left, top, right, bottom = face.box_xyxy
         stamp = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(one.result.captured_at_s))
         table.add_row(
             f"{stamp}.{int(one.result.captured_at_s % 1 * 10)}",
@@ -59,7 +71,7 @@ def results_table(camera: str, results: Sequence[StoredResult]) -> Table:
             f"{one.result.age_years:.0f}",
             one.result.gender,
             f"{one.result.gender_confidence * 100:.0f} %",
-            f"{right - left:.0f} x {bottom - top:.0f} px",
+            face_size(face),
             f"{one.delay_s * 1000:.0f} ms",
         )
     return table

@@ -39,6 +39,8 @@ class YuNet:
 
     def __init__(self, weights: Path, longer_side_px: int = 960, min_score: float = 0.7) -> None:
         self._longer_side_px = longer_side_px
+        # OpenCV 5 warns at every start that it has no other device than the CPU, which is the one meant.
+        cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)
         self._detector = cv2.FaceDetectorYN.create(
             str(weights), "", (longer_side_px, longer_side_px), score_threshold=min_score, nms_threshold=0.3
         )
