@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import secrets
+import shlex
+import sys
 import threading
+from pathlib import Path
 
 from rich.console import Console
 
@@ -16,6 +19,16 @@ from simulator.scenes import demo_scene
 
 CAMERA = "demo"
 _ANY_PORT = 0
+
+
+def _this_program() -> str:
+    """How this program was called, so that the line printed can be pasted."""
+    called = Path(sys.argv[0])
+    if called.name == "__main__.py":
+        return "python -m agegender"
+    if called.is_relative_to(Path.cwd()):
+        called = called.relative_to(Path.cwd())
+    return shlex.quote(str(called))
 
 
 def run_demo(console: Console, seconds: float, process: ProcessSettings, stop: threading.Event) -> int:
@@ -35,5 +48,5 @@ def run_demo(console: Console, seconds: float, process: ProcessSettings, stop: t
     if summary.results == 0:
         console.print("No face got a result: see the messages above.", style="red")
         return 1
-    console.print(f"The results stay in the store:  agegender query {CAMERA}", highlight=False)
+    console.print(f"The results stay in the store:  {_this_program()} query {CAMERA}", highlight=False)
     return 0
