@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -17,6 +18,8 @@ from shared.metrics import Metrics
 
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
+
+log = logging.getLogger(__name__)
 
 LIVE_WITHIN_S = 60.0
 """A service whose loop did not turn for this long is hung, and an orchestrator should restart it."""
@@ -60,6 +63,10 @@ class Health:
 
 class _Server(ThreadingMixIn, WSGIServer):
     daemon_threads = True
+
+    def handle_error(self, request: object, client_address: object) -> None:  # noqa: ARG002
+        """A client that says nothing or goes away is the client's affair."""
+        log.debug("a client of the health server failed", exc_info=True, extra={"client": client_address})
 
 
 class _QuietHandler(WSGIRequestHandler):

@@ -19,6 +19,7 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
@@ -102,6 +103,7 @@ class Runner(Generic[In, Out]):
         self._limit = limit or DeadLetterLimit()
         self._grace_s = grace_s
         self._wall_clock = wall_clock
+        self._stop_seen_s: float | None = None
 
     def run(self, stop: StopSignal) -> None:
         """Works until `stop` is set or the source is exhausted, then finishes the batch in hand.
@@ -110,9 +112,14 @@ class Runner(Generic[In, Out]):
             TooManyBadMessages: this worker seems to be broken; nothing more was committed.
             Exception: whatever the stage or a transport raised beyond `NotNow` and `BadMessage`.
         """
-        try:
+        self._stop_seen_s = None
+        with ExitStack() as at_the_end:
+            # The last one in is the first one out, and each is called whatever the others raise.
             for part in (self._dead_letters, self._output, self._source):
-                if not self._persist(part.open, stop):
+                at_the_end.callback(part.close)
+            at_the_end.callback(self._health.not_ready, "stopped")
+            for part in (self._dead_letters, self._output, self._source):
+                if not self._persist(part.open, stop, grace_s=0.0):
                     return
             log.info("ready", extra={"service": self.service})
             while not stop.is_set():
@@ -126,10 +133,6 @@ class Runner(Generic[In, Out]):
                     )
                 if not batch and self._source.exhausted:
                     break
-        finally:
-            self._health.not_ready("stopped")
-            for part in (self._source, self._output, self._dead_letters):
-                part.close()
 
     def _collect(self, stop: StopSignal) -> list[Delivery[In]]:
         batch: list[Delivery[In]] = []
@@ -148,14 +151,14 @@ class Runner(Generic[In, Out]):
 
     def _poll(self, max_messages: int, timeout_s: float, stop: StopSignal) -> Sequence[Delivery[In]]:
         arrived: list[Delivery[In]] = []
-        self._persist(lambda: arrived.extend(self._source.poll(max_messages, timeout_s)), stop)
+        self._persist(lambda: arrived.extend(self._source.poll(max_messages, timeout_s)), stop, grace_s=0.0)
         return arrived
 
     def _handle(self, batch: Sequence[Delivery[In]], stop: StopSignal) -> bool:
         """Steps 2 to 5 of the loop; False when the time to stop ran out before they were through."""
         sorted_ = _Sorted[Out]([], [], Counter(), Counter())
         started_s = time.perf_counter()
-        if not self._persist(lambda: self._process(batch, sorted_), stop):
+        if not self._persist(lambda: self._process(batch, sorted_), stop, self._grace_s):
             return False
         self._metrics.stage_seconds.labels(self.service).observe(time.perf_counter() - started_s)
         self._metrics.batch_size.labels(self.service).observe(len(batch))
@@ -166,14 +169,17 @@ class Runner(Generic[In, Out]):
             self._source.commit,
         )
         for step in steps:
-            if not self._persist(step, stop):
+            if not self._persist(step, stop, self._grace_s):
                 return False
         self._count(sorted_)
         return True
 
     def _process(self, batch: Sequence[Delivery[In]], into: _Sorted[Out]) -> None:
         messages = [d.message for d in batch if not isinstance(d.message, BadMessage)]
-        outcomes = iter(self._stage.process(messages) if messages else ())
+        found = self._stage.process(messages) if messages else ()
+        if len(found) != len(messages):
+            raise RuntimeError(f"the stage gave {len(found)} outcomes for {len(messages)} messages")
+        outcomes = iter(found)
         for delivery in batch:
             if isinstance(delivery.message, BadMessage):
                 into.bad.append(DeadLetter.of(delivery, str(delivery.message), self.service))
@@ -205,10 +211,12 @@ class Runner(Generic[In, Out]):
             self._metrics.sent.labels(self.service, output.camera_id).inc()
             delay.observe(max(0.0, now_s - output.captured_at_s))
 
-    def _persist(self, step: Callable[[], None], stop: StopSignal) -> bool:
-        """Does `step`, again and again while it raises NotNow. False when it was time to stop first."""
+    def _persist(self, step: Callable[[], None], stop: StopSignal, grace_s: float) -> bool:
+        """Does `step`, again and again while it raises NotNow.
+
+        False when that went on for `grace_s` after the stop was asked for.
+        """
         backoff = Backoff()
-        give_up_s: float | None = None
         said: str | None = None
         while True:
             try:
@@ -225,17 +233,19 @@ class Runner(Generic[In, Out]):
                     log.info("going on", extra={"service": self.service})
                 return True
             if stop.is_set():
-                give_up_s = give_up_s or time.monotonic() + self._grace_s
-                if time.monotonic() >= give_up_s:
+                self._stop_seen_s = self._stop_seen_s or time.monotonic()
+                if time.monotonic() >= self._stop_seen_s + grace_s:
                     return False
             self._rest(backoff.next_s(), stop)
 
     def _rest(self, seconds: float, stop: StopSignal) -> None:
+        """Waits, but not on when the stop comes meanwhile: then the step has its last tries."""
         until_s = time.monotonic() + seconds
-        while (left_s := until_s - time.monotonic()) > 0:
+        stopping = stop.is_set()
+        while (left_s := until_s - time.monotonic()) > 0 and stop.is_set() == stopping:
             self._health.beat()
             self._source.keep_alive()
-            if stop.is_set():
+            if stopping:
                 time.sleep(min(left_s, 0.1))
             else:
                 stop.wait(min(left_s, _POLL_S))

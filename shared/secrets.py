@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import threading
+from urllib.parse import quote
 
 MASK = "***"
 
@@ -11,12 +13,17 @@ _URL_LOGIN = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*://)(?P<login>[^\s\"
 
 class _Known:
     values: frozenset[str] = frozenset()
+    lock = threading.Lock()
 
 
 def remember_secret(value: str) -> None:
-    """From now on `mask` hides `value` wherever it appears. Values too short to be told apart are left."""
+    """From now on `mask` hides `value` wherever it appears, also where it is quoted for a URL or by `repr`.
+
+    Values too short to be told apart are left.
+    """
     if len(value) >= 4:
-        _Known.values |= {value}
+        with _Known.lock:
+            _Known.values |= {value, quote(value, safe=""), repr(value)[1:-1]}
 
 
 def mask(text: str) -> str:

@@ -17,6 +17,7 @@ from shared.health import Health, HealthServer
 from shared.logs import set_up_logs
 from shared.metrics import Metrics
 from shared.runner import StopSignal
+from shared.secrets import mask
 from shared.settings import ProcessSettings
 
 log = logging.getLogger(__name__)
@@ -70,7 +71,7 @@ def serve(service: str, default_port: int, build: Build) -> int:
         port = default_port if settings.http_port is None else settings.http_port
         server = HealthServer([health], metrics, settings.http_host, port)
     except (AgeGenderError, OSError) as error:
-        print(f"agegender {service}: {error}", file=sys.stderr)  # noqa: T201  (logs may not be set up yet)
+        print(mask(f"agegender {service}: {error}"), file=sys.stderr)  # noqa: T201  (logs may not be set up yet)
         return EXIT_BAD_SETTINGS
     with server:
         log.info("starting", extra={"service": service, "http_port": server.port})

@@ -63,6 +63,8 @@ class Settings(BaseModel):
                     values[field] = Path(path).read_text().rstrip("\r\n")
                 except OSError as error:
                     problems.append(f"{variable}{_FILE_SUFFIX}: cannot read {path!r}: {error.strerror}")
+                except UnicodeDecodeError:
+                    problems.append(f"{variable}{_FILE_SUFFIX}: {path!r} is no UTF-8 text")
             elif variable in environ:
                 values[field] = environ[variable]
         settings = None

@@ -7,7 +7,7 @@ For each camera, all under one hash tag so that they live on one node of a clust
     agegender:{CAMERA}:results   stream   results as they came, each one JSON field `result`; bounded length
     agegender:{CAMERA}:seen      zset     ids of the last faces written, so that a repeat changes nothing
 
-    agegender:cameras            zset     camera ids by the time of their last result
+    agegender:cameras            zset     camera ids by the time when their last result was written
 
 Everything expires some time after the last result. No pictures are stored.
 """
@@ -23,9 +23,9 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
 
-from shared.errors import NotNow
+from shared.errors import NotNow, SettingsError
 from shared.messages import Result
-from shared.secrets import mask
+from shared.secrets import mask, remember_secret
 from shared.settings import RedisSettings
 
 CAMERAS_KEY = "agegender:cameras"
@@ -74,14 +74,28 @@ UNAVAILABLE: tuple[type[RedisError], ...] = (
 
 
 def connect(settings: RedisSettings) -> redis.Redis:
-    """A client for these settings. Connects at its first command."""
-    return redis.Redis.from_url(
-        settings.address,
-        socket_timeout=settings.timeout_s,
-        socket_connect_timeout=settings.timeout_s,
-        # The runner waits and tries again, and says so; the client would do it in silence.
-        retry=Retry(NoBackoff(), 0),
-    )
+    """A client for these settings. Connects at its first command.
+
+    Raises:
+        SettingsError: REDIS_URL is no URL of Redis; the text does not repeat it, as it may hold a password.
+    """
+    try:
+        client = redis.Redis.from_url(
+            settings.address,
+            socket_timeout=settings.timeout_s,
+            socket_connect_timeout=settings.timeout_s,
+            # The runner waits and tries again, and says so; the client would do it in silence.
+            retry=Retry(NoBackoff(), 0),
+        )
+    except ValueError:
+        raise SettingsError(
+            "REDIS_URL: expected redis://[user:password@]host[:port][/database], rediss:// or unix:///path, "
+            "with the password percent-encoded"
+        ) from None
+    password = client.get_connection_kwargs().get("password")
+    if password:
+        remember_secret(password)
+    return client
 
 
 def unavailable(error: RedisError) -> NotNow:

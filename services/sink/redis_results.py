@@ -56,12 +56,9 @@ class RedisResults:
             by_camera[result.camera_id].append(result)
         try:
             for camera_id, results in by_camera.items():
-                for result, is_new in zip(results, self._write_camera(camera_id, results), strict=True):
-                    if is_new:
-                        band = age_band(result.age_years)
-                        self._metrics.results.labels(result.gender, band).inc()
-                    else:
-                        self._metrics.repeats.labels(camera_id).inc()
+                # Counted before anything else may fail: the next try would find only repeats.
+                self._count(results, self._write_camera(camera_id, results))
+                self._list_camera(camera_id)
         except UNAVAILABLE as error:
             raise unavailable(error) from None
 
@@ -87,15 +84,26 @@ class RedisResults:
             ]
         if self._script is None:
             raise RuntimeError("write before open")
-        new = cast("list[int]", self._script(keys=[keys.latest, keys.results, keys.seen], args=arguments))
-        # Not in the script: the key of all cameras lives on another node of a cluster. A repeat does no harm.
-        newest_s = max(result.captured_at_s for result in results)
+        return cast("list[int]", self._script(keys=[keys.latest, keys.results, keys.seen], args=arguments))
+
+    def _count(self, results: Sequence[Result], new: Sequence[int]) -> None:
+        for result, is_new in zip(results, new, strict=True):
+            if is_new:
+                self._metrics.results.labels(result.gender, age_band(result.age_years)).inc()
+            else:
+                self._metrics.repeats.labels(result.camera_id).inc()
+
+    def _list_camera(self, camera_id: str) -> None:
+        """Not in the script: the key of all cameras lives on another node of a cluster.
+
+        By our clock: a camera whose own is far behind would be taken for one that is long gone.
+        """
+        now_s, ttl_s = self._clock(), self._settings.ttl_s
         pipeline = self._client.pipeline(transaction=False)
-        pipeline.zadd(CAMERAS_KEY, {camera_id: newest_s}, gt=True)
-        pipeline.zremrangebyscore(CAMERAS_KEY, "-inf", self._clock() - settings.ttl_s)
-        pipeline.expire(CAMERAS_KEY, settings.ttl_s)
+        pipeline.zadd(CAMERAS_KEY, {camera_id: now_s}, gt=True)
+        pipeline.zremrangebyscore(CAMERAS_KEY, "-inf", now_s - ttl_s)
+        pipeline.expire(CAMERAS_KEY, ttl_s)
         pipeline.execute()
-        return new
 
     def close(self) -> None:
         """Lets go of the connections."""
