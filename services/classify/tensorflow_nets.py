@@ -1,7 +1,7 @@
 """The same nets through TensorFlow, for GPUs: the only file of the services that imports TensorFlow.
 
-There is one copy of the weights, the LiteRT files: each of their layers is computed by the TensorFlow operation
-of the same meaning. Weights stored as float16 become float32 first, as they do in LiteRT.
+There is one copy of the weights, the LiteRT files: each of their layers is computed by the TensorFlow
+operation of the same meaning. Weights stored as float16 become float32 first, as they do in LiteRT.
 """
 
 from __future__ import annotations
@@ -70,10 +70,15 @@ class TensorFlowNets:
             shapes = [(size, net.input.side_px, net.input.side_px, 3) for net in self._nets]
             with tf.device(self._device):
                 runs[size] = compiled.get_concrete_function(*(tf.TensorSpec(s, tf.float32) for s in shapes))
-            self._check_device(runs[size](*(tf.zeros(shape) for shape in shapes)))
+            self.check_device(runs[size](*(tf.zeros(shape) for shape in shapes)))
         self._runs = runs
 
-    def _check_device(self, outputs: tuple[Tensor, ...]) -> None:
+    def check_device(self, outputs: tuple[Tensor, ...]) -> None:
+        """Refuse `outputs` that were not computed on the device asked for.
+
+        Raises:
+            NoGpu: TensorFlow placed them elsewhere.
+        """
         for output in outputs:
             if not output.device.endswith(self._device):
                 raise NoGpu(

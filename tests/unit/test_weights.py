@@ -1,0 +1,87 @@
+"""The weights that ship with the project are the ones that the manifest describes."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+import shared.models
+from services.classify.nets import NETS
+from shared.faces import CHIP_CONTEXT, CHIP_SIDE_PX
+from shared.models import FOLDER, WeightsError, load_manifest, weights
+
+NAMES = tuple(load_manifest().nets)
+
+
+@pytest.fixture
+def copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the folder of weights, in place of the real one, for tests to damage."""
+    folder = tmp_path / "models"
+    shutil.copytree(FOLDER, folder)
+    monkeypatch.setattr(shared.models, "FOLDER", folder)
+    return folder
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_each_file_has_the_size_and_the_sum_of_the_manifest(name: str) -> None:
+    assert weights(name).stat().st_size == load_manifest().nets[name].size_bytes
+
+
+def test_the_folder_holds_no_weights_that_the_manifest_leaves_out() -> None:
+    stored = {path.name for path in FOLDER.iterdir() if path.suffix in {".onnx", ".tflite", ".bin"}}
+    assert stored == {net.file for net in load_manifest().nets.values()}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_each_file_has_its_notice_and_licence(name: str) -> None:
+    net = load_manifest().nets[name]
+    notices = (FOLDER / "NOTICES.md").read_text(encoding="utf-8")
+    assert f"`{net.file}`: {net.licence.replace('CC0-1.0', 'CC0 1.0')}" in notices
+
+
+def test_one_flipped_bit_is_noticed_and_the_file_named(copied: Path) -> None:
+    path = copied / "gender_b.tflite"
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(WeightsError, match=r"gender_b\.tflite are damaged: expected sha256 \w+, got \w+"):
+        weights("gender_b")
+    assert weights("yunet").is_file()
+
+
+def test_a_missing_file_is_named(copied: Path) -> None:
+    (copied / "age_gender_a.tflite").unlink()
+    with pytest.raises(WeightsError, match=r"age_gender_a cannot be read: .*age_gender_a\.tflite"):
+        weights("age_gender_a")
+
+
+def test_an_unknown_name_is_answered_with_the_known_ones() -> None:
+    with pytest.raises(WeightsError, match="'resnet'; expected one of yunet, age_gender_a, gender_b"):
+        weights("resnet")
+
+
+def test_a_manifest_with_an_unknown_field_is_refused(copied: Path) -> None:
+    path = copied / "manifest.json"
+    path.write_text(path.read_text(encoding="utf-8").replace('"divisor"', '"divider"', 1), encoding="utf-8")
+    with pytest.raises(WeightsError, match="divider"):
+        load_manifest()
+
+
+@pytest.mark.parametrize("name", NETS)
+def test_each_net_reads_a_part_of_the_chip_that_falls_on_whole_pixels(name: str) -> None:
+    net = load_manifest().nets[name]
+    assert net.input.side_px is not None
+    assert net.input.context is not None
+    scaled_px = net.input.side_px * CHIP_CONTEXT / net.input.context
+    assert scaled_px == pytest.approx(round(scaled_px))
+    assert (round(scaled_px) - net.input.side_px) % 2 == 0
+    assert scaled_px <= CHIP_SIDE_PX
+
+
+@pytest.mark.parametrize("name", NETS)
+def test_each_net_tells_both_genders_apart_and_only_one_reads_the_age(name: str) -> None:
+    columns = [output.name for output in load_manifest().nets[name].outputs]
+    assert columns.count("male_logit") == columns.count("female_logit") == 1
+    assert columns.count("age_years") == (name == "age_gender_a")
