@@ -41,6 +41,14 @@ class Encoded(NamedTuple):
         return len(self.key) + len(self.value) + sum(len(name) + len(data) for name, data in self.headers)
 
 
+def check_size(encoded: Encoded, topic: str) -> None:
+    """Raises BadMessage when `encoded` is larger than any message may be."""
+    if encoded.size_bytes > MAX_MESSAGE_BYTES:
+        raise BadMessage(
+            f"a message of {encoded.size_bytes} bytes for {topic!r} is over the limit of {MAX_MESSAGE_BYTES}"
+        )
+
+
 @dataclass(frozen=True)
 class Codec(Generic[M]):
     """How one kind of message is laid out.

@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Generic, TypeVar
 
-from shared.codec import MAX_MESSAGE_BYTES, Codec, Encoded
+from shared.codec import Codec, Encoded, check_size
 from shared.errors import AgeGenderError, BadMessage, NotNow
 from shared.messages import Model
 from shared.transport import Delivery
@@ -165,11 +165,3 @@ class MemoryOutput(Generic[M]):
                 self._topic.open_outputs -= 1
                 self._topic.ended = self._topic.open_outputs == 0
                 self._topic.changed.notify_all()
-
-
-def check_size(encoded: Encoded, topic: str) -> None:
-    """Raises BadMessage when `encoded` is larger than any message may be."""
-    if encoded.size_bytes > MAX_MESSAGE_BYTES:
-        raise BadMessage(
-            f"a message of {encoded.size_bytes} bytes for {topic!r} is over the limit of {MAX_MESSAGE_BYTES}"
-        )

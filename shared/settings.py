@@ -131,6 +131,8 @@ class KafkaSettings(Settings):
     """Partitions of a topic that does not exist yet; the most workers that can share its work."""
     replication: Annotated[int, Field(ge=1, le=9)] = 1
     """Copies of a topic that does not exist yet."""
+    session_timeout_s: Annotated[float, Field(ge=6, le=300)] = 10.0
+    """A worker that is not heard of for so long has died, and others take over its work."""
     dead_letter_pictures: bool = False
     """Whether a dead letter keeps the bytes of its message, which may be the picture of a person."""
 
