@@ -1,22 +1,26 @@
 """The transport over Kafka. The only file that knows the client, kafka-python.
 
 An output returns when all brokers that must have a message have it; a source commits by hand, after the
-runner has done the work. Between these two a crash can repeat messages and never lose one. Repeats do no harm:
-ids of faces are derived from camera, frame and position, and the store refuses an id that it has seen.
+runner has done the work. Between these two a crash can repeat messages and never lose one. Repeats do no
+harm: ids of faces are derived from camera, frame and position, and the store refuses an id it has seen.
 """
 
 from __future__ import annotations
 
 import logging
+import socket
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Generic, TypeVar
 
-from kafka import ConsumerRebalanceListener, KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
+from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.errors import (
     CommitFailedError,
+    IllegalArgumentError,
     IllegalGenerationError,
+    IllegalStateError,
+    KafkaConfigurationError,
     KafkaError,
     MessageSizeTooLargeError,
     RebalanceInProgressError,
@@ -44,20 +48,37 @@ _ANSWER_S = 3.0  # how long one call waits for the broker before the runner hear
 _CLOSE_S = 5.0
 _CHECK_AFTER_S = 5.0  # an empty poll says nothing: after so much silence the broker is asked
 
+_MISTAKES = (IllegalArgumentError, IllegalStateError, KafkaConfigurationError)
 _GROUP_MOVED_ON = (CommitFailedError, IllegalGenerationError, RebalanceInProgressError, UnknownMemberIdError)
 
 
-def _away(error: Exception) -> NotNow:
-    return NotNow(mask(f"Kafka: {type(error).__name__}: {error}"))
+def _away(error: Exception) -> Exception:
+    """What to raise instead: NotNow where the broker is away, the error itself where the mistake is ours."""
+    return error if isinstance(error, _MISTAKES) else NotNow(mask(f"Kafka: {type(error).__name__}: {error}"))
 
 
 def _connection(kafka: KafkaSettings) -> dict[str, Any]:
     return {
         "bootstrap_servers": kafka.bootstrap_servers.split(","),
         "bootstrap_timeout_ms": int(_ANSWER_S * 1000),
-        "reconnect_backoff_max_ms": 2_000,
-        "metrics_enabled": False,
+        # At its default of 30 s, workers were seen to need 20 to 45 s to notice that a broker is back.
+        "reconnect_backoff_max_ms": 1_000,
     }
+
+
+def _probe(kafka: KafkaSettings) -> None:
+    """Raises NotNow unless something listens at one of the addresses.
+
+    A client made while no broker answers leaves a thread behind; so none is made until one may.
+    """
+    for address in kafka.bootstrap_servers.split(","):
+        host, _, port = address.strip().rpartition(":")
+        try:
+            socket.create_connection((host.strip("[]"), int(port)), timeout=_ANSWER_S).close()
+        except OSError:
+            continue
+        return
+    raise NotNow(f"Kafka: nothing answers at {kafka.bootstrap_servers}")
 
 
 def ensure_topic(kafka: KafkaSettings, name: str, retention_s: int) -> None:
@@ -79,6 +100,7 @@ def ensure_topic(kafka: KafkaSettings, name: str, retention_s: int) -> None:
         "replication_factor": kafka.replication,
         "configs": configs,
     }
+    _probe(kafka)
     try:
         admin = KafkaAdminClient(**_connection(kafka))
         try:
@@ -91,6 +113,10 @@ def ensure_topic(kafka: KafkaSettings, name: str, retention_s: int) -> None:
         return  # another worker was faster
     except KafkaError as error:
         raise _away(error) from None
+
+
+def _partition(record: Any) -> TopicPartition:  # noqa: ANN401  (kafka-python has no types)
+    return TopicPartition(record.topic, record.partition)
 
 
 class KafkaSource(Generic[M]):
@@ -126,8 +152,7 @@ class KafkaSource(Generic[M]):
             **_connection(self._kafka),
         )
         try:
-            consumer.bootstrap(timeout_ms=_ANSWER_S * 1000)
-            consumer.subscribe([self._name], listener=_Revoked(self._forget))
+            consumer.subscribe([self._name])
         except KafkaError as error:
             consumer.close(autocommit=False, timeout_ms=0)
             raise _away(error) from None
@@ -138,9 +163,13 @@ class KafkaSource(Generic[M]):
         """See `transport.Source`."""
         if not self._buffer:
             self._buffer.extend(self._fetch(max_messages, timeout_s))
+        # Fetched before a rebalance gave them to others. Of a partition that stays ours nothing may go: the
+        # client's position is behind it already.
+        mine = self._consumer.assignment()
+        self._buffer = deque(one for one in self._buffer if _partition(one) in mine)
         taken = [self._buffer.popleft() for _ in range(min(max_messages, len(self._buffer)))]
         for record in taken:
-            self._done[TopicPartition(record.topic, record.partition)] = record.offset + 1
+            self._done[_partition(record)] = record.offset + 1
         return [self._deliver(record) for record in taken]
 
     def _fetch(self, max_messages: int, timeout_s: float) -> list[Any]:
@@ -160,7 +189,7 @@ class KafkaSource(Generic[M]):
         if partitions:
             self._consumer.end_offsets(partitions, timeout_ms=int(_ANSWER_S * 1000))
         else:
-            self._consumer.bootstrap(timeout_ms=int(_ANSWER_S * 1000), refresh=True)
+            _probe(self._kafka)
         self._heard_at_s = time.monotonic()
 
     def _deliver(self, record: Any) -> Delivery[M]:  # noqa: ANN401  (kafka-python has no types)
@@ -175,9 +204,15 @@ class KafkaSource(Generic[M]):
 
     def commit(self) -> None:
         """Stores the position behind everything handed out, but for partitions that were taken away."""
-        if not self._done:
+        mine = self._consumer.assignment()
+        offsets = {
+            partition: OffsetAndMetadata(offset, "", -1)
+            for partition, offset in self._done.items()
+            if partition in mine
+        }
+        if not offsets:
+            self._done.clear()
             return
-        offsets = {partition: OffsetAndMetadata(offset, "", -1) for partition, offset in self._done.items()}
         try:
             self._consumer.commit(offsets, timeout_ms=int(_ANSWER_S * 1000))
         except _GROUP_MOVED_ON:
@@ -200,12 +235,6 @@ class KafkaSource(Generic[M]):
         except KafkaError as error:
             log.debug("keep-alive failed", extra={"reason": mask(str(error))})
 
-    def _forget(self, partitions: Iterable[TopicPartition]) -> None:
-        gone = set(partitions)
-        for partition in gone:
-            self._done.pop(partition, None)
-        self._buffer = deque(r for r in self._buffer if TopicPartition(r.topic, r.partition) not in gone)
-
     @property
     def exhausted(self) -> bool:
         """A topic never ends."""
@@ -218,20 +247,6 @@ class KafkaSource(Generic[M]):
             self._consumer = None
         self._done.clear()
         self._buffer.clear()
-
-
-class _Revoked(ConsumerRebalanceListener):  # type: ignore[misc]
-    """Tells the source which partitions it has lost."""
-
-    def __init__(self, forget: Callable[[Iterable[TopicPartition]], None]) -> None:
-        self._forget = forget
-
-    def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
-        """Called inside a poll, before others get the partitions."""
-        self._forget(revoked)
-
-    def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
-        """Reading goes on from the last commit."""
 
 
 class _Sender:
@@ -313,13 +328,17 @@ class _Sender:
         # After a failed delivery its sequence numbers have a gap, and a fresh one has none.
         self._unsent = [one for one, future in self._on_the_way if not future.is_done] + self._unsent
         self._on_the_way = []
-        self._producer.close(timeout=0)
-        self._producer = None
+        self.close(timeout_s=0)
 
-    def close(self) -> None:
-        if self._producer is not None:
-            self._producer.close(timeout=_CLOSE_S)
-            self._producer = None
+    def close(self, timeout_s: float = _CLOSE_S) -> None:
+        if self._producer is None:
+            return
+        producer, self._producer = self._producer, None
+        try:
+            producer.close(timeout=timeout_s)
+        except KafkaError as error:
+            # What was not delivered was never reported as written.
+            log.debug("producer closed with messages unsent", extra={"reason": mask(str(error))})
 
 
 class KafkaOutput(Generic[M]):

@@ -123,7 +123,7 @@ class KafkaSettings(Settings):
     prefix: ClassVar[str] = "KAFKA_"
     shares_prefix: ClassVar[bool] = True
 
-    bootstrap_servers: Annotated[str, Field(min_length=1)] = "127.0.0.1:9092"
+    bootstrap_servers: Annotated[str, Field(pattern=r"^[^\s,]+:\d+(,[^\s,]+:\d+)*$")] = "127.0.0.1:9092"
     """host:port, several with commas between."""
     topic_prefix: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{0,64}$")] = ""
     """Put before the names of topics and groups, so that two systems can share a broker."""

@@ -1,0 +1,97 @@
+"""The four services of one test, and a look into the topics and the store between and behind them."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import redis
+from kafka import KafkaConsumer, TopicPartition
+
+from shared.codec import Encoded
+from shared.messages import Frame, Result
+from shared.settings import RedisSettings
+from shared.store import ResultStore, connect
+from shared.topics import FRAMES
+from tests.support.services import Service
+
+SERVICES = ("ingest", "detect", "classify", "sink")
+
+
+class Distributed:
+    """Four processes that share a broker and a store, under topic names of their own."""
+
+    def __init__(self, kafka: str, redis_url: str, prefix: str, cameras: Path, folder: Path) -> None:
+        self.kafka = kafka
+        self.prefix = prefix
+        self.redis_url = redis_url
+        settings: Mapping[str, str] = {
+            "KAFKA_BOOTSTRAP_SERVERS": kafka,
+            "KAFKA_TOPIC_PREFIX": prefix,
+            "KAFKA_PARTITIONS": "4",
+            "REDIS_URL": redis_url,
+            "REDIS_TIMEOUT_S": "2",
+            "INGEST_CAMERAS_PATH": str(cameras),
+            "SINK_RESULTS_PER_CAMERA": "100000",
+        }
+        # Each is told only what concerns it.
+        concerns = {name: ("KAFKA_", "REDIS_", f"{name.upper()}_") for name in SERVICES}
+        self.services = {
+            name: Service(name, {k: v for k, v in settings.items() if k.startswith(prefixes)}, folder)
+            for name, prefixes in concerns.items()
+        }
+
+    @contextlib.contextmanager
+    def running(self, *, wait: bool = True) -> Iterator[Distributed]:
+        """All four, started together and ended at the end of the block."""
+        try:
+            for service in self.services.values():
+                service.start()
+            if wait:
+                for service in self.services.values():
+                    service.wait_until_ready()
+            yield self
+        finally:
+            for service in self.services.values():
+                service.close()
+
+    def records(self, topic: str) -> list[Encoded]:
+        """Everything that a topic holds now, read without a group."""
+        consumer = KafkaConsumer(
+            bootstrap_servers=self.kafka,
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            max_partition_fetch_bytes=3_000_000,
+        )
+        try:
+            name = self.prefix + topic
+            partitions = [
+                TopicPartition(name, number) for number in consumer.partitions_for_topic(name) or ()
+            ]
+            if not partitions:
+                return []
+            consumer.assign(partitions)
+            consumer.seek_to_beginning(*partitions)
+            ends = consumer.end_offsets(partitions)
+            found: list[Encoded] = []
+            while any(consumer.position(partition) < ends[partition] for partition in partitions):
+                for records in consumer.poll(timeout_ms=500).values():
+                    found += [Encoded(r.key or b"", r.value or b"", tuple(r.headers)) for r in records]
+            return found
+        finally:
+            consumer.close(autocommit=False, timeout_ms=2_000)
+
+    def frames(self) -> list[Frame]:
+        """All frames that were published."""
+        return [FRAMES.codec.decode(one) for one in self.records(FRAMES.name)]
+
+    def results(self, camera: str) -> list[Result]:
+        """All results of a camera that are in the store."""
+        with connect(RedisSettings().at(self.redis_url)) as client:
+            return [one.result for one in ResultStore(client).results(camera, limit=1_000_000)]
+
+    def results_written(self, camera: str) -> int:
+        """How many results of a camera the store holds."""
+        with redis.Redis.from_url(self.redis_url) as client:
+            return int(client.xlen(f"agegender:{{{camera}}}:results"))

@@ -1,0 +1,104 @@
+"""The services as an operator runs them: one process each, talked to by HTTP and by signals."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from pathlib import Path
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.support.ports import free_loopback_port
+from tests.support.waiting import wait_until
+
+_ROOT = Path(__file__).parents[2]
+_STOP_TIMEOUT_S = 30.0
+
+
+class Service:
+    """`python -m services.NAME` with settings of its own and nothing of ours from the outer environment."""
+
+    def __init__(self, name: str, settings: Mapping[str, str], folder: Path) -> None:
+        self.name = name
+        self.port = free_loopback_port()
+        self.log_path = folder / f"{name}.log"
+        ours = ("AGEGENDER_", "KAFKA_", "REDIS_", "INGEST_", "DETECT_", "CLASSIFY_", "SINK_")
+        outer = {key: value for key, value in os.environ.items() if not key.startswith(ours)}
+        self._environment = {**outer, **settings, "AGEGENDER_HTTP_PORT": str(self.port)}
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> Service:
+        """Starts the process without waiting for anything."""
+        with self.log_path.open("ab") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", f"services.{self.name}"],
+                cwd=_ROOT,
+                env=self._environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+        return self
+
+    @property
+    def running(self) -> bool:
+        """Whether the process runs."""
+        return self._process is not None and self._process.poll() is None
+
+    def signal(self, number: signal.Signals) -> None:
+        """Sends a signal to the process."""
+        assert self._process is not None
+        self._process.send_signal(number)
+
+    def stop(self) -> int:
+        """Asks the process to end, as an orchestrator does, and returns its exit status."""
+        assert self._process is not None
+        self._process.terminate()
+        return self._process.wait(_STOP_TIMEOUT_S)
+
+    def close(self) -> None:
+        """Ends the process whatever it does."""
+        if self._process is not None and self._process.poll() is None:
+            self._process.kill()
+            self._process.wait()
+
+    def readiness(self) -> tuple[bool, str]:
+        """Whether the service is ready, and what it says of it; not ready while it does not answer."""
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/ready", timeout=5) as answer:
+                return True, answer.read().decode()
+        except urllib.error.HTTPError as error:
+            return False, error.read().decode()
+        except OSError as error:
+            return False, str(error)
+
+    def wait_until_ready(self, timeout_s: float = 60.0) -> Service:
+        """Waits until /ready says so; fails with the end of the log when the process ends instead."""
+        wait_until(lambda: not self.running or self.readiness()[0], timeout_s, f"{self.name} is ready")
+        assert self.running, f"{self.name} ended:\n{self.log_text()[-3000:]}"
+        return self
+
+    def metric(self, name: str, **labels: str) -> float:
+        """The sum of the samples of this name whose labels include `labels`."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/metrics", timeout=5) as answer:
+            text = answer.read().decode()
+        return sum(
+            sample.value
+            for family in text_string_to_metric_families(text)
+            for sample in family.samples
+            if sample.name == name and labels.items() <= sample.labels.items()
+        )
+
+    def log_text(self) -> str:
+        """All that the process has printed."""
+        return self.log_path.read_text()
+
+    def log_events(self) -> list[dict[str, object]]:
+        """The log lines that are JSON."""
+        return [json.loads(line) for line in self.log_text().splitlines() if line.startswith("{")]
