@@ -1,0 +1,174 @@
+"""`make bench`: what this machine does, stage by stage and as a whole.
+
+Each stage alone gets the same frames of the demo's clip, one process, one thread; then the whole pipeline
+reads the clip as a file, its four threads on all cores. CPU time is told beside the wall clock: on a shared
+machine it is the steadier of the two.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+
+from prometheus_client import CollectorRegistry
+from rich.console import Console
+from rich.table import Table
+
+from agegender.pipeline import Pipeline, PipelineSettings
+from services.classify.config import ClassifySettings
+from services.detect.config import DetectSettings
+from services.ingest.camera_source import CameraSource
+from services.ingest.captured import Captured
+from services.ingest.config import IngestSettings
+from shared.cameras import Camera
+from shared.codec import FACE_CODEC, FRAME_CODEC, RESULT_CODEC
+from shared.messages import Face, Frame, Result
+from shared.metrics import Metrics
+from shared.stage import Done, Outcome
+from simulator.scenes import demo_scene
+
+FPS = 25.0
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One line of the report."""
+
+    what: str
+    unit: str
+    count: int
+    wall_ms_each: float
+    cpu_ms_each: float
+
+    @property
+    def a_second(self) -> float:
+        """How many a second."""
+        return 1000 / self.wall_ms_each
+
+
+class _Kept:
+    """An output that counts."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def open(self) -> None:
+        """Nothing to connect to."""
+
+    def write(self, messages: Sequence[Result]) -> None:
+        """Counts them."""
+        self.count += len(messages)
+
+    def close(self) -> None:
+        """Nothing to close."""
+
+
+def measure(what: str, unit: str, count: int, work: Callable[[], object]) -> Measured:
+    """Times `work`, which does `count` of something."""
+    wall, cpu = time.perf_counter(), time.process_time()
+    work()
+    wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+    return Measured(what, unit, count, wall * 1000 / count, cpu * 1000 / count)
+
+
+def outputs(outcomes: Sequence[Outcome[Frame]] | Sequence[Outcome[Face]]) -> list[Frame | Face]:
+    """What came of a batch."""
+    return [one for outcome in outcomes if isinstance(outcome, Done) for one in outcome.outputs]
+
+
+def captured_frames(camera: Camera) -> list[Captured]:
+    """The frames of a file as ingest reads them."""
+    source = CameraSource([camera], IngestSettings(), Metrics(CollectorRegistry()))
+    source.open()
+    frames: list[Captured] = []
+    while not source.exhausted:
+        frames += [d.message for d in source.poll(8, 0.5) if isinstance(d.message, Captured)]
+    source.close()
+    return frames
+
+
+def bench_stages(camera: Camera) -> list[Measured]:
+    """Each stage alone, in the order of the pipeline."""
+    pictures = captured_frames(camera)
+    ingest, found = IngestSettings().stage(), []
+    lines = [measure("ingest: shrink, JPEG", "frame", len(pictures), lambda: ingest.process(pictures))]
+    frames = [one for one in outputs(ingest.process(pictures)) if isinstance(one, Frame)]
+    for side_px in (640, 960, 1280):
+        detect = DetectSettings(longer_side_px=side_px).stage()
+        what = f"detect: faces at {side_px} px, chips"
+        lines.append(measure(what, "frame", len(frames), lambda stage=detect: stage.process(frames)))  # type: ignore[misc]
+        if side_px == DetectSettings().longer_side_px:
+            found = [one for one in outputs(detect.process(frames)) if isinstance(one, Face)]
+    classify = ClassifySettings().stage()
+    lines.append(measure("classify: both nets", "face", len(found), lambda: classify.process(found)))
+    results = [r for o in classify.process(found) if isinstance(o, Done) for r in o.outputs]
+    lines += [
+        measure("codec: frame there and back", "frame", len(frames), lambda: _there_and_back(frames)),
+        measure("codec: face there and back", "face", len(found), lambda: _there_and_back(found)),
+        measure("codec: result there and back", "face", len(results), lambda: _there_and_back(results)),
+    ]
+    return lines
+
+
+def _there_and_back(messages: Sequence[Frame | Face | Result]) -> None:
+    for message in messages:
+        if isinstance(message, Frame):
+            FRAME_CODEC.decode(FRAME_CODEC.encode(message))
+        elif isinstance(message, Face):
+            FACE_CODEC.decode(FACE_CODEC.encode(message))
+        else:
+            RESULT_CODEC.decode(RESULT_CODEC.encode(message))
+
+
+def bench_whole(camera: Camera, frames: int) -> list[Measured]:
+    """The pipeline in one process, without a store."""
+    kept = _Kept()
+    pipeline = Pipeline([camera], PipelineSettings(), kept, Metrics(CollectorRegistry()))
+    whole = measure("whole pipeline, one process", "frame", frames, lambda: pipeline.run(threading.Event()))
+    faces = max(kept.count, 1)
+    by_face = frames / faces
+    return [
+        whole,
+        Measured(whole.what, "face", faces, whole.wall_ms_each * by_face, whole.cpu_ms_each * by_face),
+    ]
+
+
+def main() -> None:
+    """Measures and prints, as a table or as JSON."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--json", action="store_true", help="one JSON object a line")
+    arguments = parser.parse_args()
+    scene = demo_scene()
+    camera = Camera(id="bench", source=str(scene.path), fps=FPS)
+    lines = bench_stages(camera)
+    lines += bench_whole(camera, lines[0].count)
+    if arguments.json:
+        for line in lines:
+            sys.stdout.write(json.dumps(asdict(line)) + "\n")
+        return
+    title = f"{os.cpu_count()} cores, Python {platform.python_version()}, {scene.face_count} faces a frame"
+    table = Table(title=title, title_justify="left")
+    for name in ("stage", "of", "wall ms each", "CPU ms each", "a second"):
+        table.add_column(
+            name, justify="left" if name in ("stage", "of") else "right", no_wrap=name == "stage"
+        )
+    for line in lines:
+        table.add_row(
+            line.what,
+            line.unit,
+            f"{line.wall_ms_each:.2f}",
+            f"{line.cpu_ms_each:.2f}",
+            f"{line.a_second:,.0f}",
+        )
+    Console().print(table)
+
+
+if __name__ == "__main__":
+    main()
