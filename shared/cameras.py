@@ -16,6 +16,7 @@ from shared.errors import SettingsError
 from shared.messages import CameraId
 from shared.secrets import mask, remember_secret
 
+_WEBCAM = re.compile(r"^webcam:(?P<index>\d{1,3})$", re.IGNORECASE)
 _RTSP = re.compile(r"^(?P<scheme>rtsps?)://(?P<rest>.+)$", re.IGNORECASE)
 _HOST = r"(?P<host>\[[0-9A-Fa-f:.]+\]|[^\s@:/?#\[\]]+)(?::(?P<port>\d{1,5}))?(?P<path>[/?].*)?"
 _PLAIN_LOGIN = re.compile(rf"^(?:(?P<user>[^:@/]*)(?::(?P<password>[^@/]*))?@)?{_HOST}$")
@@ -30,7 +31,8 @@ class Camera(BaseModel):
     metric ever sees it. Passwords with any sign in them are safest in a file or an environment variable.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    # The input of a failed validation may hold a password, and the text of the error would repeat it.
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     id: CameraId
     source: Annotated[str, Field(min_length=1)]
@@ -41,21 +43,21 @@ class Camera(BaseModel):
     password_file: Path | None = None
     """The file that holds the password."""
     fps: Annotated[float, Field(gt=0, le=60)] | None = None
-    """Frames a second to take; None for the worker's own setting. Videos and pictures obey it too."""
+    """Frames a second to take; None for the worker's own setting. Of a folder, all pictures are taken."""
 
     @model_validator(mode="before")
     @classmethod
     def _take_login_out_of_the_url(cls, data: Any) -> Any:  # noqa: ANN401
         if not isinstance(data, Mapping) or not isinstance(data.get("source"), str):
             return data
-        source, username, password = split_login(data["source"])
+        source, username, password = split_login(data["source"].strip())
         found = {"source": source}
         if username is not None:
             found["username"] = username
         if password is not None:
             found["password"] = password
-            remember_secret(password)
-            remember_secret(quote(password, safe=""))
+        if twice := found.keys() & {name for name in ("username", "password") if data.get(name) is not None}:
+            raise ValueError(f"{' and '.join(sorted(twice))} given in the URL and beside it: keep one")
         return {**data, **found}
 
     @model_validator(mode="after")
@@ -65,12 +67,27 @@ class Camera(BaseModel):
             raise ValueError("give one of password, password_env and password_file")
         if given and self.username is None:
             raise ValueError("a password needs a username")
+        if self.username is not None and not self.is_rtsp:
+            raise ValueError("only an rtsp:// source takes a username")
+        if self.password is not None:
+            _keep_secret(self.password.get_secret_value())
         return self
 
     @property
     def is_rtsp(self) -> bool:
         """Whether frames come over the network."""
         return _RTSP.match(self.source) is not None
+
+    @property
+    def webcam_index(self) -> int | None:
+        """The number of a device of this machine; None for all other sources."""
+        webcam = _WEBCAM.match(self.source)
+        return None if webcam is None else int(webcam["index"])
+
+    @property
+    def is_live(self) -> bool:
+        """Whether frames come in their own time, rather than when they are asked for."""
+        return self.is_rtsp or self.webcam_index is not None
 
     def url_with_login(self) -> str:
         """The RTSP URL to open, with the login percent-encoded. Never to be logged.
@@ -81,8 +98,7 @@ class Camera(BaseModel):
         if self.username is None:
             return self.source
         password = self._read_password()
-        remember_secret(password)
-        remember_secret(quote(password, safe=""))
+        _keep_secret(password)
         scheme, rest = self.source.split("://", 1)
         return f"{scheme}://{quote(self.username, safe='')}:{quote(password, safe='')}@{rest}"
 
@@ -96,29 +112,34 @@ class Camera(BaseModel):
             return value
         if self.password_file is not None:
             try:
-                return self.password_file.read_text().rstrip("\r\n")
-            except OSError as error:
+                return self.password_file.read_text("utf-8").rstrip("\r\n")
+            except (OSError, UnicodeDecodeError) as error:
                 raise SettingsError(
-                    f"camera {self.id}: cannot read {str(self.password_file)!r}: {error.strerror}"
+                    f"camera {self.id}: cannot read {str(self.password_file)!r}: {_why(error)}"
                 ) from None
         return ""
 
 
 def split_login(source: str) -> tuple[str, str | None, str | None]:
-    """An RTSP URL without its login, the user and the password; other sources come back as they are.
+    """An RTSP URL without its login, the user and the password; paths and webcams come back as they are.
 
     The login may be percent-encoded. Typed as it is, it may hold `@:/%#` too: where the plain reading gives
     no valid host and port, the login reaches to the last `@` that does.
 
     Raises:
-        ValueError: no host can be read from the URL; the text does not repeat it, as it may hold a password.
+        ValueError: the source is none that can be read; the text does not repeat it, as it may hold a
+            password.
     """
     url = _RTSP.match(source)
     if url is None:
+        if "://" in source:
+            raise ValueError("expected rtsp:// or rtsps://, a webcam or the path of a file or folder")
+        if source.lower().startswith("webcam:") and not _WEBCAM.match(source):
+            raise ValueError("expected the number of a webcam, as in webcam:0")
         return source, None, None
     parts = _PLAIN_LOGIN.match(url["rest"]) or _ANY_LOGIN.match(url["rest"])
-    if parts is None or int(parts["port"] or 554) > 65_535:
-        raise ValueError("expected rtsp://[user:password@]host[:port]/path")
+    if parts is None or not 1 <= int(parts["port"] or 554) <= 65_535:
+        raise ValueError("expected rtsp://host:port/path, the login as user:password@ before the host")
     host = parts["host"] + (f":{parts['port']}" if parts["port"] else "") + (parts["path"] or "")
     username = None if parts["user"] is None else unquote(parts["user"])
     password = None if parts["password"] is None else unquote(parts["password"])
@@ -141,9 +162,9 @@ def load_cameras(path: Path) -> list[Camera]:
         SettingsError: the file cannot be read, is no such list, or names a camera twice.
     """
     try:
-        data = yaml.safe_load(path.read_text())
-    except OSError as error:
-        raise SettingsError(f"cannot read {str(path)!r}: {error.strerror}") from None
+        data = yaml.safe_load(path.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"cannot read {str(path)!r}: {_why(error)}") from None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f" near line {mark.line + 1}" if mark else ""
@@ -166,4 +187,14 @@ def _validated(entry: object, where: str) -> Camera:
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         field = ".".join(str(part) for part in first["loc"])
-        raise SettingsError(mask(f"{where}: {field + ': ' if field else ''}{first['msg']}")) from None
+        why = first["msg"].removeprefix("Value error, ")
+        raise SettingsError(mask(f"{where}: {field + ': ' if field else ''}{why}")) from None
+
+
+def _keep_secret(password: str) -> None:
+    remember_secret(password)
+    remember_secret(quote(password, safe=""))
+
+
+def _why(error: OSError | UnicodeDecodeError) -> str:
+    return "it is no UTF-8 text" if isinstance(error, UnicodeDecodeError) else str(error.strerror)

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from services.ingest.camera_clock import ClockTrust
 from services.ingest.captured import Captured, OpenStream
 from services.ingest.config import IngestSettings
 from services.ingest.reader import SERVICE, CameraReader, ReaderSettings
-from services.ingest.rtsp import open_rtsp, open_video_file
+from services.ingest.rtsp import open_rtsp
 from services.ingest.slot import Slots, WhenFull
 from services.ingest.stills import SUFFIXES, StillsStream
+from services.ingest.video_file import VideoFileStream
 from services.ingest.webcam import WebcamStream
 from shared.cameras import Camera
 from shared.metrics import Metrics
 from shared.stage import DropReason
 from shared.transport import Delivery
 
-_WEBCAM = "webcam:"
+_CLOSE_S = 2.0
+_HANG_GRACE_S = 5.0  # what connecting may take beyond the time without a frame
 
 
 class CameraSource:
@@ -28,7 +32,7 @@ class CameraSource:
     """
 
     def __init__(self, cameras: Sequence[Camera], settings: IngestSettings, metrics: Metrics) -> None:
-        self._slots = Slots()
+        self._slots = Slots(len(cameras))
         self._metrics = metrics
         self._readers = [
             CameraReader(
@@ -64,7 +68,7 @@ class CameraSource:
     @property
     def exhausted(self) -> bool:
         """True when every camera is a file and all are read."""
-        return all(reader.ended.is_set() for reader in self._readers) and self._slots.is_empty
+        return self._slots.exhausted
 
     @property
     def failures(self) -> Mapping[str, str]:
@@ -72,35 +76,36 @@ class CameraSource:
         return {r.camera_id: str(r.failure) for r in self._readers if r.failure is not None}
 
     def close(self) -> None:
-        """Stops all readers; frames that nobody took are counted as dropped."""
+        """Stops all readers; frames that nobody took are counted as dropped.
+
+        Takes 2 s at most: a thread that waits for a silent camera is left to end by itself.
+        """
+        for reader in self._readers:
+            reader.stop()
         for left in self._slots.close():
             self._metrics.dropped.labels(SERVICE, left.camera_id, DropReason.BUSY.value).inc()
+        until_s = time.monotonic() + _CLOSE_S
         for reader in self._readers:
-            reader.close()
-
-
-def is_live(camera: Camera) -> bool:
-    """Whether the camera goes on whether we look or not; files wait for us."""
-    return camera.is_rtsp or camera.source.startswith(_WEBCAM)
+            reader.join(max(0.0, until_s - time.monotonic()))
 
 
 def reader_settings(camera: Camera, settings: IngestSettings) -> ReaderSettings:
-    """How this camera is read."""
-    live = is_live(camera)
+    """How this camera is read: files wait for us, while a live camera goes on whether we look or not."""
     return ReaderSettings(
         fps=camera.fps or settings.fps,
-        when_full=WhenFull.REPLACE if live else WhenFull.WAIT,
-        reopens=live,
-        no_frame_s=settings.no_frame_s,
+        when_full=WhenFull.REPLACE if camera.is_live else WhenFull.WAIT,
+        reopens=camera.is_live,
+        hang_s=settings.no_frame_s + _HANG_GRACE_S,
     )
 
 
 def _opener(camera: Camera, settings: IngestSettings) -> OpenStream:
     if camera.is_rtsp:
-        return lambda: open_rtsp(camera, read_timeout_s=settings.no_frame_s)
-    if camera.source.startswith(_WEBCAM):
-        return lambda: WebcamStream(int(camera.source.removeprefix(_WEBCAM)))
+        trust = ClockTrust(camera.id)
+        return lambda: open_rtsp(camera, trust, settings.no_frame_s)
+    if (index := camera.webcam_index) is not None:
+        return lambda: WebcamStream(index)
     path = Path(camera.source)
     if path.is_dir() or path.suffix.lower() in SUFFIXES:
         return lambda: StillsStream(path)
-    return lambda: open_video_file(camera.source)
+    return lambda: VideoFileStream(camera.source)

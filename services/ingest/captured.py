@@ -16,7 +16,7 @@ class FailureReason(StrEnum):
     """Why a camera gives no frames."""
 
     REFUSED = "refused"
-    """Nothing listens at that address and port."""
+    """Nothing listens at that address and port, or the camera turns us away."""
     UNREACHABLE = "unreachable"
     """No answer: the host is off, the name is unknown, or a firewall swallows the packets."""
     LOGIN = "login"
@@ -26,11 +26,11 @@ class FailureReason(StrEnum):
     NOT_VIDEO = "not-video"
     """What is there holds no pictures that can be decoded."""
     ENDED = "ended"
-    """The camera closed the stream."""
+    """The camera closed the stream, or the file breaks off."""
     NO_FRAME = "no-frame"
-    """The connection stands, and no frame came for too long."""
+    """The connection stands, and no frame that can be decoded came for too long."""
     SETTINGS = "settings"
-    """The password's variable or file is missing."""
+    """The password's variable or file is missing, or the login is too long."""
 
 
 class CameraError(AgeGenderError):
@@ -45,8 +45,8 @@ class CameraError(AgeGenderError):
 class StreamFrame:
     """One decoded frame, its pixels not yet converted: most frames are never looked at."""
 
-    time_s: float
-    """On the stream's own clock, to which the sampler holds."""
+    time_s: float | None
+    """On the stream's own clock, to which the sampler holds; None for a still, which is always picked."""
     captured_at_s: float
     """Seconds since 1970, by `clock`."""
     clock: Clock

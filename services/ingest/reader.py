@@ -14,7 +14,14 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from services.ingest.captured import CameraError, Captured, FailureReason, OpenStream, StreamFrame
+from services.ingest.captured import (
+    CameraError,
+    Captured,
+    FailureReason,
+    OpenStream,
+    Stream,
+    StreamFrame,
+)
 from services.ingest.sampler import Sampler
 from services.ingest.slot import Slots, WhenFull
 from shared.backoff import Backoff
@@ -27,6 +34,7 @@ log = logging.getLogger(__name__)
 
 SERVICE = "ingest"
 _REPEAT_LOG_S = 60.0
+_STEADY_S = 10.0
 _MOST_HUNG_THREADS = 3
 
 
@@ -39,9 +47,12 @@ class ReaderSettings:
     when_full: WhenFull
     reopens: bool
     """Whether the end of the stream is a failure, to be followed by another try: so for live cameras."""
-    no_frame_s: float = 10.0
-    """How long the connection may stand without a frame."""
-    backoff: Callable[[], Backoff] = field(default=lambda: Backoff(first_s=0.5, max_s=30.0))
+    hang_s: float = 15.0
+    """A thread that got no frame for this long hangs: the stream should have broken of itself before."""
+    backoff: Callable[[], Backoff] = field(default=lambda: Backoff(first_s=0.5, max_s=3.0))
+    """Short, so that frames flow within 5 s of a camera's return, however long it was away."""
+    login_backoff: Callable[[], Backoff] = field(default=lambda: Backoff(first_s=1.0, max_s=60.0))
+    """Longer, as cameras lock out those who try a wrong password too often."""
 
 
 class CameraReader:
@@ -71,12 +82,12 @@ class CameraReader:
         self._current: threading.Thread | None = None
         self._hung: list[threading.Thread] = []
         self._alive_at_s = time.monotonic()
-        self._said: tuple[FailureReason, float] | None = None
+        self._opening = True
+        self._said_down_at_s: dict[FailureReason, float] = {}
+        self._said_up = False
         self._last_stream_ms = 0
         self.failure: CameraError | None = None
         """Why the camera gives no frames at the moment; None while it does."""
-        self.ended = threading.Event()
-        """Set when nothing will come any more."""
         self._up = metrics.camera_up.labels(camera_id)
         self._up.set(0)
 
@@ -88,23 +99,27 @@ class CameraReader:
         thread.start()
 
     def watch(self) -> None:
-        """Gives up on a thread that got no frame for too long. To be called every second or so.
+        """Gives up on a thread that hangs. To be called every second or so.
 
         Only for live cameras: a file's thread waits for the pipeline, however long that takes.
         """
         silent_s = time.monotonic() - self._alive_at_s
-        if not self._settings.reopens or self._stop.is_set() or silent_s < self._settings.no_frame_s:
+        if not self._settings.reopens or self._stop.is_set() or silent_s < self._settings.hang_s:
             return
         self._hung = [thread for thread in self._hung if thread.is_alive()]
         self._alive_at_s = time.monotonic()
-        self._failed(CameraError(FailureReason.NO_FRAME, f"no frame for {silent_s:.0f} s"))
+        reason = FailureReason.UNREACHABLE if self._opening else FailureReason.NO_FRAME
+        self._failed(CameraError(reason, f"no sign of life for {silent_s:.0f} s"))
         if self._current is not None and len(self._hung) < _MOST_HUNG_THREADS:
             self._hung.append(self._current)
             self.start()
 
-    def close(self, timeout_s: float = 2.0) -> None:
-        """Asks the thread to end and waits a little; one that hangs is left to the end of the process."""
+    def stop(self) -> None:
+        """Asks the thread to end."""
         self._stop.set()
+
+    def join(self, timeout_s: float) -> None:
+        """Waits up to `timeout_s` for the thread to end; one that hangs is left to the end of the process."""
         if self._current is not None:
             self._current.join(timeout_s)
         self._up.set(0)
@@ -115,29 +130,28 @@ class CameraReader:
         return threading.current_thread() is self._current and not self._stop.is_set()
 
     def _run(self) -> None:
-        backoff = self._settings.backoff()
+        backoff, login_backoff = self._settings.backoff(), self._settings.login_backoff()
         while self._is_mine:
-            try:
-                if self._read_stream(backoff) and not self._settings.reopens:
-                    break
-                error = CameraError(FailureReason.ENDED, "the stream ended")
-            except CameraError as caught:
-                error = caught
-            except Exception as caught:
-                # One camera must never end the others, whatever its decoder comes up with.
-                log.error("camera reader failed", extra={"camera": self.camera_id}, exc_info=True)
-                error = CameraError(FailureReason.NOT_VIDEO, f"{type(caught).__name__} while decoding")
+            started_s = time.monotonic()
+            error = self._read_stream()
             if not self._is_mine:
                 return
-            wait_s = backoff.next_s()
-            self._failed(error, wait_s if self._settings.reopens else None)
             if not self._settings.reopens:
-                break
+                if error is not None:
+                    self._failed(error)
+                self._up.set(0)
+                self._slots.finished()
+                return
+            if time.monotonic() - started_s > _STEADY_S:
+                backoff.reset()
+            error = error or CameraError(FailureReason.ENDED, "the stream ended")
+            if error.reason is FailureReason.LOGIN:
+                wait_s = login_backoff.next_s()
+            else:
+                wait_s = backoff.next_s()
+                login_backoff.reset()
+            self._failed(error, wait_s)
             self._wait(wait_s)
-        if self._is_mine:
-            self._up.set(0)
-            self.ended.set()
-            self._slots.wake()
 
     def _wait(self, seconds: float) -> None:
         until_s = time.monotonic() + seconds
@@ -145,25 +159,36 @@ class CameraReader:
             self._alive_at_s = time.monotonic()
             self._stop.wait(min(left_s, 1.0))
 
-    def _read_stream(self, backoff: Backoff) -> bool:
-        """Reads one stream to its end; False when this thread was given up on meanwhile."""
-        stream = self._open_stream()
+    def _read_stream(self) -> CameraError | None:
+        """Reads one stream until it ends, breaks or nobody wants it any more; returns why it broke."""
         try:
-            sampler = Sampler(self._settings.fps)
-            stream_id, sequence = self._new_stream_id(), 0
-            for frame in stream.frames():
-                if not self._is_mine:
-                    return False
-                self._alive_at_s = time.monotonic()
-                if sequence == 0:
-                    backoff.reset()
-                    self._recovered()
-                if sampler.is_due(frame.time_s):
-                    self._hand_over(frame, stream_id, sequence)
-                    sequence += 1
-            return True
-        finally:
-            stream.close()
+            self._opening = True
+            stream = self._open_stream()
+            self._opening = False
+            try:
+                self._hand_over_frames(stream)
+            finally:
+                stream.close()
+        except CameraError as error:
+            return error
+        except Exception as error:
+            # One camera must never end the others, whatever its decoder comes up with.
+            log.error("camera reader failed", extra={"camera": self.camera_id}, exc_info=True)
+            return CameraError(FailureReason.NOT_VIDEO, f"{type(error).__name__} while decoding")
+        return None
+
+    def _hand_over_frames(self, stream: Stream) -> None:
+        sampler = Sampler(self._settings.fps)
+        stream_id, sequence = self._new_stream_id(), 0
+        for frame in stream.frames():
+            if not self._is_mine:
+                return
+            self._alive_at_s = time.monotonic()
+            if sequence == 0:
+                self._recovered()
+            if frame.time_s is None or sampler.is_due(frame.time_s):
+                self._hand_over(frame, stream_id, sequence)
+                sequence += 1
 
     def _hand_over(self, frame: StreamFrame, stream_id: str, sequence: int) -> None:
         picture: Bgr | UnreadablePicture
@@ -200,19 +225,20 @@ class CameraReader:
     def _recovered(self) -> None:
         self._up.set(1)
         self.failure = None
-        self._said = None
-        log.info("camera up", extra={"camera": self.camera_id, "source": mask(self._shown)})
+        if not self._said_up:
+            self._said_up = True
+            log.info("camera up", extra={"camera": self.camera_id, "source": mask(self._shown)})
 
     def _failed(self, error: CameraError, again_in_s: float | None = None) -> None:
+        """Counts a failure, and logs it unless the same was logged within a minute."""
         self._up.set(0)
         self.failure = error
         self._metrics.camera_failures.labels(self.camera_id, error.reason.value).inc()
         now_s = time.monotonic()
-        if self._said is not None:
-            reason, at_s = self._said
-            if reason is error.reason and now_s - at_s < _REPEAT_LOG_S:
-                return
-        self._said = (error.reason, now_s)
+        if now_s - self._said_down_at_s.get(error.reason, -_REPEAT_LOG_S) < _REPEAT_LOG_S:
+            return
+        self._said_down_at_s[error.reason] = now_s
+        self._said_up = False
         fields: dict[str, object] = {
             "camera": self.camera_id,
             "source": mask(self._shown),

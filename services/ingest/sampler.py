@@ -2,30 +2,31 @@
 
 from __future__ import annotations
 
-_JUMP_S = 1.0
-
 
 class Sampler:
     """Says of each frame whether it is due, so that `fps` frames a second are, by the stream's own clock.
 
-    A stream slower than `fps` has all its frames picked. After a jump of the clock, in either direction, the
-    next frame is due at once.
+    A stream slower than `fps` has all its frames picked. A clock that is set back counts as standing still
+    for that one frame, and one set forward as a gap: neither stops the picking, nor starts a burst.
+
+    Any window of T seconds holds at most `fps` * T + 2 picked frames: one more than an even rhythm has,
+    because a frame that came late does not put off the ones after it.
     """
 
     def __init__(self, fps: float) -> None:
         self._interval_s = 1.0 / fps
-        self._next_s: float | None = None
+        self._last_s: float | None = None
+        self._passed_s = 0.0
+        self._due_s = 0.0
 
     def is_due(self, time_s: float) -> bool:
         """Whether the frame at `time_s` is to be picked. Frames come in order."""
-        next_s = self._next_s
-        jumped = next_s is not None and abs(time_s - next_s) > self._interval_s + _JUMP_S
-        if next_s is None or jumped:
-            self._next_s = time_s + self._interval_s
-            return True
+        if self._last_s is not None:
+            self._passed_s += max(0.0, time_s - self._last_s)
+        self._last_s = time_s
         # A microsecond of slack: clocks of streams are fractions that do not add up exactly.
-        if time_s + 1e-6 < next_s:
+        if self._passed_s + 1e-6 < self._due_s:
             return False
         # From the time it was due, not from the time it came: else every late frame lowers the rate.
-        self._next_s = max(next_s + self._interval_s, time_s)
+        self._due_s = max(self._due_s + self._interval_s, self._passed_s)
         return True

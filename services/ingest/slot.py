@@ -1,4 +1,4 @@
-"""Where a camera's reader leaves its frames for the pipeline: one place for each camera."""
+"""Where the readers of the cameras leave their frames for the pipeline: one place for each camera."""
 
 from __future__ import annotations
 
@@ -18,11 +18,16 @@ class WhenFull(Enum):
 
 
 class Slots:
-    """One place for each camera; one condition for all, so that the taker can wait for any of them."""
+    """One place for each camera; one condition for all, so that the taker can wait for any of them.
 
-    def __init__(self) -> None:
+    Args:
+        readers: how many leave frames here, until each says that it is `finished`.
+    """
+
+    def __init__(self, readers: int) -> None:
         self._changed = threading.Condition()
         self._held: dict[str, Captured] = {}
+        self._readers = readers
         self._closed = False
 
     def put(self, captured: Captured, when_full: WhenFull) -> Captured | None:
@@ -38,25 +43,29 @@ class Slots:
             self._changed.notify_all()
             return replaced
 
-    def take(self, max_frames: int, timeout_s: float) -> list[Captured]:
-        """Waits for a frame of any camera; hands out at most one of each, the longest waiting first."""
+    def finished(self) -> None:
+        """One reader will leave no more frames."""
         with self._changed:
-            self._changed.wait_for(lambda: bool(self._held), timeout_s)
+            self._readers -= 1
+            self._changed.notify_all()
+
+    def take(self, max_frames: int, timeout_s: float) -> list[Captured]:
+        """Waits for a frame of any camera, unless none can come any more.
+
+        Hands out at most one of each camera, the longest waiting first.
+        """
+        with self._changed:
+            self._changed.wait_for(lambda: self._held or self._readers == 0 or self._closed, timeout_s)
             taken = [self._held.pop(camera) for camera in list(self._held)[:max_frames]]
             if taken:
                 self._changed.notify_all()
             return taken
 
-    def wake(self) -> None:
-        """Lets `take` return early, because something else changed."""
-        with self._changed:
-            self._changed.notify_all()
-
     @property
-    def is_empty(self) -> bool:
-        """Whether no frame waits."""
+    def exhausted(self) -> bool:
+        """Whether all readers have finished and all frames are taken."""
         with self._changed:
-            return not self._held
+            return self._readers == 0 and not self._held
 
     def close(self) -> list[Captured]:
         """Refuses frames from now on; returns those that nobody took."""

@@ -15,9 +15,7 @@ SUFFIXES = frozenset(
         ".avif",
         ".bmp",
         ".dib",
-        ".exr",
         ".gif",
-        ".hdr",
         ".jp2",
         ".jpe",
         ".jpeg",
@@ -27,14 +25,12 @@ SUFFIXES = frozenset(
         ".png",
         ".pnm",
         ".ppm",
-        ".ras",
-        ".sr",
         ".tif",
         ".tiff",
         ".webp",
     ]
 )
-"""What OpenCV reads, by file name."""
+"""What OpenCV decodes and whose size can be read beforehand, by file name."""
 
 
 class StillsStream:
@@ -48,15 +44,9 @@ class StillsStream:
             raise CameraError(FailureReason.NOT_FOUND, "there is no picture in this folder")
 
     def frames(self) -> Iterator[StreamFrame]:
-        """Each picture, so far apart on the stream's clock that a sampler at any rate picks all."""
-        for number, path in enumerate(self._files):
-            yield StreamFrame(
-                time_s=float(number) * 1e6,
-                captured_at_s=time.time(),
-                clock="arrival",
-                picture=partial(_read, path),
-                file=str(path),
-            )
+        """Each picture; none is read before it is asked for."""
+        for path in self._files:
+            yield StreamFrame(None, time.time(), "arrival", partial(_read, path), file=str(path))
 
     def close(self) -> None:
         """Nothing stays open."""

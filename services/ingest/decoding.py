@@ -1,0 +1,61 @@
+"""What RTSP cameras and video files share: FFmpeg's decoder, through PyAV."""
+
+from __future__ import annotations
+
+import av.error
+import numpy as np
+from av.container import InputContainer
+from av.packet import Packet
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+
+from services.ingest.captured import CameraError, FailureReason
+from shared.pictures import MAX_PIXELS, Bgr, OversizePicture, UnreadablePicture
+
+
+def video_of(container: InputContainer) -> VideoStream:
+    """The first video of an open container, ready to be decoded.
+
+    Raises:
+        CameraError: there is none, or its pictures are larger than allowed; the container is closed.
+    """
+    if not container.streams.video:
+        container.close()
+        raise CameraError(FailureReason.NOT_VIDEO, "there is no video in it")
+    video = container.streams.video[0]
+    # One core for each camera: many share the machine, and frame threads add a delay of their own.
+    video.thread_count = 1
+    width_px, height_px = video.codec_context.width, video.codec_context.height
+    if width_px * height_px > MAX_PIXELS:
+        container.close()
+        raise CameraError(
+            FailureReason.NOT_VIDEO, f"{width_px} x {height_px} pixels are more than the {MAX_PIXELS} allowed"
+        )
+    # The size may change later on; the decoder itself then refuses, before it reserves the memory.
+    video.codec_context.options = {"max_pixels": str(MAX_PIXELS)}
+    return video
+
+
+def decoded(video: VideoStream, packet: Packet[VideoStream]) -> list[VideoFrame]:
+    """The frames that `packet` completes; none when it is broken, as the decoder goes on with the next."""
+    try:
+        return video.decode(packet)
+    except av.error.InvalidDataError:
+        return []
+
+
+def upright_bgr(frame: VideoFrame) -> Bgr:
+    """The pixels, turned as the file says that they are to be shown.
+
+    Raises:
+        UnreadablePicture: the pixels cannot be converted.
+        OversizePicture: there are more of them than allowed.
+    """
+    if frame.width * frame.height > MAX_PIXELS:
+        raise OversizePicture(f"a frame of {frame.width} x {frame.height} pixels is over {MAX_PIXELS}")
+    try:
+        picture = frame.to_ndarray(format="bgr24")
+    except (av.error.FFmpegError, ValueError) as error:
+        raise UnreadablePicture(f"a frame in {frame.format.name} cannot be converted: {error}") from None
+    quarter_turns = round(frame.rotation / 90)
+    return np.ascontiguousarray(np.rot90(picture, quarter_turns), np.uint8)

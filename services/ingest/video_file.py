@@ -1,0 +1,73 @@
+"""Video files, through PyAV."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from functools import partial
+
+import av
+import av.error
+from av.video.frame import VideoFrame
+
+from services.ingest.captured import CameraError, FailureReason, StreamFrame
+from services.ingest.decoding import decoded, upright_bgr, video_of
+
+_TEXT_AS_VIDEO = "tty"  # FFmpeg plays plain text as the screen of a terminal
+_USUAL_FPS = 25
+
+
+class VideoFileStream:
+    """The frames of a video file in their order, as `captured.Stream`.
+
+    Raises:
+        CameraError: there is no such file, or it holds no video.
+    """
+
+    def __init__(self, path: str) -> None:
+        try:
+            # The prefix keeps a colon in a file's name from being read as a protocol.
+            container = av.open(f"file:{path}", mode="r")
+        except (av.error.FileNotFoundError, av.error.PermissionError, av.error.IsADirectoryError) as error:
+            raise CameraError(FailureReason.NOT_FOUND, f"cannot be read: {error.strerror}") from None
+        except av.error.FFmpegError:
+            raise CameraError(FailureReason.NOT_VIDEO, "no video that can be decoded") from None
+        if container.format.name == _TEXT_AS_VIDEO:
+            container.close()
+            raise CameraError(FailureReason.NOT_VIDEO, "a text, not a video")
+        self._container = container
+        self._video = video_of(container)
+        self._file = path
+        self._start_s = float((self._video.start_time or 0) * (self._video.time_base or 1))
+        self._frame_s = 1.0 / float(self._video.average_rate or _USUAL_FPS)
+
+    def frames(self) -> Iterator[StreamFrame]:
+        """See `captured.Stream`."""
+        media_time_s = None
+        try:
+            for packet in self._container.demux(self._video):
+                for frame in decoded(self._video, packet):
+                    media_time_s = self._media_time_s(frame, media_time_s)
+                    yield StreamFrame(
+                        media_time_s,
+                        time.time(),
+                        "arrival",
+                        partial(upright_bgr, frame),
+                        media_time_s=media_time_s,
+                        file=self._file,
+                    )
+        except av.error.FFmpegError:
+            if media_time_s is not None:
+                raise CameraError(FailureReason.ENDED, f"broken after {media_time_s:.1f} s") from None
+        if media_time_s is None:
+            raise CameraError(FailureReason.NOT_VIDEO, "not a frame in it can be decoded")
+
+    def _media_time_s(self, frame: VideoFrame, before_s: float | None) -> float:
+        if frame.time is not None:
+            return max(0.0, float(frame.time) - self._start_s)
+        # A bare stream of H.264 tells no times, only how many frames a second it has.
+        return 0.0 if before_s is None else before_s + self._frame_s
+
+    def close(self) -> None:
+        """Closes the file."""
+        self._container.close()
