@@ -1,4 +1,4 @@
-"""`python -m simulator CLIP...` plays clips as RTSP cameras until it is interrupted."""
+"""`python -m simulator [CLIP...]` plays clips as RTSP cameras until it is interrupted."""
 
 from __future__ import annotations
 
@@ -11,10 +11,14 @@ import typer
 
 from simulator.auth import Login
 from simulator.cameras import CameraSimulator
+from simulator.scenes import demo_scene
 
 
 def main(
-    clips: Annotated[list[Path], typer.Argument(help="H.264 files without B-frames.", exists=True)],
+    clips: Annotated[
+        list[Path] | None,
+        typer.Argument(help="H.264 files without B-frames; without any, the demo's.", exists=True),
+    ] = None,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[
         int, typer.Option(help="Of the first camera; the next ones count up. 0: any free.")
@@ -28,7 +32,7 @@ def main(
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     with CameraSimulator(host=host, port=port, login=Login(user, password) if login else None) as cameras:
-        for index, clip in enumerate(clips, start=1):
+        for index, clip in enumerate(clips or [demo_scene().path], start=1):
             typer.echo(f"{cameras.add(f'cam{index}', clip, clock=clock)}  {clip}")
         stop.wait()
 

@@ -13,5 +13,6 @@ lock() {
 }
 
 lock requirements/lean.txt --extra embedded
+lock requirements/service.txt --extra kafka
 lock requirements.txt --extra embedded --extra kafka --extra tensorflow
 lock requirements/test.txt --all-extras

@@ -156,9 +156,8 @@ def main() -> None:
     title = f"{os.cpu_count()} cores, Python {platform.python_version()}, {scene.face_count} faces a frame"
     table = Table(title=title, title_justify="left")
     for name in ("stage", "of", "wall ms each", "CPU ms each", "a second"):
-        table.add_column(
-            name, justify="left" if name in ("stage", "of") else "right", no_wrap=name == "stage"
-        )
+        is_text = name in ("stage", "of")
+        table.add_column(name, justify="left" if is_text else "right", no_wrap=is_text)
     for line in lines:
         table.add_row(
             line.what,
