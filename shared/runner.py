@@ -141,7 +141,7 @@ class Runner(Generic[In, Out]):
             wait_s = deadline_s - time.monotonic()
             if wait_s < 0:
                 break
-            arrived = self._poll(self._batch.max_messages - len(batch), wait_s, stop)
+            arrived = self._poll(self._batch.max_messages - len(batch), min(wait_s, _POLL_S), stop)
             if arrived and not batch:
                 deadline_s = time.monotonic() + self._batch.max_wait_s
             batch.extend(arrived)

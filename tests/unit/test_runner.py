@@ -315,7 +315,8 @@ def test_the_grace_is_for_the_whole_batch_and_not_for_each_step() -> None:
 
 
 @pytest.mark.parametrize("call", [*OPENS, "source.poll"])
-def test_a_stop_with_nothing_in_hand_waits_for_nobody(call: str) -> None:
+def test_a_stop_with_nothing_in_hand_waits_for_nobody(call: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runner, "Backoff", functools.partial(Backoff, first_s=30.0, max_s=30.0))
     bench = Bench()
     bench.put(0)
     bench.watch.fail(call, itertools.repeat(NotNow("away")))
@@ -336,14 +337,50 @@ def test_a_batch_is_processed_as_soon_as_it_is_full() -> None:
 
 
 def test_a_batch_waits_its_time_for_more() -> None:
-    bench = Bench(BatchLimits(3, max_wait_s=0.3))
+    bench = Bench(BatchLimits(3, max_wait_s=0.7))
     bench.put(0)
     bench.watch.on("source.poll", lambda: bench.put(1), nth=2)
     bench.watch.on("stage.process", bench.stop.set)
     started_s = time.monotonic()
     bench.runner.run(bench.stop)
-    assert 0.3 <= time.monotonic() - started_s < 3
+    assert 0.7 <= time.monotonic() - started_s < 3
     assert bench.stage.batch_sizes == [2]
+
+
+def test_the_waiting_time_of_a_batch_counts_from_its_first_message() -> None:
+    bench = Bench(BatchLimits(20, max_wait_s=0.2))
+    numbers = itertools.count()
+
+    def slowly_one_more() -> None:
+        bench.stop.wait(0.05)
+        bench.put(next(numbers))
+
+    bench.watch.on("source.poll", slowly_one_more)
+    bench.watch.on("stage.process", bench.stop.set)
+    bench.runner.run(bench.stop)
+    (size,) = bench.stage.batch_sizes
+    assert 1 < size < 20
+
+
+def test_a_batch_that_fills_in_parts_is_never_too_large() -> None:
+    bench = Bench(BatchLimits(3, max_wait_s=20))
+    bench.put(0)
+    bench.watch.on("source.poll", lambda: bench.put(1, 2, 3, 4, 5), nth=2)
+    bench.watch.on("stage.process", bench.stop.set, nth=2)
+    bench.runner.run(bench.stop)
+    assert bench.stage.batch_sizes == [3, 3]
+
+
+def test_a_stop_does_not_wait_for_a_batch_to_fill() -> None:
+    bench = Bench(BatchLimits(3, max_wait_s=30))
+    bench.put(0)
+    timer = threading.Timer(0.1, bench.stop.set)
+    timer.start()
+    started_s = time.monotonic()
+    bench.runner.run(bench.stop)
+    assert time.monotonic() - started_s < 3
+    assert bench.sent == [0]
+    assert bench.uncommitted == []
 
 
 def test_without_a_waiting_time_a_batch_is_what_is_there() -> None:
