@@ -97,7 +97,7 @@ def query(
 
 def _process() -> ProcessSettings:
     process = ProcessSettings.load()
-    set_up_logs(process.log_level, process.log_format or "text")
+    set_up_logs(process.log_level or "warning", process.log_format or "text")
     return process
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -20,6 +20,7 @@ from shared.metrics import Metrics
 from shared.store import ResultStore, StoredResult
 
 _NOW_S = 3.0  # faces older than this are not there now
+_RATE_OVER_S = 3.0
 
 
 class LiveView:
@@ -33,14 +34,17 @@ class LiveView:
         self._metrics = metrics
         self._store = store
         self._started_s = time.monotonic()
-        self._last_s = self._started_s
-        self._last_sent: dict[str, float] = {}
+        self._past: deque[tuple[float, dict[str, float]]] = deque([(self._started_s, {})])
 
     def draw(self) -> RenderableType:
         """The table of this moment."""
         now_s = time.monotonic()
         sent = self._metrics.by_label("agegender_messages_sent_total", "camera", service="ingest")
         dropped = self._metrics.by_label("agegender_messages_dropped_total", "camera", service="ingest")
+        while len(self._past) > 1 and now_s - self._past[0][0] > _RATE_OVER_S:
+            self._past.popleft()
+        before_s, before = self._past[0]
+        self._past.append((now_s, sent))
         table = Table(title=f"{now_s - self._started_s:.0f} s", title_justify="left", expand=True)
         for name, justify in (("camera", "left"), ("state", "left"), ("frames/s", "right")):
             table.add_column(name, justify=justify)  # type: ignore[arg-type]
@@ -48,9 +52,7 @@ class LiveView:
         table.add_column("delay", justify="right")
         table.add_column("there now, from the left", ratio=1)
         for camera in self._cameras:
-            rate = (sent.get(camera.id, 0) - self._last_sent.get(camera.id, 0)) / max(
-                now_s - self._last_s, 0.1
-            )
+            rate = (sent.get(camera.id, 0) - before.get(camera.id, 0)) / max(now_s - before_s, 0.1)
             table.add_row(
                 camera.id,
                 self._state(camera.id),
@@ -59,7 +61,6 @@ class LiveView:
                 self._delay(camera.id),
                 self._there_now(camera.id),
             )
-        self._last_s, self._last_sent = now_s, sent
         waiting = [f"{h.service} waits: {h.waiting_for}" for h in self._pipeline.healths if h.waiting_for]
         return Group(table, *(Text(line, style="yellow") for line in waiting))
 
@@ -78,7 +79,8 @@ class LiveView:
         faces = self._store.latest(camera_id)
         if not faces or time.time() - faces[0].captured_at_s > _NOW_S:
             return "nobody"
-        return ", ".join(face_label(result) for result in faces)
+        # A face and its age stay together where the line breaks.
+        return ", ".join(face_label(result).replace(" ", "\N{NO-BREAK SPACE}") for result in faces)
 
 
 @dataclass(frozen=True)
@@ -131,8 +133,7 @@ class Summary:
             late = self.delays_s[int(len(self.delays_s) * 0.95)]
             table.add_row(
                 "capture to store",
-                f"{statistics.median(self.delays_s) * 1000:.0f} ms in the middle, 95 in 100 within "
-                f"{late * 1000:.0f} ms",
+                f"median {statistics.median(self.delays_s) * 1000:.0f} ms, 95 % within {late * 1000:.0f} ms",
             )
         return table
 

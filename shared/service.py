@@ -64,7 +64,7 @@ def serve(service: str, default_port: int, build: Build) -> int:
     stop = stop_on_signals()
     try:
         settings = ProcessSettings.load()
-        set_up_logs(settings.log_level, settings.log_format or "json")
+        set_up_logs(settings.log_level or "info", settings.log_format or "json")
         metrics = Metrics(process_registry())
         health = Health(service, metrics)
         runner = build(metrics, health)

@@ -11,7 +11,7 @@ import difflib
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Self, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
 
@@ -106,7 +106,8 @@ class ProcessSettings(Settings):
 
     prefix: ClassVar[str] = "AGEGENDER_"
 
-    log_level: Annotated[str, BeforeValidator(_lower), Field(pattern="^(debug|info|warning|error)$")] = "info"
+    log_level: Annotated[Literal["debug", "info", "warning", "error"] | None, BeforeValidator(_lower)] = None
+    """None: info for services, warning for the command."""
     log_format: Annotated[LogFormat | None, BeforeValidator(_lower)] = None
     """None: json for services, text for the command."""
     http_host: str = "127.0.0.1"
