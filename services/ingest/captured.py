@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
@@ -54,6 +55,7 @@ class StreamFrame:
     """Gives the pixels; may raise UnreadablePicture."""
     media_time_s: float | None = None
     file: str | None = None
+    """The path in valid UTF-8, see `shown_path`."""
 
 
 class Stream(Protocol):
@@ -64,6 +66,11 @@ class Stream(Protocol):
 
     def close(self) -> None:
         """Lets go of the connection or the file."""
+
+
+def shown_path(path: str | os.PathLike[str]) -> str:
+    """`path` as text that any message can hold: bytes that are no UTF-8 are shown as question marks."""
+    return os.fsencode(path).decode("utf-8", "replace")
 
 
 OpenStream = Callable[[], Stream]

@@ -11,7 +11,8 @@ from shared.messages import Frame, FrameInfo
 from shared.pictures import OversizePicture, UnreadablePicture, encode_jpeg, shrink
 from shared.stage import Done, Dropped, DropReason, Outcome
 
-_HEADER_ROOM_BYTES = 2_000
+MAX_JPEG_BYTES = MAX_MESSAGE_BYTES - 32_000
+"""Leaves room in a message for the longest path of a file, 4,096 bytes, even if JSON escapes all of it."""
 
 
 class IngestStage:
@@ -28,7 +29,7 @@ class IngestStage:
         longer_side_px: int = 1280,
         jpeg_quality: int = 85,
         *,
-        max_bytes: int = MAX_MESSAGE_BYTES - _HEADER_ROOM_BYTES,
+        max_bytes: int = MAX_JPEG_BYTES,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._longer_side_px = longer_side_px

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-from services.ingest.captured import CameraError, FailureReason, StreamFrame
+from services.ingest.captured import CameraError, FailureReason, StreamFrame, shown_path
 from shared.pictures import Bgr, UnreadablePicture, decode_picture
 
 SUFFIXES = frozenset(
@@ -46,7 +46,7 @@ class StillsStream:
     def frames(self) -> Iterator[StreamFrame]:
         """Each picture; none is read before it is asked for."""
         for path in self._files:
-            yield StreamFrame(None, time.time(), "arrival", partial(_read, path), file=str(path))
+            yield StreamFrame(None, time.time(), "arrival", partial(_read, path), file=shown_path(path))
 
     def close(self) -> None:
         """Nothing stays open."""

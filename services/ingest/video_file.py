@@ -10,7 +10,7 @@ import av
 import av.error
 from av.video.frame import VideoFrame
 
-from services.ingest.captured import CameraError, FailureReason, StreamFrame
+from services.ingest.captured import CameraError, FailureReason, StreamFrame, shown_path
 from services.ingest.decoding import decoded, upright_bgr, video_of
 
 _TEXT_AS_VIDEO = "tty"  # FFmpeg plays plain text as the screen of a terminal
@@ -37,7 +37,7 @@ class VideoFileStream:
             raise CameraError(FailureReason.NOT_VIDEO, "a text, not a video")
         self._container = container
         self._video = video_of(container)
-        self._file = path
+        self._file = shown_path(path)
         self._start_s = float((self._video.start_time or 0) * (self._video.time_base or 1))
         self._frame_s = 1.0 / float(self._video.average_rate or _USUAL_FPS)
 
