@@ -12,7 +12,7 @@ FULL := .venv-test
 PIP_INSTALL = -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test lint types unit contract integration e2e bench lock weights clean
+.PHONY: help demo run test lint types unit contract integration e2e bench pictures lock weights clean
 
 help: ## List the targets
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -40,6 +40,9 @@ unit contract integration e2e: $(FULL)/installed ## One kind of test
 
 bench: $(FULL)/installed ## Measure this machine: each stage alone, and the pipeline in one process
 	@$(FULL)/bin/python -m tests.bench.pipeline
+
+pictures: $(FULL)/installed ## Draw the pictures of the documentation anew
+	@$(FULL)/bin/python -m tools.pictures
 
 lock: $(FULL)/installed ## Resolve all versions anew and write the locked requirements
 	@PYTHON=$(FULL)/bin/python tools/lock.sh

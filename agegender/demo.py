@@ -10,7 +10,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from agegender.session import run_session
+from agegender.session import Watcher, run_session, watcher
 from shared.cameras import Camera
 from shared.settings import ProcessSettings
 from simulator.auth import Login
@@ -31,7 +31,13 @@ def _this_program() -> str:
     return shlex.quote(str(called))
 
 
-def run_demo(console: Console, seconds: float, process: ProcessSettings, stop: threading.Event) -> int:
+def run_demo(
+    console: Console,
+    seconds: float,
+    process: ProcessSettings,
+    stop: threading.Event,
+    show: Watcher = watcher,
+) -> int:
     """Runs the demo; the return value is the exit status: 1 when no face got a result."""
     console.print("Preparing a clip with real faces …")
     scene = demo_scene()
@@ -42,7 +48,7 @@ def run_demo(console: Console, seconds: float, process: ProcessSettings, stop: t
         console.print(f"A simulated camera shows {scene.face_count} faces at {shown}", highlight=False)
         camera = Camera.model_validate({"id": CAMERA, "source": simulator.url_with_login(CAMERA)})
         summary = run_session(
-            [camera], console, stop=stop, seconds=seconds, process=process, http_port=_ANY_PORT
+            [camera], console, stop=stop, seconds=seconds, process=process, http_port=_ANY_PORT, show=show
         )
     console.print(summary.draw())
     if summary.results == 0:

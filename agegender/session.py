@@ -50,6 +50,29 @@ def store_for_reading(redis: RedisSettings, process: ProcessSettings) -> Iterato
         yield ResultStore(client)
 
 
+Watch = Callable[[threading.Event], None]
+"""Shows the run until the event is set."""
+
+Watcher = Callable[[Console, LiveView, Metrics], Watch]
+
+
+def watcher(console: Console, view: LiveView, metrics: Metrics) -> Watch:
+    """On a terminal a table is drawn over and over; elsewhere one line comes every few seconds."""
+
+    def draw(done: threading.Event) -> None:
+        with Live(view.draw(), console=console, auto_refresh=False) as live:
+            while not done.wait(_DRAW_EVERY_S):
+                live.update(view.draw(), refresh=True)
+
+    def say(done: threading.Event) -> None:
+        while not done.wait(_SAY_EVERY_S):
+            captured = metrics.total("agegender_frames_captured_total")
+            results = metrics.total("agegender_results_written_total")
+            console.print(f"{captured:.0f} frames captured, {results:.0f} faces judged", highlight=False)
+
+    return draw if console.is_terminal else say
+
+
 def run_session(
     cameras: Sequence[Camera],
     console: Console,
@@ -58,11 +81,9 @@ def run_session(
     seconds: float | None = None,
     process: ProcessSettings,
     http_port: int,
+    show: Watcher = watcher,
 ) -> Summary:
-    """Runs the pipeline until `stop` is set, `seconds` are over or all files are read; draws as it goes.
-
-    On a terminal a table is drawn over and over; elsewhere one line comes every few seconds.
-    """
+    """Runs the pipeline until `stop` is set, `seconds` are over or all files are read; shows it meanwhile."""
     settings, redis = PipelineSettings.load(), RedisSettings.load()
     metrics = Metrics(process_registry())
     with store_for_writing(redis, process) as redis:
@@ -77,13 +98,9 @@ def run_session(
             store = ResultStore(client)
             view = LiveView(cameras, pipeline, metrics, store)
             started_s = time.monotonic()
-            _run_and_watch(pipeline, stop, seconds, _watcher(console, view, metrics))
+            _run_and_watch(pipeline, stop, seconds, show(console, view, metrics))
             stored = [one for c in cameras for one in store.results(c.id, limit=_DELAYS_FROM_RESULTS)]
             return Summary.of(metrics, stored, time.monotonic() - started_s)
-
-
-Watch = Callable[[threading.Event], None]
-"""Shows the run until the event is set."""
 
 
 def _run_and_watch(pipeline: Pipeline, stop: threading.Event, seconds: float | None, watch: Watch) -> None:
@@ -112,18 +129,3 @@ def _run_and_watch(pipeline: Pipeline, stop: threading.Event, seconds: float | N
         worker.join()
     if errors:
         raise errors[0]
-
-
-def _watcher(console: Console, view: LiveView, metrics: Metrics) -> Watch:
-    def draw(done: threading.Event) -> None:
-        with Live(view.draw(), console=console, auto_refresh=False) as live:
-            while not done.wait(_DRAW_EVERY_S):
-                live.update(view.draw(), refresh=True)
-
-    def say(done: threading.Event) -> None:
-        while not done.wait(_SAY_EVERY_S):
-            captured = metrics.total("agegender_frames_captured_total")
-            results = metrics.total("agegender_results_written_total")
-            console.print(f"{captured:.0f} frames captured, {results:.0f} faces judged", highlight=False)
-
-    return draw if console.is_terminal else say

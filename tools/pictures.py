@@ -1,0 +1,56 @@
+"""`make pictures`: draws the pictures of the documentation from a run of the demo."""
+
+from __future__ import annotations
+
+import io
+import re
+import tempfile
+import threading
+from collections import deque
+from pathlib import Path
+
+from rich.console import Console, RenderableType
+
+from agegender.demo import CAMERA, run_demo
+from agegender.records import results_table
+from agegender.session import Watch, store_for_reading
+from agegender.view import LiveView
+from shared.metrics import Metrics
+from shared.settings import ProcessSettings, RedisSettings
+
+SECONDS = 12.0
+TARGET = Path(__file__).parents[1] / "docs" / "demo.svg"
+
+# The picture is to need no font from the network, and every reader has one of these.
+_FONT_FACES = re.compile(r"@font-face \{.*?\}\s*", re.DOTALL)
+
+
+def _last_table(console: Console, view: LiveView, _metrics: Metrics) -> Watch:
+    """Prints the table once, as it was shortly before the end."""
+
+    def watch(done: threading.Event) -> None:
+        drawn: deque[RenderableType] = deque(maxlen=4)
+        while not done.wait(0.5):
+            drawn.append(view.draw())
+        console.print(drawn[0])
+
+    return watch
+
+
+def main() -> None:
+    """Runs the demo with a recording console and writes the picture."""
+    console = Console(record=True, width=100, file=io.StringIO(), color_system="truecolor")
+    with tempfile.TemporaryDirectory() as folder:
+        process = ProcessSettings(store_path=Path(folder))
+        console.print("[bold]$ make demo[/bold]")
+        run_demo(console, SECONDS, process, threading.Event(), _last_table)
+        console.print(f"[bold]$ .venv/bin/agegender query {CAMERA} --limit 6[/bold]")
+        with store_for_reading(RedisSettings(), process) as store:
+            console.print(results_table(CAMERA, store.results(CAMERA, limit=6)))
+    svg = console.export_svg(title="make demo")
+    svg = _FONT_FACES.sub("", svg).replace("Fira Code, monospace", "ui-monospace, Menlo, Consolas, monospace")
+    TARGET.write_text("\n".join(line.rstrip() for line in svg.splitlines()) + "\n")
+
+
+if __name__ == "__main__":
+    main()
