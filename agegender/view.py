@@ -79,8 +79,7 @@ class LiveView:
         faces = self._store.latest(camera_id)
         if not faces or time.time() - faces[0].captured_at_s > _NOW_S:
             return "nobody"
-        # A face and its age stay together where the line breaks.
-        return ", ".join(face_label(result).replace(" ", "\N{NO-BREAK SPACE}") for result in faces)
+        return ", ".join(face_label(result) for result in faces)
 
 
 @dataclass(frozen=True)

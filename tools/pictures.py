@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import sys
 import tempfile
 import threading
 from collections import deque
@@ -19,6 +20,7 @@ from shared.metrics import Metrics
 from shared.settings import ProcessSettings, RedisSettings
 
 SECONDS = 12.0
+PROGRAM = ".venv/bin/agegender"
 TARGET = Path(__file__).parents[1] / "docs" / "demo.svg"
 
 # The picture is to need no font from the network, and every reader has one of these.
@@ -40,11 +42,13 @@ def _last_table(console: Console, view: LiveView, _metrics: Metrics) -> Watch:
 def main() -> None:
     """Runs the demo with a recording console and writes the picture."""
     console = Console(record=True, width=100, file=io.StringIO(), color_system="truecolor")
+    # The demo tells how to call the program that runs it.
+    sys.argv[0] = PROGRAM
     with tempfile.TemporaryDirectory() as folder:
         process = ProcessSettings(store_path=Path(folder))
         console.print("[bold]$ make demo[/bold]")
         run_demo(console, SECONDS, process, threading.Event(), _last_table)
-        console.print(f"[bold]$ .venv/bin/agegender query {CAMERA} --limit 6[/bold]")
+        console.print(f"[bold]$ {PROGRAM} query {CAMERA} --limit 6[/bold]", highlight=False)
         with store_for_reading(RedisSettings(), process) as store:
             console.print(results_table(CAMERA, store.results(CAMERA, limit=6)))
     svg = console.export_svg(title="make demo")
