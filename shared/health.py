@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+_LOOK_EVERY_S = 0.1  # how long the end of the process may have to wait for the server
+
 LIVE_WITHIN_S = 60.0
 """A service whose loop did not turn for this long is hung, and an orchestrator should restart it."""
 
@@ -63,6 +65,7 @@ class Health:
 
 class _Server(ThreadingMixIn, WSGIServer):
     daemon_threads = True
+    request_queue_size = 64
 
     def handle_error(self, request: object, client_address: object) -> None:  # noqa: ARG002
         """A client that says nothing or goes away is the client's affair."""
@@ -86,7 +89,9 @@ class HealthServer:
             host, port, self._answer, server_class=_Server, handler_class=_QuietHandler
         )
         self.port: int = self._server.server_port
-        self._thread = threading.Thread(target=self._server.serve_forever, name="health", daemon=True)
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, args=(_LOOK_EVERY_S,), name="health", daemon=True
+        )
 
     def _answer(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         path = environ.get("PATH_INFO", "/")
