@@ -8,25 +8,33 @@ harm: ids of faces are derived from camera, frame and position, and the store re
 from __future__ import annotations
 
 import logging
-import socket
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, Generic, TypeVar
 
-from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
+from kafka import (
+    ConsumerRebalanceListener,
+    KafkaAdminClient,
+    KafkaConsumer,
+    KafkaProducer,
+    TopicPartition,
+)
 from kafka.errors import (
     CommitFailedError,
     IllegalArgumentError,
     IllegalGenerationError,
     IllegalStateError,
     KafkaConfigurationError,
+    KafkaConnectionError,
     KafkaError,
+    KafkaTimeoutError,
     MessageSizeTooLargeError,
     RebalanceInProgressError,
     TopicAlreadyExistsError,
     UnknownMemberIdError,
 )
+from kafka.net.compat import KafkaNetClient
 from kafka.structs import OffsetAndMetadata
 
 from shared.codec import MAX_MESSAGE_BYTES, Encoded, check_size
@@ -43,80 +51,115 @@ log = logging.getLogger(__name__)
 M = TypeVar("M", bound=Model)
 T = TypeVar("T")
 
-_RECORD_ROOM_BYTES = 64_000  # what the client and the broker add around a message
-_ANSWER_S = 3.0  # how long one call waits for the broker before the runner hears of it
-_CLOSE_S = 5.0
-_CHECK_AFTER_S = 5.0  # an empty poll says nothing: after so much silence the broker is asked
+_LARGEST_BYTES = MAX_MESSAGE_BYTES + 64_000  # with what the client and the broker add around a message
+_HEADER_BYTES = 16  # of these, for each header at most
+_ANSWER_MS = 3_000  # how long one call waits for the broker before the runner hears of it
+_CLOSE_MS = 3_000
+_ASK_AFTER_S = 5.0  # an empty poll says nothing: after so much silence the broker is asked
 
-_MISTAKES = (IllegalArgumentError, IllegalStateError, KafkaConfigurationError)
-_GROUP_MOVED_ON = (CommitFailedError, IllegalGenerationError, RebalanceInProgressError, UnknownMemberIdError)
-
-
-def _away(error: Exception) -> Exception:
-    """What to raise instead: NotNow where the broker is away, the error itself where the mistake is ours."""
-    return error if isinstance(error, _MISTAKES) else NotNow(mask(f"Kafka: {type(error).__name__}: {error}"))
-
-
-def _connection(kafka: KafkaSettings) -> dict[str, Any]:
-    return {
-        "bootstrap_servers": kafka.bootstrap_servers.split(","),
-        "bootstrap_timeout_ms": int(_ANSWER_S * 1000),
-        # At its default of 30 s, workers were seen to need 20 to 45 s to notice that a broker is back.
-        "reconnect_backoff_max_ms": 1_000,
-    }
+_MISTAKES: tuple[type[Exception], ...] = (IllegalArgumentError, IllegalStateError, KafkaConfigurationError)
+_NO_ANSWER = (KafkaConnectionError, KafkaTimeoutError)
+_SHARED_OUT_ANEW = (
+    CommitFailedError,
+    IllegalGenerationError,
+    RebalanceInProgressError,
+    UnknownMemberIdError,
+)
 
 
-def _probe(kafka: KafkaSettings) -> None:
-    """Raises NotNow unless something listens at one of the addresses.
+def _held_back(error: Exception, kafka: KafkaSettings) -> Exception:
+    """What to raise instead: NotNow where waiting may help, the error itself where the mistake is ours."""
+    if isinstance(error, _MISTAKES):
+        return error
+    if isinstance(error, _NO_ANSWER):
+        # Their own texts differ from try to try, and the log says each reason once.
+        return NotNow(f"Kafka: no answer from {kafka.bootstrap_servers}")
+    return NotNow(mask(f"Kafka: {error}"))
 
-    A client made while no broker answers leaves a thread behind; so none is made until one may.
-    """
-    for address in kafka.bootstrap_servers.split(","):
-        host, _, port = address.strip().rpartition(":")
-        try:
-            socket.create_connection((host.strip("[]"), int(port)), timeout=_ANSWER_S).close()
-        except OSError:
-            continue
-        return
-    raise NotNow(f"Kafka: nothing answers at {kafka.bootstrap_servers}")
+
+def _connected(client: Callable[..., Any], kafka: KafkaSettings, **settings: Any) -> Any:  # noqa: ANN401
+    """A client of that class, or NotNow when no broker answers."""
+    networks: list[Any] = []
+
+    def network(**settings: Any) -> Any:  # noqa: ANN401
+        networks.append(KafkaNetClient(**settings))
+        return networks[-1]
+
+    try:
+        return client(
+            bootstrap_servers=kafka.bootstrap_servers.split(","),
+            bootstrap_timeout_ms=_ANSWER_MS,
+            # At its default of 30 s, workers were seen to need 20 to 45 s to notice that a broker is back.
+            reconnect_backoff_max_ms=1_000,
+            kafka_client=network,
+            **settings,
+        )
+    except KafkaError as error:
+        # The class does not end the threads of an instance that it fails to make.
+        for one in networks:
+            one.close()
+        raise _held_back(error, kafka) from None
 
 
 def ensure_topic(kafka: KafkaSettings, name: str, retention_s: int) -> None:
     """Creates the topic when it does not exist; one that does is left as it is.
 
     Segments are closed long before they may be deleted: Kafka deletes only closed ones, so pictures would
-    otherwise stay for days in a topic that is said to keep them for minutes.
+    otherwise stay for days in a topic that is said to keep them for minutes. Their age is counted by the
+    broker's clock, whatever the workers' clocks say.
 
     Raises:
         NotNow: no broker answers.
     """
-    configs = {
-        "retention.ms": str(retention_s * 1000),
-        "segment.ms": str(max(60_000, retention_s * 1000 // 4)),
-        "max.message.bytes": str(MAX_MESSAGE_BYTES + _RECORD_ROOM_BYTES),
-    }
     topic = {
         "num_partitions": kafka.partitions,
         "replication_factor": kafka.replication,
-        "configs": configs,
+        "configs": {
+            "cleanup.policy": "delete",
+            "retention.ms": str(retention_s * 1000),
+            "segment.ms": str(max(60_000, retention_s * 1000 // 4)),
+            "message.timestamp.type": "LogAppendTime",
+            "max.message.bytes": str(_LARGEST_BYTES),
+            # With several copies, one broker may be away and nothing is held back or lost.
+            "min.insync.replicas": str(max(1, kafka.replication - 1)),
+        },
     }
-    _probe(kafka)
+    admin = _connected(KafkaAdminClient, kafka, request_timeout_ms=_ANSWER_MS)
     try:
-        admin = KafkaAdminClient(**_connection(kafka))
+        if name in admin.list_topics():
+            return
         try:
-            if name not in admin.list_topics():
-                admin.create_topics({name: topic}, wait_for_metadata=True)
-                log.info("topic created", extra={"topic": name, "partitions": kafka.partitions})
-        finally:
-            admin.close()
-    except TopicAlreadyExistsError:
-        return  # another worker was faster
+            admin.create_topics({name: topic})
+            log.info("topic created", extra={"topic": name, "partitions": kafka.partitions})
+        except TopicAlreadyExistsError:
+            pass  # another worker was faster
+        admin.wait_for_topics([name], timeout_ms=_ANSWER_MS)
     except KafkaError as error:
-        raise _away(error) from None
+        raise _held_back(error, kafka) from None
+    finally:
+        admin.close()
 
 
 def _partition(record: Any) -> TopicPartition:  # noqa: ANN401  (kafka-python has no types)
     return TopicPartition(record.topic, record.partition)
+
+
+class _Sharing(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python has no types
+    """Is told, inside of polls, which partitions are ours from now on."""
+
+    def __init__(self, keep: Callable[[Collection[TopicPartition]], None]) -> None:
+        self._keep = keep
+
+    def on_partitions_revoked(self, revoked: Collection[TopicPartition]) -> None:
+        """Sharing out begins: what stays ours is not known yet."""
+
+    def on_partitions_lost(self, lost: Collection[TopicPartition]) -> None:  # noqa: ARG002
+        """The group took us for dead: what comes back starts from the last commit."""
+        self._keep(())
+
+    def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:
+        """What was ours and still is goes on at its position; what is new starts from the last commit."""
+        self._keep(assigned)
 
 
 class KafkaSource(Generic[M]):
@@ -139,58 +182,51 @@ class KafkaSource(Generic[M]):
     def open(self) -> None:
         """Joins the group; creates the topic where it does not exist."""
         ensure_topic(self._kafka, self._name, self._topic.retention_s)
-        consumer = KafkaConsumer(
+        session_ms = int(self._kafka.session_timeout_s * 1000)
+        self._consumer = _connected(
+            KafkaConsumer,
+            self._kafka,
             group_id=self._group,
             client_id=f"agegender-{self._group}",
             enable_auto_commit=False,
             auto_offset_reset="earliest",
-            max_partition_fetch_bytes=MAX_MESSAGE_BYTES + _RECORD_ROOM_BYTES,
-            session_timeout_ms=int(self._kafka.session_timeout_s * 1000),
-            heartbeat_interval_ms=int(self._kafka.session_timeout_s * 1000 / 3),
+            max_partition_fetch_bytes=_LARGEST_BYTES,
+            session_timeout_ms=session_ms,
+            heartbeat_interval_ms=session_ms // 3,
             fetch_max_wait_ms=200,
             allow_auto_create_topics=False,
-            **_connection(self._kafka),
         )
-        try:
-            consumer.subscribe([self._name])
-        except KafkaError as error:
-            consumer.close(autocommit=False, timeout_ms=0)
-            raise _away(error) from None
-        self._consumer = consumer
+        self._consumer.subscribe([self._name], listener=_Sharing(self._keep))
         self._heard_at_s = time.monotonic()
+
+    def _keep(self, partitions: Collection[TopicPartition]) -> None:
+        """Forgets what was read from partitions that are not ours any more."""
+        self._buffer = deque(record for record in self._buffer if _partition(record) in partitions)
+        self._done = {
+            partition: offset for partition, offset in self._done.items() if partition in partitions
+        }
 
     def poll(self, max_messages: int, timeout_s: float) -> Sequence[Delivery[M]]:
         """See `transport.Source`."""
         if not self._buffer:
-            self._buffer.extend(self._fetch(max_messages, timeout_s))
-        # Fetched before a rebalance gave them to others. Of a partition that stays ours nothing may go: the
-        # client's position is behind it already.
-        mine = self._consumer.assignment()
-        self._buffer = deque(one for one in self._buffer if _partition(one) in mine)
+            self._fetch(max_messages, timeout_s)
         taken = [self._buffer.popleft() for _ in range(min(max_messages, len(self._buffer)))]
         for record in taken:
             self._done[_partition(record)] = record.offset + 1
         return [self._deliver(record) for record in taken]
 
-    def _fetch(self, max_messages: int, timeout_s: float) -> list[Any]:
+    def _fetch(self, max_messages: int, timeout_s: float) -> None:
         try:
             by_partition = self._consumer.poll(timeout_ms=int(timeout_s * 1000), max_records=max_messages)
-            records = [record for records in by_partition.values() for record in records]
-            if records:
-                self._heard_at_s = time.monotonic()
-            elif time.monotonic() - self._heard_at_s > _CHECK_AFTER_S:
-                self._check_broker()
+            for records in by_partition.values():
+                self._buffer.extend(records)
+            if not self._buffer and time.monotonic() < self._heard_at_s + _ASK_AFTER_S:
+                return
+            if not self._buffer:
+                self._consumer.end_offsets([TopicPartition(self._name, 0)], timeout_ms=_ANSWER_MS)
+            self._heard_at_s = time.monotonic()
         except KafkaError as error:
-            raise _away(error) from None
-        return records
-
-    def _check_broker(self) -> None:
-        partitions = sorted(self._consumer.assignment())[:1]
-        if partitions:
-            self._consumer.end_offsets(partitions, timeout_ms=int(_ANSWER_S * 1000))
-        else:
-            _probe(self._kafka)
-        self._heard_at_s = time.monotonic()
+            raise _held_back(error, self._kafka) from None
 
     def _deliver(self, record: Any) -> Delivery[M]:  # noqa: ANN401  (kafka-python has no types)
         headers = tuple((name, data or b"") for name, data in record.headers)
@@ -204,36 +240,31 @@ class KafkaSource(Generic[M]):
 
     def commit(self) -> None:
         """Stores the position behind everything handed out, but for partitions that were taken away."""
-        mine = self._consumer.assignment()
-        offsets = {
-            partition: OffsetAndMetadata(offset, "", -1)
-            for partition, offset in self._done.items()
-            if partition in mine
-        }
-        if not offsets:
-            self._done.clear()
+        if not self._done:
             return
+        offsets = {partition: OffsetAndMetadata(offset, "", -1) for partition, offset in self._done.items()}
         try:
-            self._consumer.commit(offsets, timeout_ms=int(_ANSWER_S * 1000))
-        except _GROUP_MOVED_ON:
-            # Others have the partitions now, or we get them again from the last commit: a repeat, no loss.
-            log.warning("the group moved on before the commit", extra={"group": self._group})
+            self._consumer.commit(offsets, timeout_ms=_ANSWER_MS)
+        except _SHARED_OUT_ANEW:
+            # The next polls tell what stays ours; what does not is repeated by another member.
+            raise NotNow(f"Kafka: group {self._group!r} shares out its partitions") from None
         except KafkaError as error:
-            raise _away(error) from None
+            raise _held_back(error, self._kafka) from None
         self._done.clear()
 
     def keep_alive(self) -> None:
         """Polls with all partitions paused, so that the group does not take us for dead."""
         if self._consumer is None:
             return
+        self._consumer.pause(*self._consumer.assignment())
         try:
-            self._consumer.pause(*self._consumer.assignment())
-            # A partition assigned by this very poll is not paused yet.
-            for records in self._consumer.poll(timeout_ms=0).values():
+            # A partition assigned by this very poll is not paused, so something may come of it.
+            for records in self._consumer.poll(timeout_ms=0, max_records=1).values():
                 self._buffer.extend(records)
-            self._consumer.resume(*self._consumer.assignment())
         except KafkaError as error:
             log.debug("keep-alive failed", extra={"reason": mask(str(error))})
+        finally:
+            self._consumer.resume(*self._consumer.assignment())
 
     @property
     def exhausted(self) -> bool:
@@ -242,166 +273,142 @@ class KafkaSource(Generic[M]):
 
     def close(self) -> None:
         """Leaves the group at once, so that others take over without waiting."""
-        if self._consumer is not None:
-            self._consumer.close(autocommit=False, timeout_ms=int(_CLOSE_S * 1000))
-            self._consumer = None
-        self._done.clear()
-        self._buffer.clear()
+        consumer, self._consumer = self._consumer, None
+        self._keep(())
+        if consumer is not None:
+            consumer.close(autocommit=False, timeout_ms=_CLOSE_MS)
 
 
-class _Sender:
-    """Sends encoded messages and waits until the brokers have them, over as many calls as that takes.
+class _KafkaWriter(Generic[T]):
+    """Writes to a topic, which it creates where it does not exist.
 
-    A batch that is still on its way when the time is over is not sent again by the next call: that call waits
-    on. Only what has failed is sent anew.
+    What is on its way when the time is over is not sent again by the next call: that call waits on. Only what
+    has failed is sent anew, in its old order and before the rest.
     """
 
-    def __init__(self, name: str, kafka: KafkaSettings) -> None:
+    def __init__(
+        self, name: str, retention_s: int, encode: Callable[[T], Encoded], kafka: KafkaSettings
+    ) -> None:
         self._name = name
+        self._retention_s = retention_s
+        self._encode = encode
         self._kafka = kafka
         self._producer: Any = None
-        self._batch: object = None
-        self._unsent: list[Encoded] = []
+        self._batch: Sequence[T] | None = None
+        self._unsent: deque[Encoded] = deque()
         self._on_the_way: list[tuple[Encoded, Any]] = []
 
     def open(self) -> None:
-        if self._producer is not None:
-            return
-        try:
-            self._producer = KafkaProducer(
+        """See `transport.Output`."""
+        if self._producer is None:
+            ensure_topic(self._kafka, self._name, self._retention_s)
+            self._producer = _connected(
+                KafkaProducer,
+                self._kafka,
                 client_id=f"agegender-{self._name}",
                 acks="all",
                 enable_idempotence=True,
                 linger_ms=0,
                 batch_size=256 * 1024,
-                max_request_size=MAX_MESSAGE_BYTES + _RECORD_ROOM_BYTES,
-                max_block_ms=int(_ANSWER_S * 1000),
+                max_request_size=_LARGEST_BYTES,
+                max_block_ms=_ANSWER_MS,
                 allow_auto_create_topics=False,
-                **_connection(self._kafka),
             )
-        except KafkaError as error:
-            raise _away(error) from None
 
-    def send(self, batch: object, encode: Callable[[], list[Encoded]]) -> None:
-        """`batch` tells by its identity whether this call is the same again."""
-        self.open()
-        if batch is not self._batch:
-            self._unsent, self._on_the_way = encode(), []
-            self._batch = batch
-        try:
-            while self._unsent:
-                one = self._unsent[0]
-                future = self._producer.send(
-                    self._name, value=one.value, key=one.key, headers=list(one.headers)
-                )
-                self._on_the_way.append((one, future))
-                self._unsent.pop(0)
-            self._producer.flush(timeout=_ANSWER_S)
-        except KafkaError as error:
-            raise self._held_back(error) from None
-        failed = self._failed()
-        if failed is not None:
-            self._drop_producer()
-            raise self._held_back(failed)
-        self._batch = None
-        self._on_the_way = []
+    def write(self, messages: Sequence[T]) -> None:
+        """See `transport.Output`.
 
-    def _failed(self) -> Exception | None:
-        """Puts what has failed back among the unsent; returns why."""
-        reason: Exception | None = None
-        for one, future in self._on_the_way:
-            if future.exception is not None:
-                reason = future.exception
-                self._unsent.append(one)
-        self._on_the_way = [(one, future) for one, future in self._on_the_way if not future.is_done]
-        return reason
-
-    def _held_back(self, error: Exception) -> Exception:
-        if isinstance(error, MessageSizeTooLargeError):
-            return SettingsError(
-                f"Kafka refuses a message for {self._name!r} that is within our limit: raise the topic's "
-                f"max.message.bytes to {MAX_MESSAGE_BYTES + _RECORD_ROOM_BYTES}"
-            )
-        return _away(error)
-
-    def _drop_producer(self) -> None:
-        # After a failed delivery its sequence numbers have a gap, and a fresh one has none.
-        self._unsent = [one for one, future in self._on_the_way if not future.is_done] + self._unsent
-        self._on_the_way = []
-        self.close(timeout_s=0)
-
-    def close(self, timeout_s: float = _CLOSE_S) -> None:
-        if self._producer is None:
+        Raises:
+            BadMessage: a message is larger than any message may be. Nothing was written.
+            SettingsError: the topic was made by somebody else, for smaller messages.
+        """
+        if not messages:
             return
-        producer, self._producer = self._producer, None
+        if messages is not self._batch:  # or else this is the same call again
+            self._unsent, self._on_the_way = deque(self._encoded(messages)), []
+            self._batch = messages
         try:
-            producer.close(timeout=timeout_s)
+            self.open()
+            self._settle()
+            while self._unsent:
+                self._send(self._unsent[0])
+                self._unsent.popleft()
+            self._settle()
+        except MessageSizeTooLargeError:
+            raise SettingsError(
+                f"Kafka refuses a message for {self._name!r} that is within our limit: raise the topic's "
+                f"max.message.bytes to {_LARGEST_BYTES}"
+            ) from None
         except KafkaError as error:
-            # What was not delivered was never reported as written.
-            log.debug("producer closed with messages unsent", extra={"reason": mask(str(error))})
+            if not self._on_the_way:
+                # It may be broken for good, or its topic gone: the next call begins with `open`.
+                self._drop_producer()
+            raise _held_back(error, self._kafka) from None
+        self._batch = None
 
-
-class KafkaOutput(Generic[M]):
-    """Writes to a topic, which it creates where it does not exist."""
-
-    def __init__(self, topic: Topic[M], kafka: KafkaSettings) -> None:
-        self._topic = topic
-        self._name = kafka.topic_prefix + topic.name
-        self._kafka = kafka
-        self._sender = _Sender(self._name, kafka)
-
-    def open(self) -> None:
-        """See `transport.Output`."""
-        ensure_topic(self._kafka, self._name, self._topic.retention_s)
-        self._sender.open()
-
-    def write(self, messages: Sequence[M]) -> None:
-        """See `transport.Output`. Raises BadMessage when one is too large; then none was sent."""
-        if messages:
-            self._sender.send(messages, lambda: self._encode(messages))
-
-    def _encode(self, messages: Sequence[M]) -> list[Encoded]:
-        encoded = [self._topic.codec.encode(message) for message in messages]
+    def _encoded(self, messages: Sequence[T]) -> Sequence[Encoded]:
+        encoded = [self._encode(message) for message in messages]
         for one in encoded:
             check_size(one, self._name)
         return encoded
 
+    def _send(self, one: Encoded) -> None:
+        future = self._producer.send(self._name, value=one.value, key=one.key, headers=list(one.headers))
+        self._on_the_way.append((one, future))
+
+    def _settle(self) -> None:
+        """Waits for what is on its way; what has failed is unsent again, and why is raised."""
+        if not self._on_the_way:
+            return
+        self._producer.flush(timeout=_ANSWER_MS / 1000)
+        failed = [(one, future) for one, future in self._on_the_way if future.failed()]
+        self._on_the_way = []
+        if failed:
+            self._unsent.extendleft(one for one, _ in reversed(failed))
+            raise failed[0][1].exception
+
+    def _drop_producer(self) -> None:
+        producer, self._producer = self._producer, None
+        if producer is None:
+            return
+        # What is still on its way was never reported as written, and to wait for it could take minutes.
+        producer._sender.force_close()
+        try:
+            producer.close(timeout=_CLOSE_MS / 1000)
+        except KafkaError as error:
+            log.debug("producer not closed", extra={"reason": mask(str(error))})
+
     def close(self) -> None:
         """See `transport.Output`."""
-        self._sender.close()
+        self._drop_producer()
+        self._batch = None
 
 
-class KafkaDeadLetters:
+class KafkaOutput(_KafkaWriter[M]):
+    """Writes the messages of a topic."""
+
+    def __init__(self, topic: Topic[M], kafka: KafkaSettings) -> None:
+        super().__init__(kafka.topic_prefix + topic.name, topic.retention_s, topic.codec.encode, kafka)
+
+
+class KafkaDeadLetters(_KafkaWriter[DeadLetter]):
     """Writes dead letters: why and where from in headers; the message itself only where settings say so."""
 
     def __init__(self, kafka: KafkaSettings) -> None:
-        self._name = kafka.topic_prefix + DEAD_LETTERS_NAME
-        self._kafka = kafka
-        self._sender = _Sender(self._name, kafka)
+        name = kafka.topic_prefix + DEAD_LETTERS_NAME
+        super().__init__(name, DEAD_LETTERS_RETENTION_S, self._encode_letter, kafka)
 
-    def open(self) -> None:
-        """See `transport.Output`."""
-        ensure_topic(self._kafka, self._name, DEAD_LETTERS_RETENTION_S)
-        self._sender.open()
-
-    def write(self, letters: Sequence[DeadLetter]) -> None:
-        """See `transport.Output`."""
-        if letters:
-            self._sender.send(letters, lambda: [self._encode(letter) for letter in letters])
-
-    def _encode(self, letter: DeadLetter) -> Encoded:
+    def _encode_letter(self, letter: DeadLetter) -> Encoded:
         about = {
             "dead-letter.reason": letter.reason,
             "dead-letter.service": letter.service,
             "dead-letter.origin": letter.origin,
             "dead-letter.value-bytes": str(len(letter.raw.value)),
         }
-        headers = tuple((name, text.encode()) for name, text in about.items())
-        keeps = self._kafka.dead_letter_pictures
-        full = Encoded(letter.raw.key, letter.raw.value if keeps else b"", headers + letter.raw.headers)
+        headers = tuple((name, text.encode(errors="replace")) for name, text in about.items())
+        value = letter.raw.value if self._kafka.dead_letter_pictures else b""
+        full = Encoded(letter.raw.key, value, headers + letter.raw.headers)
+        if full.size_bytes + _HEADER_BYTES * len(full.headers) <= MAX_MESSAGE_BYTES:
+            return full
         # What somebody else has put around a message is no part of what must be kept.
-        return full if full.size_bytes <= MAX_MESSAGE_BYTES else Encoded(letter.raw.key[:100], b"", headers)
-
-    def close(self) -> None:
-        """See `transport.Output`."""
-        self._sender.close()
+        return Encoded(letter.raw.key[:100], b"", headers)
