@@ -56,6 +56,9 @@ def run(
     stop = stop_on_signals()
     summary = run_session(chosen, console, stop=stop, seconds=seconds, process=process, http_port=RUN_PORT)
     console.print(summary.draw())
+    if summary.captured == 0:
+        console.print("No camera gave a frame.", style="red")
+        raise typer.Exit(1)
 
 
 @app.command()

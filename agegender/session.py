@@ -100,7 +100,8 @@ def run_session(
             started_s = time.monotonic()
             _run_and_watch(pipeline, stop, seconds, show(console, view, metrics))
             stored = [one for c in cameras for one in store.results(c.id, limit=_DELAYS_FROM_RESULTS)]
-            return Summary.of(metrics, stored, time.monotonic() - started_s)
+            seconds_taken = time.monotonic() - started_s
+            return Summary.of(metrics, pipeline.cameras.failures, stored, seconds_taken)
 
 
 def _run_and_watch(pipeline: Pipeline, stop: threading.Event, seconds: float | None, watch: Watch) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 import time
 from collections import Counter, deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from rich.console import Group, RenderableType
@@ -95,11 +95,19 @@ class Summary:
     bad: int
     genders: dict[str, int]
     age_bands: dict[str, int]
+    failures: Mapping[str, str]
+    """Camera id → why it gave no frames at the end."""
     delays_s: Sequence[float]
     """Of the last results of each camera, from capture to Redis."""
 
     @classmethod
-    def of(cls, metrics: Metrics, stored: Sequence[StoredResult], seconds: float) -> Summary:
+    def of(
+        cls,
+        metrics: Metrics,
+        failures: Mapping[str, str],
+        stored: Sequence[StoredResult],
+        seconds: float,
+    ) -> Summary:
         """The sums of the metrics; delays from the results themselves."""
         written = "agegender_results_written_total"
         return cls(
@@ -112,6 +120,7 @@ class Summary:
             bad=int(metrics.total("agegender_messages_bad_total")),
             genders=_whole(metrics.by_label(written, "gender")),
             age_bands=_whole(metrics.by_label(written, "age_band")),
+            failures=failures,
             delays_s=sorted(one.delay_s for one in stored),
         )
 
@@ -123,6 +132,8 @@ class Summary:
         table.add_row("frames dropped", _listed(self.dropped) or "none")
         table.add_row("faces found", f"{self.faces}")
         table.add_row("results in the store", f"{self.results}")
+        for camera_id, why in self.failures.items():
+            table.add_row(f"camera {camera_id}", Text(why, style="red"))
         if self.bad:
             table.add_row("bad messages", f"{self.bad}")
         table.add_row("genders", _listed(self.genders) or "-")
