@@ -12,7 +12,7 @@ FULL := .venv-test
 PIP_INSTALL = -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test lint types unit contract integration e2e bench pictures lock weights clean
+.PHONY: help demo run test test-gpu lint types unit contract integration e2e bench pictures lock weights clean
 
 help: ## List the targets
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -37,6 +37,9 @@ types: $(FULL)/installed ## The strict type checker
 
 unit contract integration e2e: $(FULL)/installed ## One kind of test
 	@$(FULL)/bin/pytest tests/$@ $(PYTEST_ARGS)
+
+test-gpu: $(FULL)/installed ## The tests that need an NVIDIA GPU
+	@$(FULL)/bin/pytest tests -m gpu $(PYTEST_ARGS)
 
 bench: $(FULL)/installed ## Measure this machine: each stage alone, and the pipeline in one process
 	@$(FULL)/bin/python -m tests.bench.pipeline

@@ -1,4 +1,4 @@
-"""What a test does when a real server cannot be had on this machine."""
+"""What a test does when something real that it needs cannot be had on this machine."""
 
 from __future__ import annotations
 
