@@ -2,7 +2,7 @@
 
 ::
 
-    pip install tensorflow==2.21.0 onnx     # beside the project's own requirements, and npm
+    pip install "agegender[weights]"        # and npm
     python -m tools.rebuild_weights         # --check is the default
     python -m tools.rebuild_weights --write
 
