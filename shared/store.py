@@ -14,7 +14,8 @@ Everything expires some time after the last result. No pictures are stored.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -63,7 +64,7 @@ class StoredResult:
 
 
 # The server is away, starting, full or handing over: tried again. Everything else is a mistake of ours.
-UNAVAILABLE: tuple[type[RedisError], ...] = (
+_UNAVAILABLE: tuple[type[RedisError], ...] = (
     redis.exceptions.ConnectionError,
     redis.exceptions.TimeoutError,
     redis.exceptions.BusyLoadingError,
@@ -71,6 +72,8 @@ UNAVAILABLE: tuple[type[RedisError], ...] = (
     redis.exceptions.OutOfMemoryError,
     redis.exceptions.ClusterDownError,
 )
+# The same, in answers that have no class: it cannot save, or too few replicas listen.
+_UNAVAILABLE_WORDS = ("MISCONF", "NOREPLICAS")
 
 
 def connect(settings: RedisSettings) -> redis.Redis:
@@ -98,9 +101,16 @@ def connect(settings: RedisSettings) -> redis.Redis:
     return client
 
 
-def unavailable(error: RedisError) -> NotNow:
-    """`error` as a reason to wait, without passwords."""
-    return NotNow(mask(f"Redis: {error}"))
+@contextlib.contextmanager
+def redis_errors_sorted() -> Iterator[None]:
+    """Inside the block, an error of a Redis that may recover becomes NotNow, without passwords."""
+    try:
+        yield
+    except RedisError as error:
+        text = str(error)
+        if isinstance(error, _UNAVAILABLE) or any(word in text for word in _UNAVAILABLE_WORDS):
+            raise NotNow(mask(f"Redis: {text}")) from None
+        raise
 
 
 class ResultStore:
@@ -111,21 +121,17 @@ class ResultStore:
 
     def cameras(self) -> Sequence[str]:
         """The cameras that have results, the one with the newest first."""
-        try:
+        with redis_errors_sorted():
             found = cast("list[bytes]", self._client.zrevrange(CAMERAS_KEY, 0, -1))
-        except UNAVAILABLE as error:
-            raise unavailable(error) from None
         return [camera.decode() for camera in found]
 
     def results(self, camera_id: str, limit: int = 100) -> Sequence[StoredResult]:
         """The newest results of a camera, in the order they were written; empty when none is left."""
-        try:
+        with redis_errors_sorted():
             entries = cast(
                 "list[tuple[bytes, dict[bytes, bytes]]]",
                 self._client.xrevrange(CameraKeys.of(camera_id).results, count=limit),
             )
-        except UNAVAILABLE as error:
-            raise unavailable(error) from None
         return [
             StoredResult(
                 result=Result.model_validate_json(fields[RESULT_FIELD]),
@@ -136,10 +142,8 @@ class ResultStore:
 
     def latest(self, camera_id: str) -> Sequence[Result]:
         """The faces of the camera's newest frame with faces, from the left; empty when none is left."""
-        try:
+        with redis_errors_sorted():
             fields = cast("Mapping[bytes, bytes]", self._client.hgetall(CameraKeys.of(camera_id).latest))
-        except UNAVAILABLE as error:
-            raise unavailable(error) from None
         faces = [
             Result.model_validate_json(value)
             for name, value in fields.items()

@@ -14,7 +14,7 @@ from redis.commands.core import Script
 from services.sink.config import SinkSettings
 from shared.messages import Result, age_band
 from shared.metrics import Metrics
-from shared.store import CAMERAS_KEY, UNAVAILABLE, CameraKeys, unavailable
+from shared.store import CAMERAS_KEY, CameraKeys, redis_errors_sorted
 
 _SCRIPT_PATH = Path(__file__).with_name("write_results.lua")
 
@@ -44,23 +44,19 @@ class RedisResults:
     def open(self) -> None:
         """Checks that Redis answers."""
         self._script = self._client.register_script(_SCRIPT_PATH.read_text())
-        try:
+        with redis_errors_sorted():
             self._client.ping()
-        except UNAVAILABLE as error:
-            raise unavailable(error) from None
 
     def write(self, messages: Sequence[Result]) -> None:
         """Returns when Redis holds all of them."""
         by_camera: dict[str, list[Result]] = defaultdict(list)
         for result in messages:
             by_camera[result.camera_id].append(result)
-        try:
+        with redis_errors_sorted():
             for camera_id, results in by_camera.items():
                 # Counted before anything else may fail: the next try would find only repeats.
                 self._count(results, self._write_camera(camera_id, results))
                 self._list_camera(camera_id)
-        except UNAVAILABLE as error:
-            raise unavailable(error) from None
 
     def _write_camera(self, camera_id: str, results: Sequence[Result]) -> Sequence[int]:
         keys = CameraKeys.of(camera_id)
