@@ -109,7 +109,10 @@ def redis_errors_sorted() -> Iterator[None]:
     except RedisError as error:
         text = str(error)
         if isinstance(error, _UNAVAILABLE) or any(word in text for word in _UNAVAILABLE_WORDS):
-            raise NotNow(mask(f"Redis: {text}")) from None
+            refused = isinstance(error, redis.exceptions.AuthenticationError)
+            raise NotNow(
+                mask(f"Redis: {'the login of REDIS_URL was refused: ' if refused else ''}{text}")
+            ) from None
         raise
 
 
