@@ -104,6 +104,14 @@ def test_a_video_is_sampled_by_its_own_clock_and_not_by_ours(clip: Path) -> None
     assert [number_of(one.frame.picture) for one in taker.taken] == [5 * n for n in range(5 * SECONDS)]
 
 
+def test_a_relative_path_with_a_colon_is_no_protocol(
+    clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("concat:film.mp4").symlink_to(clip)
+    assert len(read("concat:film.mp4").taken) == FPS * SECONDS
+
+
 @pytest.mark.parametrize("container_format", ["matroska", "mpegts", "mov", "h264"])
 def test_every_container_gives_all_frames_and_their_times(
     clip: Path, tmp_path: Path, container_format: str

@@ -302,8 +302,13 @@ def test_a_thread_stuck_in_a_read_is_replaced_and_what_it_reads_later_is_not_han
 def test_a_reader_of_a_file_is_never_given_up_on() -> None:
     with Bench(lambda: Scripted(frames(3)), replace(FILE, hang_s=0.01)) as bench:
         wait_until(lambda: bench.metrics.total("agegender_frames_captured_total") == 2, 5, "it waits for us")
-        for _ in range(3):
+        patient_until_s = time.monotonic() + 0.1
+
+        def watched() -> bool:
             bench.reader.watch()
+            return time.monotonic() > patient_until_s
+
+        wait_until(watched, 5, "it has waited for much longer than a camera may")
         assert len(bench.take_all()) == 3
     assert bench.failures() == {}
 

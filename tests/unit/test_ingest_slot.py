@@ -66,7 +66,7 @@ def test_taking_does_not_wait_once_all_readers_have_finished() -> None:
     assert not slots.exhausted
     assert taken(slots) == [("a", 0)]
     started_s = time.monotonic()
-    assert taken(slots, timeout_s=30) == []
+    assert taken(slots, timeout_s=10) == []
     assert time.monotonic() - started_s < 5
     assert slots.exhausted
 
