@@ -27,7 +27,7 @@ from rich.console import Console
 from rich.table import Table
 
 from agegender.pipeline import Pipeline, PipelineSettings
-from agegender.records import face_record, face_size
+from agegender.records import age_text, face_record, face_size, gender_texts
 from shared.cameras import cameras_from_sources
 from shared.errors import AgeGenderError
 from shared.logs import set_up_logs
@@ -89,9 +89,8 @@ def _table(results: Sequence[Result]) -> Table:
             face.frame.file or "",
             "" if media_time_s is None else f"{media_time_s:.1f} s",
             f"{face.index + 1} of {face.faces_in_frame}",
-            f"{one.age_years:.0f}",
-            one.gender,
-            f"{one.gender_confidence * 100:.0f} %",
+            age_text(one),
+            *gender_texts(one),
             face_size(face),
         )
     return table
