@@ -9,6 +9,7 @@ from typing import Protocol
 import numpy as np
 
 from services.detect.alignment import cut_chip
+from services.detect.quality import face_quality
 from services.detect.yunet import Detection
 from shared.messages import Face, FaceInfo, Frame
 from shared.pictures import MAX_PIXELS, Bgr, UnreadablePicture, decode_picture, encode_jpeg
@@ -57,6 +58,8 @@ class DetectStage:
         )
 
     def _face(self, frame: Frame, picture_bgr: Bgr, found: Detection, index: int, number: int) -> Face:
+        chip_bgr = cut_chip(picture_bgr, found.landmarks_xy)
+        quality = face_quality(chip_bgr, found.box_xyxy[3] - found.box_xyxy[1], found.score)
         landmarks_xy = tuple((round(float(x), 2), round(float(y), 2)) for x, y in found.landmarks_xy)
         info = FaceInfo.model_validate(
             {
@@ -66,8 +69,8 @@ class DetectStage:
                 "box_xyxy": tuple(round(side, 2) for side in found.box_xyxy),
                 "landmarks_xy": landmarks_xy,
                 "score": round(found.score, 4),
+                "quality": round(quality, 3),
                 "detected_at_s": self._clock(),
             }
         )
-        chip_bgr = cut_chip(picture_bgr, found.landmarks_xy)
         return Face(info=info, chip_jpeg=encode_jpeg(chip_bgr, CHIP_QUALITY))
