@@ -159,6 +159,8 @@ class Result(Model):
     """`unknown` where neither is likely enough; `shared/models/calibration.json` says where one is."""
     gender_confidence: Share
     """Probability of `gender`; for `unknown`, of the likelier of the two: 0.5 where nothing was judged."""
+    male_probability: Share | None = None
+    """For sums and votes, which need it of uncertain faces as well. None where the face was not judged."""
     nets: str
     """The nets that judged, by the name in their manifest."""
     classified_at_s: Seconds

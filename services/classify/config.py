@@ -6,9 +6,11 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
+from services.classify.calibration import load_calibration
 from services.classify.nets import AgeGenderNets, LiteRTNets
 from services.classify.stage import ClassifyStage
 from services.classify.tensorflow_nets import TensorFlowNets
+from services.classify.views import Views
 from shared.runner import BatchLimits
 from shared.settings import Settings
 
@@ -22,6 +24,8 @@ class ClassifySettings(Settings):
     """cpu: LiteRT. gpu: TensorFlow, which refuses to start without a GPU."""
     threads: Annotated[int, Field(ge=1, le=64)] = 1
     """Threads of the nets on a CPU; more workers use more cores better than more threads do."""
+    views: Views = 2
+    """2: each face and its mirror image, nearer to the truth. 1: the face alone, in half the time."""
     batch_messages: Annotated[int, Field(ge=1, le=1_024)] = 32
     """Most chips judged together. On a GPU, larger batches are faster."""
     batch_wait_s: Annotated[float, Field(ge=0, le=10)] = 0.02
@@ -31,11 +35,12 @@ class ClassifySettings(Settings):
         """The stage; loads the nets.
 
         Raises:
-            AgeGenderError: the runtime is not installed, or a GPU was asked for and none is there.
+            AgeGenderError: the runtime is not installed, a GPU was asked for and none is there, or a file of
+                weights is missing or damaged.
         """
         nets: AgeGenderNets = LiteRTNets(self.threads) if self.device == "cpu" else TensorFlowNets("gpu")
         nets.open()
-        return ClassifyStage(nets)
+        return ClassifyStage(nets, load_calibration(nets.name), self.views)
 
     def batch(self) -> BatchLimits:
         """When a batch is large enough."""

@@ -36,8 +36,9 @@ class Predictions(NamedTuple):
 
     age_years: Floats
     """(N,), not bounded: the net is a regression and may read a little below 0."""
-    male_probability: Floats
-    """(N,), 0 to 1."""
+    male_logit: Floats
+    """(N,), the logits of male less those of female, summed over the nets. They promise more than they keep;
+    `calibration` says what they are worth."""
 
 
 class AgeGenderNets(Protocol):
@@ -164,14 +165,9 @@ def inputs(chips_bgr: NDArray[np.uint8], wanted: NetInput) -> Floats:
 
 
 def combine(nets: Sequence[Net], outputs: Sequence[Floats]) -> Predictions:
-    """Age and gender from the outputs of the nets, one (N, columns) array each.
-
-    The logits of a gender are summed over the nets, and the softmax of the two sums is the probability: with
-    d = male - female it is 1 / (1 + exp(-d)) = (1 + tanh(d / 2)) / 2, which no d overflows.
-    """
+    """Age and gender from the outputs of the nets, one (N, columns) array each."""
     sums: dict[str, Floats] = defaultdict(lambda: np.zeros(len(outputs[0]), np.float32))
     for net, columns in zip(nets, outputs, strict=True):
         for meaning, column in zip(net.outputs, columns.T, strict=True):
             sums[meaning.name] = sums[meaning.name] + column
-    halved: Floats = (sums["male_logit"] - sums["female_logit"]) / np.float32(2)
-    return Predictions(sums["age_years"], (np.tanh(halved) + np.float32(1)) / np.float32(2))
+    return Predictions(sums["age_years"], sums["male_logit"] - sums["female_logit"])

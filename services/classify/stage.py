@@ -7,29 +7,48 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from services.classify.calibration import Calibration
 from services.classify.nets import AgeGenderNets
+from services.classify.views import Views, predict
 from shared.faces import CHIP_SIDE_PX
-from shared.messages import Face, Gender, Result
+from shared.messages import Face, Result, Unjudged
 from shared.pictures import Bgr, UnreadablePicture, decode_picture
+from shared.quality import why_unjudged
 from shared.stage import Bad, Done, Outcome
-
-OLDEST_YEARS = 120.0
-"""The net's age is a regression without bounds; what it reads beyond 0 to this is cut off."""
 
 
 class ClassifyStage:
-    """Runs the nets on all chips of a batch that can be read."""
+    """Runs the nets on all faces of a batch that are worth it and can be read.
 
-    def __init__(self, nets: AgeGenderNets, *, clock: Callable[[], float] = time.time) -> None:
+    Args:
+        nets: opened.
+        calibration: what their readings are worth.
+        views: how often each face is looked at.
+    """
+
+    def __init__(
+        self,
+        nets: AgeGenderNets,
+        calibration: Calibration,
+        views: Views = 2,
+        *,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         self._nets = nets
+        self._calibration = calibration
+        self._views = views
         self._clock = clock
 
     def process(self, batch: Sequence[Face]) -> Sequence[Outcome[Result]]:
-        """One outcome a face: its result, or why its chip is bad."""
+        """One outcome a face: its result, which may say why it was not judged, or why its chip is bad."""
         outcomes: list[Outcome[Result]] = []
         chips_bgr: list[Bgr] = []
         judged: list[int] = []
         for position, face in enumerate(batch):
+            unjudged = why_unjudged(face.info)
+            if unjudged is not None:
+                outcomes.append(Done((self._unjudged(face, unjudged),)))
+                continue
             try:
                 chips_bgr.append(_chip(face))
                 judged.append(position)
@@ -38,20 +57,31 @@ class ClassifyStage:
                 outcomes.append(Bad(str(error)))
         if not judged:
             return outcomes
-        predictions = self._nets.predict(np.stack(chips_bgr))
-        for position, age_years, male in zip(
-            judged, predictions.age_years, predictions.male_probability, strict=True
-        ):
-            outcomes[position] = Done((self._result(batch[position], float(age_years), float(male)),))
+        predictions = predict(self._nets, np.stack(chips_bgr), self._views)
+        for position, age_years, male_logit in zip(judged, *predictions, strict=True):
+            outcomes[position] = Done((self._result(batch[position], float(age_years), float(male_logit)),))
         return outcomes
 
-    def _result(self, face: Face, age_years: float, male: float) -> Result:
-        gender: Gender = "male" if male >= 0.5 else "female"
+    def _result(self, face: Face, age_years: float, male_logit: float) -> Result:
+        judgement = self._calibration.judge(age_years, male_logit, face.info.quality, self._views)
+        low_years, high_years = judgement.interval_years
         return Result(
             face=face.info,
-            age_years=round(min(max(age_years, 0.0), OLDEST_YEARS), 1),
-            gender=gender,
-            gender_confidence=round(max(male, 1.0 - male), 4),
+            age_years=round(judgement.age_years, 1),
+            age_interval_years=(round(low_years, 1), round(high_years, 1)),
+            gender=judgement.gender,
+            gender_confidence=round(judgement.gender_confidence, 4),
+            male_probability=round(judgement.male_probability, 4),
+            nets=self._nets.name,
+            classified_at_s=self._clock(),
+        )
+
+    def _unjudged(self, face: Face, why: Unjudged) -> Result:
+        return Result(
+            face=face.info,
+            unjudged=why,
+            gender="unknown",
+            gender_confidence=0.5,
             nets=self._nets.name,
             classified_at_s=self._clock(),
         )

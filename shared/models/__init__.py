@@ -80,6 +80,14 @@ class Net(_Frozen):
     origin: Origin
 
 
+class CalibrationFile(_Frozen):
+    """The file that says what the readings of the nets are worth; it names its own origin."""
+
+    file: str
+    size_bytes: Annotated[int, Field(gt=0)]
+    sha256: Sha256
+
+
 class Manifest(_Frozen):
     """Everything in this folder."""
 
@@ -88,6 +96,7 @@ class Manifest(_Frozen):
     built_with: str
     """The converter that wrote the `tflite` files; another release may write other bytes for the same net."""
     nets: dict[str, Net]
+    calibration: CalibrationFile
 
 
 def load_manifest() -> Manifest:
@@ -111,14 +120,34 @@ def weights(name: str) -> Path:
     nets = load_manifest().nets
     if name not in nets:
         raise WeightsError(f"no net is called {name!r}; expected one of {', '.join(nets)}")
-    path = FOLDER / nets[name].file
+    return _checked(
+        f"the weights of {name}",
+        nets[name].file,
+        nets[name].sha256,
+        "python -m tools.rebuild_weights --write",
+    )
+
+
+def calibration_file() -> Path:
+    """The file that `services/classify/calibration.py` reads, once its bytes are known to be the right ones.
+
+    Raises:
+        WeightsError: it is missing or damaged.
+    """
+    stored = load_manifest().calibration
+    made_by = "python -m tools.calibrate DATASET --write"
+    return _checked("the calibration", stored.file, stored.sha256, made_by)
+
+
+def _checked(what: str, file: str, sha256: str, made_by: str) -> Path:
+    path = FOLDER / file
     try:
         found = hashlib.sha256(path.read_bytes()).hexdigest()
     except OSError as error:
-        raise WeightsError(f"the weights of {name} cannot be read: {error}; install again") from error
-    if found != nets[name].sha256:
+        raise WeightsError(f"the file of {what} cannot be read: {error}; install again") from error
+    if found != sha256:
         raise WeightsError(
-            f"the weights of {name} in {path} are damaged: expected sha256 {nets[name].sha256}, got {found}; "
-            "install again, or run `python -m tools.rebuild_weights --write` in a checkout"
+            f"the file of {what}, {path}, is damaged: expected sha256 {sha256}, got {found}; "
+            f"install again, or run `{made_by}` in a checkout"
         )
     return path

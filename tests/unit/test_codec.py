@@ -155,6 +155,7 @@ _JUDGED = st.builds(
     age_interval_years=st.none() | st.tuples(st.floats(0, 40), st.floats(60, 130)),
     gender=st.sampled_from(["female", "male", "unknown"]),
     gender_confidence=_SHARE,
+    male_probability=st.none() | _SHARE,
     nets=st.text(),
     classified_at_s=_SECONDS,
 )

@@ -46,14 +46,14 @@ def test_one_flipped_bit_is_noticed_and_the_file_named(copied: Path) -> None:
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
     path.write_bytes(content)
-    with pytest.raises(WeightsError, match=r"gender_b\.tflite are damaged: expected sha256 \w+, got \w+"):
+    with pytest.raises(WeightsError, match=r"gender_b\.tflite, is damaged: expected sha256 \w+, got \w+"):
         weights("gender_b")
     assert weights("yunet").is_file()
 
 
 def test_a_missing_file_is_named(copied: Path) -> None:
     (copied / "age_gender_a.tflite").unlink()
-    with pytest.raises(WeightsError, match=r"age_gender_a cannot be read: .*age_gender_a\.tflite"):
+    with pytest.raises(WeightsError, match=r"weights of age_gender_a cannot be read: .*age_gender_a\.tflite"):
         weights("age_gender_a")
 
 

@@ -1,0 +1,1 @@
+"""How well the pipeline judges labelled faces, and for whom it fails."""

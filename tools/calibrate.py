@@ -1,0 +1,190 @@
+"""Measures what the readings of the nets are worth, and stores it as `shared/models/calibration.json`.
+
+    python -m tools.calibrate DATASET            measures, and reports how well it holds on halves left out
+    python -m tools.calibrate DATASET --write    stores it too, and its sum in the manifest
+
+DATASET is labelled as `agegender evaluate` reads it. Each face is judged as it is, and as smaller and blurred
+copies, by the very stages of the pipeline; so the calibration covers the qualities that a street shows, which
+labelled pictures seldom do. The split into halves is by picture, with all its copies on one side.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import re
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from agegender.evaluation.dataset import Label, labels_file, load_labels
+from agegender.evaluation.judge import FaceFinder, read_picture
+from agegender.evaluation.metrics import OPEN_END_YEARS
+from services.classify.calibration import Calibration, Origin, Tables
+from services.classify.nets import LiteRTNets
+from services.classify.views import Views, predict
+from shared.models import FOLDER, load_manifest
+from shared.pictures import Bgr, UnreadablePicture, decode_picture
+from shared.quality import UNUSABLE, height_px
+from tools.calibration_check import held_out, honest_tail
+from tools.calibration_fit import (
+    AGE_KNOTS_YEARS,
+    QUALITY_KNOTS,
+    UNKNOWN_BELOW,
+    Readings,
+    fit,
+)
+
+VIEWS: tuple[Views, ...] = (1, 2)
+FILE = FOLDER / "calibration.json"
+
+# Face heights in pixels, None as it is, and blurs as shares of the face's height.
+COPIES: tuple[tuple[float | None, float], ...] = (
+    (None, 0.0),
+    *((height, 0.0) for height in (24, 28, 32, 40, 48, 64, 80, 96, 128)),
+    *((height, blur) for height in (64, 128) for blur in (0.005, 0.01, 0.015, 0.02, 0.025)),
+)
+_SMALLEST_PICTURE_PX = 320
+
+
+def main() -> int:
+    """Measure, report, and store where told to."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("dataset", type=Path)
+    parser.add_argument("--write", action="store_true", help=f"store {FILE.name} and its sum")
+    chosen = parser.parse_args()
+    labels = load_labels(chosen.dataset)
+    readings = measure(labels)
+    tables = {}
+    for views, faces in readings.items():
+        tail = honest_tail(faces)
+        _say(f"\n{views} view{'s' if views > 1 else ''}, {tail:.3f} left out on either side")
+        for line in held_out(faces, tail):
+            _say(line)
+        tables[views] = fit(faces, tail)
+    calibration = _calibration(chosen.dataset, readings[2], tables)
+    if chosen.write:
+        _write(calibration)
+    return 0
+
+
+def measure(labels: Sequence[Label]) -> dict[Views, Readings]:
+    """What the nets read from each face and its copies, those left out that are not worth judging."""
+    finder, nets = FaceFinder.load(), LiteRTNets()
+    nets.open()
+    rows: list[tuple[float, ...]] = []
+    chips: list[Bgr] = []
+    for person, label in enumerate(labels):
+        if label.gender is None:
+            continue
+        for original, copy in _copies(finder, label):
+            face = finder.middle_face(copy, label.path)
+            if face is None or isinstance(face, str) or (face.info.quality or UNUSABLE) <= UNUSABLE:
+                continue
+            end_years = OPEN_END_YEARS if label.end_years is None else label.end_years
+            truth = (label.low_years, end_years, label.gender == "male")
+            rows.append((person, original, *truth, height_px(face.info), face.info.quality or 0.0))
+            chips.append(decode_picture(face.chip_jpeg))
+        if person % 30 == 0:
+            _say(f"{person} of {len(labels)} pictures, {len(chips)} faces")
+    known = np.array(rows, np.float64).T
+    predicted = {views: predict(nets, np.stack(chips), views) for views in VIEWS}
+    return {
+        views: Readings(
+            person=known[0].astype(np.int64),
+            original=known[1] > 0,
+            low_years=known[2],
+            end_years=known[3],
+            male=known[4] > 0,
+            height_px=known[5],
+            quality=known[6],
+            age_years=np.clip(age_years.astype(np.float64), 0, None),
+            male_logit=male_logit.astype(np.float64),
+        )
+        for views, (age_years, male_logit) in predicted.items()
+    }
+
+
+def _copies(finder: FaceFinder, label: Label) -> Iterator[tuple[bool, Bgr]]:
+    """The picture of `label` as it is, then smaller and blurred; nothing where no face is in it."""
+    picture = read_picture(label.path)
+    face = finder.middle_face(picture, label.path)
+    if isinstance(picture, UnreadablePicture) or face is None or isinstance(face, str):
+        return
+    found_px = (
+        height_px(face.info)
+        * max(picture.shape[:2])
+        / max(face.info.frame.width_px, face.info.frame.height_px)
+    )
+    for wanted_px, blur in COPIES:
+        if wanted_px is None:
+            yield True, picture
+        elif wanted_px < found_px:
+            yield False, _worse(picture, wanted_px / found_px, blur * wanted_px)
+
+
+def _worse(picture_bgr: Bgr, scale: float, blur_px: float) -> Bgr:
+    """The picture, smaller and blurred, in the middle of a grey one as large as detectors are used to."""
+    smaller = cv2.resize(picture_bgr, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    if blur_px:
+        smaller = cv2.GaussianBlur(smaller, (0, 0), blur_px)
+    rows, columns = (max(0, (_SMALLEST_PICTURE_PX - side) // 2) for side in smaller.shape[:2])
+    framed = cv2.copyMakeBorder(
+        smaller, rows, rows, columns, columns, cv2.BORDER_CONSTANT, value=(110, 110, 110)
+    )
+    return np.asarray(framed, np.uint8)
+
+
+def _calibration(dataset: Path, faces: Readings, tables: dict[Views, Tables]) -> Calibration:
+    table = labels_file(dataset)
+    return Calibration(
+        origin=Origin(
+            tool="tools/calibrate.py",
+            dataset=dataset.resolve().name,
+            labels_sha256=hashlib.sha256(table.read_bytes()).hexdigest() if table else None,
+            faces=int(faces.original.sum()),
+            copies=len(faces.original),
+        ),
+        nets=load_manifest().age_gender,
+        age_knots_years=AGE_KNOTS_YEARS,
+        quality_knots=QUALITY_KNOTS,
+        unknown_below=UNKNOWN_BELOW,
+        views=tables,
+    )
+
+
+def _write(calibration: Calibration) -> None:
+    """Stores the calibration, and its size and sum in the manifest."""
+    content = _json(calibration.model_dump(mode="json"))
+    FILE.write_text(content, encoding="utf-8")
+    path = FOLDER / "manifest.json"
+    manifest = json.loads(path.read_text(encoding="utf-8"))
+    data = content.encode()
+    manifest["calibration"] = {
+        "file": FILE.name,
+        "size_bytes": len(data),
+        "sha256": hashlib.sha256(data).hexdigest(),
+    }
+    path.write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
+    _say(f"stored {FILE.name}, {len(data)} bytes")
+
+
+def _json(value: object) -> str:
+    """JSON with each row of a table on a line of its own."""
+    text = json.dumps(value, indent=2)
+    rows = re.compile(r"\[\s+(-?[\d.]+(?:,\s+-?[\d.]+)*)\s+\]")
+    return rows.sub(lambda row: "[" + re.sub(r",\s+", ", ", row[1]) + "]", text) + "\n"
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(line + "\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

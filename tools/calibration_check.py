@@ -1,0 +1,105 @@
+"""How well a calibration holds on people that it was not made from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agegender.evaluation.dataset import Label
+from agegender.evaluation.metrics import coverage
+from services.classify.calibration import Calibration, Judgement, Origin, Tables
+from tools.calibration_fit import AGE_KNOTS_YEARS, QUALITY_KNOTS, UNKNOWN_BELOW, Readings, fit
+
+COVERAGE = 0.8
+HALVES = 20
+_AGE_BANDS_YEARS = ((0, 10), (10, 20), (20, 35), (35, 50), (50, 65), (65, 120))
+_SIZE_BANDS_PX = ((24, 32), (32, 48), (48, 64), (64, 96), (96, 10_000))
+_SURENESS = ((0.5, 0.6), (0.6, 0.7), (0.7, 0.8), (0.8, 0.9), (0.9, 0.95), (0.95, 1.01))
+
+
+def honest_tail(faces: Readings) -> float:
+    """The largest share left out on either side with which the intervals cover COVERAGE of people not seen.
+
+    Raises:
+        ValueError: no share does.
+    """
+    for tail in np.arange(0.1, 0.02, -0.005):
+        shares = [
+            np.mean(_covered(other, _judged(fit(first, tail), other)))
+            for first, other in halves(faces, originals=True)
+        ]
+        if np.mean(shares) >= COVERAGE:
+            return float(tail)
+    raise ValueError("no interval covers 80 % of people it was not fitted to: expected more faces")
+
+
+def held_out(faces: Readings, tail: float) -> Iterator[str]:
+    """Lines that say how the intervals and the genders hold on the halves that they were not fitted to."""
+    originals, copies = [], []
+    for first, other in halves(faces):
+        judged = _judged(fit(first, tail), other)
+        holds = _covered(other, judged)
+        right = np.array([(one.male_probability >= 0.5) for one in judged]) == other.male
+        sure = np.array([one.gender_confidence for one in judged])
+        width = np.array([np.ptp(one.interval_years) for one in judged])
+        columns = np.column_stack([other.age_years, other.height_px, holds, width, right, sure])
+        copies.append(columns)
+        originals.append(columns[other.original])
+    each = [float(one[:, 2].mean()) for one in originals]
+    together, worse = np.concatenate(originals), np.concatenate(copies)
+    yield f"interval: covers {np.mean(each):.1%}, {min(each):.1%} to {max(each):.1%} by half"
+    yield from _lines(together, 0, _AGE_BANDS_YEARS, "years read")
+    yield from _lines(worse, 1, _SIZE_BANDS_PX, "px high, copies included")
+    named = together[:, 5] >= UNKNOWN_BELOW
+    yield (
+        f"gender: {together[:, 4].mean():.1%} right; under {UNKNOWN_BELOW:.0%} sure {1 - named.mean():.1%}, "
+        f"of whom {together[~named, 4].mean():.1%} right; of the others {together[named, 4].mean():.1%}"
+    )
+    for low, end in _SURENESS:
+        there = (together[:, 5] >= low) & (together[:, 5] < end)
+        if there.any():
+            sure, right = together[there, 5].mean(), together[there, 4].mean()
+            yield f"  {low:.0%} to {min(end, 1):.0%} sure, {sure:.1%} on average: {right:.1%} right"
+
+
+def _lines(
+    columns: NDArray[np.float64], column: int, bands: Sequence[tuple[int, int]], unit: str
+) -> Iterator[str]:
+    for low, end in bands:
+        there = columns[(columns[:, column] >= low) & (columns[:, column] < end)]
+        if len(there):
+            covers, width_years = there[:, 2].mean(), there[:, 3].mean()
+            yield f"  {low:>3} to {end} {unit}: covers {covers:.1%}, {width_years:.1f} years wide"
+
+
+def halves(faces: Readings, *, originals: bool = False) -> Iterator[tuple[Readings, Readings]]:
+    """Random splits of the people in two: to fit to, and to look at, the latter perhaps without copies."""
+    people = np.unique(faces.person)
+    for seed in range(HALVES):
+        drawn = np.random.default_rng(seed).permutation(people)[: len(people) // 2]
+        first = np.isin(faces.person, drawn)
+        yield faces.where(first), faces.where(~first & (faces.original | (not originals)))
+
+
+def _judged(tables: Tables, faces: Readings) -> Sequence[Judgement]:
+    calibration = Calibration(
+        origin=Origin(tool="", dataset="", labels_sha256=None, faces=0, copies=0),
+        nets="",
+        age_knots_years=AGE_KNOTS_YEARS,
+        quality_knots=QUALITY_KNOTS,
+        unknown_below=UNKNOWN_BELOW,
+        views={1: tables},
+    )
+    read = zip(faces.age_years, faces.male_logit, faces.quality, strict=True)
+    return [calibration.judge(float(age), float(logit), float(quality), 1) for age, logit, quality in read]
+
+
+def _covered(faces: Readings, judged: Sequence[Judgement]) -> NDArray[np.float64]:
+    spans = zip(faces.low_years, faces.end_years, judged, strict=True)
+    shares = [
+        coverage(Label(Path(), float(low), float(end), None), *one.interval_years) for low, end, one in spans
+    ]
+    return np.array(shares)
