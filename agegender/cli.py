@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -96,6 +97,35 @@ def query(
             typer.echo(json.dumps(stored_record(one)))
     else:
         Console().print(results_table(camera, results))
+
+
+@app.command()
+def evaluate(
+    dataset: Annotated[
+        Path, typer.Argument(help="A folder with labels.csv or UTKFace's file names, or FairFace's .csv.")
+    ],
+    output: Annotated[
+        Path | None, typer.Option(help="Write report.md and confusion.svg into this folder.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="The figures as one JSON object.")] = False,
+) -> None:
+    """Judges labelled faces and says how well: age error, intervals, genders, by age, group and size."""
+    # Nothing but this command needs it.
+    from agegender.evaluation.report import drawn, write_report
+    from agegender.evaluation.run import evaluate as evaluated
+
+    _process()
+    found = evaluated(dataset, Console(stderr=True))
+    if output is not None:
+        try:
+            path = write_report(found, dataset.resolve().name, output)
+        except OSError as error:
+            raise AgeGenderError(f"cannot write to {str(output)!r}: {error.strerror}") from None
+        typer.echo(f"The report is in {path}", err=True)
+    if as_json:
+        typer.echo(json.dumps(asdict(found)))
+    else:
+        Console().print(drawn(found))
 
 
 def _process() -> ProcessSettings:

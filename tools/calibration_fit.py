@@ -1,8 +1,8 @@
 """Fits the tables of `services/classify/calibration.py` to faces whose ages and genders are known.
 
 A label that gives an interval of years stands for a person drawn evenly from it. Each cell of a table is
-fitted to the faces near its age and quality, weighed by a normal curve, so that neighbouring cells share most of
-their faces and no cell rests on a handful.
+fitted to the faces near its age and quality, weighed by a normal curve, so that neighbouring cells share most
+of their faces and no cell rests on a handful.
 """
 
 from __future__ import annotations

@@ -3,9 +3,9 @@
     python -m tools.compare_accuracy DATASET
 
 All rows see the same landmarks. A row that is tuned is tuned on one half of the people; every row is measured
-on the other half, and the figures are means over 20 random halves. Where the landmarks fall depends a little on
-how a picture is scaled, and moves every figure by a tenth of a year; so each picture is taken in five sizes,
-which all belong to the same half, and the first figure is their mean.
+on the other half, and the figures are means over 20 random halves. Where the landmarks fall depends a little
+on how a picture is scaled, and moves every figure by a tenth of a year; so each picture is taken in five
+sizes, which all belong to the same half, and the first figure is their mean.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ def main() -> int:
     cv2.setNumThreads(1)
     faces = found(load_labels(parser.parse_args().dataset))
     table = Table(title=f"{len(np.unique(faces.person))} people, {len(faces.male)} pictures of them")
-    for name in ("", "age error", "full size", "gender right", "10 and over", "ms a face", "ratio"):
+    for name in ("", "age error", "full size", "gender right", "from 10", "ms a face", "ratio"):
         table.add_column(name, justify="right" if name else "left")
     ways = rows(faces)
     for row in ways:
@@ -141,6 +141,7 @@ def rows(faces: Faces) -> Sequence[Row]:
     """Each way to judge, the plain one first and the one of the pipeline third."""
     nets = LiteRTNets()
     nets.open()
+    nets.predict(faces.plain[:32])  # the first calls are slower
     plain = _read(nets, [faces.plain], 1)
     mirrored = _read(nets, [faces.plain], 2)
     ours = _read(nets, [faces.chips], 2)
@@ -176,10 +177,9 @@ def _recut(chips: Chips, scale: float) -> Chips:
 
 
 def _bend_age(age_years: Floats, logit: Floats, faces: Faces, first: Chosen) -> tuple[Floats, Floats]:
-    """The age plus a piecewise linear correction that brings it nearer to the labels, held back towards none."""
-    shares = np.stack(
-        [np.interp(age_years, _AGE_KNOTS_YEARS, row) for row in np.eye(len(_AGE_KNOTS_YEARS))], 1
-    )
+    """The age plus a piecewise linear change that brings it nearer to the labels, held back towards none."""
+    knots = np.eye(len(_AGE_KNOTS_YEARS))
+    shares = np.stack([np.interp(age_years, _AGE_KNOTS_YEARS, row) for row in knots], axis=1)
     known = shares[first]
     change_years = np.zeros(len(_AGE_KNOTS_YEARS))
     for step in range(500):

@@ -21,9 +21,9 @@ OPEN_END_YEARS = 85.0
 CHILD_YEARS = 10.0
 TRUE_BANDS = ("0-2", "3-9", *AGE_BANDS[1:])
 """Of the labels: toddlers are another matter than schoolchildren."""
-SIZE_BANDS = ("under 24 px", "24 to 31 px", "32 to 47 px", "48 to 63 px", "64 to 95 px", "96 px and more")
+SIZE_BANDS = ("under 24 px", "24-31 px", "32-47 px", "48-63 px", "64-95 px", "96+ px")
 _SIZE_ENDS_PX = (24.0, 32.0, 48.0, 64.0, 96.0)
-GROUPS = ("men, 10 and over", "women, 10 and over", "under 10")
+GROUPS = ("men from 10", "women from 10", "under 10")
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ def evaluated(judged: Iterable[Judged]) -> Evaluation:
         pictures=len(everything),
         missed=sum(one.result is None and one.problem is None for one in everything),
         unreadable={str(one.label.path): one.problem for one in everything if one.problem is not None},
-        unjudged=Counter(str(result.unjudged) for _, result in pairs if result.unjudged is not None),
+        unjudged=dict(Counter(str(one.unjudged) for _, one in pairs if one.unjudged is not None)),
         overall=scores(pairs),
         by_age=_by(pairs, lambda label, _: true_band(label), TRUE_BANDS),
         by_age_read=_by(seen, lambda _, result: age_band(_age(result)), AGE_BANDS),
