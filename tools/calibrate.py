@@ -1,16 +1,18 @@
 """Measures what the readings of the nets are worth, and stores it as `shared/models/calibration.json`.
 
-    python -m tools.calibrate DATASET            measures, and reports how well it holds on halves left out
-    python -m tools.calibrate DATASET --write    stores it too, and its sum in the manifest
+    python -m tools.calibrate DATASET                          says how well it holds on people left out
+    python -m tools.calibrate DATASET --write --rest REST.csv  stores it, and lists those left out
 
 DATASET is labelled as `agegender evaluate` reads it. Each face is judged as it is, and as smaller and blurred
-copies, by the very stages of the pipeline; so the calibration covers the qualities that a street shows, which
-labelled pictures seldom do. The split into halves is by picture, with all its copies on one side.
+copies, by the stages of the pipeline; so the calibration covers the qualities that a street shows, which
+labelled pictures seldom do. What is stored is fitted to every other person of each age and gender. The rest
+are for `agegender evaluate REST.csv`. A person's copies always stay together.
 """
 
 from __future__ import annotations
 
 import argparse
+import csv
 import hashlib
 import json
 import re
@@ -30,7 +32,7 @@ from services.classify.views import Views, predict
 from shared.models import FOLDER, load_manifest
 from shared.pictures import Bgr, UnreadablePicture, decode_picture
 from shared.quality import UNUSABLE, height_px
-from tools.calibration_check import held_out, honest_tail
+from tools.calibration_check import HALVES, held_out, honest_tail
 from tools.calibration_fit import (
     AGE_KNOTS_YEARS,
     QUALITY_KNOTS,
@@ -58,20 +60,31 @@ def main() -> int:
     )
     parser.add_argument("dataset", type=Path)
     parser.add_argument("--write", action="store_true", help=f"store {FILE.name} and its sum")
+    parser.add_argument("--rest", type=Path, help="where to list the people that nothing is fitted to")
     chosen = parser.parse_args()
-    labels = load_labels(chosen.dataset)
-    readings = measure(labels)
-    tables = {}
-    for views, faces in readings.items():
-        tail = honest_tail(faces)
-        _say(f"\n{views} view{'s' if views > 1 else ''}, {tail:.3f} left out on either side")
-        for line in held_out(faces, tail):
+    labels = sorted(load_labels(chosen.dataset), key=lambda one: (one.low_years, str(one.gender), one.path))
+    if chosen.rest is not None:
+        _list(labels[1::2], chosen.rest)
+    fitted: dict[Views, Readings] = {}
+    tables: dict[Views, Tables] = {}
+    for views, faces in measure(labels).items():
+        _say(f"\n{views} view{'s' if views > 1 else ''}, on the other half of {HALVES} random ones")
+        for line in held_out(faces):
             _say(line)
-        tables[views] = fit(faces, tail)
-    calibration = _calibration(chosen.dataset, readings[2], tables)
+        fitted[views] = faces.where(faces.person % 2 == 0)
+        tables[views] = fit(fitted[views], honest_tail(fitted[views]))
     if chosen.write:
-        _write(calibration)
+        _write(_calibration(chosen.dataset, fitted[2], tables))
     return 0
+
+
+def _list(labels: Sequence[Label], table: Path) -> None:
+    with table.open("w", encoding="utf-8", newline="") as file:
+        rows = csv.writer(file)
+        rows.writerow(("file", "age_low", "age_high", "gender"))
+        for label in labels:
+            last = "" if label.end_years is None else f"{label.end_years - 1:g}"
+            rows.writerow((label.path.resolve(), f"{label.low_years:g}", last, label.gender or ""))
 
 
 def measure(labels: Sequence[Label]) -> dict[Views, Readings]:
@@ -146,6 +159,7 @@ def _calibration(dataset: Path, faces: Readings, tables: dict[Views, Tables]) ->
     return Calibration(
         origin=Origin(
             tool="tools/calibrate.py",
+            part="every other person of each age and gender",
             dataset=dataset.resolve().name,
             labels_sha256=hashlib.sha256(table.read_bytes()).hexdigest() if table else None,
             faces=int(faces.original.sum()),

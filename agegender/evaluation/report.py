@@ -96,12 +96,12 @@ def markdown(found: Evaluation, dataset: str) -> str:
 
 
 _NOTES = (
-    "- **age error**: mean distance in years from the age read to the span of the label, which lasts until the",
-    "  next birthday; **bias**: the same with its sign, above 0 where ages are read too high.",
-    "- **interval**, **covers**: mean width of the age interval in years, and how many hold the true age. A label",
-    "  that is a span stands for a person drawn evenly from it; one without an end is taken to end at",
+    "- **age error**: mean distance in years from the age read to the span of the label, which lasts until",
+    "  the next birthday; **bias**: the same with its sign, above 0 where ages are read too high.",
+    "- **interval**, **covers**: mean width of the age interval in years, and how many hold the true age. A",
+    "  label that is a span stands for a person drawn evenly from it; one without an end is taken to end at",
     f"  {OPEN_END_YEARS:.0f}.",
-    "- **gender right**: of the faces that got a gender; **unknown**: of the judged faces; **likelier**: right when",
+    "- **right**: of the faces that got a gender; **unknown**: of the judged faces; **likelier**: right when",
     "  the likelier gender is taken for each judged face.",
     "- Faces too small or too blurred to judge count under **faces** and nowhere else.",
 )

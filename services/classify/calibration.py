@@ -61,6 +61,7 @@ class Origin(_Frozen):
 
     tool: str
     dataset: str
+    part: str
     labels_sha256: str | None
     """None where the labels stand in the names of the files."""
     faces: int

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from services.classify.calibration import OLDEST_YEARS, load_calibration
 from services.classify.nets import LiteRTNets, Predictions
-from services.classify.stage import OLDEST_YEARS, ClassifyStage
+from services.classify.stage import ClassifyStage
 from services.detect.stage import DetectStage
 from services.detect.yunet import YuNet
 from shared.faces import CHIP_SIDE_PX
@@ -19,6 +20,7 @@ from shared.models import load_manifest, weights
 from shared.pictures import encode_jpeg
 from shared.stage import Bad, Done, Outcome
 from simulator.scenes import ASTRONAUT
+from tests.support.made_calibration import calibration
 from tests.support.made_messages import face, face_info, frame, frame_info
 
 NOW_S = 1_700_000_009.0
@@ -38,7 +40,8 @@ class _Brightness:
     def predict(self, chips_bgr: NDArray[np.uint8]) -> Predictions:
         self.batch_sizes.append(len(chips_bgr))
         middle = chips_bgr[:, 80, 80].astype(np.float32)
-        return Predictions(middle[:, 0] - 20, middle[:, 2] / np.float32(255))
+        male = np.clip(middle[:, 2] / np.float32(255), 0.001, 0.999)
+        return Predictions(middle[:, 0] - 20, np.log(male / (1 - male)))
 
     def close(self) -> None:
         """Nothing to let go of."""
@@ -61,7 +64,7 @@ def _result(outcome: Outcome[Result]) -> Result:
 
 
 def _stage() -> ClassifyStage:
-    return ClassifyStage(_Brightness(), clock=lambda: NOW_S)
+    return ClassifyStage(_Brightness(), calibration(), 1, clock=lambda: NOW_S)
 
 
 def test_each_face_keeps_its_own_age_and_gender_around_a_broken_chip() -> None:
@@ -74,7 +77,7 @@ def test_each_face_keeps_its_own_age_and_gender_around_a_broken_chip() -> None:
         _face(_chip(100, 0), 5),
     ]
     nets = _Brightness()
-    outcomes = ClassifyStage(nets).process(faces)
+    outcomes = ClassifyStage(nets, calibration(), 1).process(faces)
     assert [isinstance(outcome, Bad) for outcome in outcomes] == [False, True, False, False, True, False]
     results = [_result(outcome) for outcome in outcomes if isinstance(outcome, Done)]
     assert [result.face.index for result in results] == [0, 2, 3, 5]
@@ -108,7 +111,7 @@ def test_a_chip_that_claims_to_be_larger_is_bad_before_it_is_decoded() -> None:
 
 def test_without_a_chip_to_judge_the_nets_are_left_alone() -> None:
     nets = _Brightness()
-    stage = ClassifyStage(nets)
+    stage = ClassifyStage(nets, calibration())
     assert stage.process([]) == []
     assert len(stage.process([_face(b"no picture")])) == 1
     assert nets.batch_sizes == []
@@ -136,6 +139,37 @@ def test_the_confidence_is_that_of_the_gender_named(red: int, gender: str, confi
     assert result.gender_confidence == pytest.approx(confidence, abs=0.03)
 
 
+def test_a_face_not_worth_it_is_told_so_and_costs_no_net() -> None:
+    nets = _Brightness()
+    small = face_info().model_copy(update={"box_xyxy": (0.0, 0.0, 20.0, 20.0)})
+    blurred = face_info().model_copy(update={"quality": 0.0})
+    faces = [face(small, chip_jpeg=_chip(40)), _face(_chip(60, 255)), face(blurred, chip_jpeg=_chip(80))]
+    first, judged, last = (_result(one) for one in ClassifyStage(nets, calibration(), 1).process(faces))
+    assert [first.unjudged, judged.unjudged, last.unjudged] == ["too-small", None, "too-blurred"]
+    assert judged.age_years == pytest.approx(40, abs=3)
+    for one in (first, last):
+        assert (one.age_years, one.age_interval_years, one.male_probability) == (None, None, None)
+        assert (one.gender, one.gender_confidence) == ("unknown", 0.5)
+    assert nets.batch_sizes == [1]
+
+
+def test_each_face_gets_the_interval_of_its_own_age_and_quality() -> None:
+    made = calibration(high_years=((30.0, 10.0), (40.0, 20.0)))
+    stage = ClassifyStage(_Brightness(), made, 1)
+    good, poor = (face_info().model_copy(update={"quality": quality}) for quality in (0.8, 0.2))
+    results = stage.process([face(info, chip_jpeg=_chip(60)) for info in (good, poor)])
+    widths = [np.ptp(_result(one).age_interval_years or ()) for one in results]
+    assert widths == pytest.approx([15, 35], abs=1)
+
+
+def test_a_gender_that_is_not_likely_enough_is_unknown_and_its_probability_kept() -> None:
+    stage = ClassifyStage(_Brightness(), calibration(unknown_below=0.7), 1)
+    result = _result(*stage.process([_face(_chip(100, 102))]))
+    assert result.gender == "unknown"
+    assert result.gender_confidence == pytest.approx(0.6, abs=0.03)
+    assert result.male_probability == pytest.approx(0.4, abs=0.03)
+
+
 @pytest.fixture(scope="module")
 def nets() -> Iterator[LiteRTNets]:
     one = LiteRTNets()
@@ -155,20 +189,28 @@ def astronaut() -> Sequence[Face]:
     return [one for outcome in outcomes if isinstance(outcome, Done) for one in outcome.outputs]
 
 
+def _real_stage(nets: LiteRTNets) -> ClassifyStage:
+    return ClassifyStage(nets, load_calibration(nets.name), clock=lambda: NOW_S)
+
+
 def test_the_real_nets_judge_a_real_face(nets: LiteRTNets, astronaut: Sequence[Face]) -> None:
-    results = [_result(outcome) for outcome in ClassifyStage(nets).process(astronaut)]
+    results = [_result(outcome) for outcome in _real_stage(nets).process(astronaut)]
     assert len(results) == 2
     for result in results:
         assert result.gender == "female"
         assert result.gender_confidence > 0.6
+        assert result.age_years is not None
         assert 20 <= result.age_years <= 48
+        assert result.age_interval_years is not None
+        assert 5 < np.ptp(result.age_interval_years) < 50
+        assert result.male_probability == pytest.approx(1 - result.gender_confidence)
         assert result.nets == load_manifest().age_gender
 
 
 def test_the_real_nets_judge_a_face_alike_alone_and_among_others(
     nets: LiteRTNets, astronaut: Sequence[Face]
 ) -> None:
-    stage = ClassifyStage(nets, clock=lambda: NOW_S)
+    stage = _real_stage(nets)
     grey = _face(_chip(128, 128), 5)
     alone = [stage.process([one])[0] for one in (*astronaut, grey)]
     assert stage.process([*astronaut, grey]) == alone

@@ -1,0 +1,30 @@
+"""Calibrations made up for tests."""
+
+from __future__ import annotations
+
+from services.classify.calibration import Calibration, Origin, Tables
+
+Values = tuple[tuple[float, ...], ...]
+
+
+_NOTHING: Values = ((0.0, 0.0), (0.0, 0.0))
+_AS_IT_IS: Values = ((1.0, 1.0), (1.0, 1.0))
+
+
+def calibration(
+    *,
+    low_years: Values = _NOTHING,
+    high_years: Values = _NOTHING,
+    gender_scale: Values = _AS_IT_IS,
+    unknown_below: float = 0.5,
+) -> Calibration:
+    """Two ages, 20 and 60, and two qualities, 0.2 and 0.8. Unless told, the readings stay what they are."""
+    tables = Tables(interval_low_years=low_years, interval_high_years=high_years, gender_scale=gender_scale)
+    return Calibration(
+        origin=Origin(tool="a test", dataset="none", part="all", labels_sha256=None, faces=0, copies=0),
+        nets="nets-1",
+        age_knots_years=(20.0, 60.0),
+        quality_knots=(0.2, 0.8),
+        unknown_below=unknown_below,
+        views={1: tables, 2: tables},
+    )
