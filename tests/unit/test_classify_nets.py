@@ -102,7 +102,7 @@ def test_tensorflow_answers_as_litert_does(device: Literal["cpu", "gpu"]) -> Non
     other.open()
     expected, predictions = reference.predict(chips), other.predict(chips)
     np.testing.assert_allclose(predictions.age_years, expected.age_years, rtol=0, atol=2e-3)
-    np.testing.assert_allclose(predictions.male_logit, expected.male_logit, rtol=0, atol=1e-3)
+    np.testing.assert_allclose(predictions.male_logit, expected.male_logit, rtol=0, atol=5e-3)
 
 
 @pytest.mark.parametrize("count", [0, 1, 7])
