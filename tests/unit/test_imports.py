@@ -105,6 +105,7 @@ def watch(event, arguments):
     elif event.startswith(("socket.connect", "socket.bind", "subprocess.", "signal.")):
         done.append(event)
 
+sys.addaudithook(watch)
 for package in packages:
     importlib.import_module(package)
 names = [
@@ -112,7 +113,6 @@ names = [
     for package in packages if hasattr(sys.modules[package], "__path__")
     for found in pkgutil.walk_packages(sys.modules[package].__path__, package + ".")
 ]
-sys.addaudithook(watch)
 for name in names:
     if name not in left_out:
         importlib.import_module(name)
