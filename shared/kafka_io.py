@@ -55,6 +55,7 @@ _LARGEST_BYTES = MAX_MESSAGE_BYTES + 64_000  # with what the client and the brok
 _HEADER_BYTES = 16  # of these, for each header at most
 _ANSWER_MS = 3_000  # how long one call waits for the broker before the runner hears of it
 _CLOSE_MS = 3_000
+_KEEP_ALIVE_MS = 100
 _ASK_AFTER_S = 5.0  # an empty poll says nothing: after so much silence the broker is asked
 
 _MISTAKES: tuple[type[Exception], ...] = (IllegalArgumentError, IllegalStateError, KafkaConfigurationError)
@@ -217,9 +218,7 @@ class KafkaSource(Generic[M]):
 
     def _fetch(self, max_messages: int, timeout_s: float) -> None:
         try:
-            by_partition = self._consumer.poll(timeout_ms=int(timeout_s * 1000), max_records=max_messages)
-            for records in by_partition.values():
-                self._buffer.extend(records)
+            self._fill_buffer(max_messages, int(timeout_s * 1000))
             if not self._buffer and time.monotonic() < self._heard_at_s + _ASK_AFTER_S:
                 return
             if not self._buffer:
@@ -227,6 +226,15 @@ class KafkaSource(Generic[M]):
             self._heard_at_s = time.monotonic()
         except KafkaError as error:
             raise _held_back(error, self._kafka) from None
+
+    def _fill_buffer(self, max_messages: int, timeout_ms: int) -> None:
+        coordinator = self._consumer._coordinator
+        if coordinator.rejoining:
+            # Where new partitions are the cause, the client forgets a join that outlasts one poll, and stays
+            # without partitions and without heartbeats for ever.
+            coordinator.request_rejoin()
+        for records in self._consumer.poll(timeout_ms=timeout_ms, max_records=max_messages).values():
+            self._buffer.extend(records)
 
     def _deliver(self, record: Any) -> Delivery[M]:  # noqa: ANN401  (kafka-python has no types)
         headers = tuple((name, data or b"") for name, data in record.headers)
@@ -258,9 +266,9 @@ class KafkaSource(Generic[M]):
             return
         self._consumer.pause(*self._consumer.assignment())
         try:
-            # A partition assigned by this very poll is not paused, so something may come of it.
-            for records in self._consumer.poll(timeout_ms=0, max_records=1).values():
-                self._buffer.extend(records)
+            # Without any time it would never take in new partitions. These are not paused yet, and something
+            # may come of them.
+            self._fill_buffer(1, _KEEP_ALIVE_MS)
         except KafkaError as error:
             log.debug("keep-alive failed", extra={"reason": mask(str(error))})
         finally:

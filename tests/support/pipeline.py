@@ -19,6 +19,30 @@ from tests.support.services import Service
 SERVICES = ("ingest", "detect", "classify", "sink")
 
 
+def read_topic(bootstrap_servers: str, name: str) -> list[Encoded]:
+    """Everything that a topic holds now, read without a group, in order per key."""
+    consumer = KafkaConsumer(
+        bootstrap_servers=bootstrap_servers,
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+        max_partition_fetch_bytes=3_000_000,
+    )
+    try:
+        partitions = [TopicPartition(name, number) for number in consumer.partitions_for_topic(name) or ()]
+        if not partitions:
+            return []
+        consumer.assign(partitions)
+        consumer.seek_to_beginning(*partitions)
+        ends = consumer.end_offsets(partitions)
+        found: list[Encoded] = []
+        while any(consumer.position(partition) < ends[partition] for partition in partitions):
+            for records in consumer.poll(timeout_ms=500).values():
+                found += [Encoded(r.key or b"", r.value or b"", tuple(r.headers)) for r in records]
+        return found
+    finally:
+        consumer.close(autocommit=False, timeout_ms=2_000)
+
+
 class Distributed:
     """Four processes that share a broker and a store, under topic names of their own."""
 
@@ -57,30 +81,8 @@ class Distributed:
                 service.close()
 
     def records(self, topic: str) -> list[Encoded]:
-        """Everything that a topic holds now, read without a group."""
-        consumer = KafkaConsumer(
-            bootstrap_servers=self.kafka,
-            enable_auto_commit=False,
-            auto_offset_reset="earliest",
-            max_partition_fetch_bytes=3_000_000,
-        )
-        try:
-            name = self.prefix + topic
-            partitions = [
-                TopicPartition(name, number) for number in consumer.partitions_for_topic(name) or ()
-            ]
-            if not partitions:
-                return []
-            consumer.assign(partitions)
-            consumer.seek_to_beginning(*partitions)
-            ends = consumer.end_offsets(partitions)
-            found: list[Encoded] = []
-            while any(consumer.position(partition) < ends[partition] for partition in partitions):
-                for records in consumer.poll(timeout_ms=500).values():
-                    found += [Encoded(r.key or b"", r.value or b"", tuple(r.headers)) for r in records]
-            return found
-        finally:
-            consumer.close(autocommit=False, timeout_ms=2_000)
+        """Everything that a topic of ours holds now."""
+        return read_topic(self.kafka, self.prefix + topic)
 
     def frames(self) -> list[Frame]:
         """All frames that were published."""
