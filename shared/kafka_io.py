@@ -13,27 +13,9 @@ from collections import deque
 from collections.abc import Callable, Collection, Sequence
 from typing import Any, Generic, TypeVar
 
-from kafka import (
-    ConsumerRebalanceListener,
-    KafkaAdminClient,
-    KafkaConsumer,
-    KafkaProducer,
-    TopicPartition,
-)
-from kafka.errors import (
-    CommitFailedError,
-    IllegalArgumentError,
-    IllegalGenerationError,
-    IllegalStateError,
-    KafkaConfigurationError,
-    KafkaConnectionError,
-    KafkaError,
-    KafkaTimeoutError,
-    MessageSizeTooLargeError,
-    RebalanceInProgressError,
-    TopicAlreadyExistsError,
-    UnknownMemberIdError,
-)
+from kafka import ConsumerRebalanceListener, KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
+from kafka import errors as kafka_errors
+from kafka.errors import KafkaError
 from kafka.net.compat import KafkaNetClient
 from kafka.structs import OffsetAndMetadata
 
@@ -52,19 +34,22 @@ M = TypeVar("M", bound=Model)
 T = TypeVar("T")
 
 _LARGEST_BYTES = MAX_MESSAGE_BYTES + 64_000  # with what the client and the broker add around a message
-_HEADER_BYTES = 16  # of these, for each header at most
 _ANSWER_MS = 3_000  # how long one call waits for the broker before the runner hears of it
 _CLOSE_MS = 3_000
 _KEEP_ALIVE_MS = 100
 _ASK_AFTER_S = 5.0  # an empty poll says nothing: after so much silence the broker is asked
 
-_MISTAKES: tuple[type[Exception], ...] = (IllegalArgumentError, IllegalStateError, KafkaConfigurationError)
-_NO_ANSWER = (KafkaConnectionError, KafkaTimeoutError)
+_MISTAKES: tuple[type[Exception], ...] = (
+    kafka_errors.IllegalArgumentError,
+    kafka_errors.IllegalStateError,
+    kafka_errors.KafkaConfigurationError,
+)
+_NO_ANSWER = (kafka_errors.KafkaConnectionError, kafka_errors.KafkaTimeoutError)
 _SHARED_OUT_ANEW = (
-    CommitFailedError,
-    IllegalGenerationError,
-    RebalanceInProgressError,
-    UnknownMemberIdError,
+    kafka_errors.CommitFailedError,
+    kafka_errors.IllegalGenerationError,
+    kafka_errors.RebalanceInProgressError,
+    kafka_errors.UnknownMemberIdError,
 )
 
 
@@ -132,7 +117,7 @@ def ensure_topic(kafka: KafkaSettings, name: str, retention_s: int) -> None:
         try:
             admin.create_topics({name: topic})
             log.info("topic created", extra={"topic": name, "partitions": kafka.partitions})
-        except TopicAlreadyExistsError:
+        except kafka_errors.TopicAlreadyExistsError:
             pass  # another worker was faster
         admin.wait_for_topics([name], timeout_ms=_ANSWER_MS)
     except KafkaError as error:
@@ -342,7 +327,7 @@ class _KafkaWriter(Generic[T]):
                 self._send(self._unsent[0])
                 self._unsent.popleft()
             self._settle()
-        except MessageSizeTooLargeError:
+        except kafka_errors.MessageSizeTooLargeError:
             raise SettingsError(
                 f"Kafka refuses a message for {self._name!r} that is within our limit: raise the topic's "
                 f"max.message.bytes to {_LARGEST_BYTES}"
@@ -404,19 +389,7 @@ class KafkaDeadLetters(_KafkaWriter[DeadLetter]):
 
     def __init__(self, kafka: KafkaSettings) -> None:
         name = kafka.topic_prefix + DEAD_LETTERS_NAME
-        super().__init__(name, DEAD_LETTERS_RETENTION_S, self._encode_letter, kafka)
-
-    def _encode_letter(self, letter: DeadLetter) -> Encoded:
-        about = {
-            "dead-letter.reason": letter.reason,
-            "dead-letter.service": letter.service,
-            "dead-letter.origin": letter.origin,
-            "dead-letter.value-bytes": str(len(letter.raw.value)),
-        }
-        headers = tuple((name, text.encode(errors="replace")) for name, text in about.items())
-        value = letter.raw.value if self._kafka.dead_letter_pictures else b""
-        full = Encoded(letter.raw.key, value, headers + letter.raw.headers)
-        if full.size_bytes + _HEADER_BYTES * len(full.headers) <= MAX_MESSAGE_BYTES:
-            return full
-        # What somebody else has put around a message is no part of what must be kept.
-        return Encoded(letter.raw.key[:100], b"", headers)
+        keep = kafka.dead_letter_pictures
+        super().__init__(
+            name, DEAD_LETTERS_RETENTION_S, lambda letter: letter.encoded(keep_value=keep), kafka
+        )

@@ -8,7 +8,7 @@ import multiprocessing
 import threading
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from multiprocessing.synchronize import Event
 from typing import Any, TypeVar
@@ -27,7 +27,7 @@ from shared.kafka_io import KafkaDeadLetters, KafkaOutput, KafkaSource
 from shared.messages import Frame
 from shared.settings import KafkaSettings
 from shared.topics import DEAD_LETTERS_NAME, FRAMES
-from shared.transport import Source
+from shared.transport import Delivery, Source
 from tests.support.availability import ServerUnavailableError, skip_or_fail
 from tests.support.kafka_broker import KafkaBroker, launch_broker
 from tests.support.made_messages import frame
@@ -131,12 +131,16 @@ def refused(call: Callable[[], object]) -> str:
     return str(raised.value)
 
 
+def frames_of(deliveries: Sequence[Delivery[Frame]]) -> list[Frame]:
+    return [one.message for one in deliveries if isinstance(one.message, Frame)]
+
+
 def some(source: Source[Frame], at_least: int = 1, max_messages: int = 500) -> list[Frame]:
     """Polls until at least so many frames are handed out."""
     found: list[Frame] = []
 
     def enough() -> bool:
-        found.extend(d.message for d in source.poll(max_messages, 0.2) if isinstance(d.message, Frame))
+        found.extend(frames_of(source.poll(max_messages, 0.2)))
         return len(found) >= at_least
 
     wait_until(enough, 20, f"{at_least} frames are handed out")
@@ -159,7 +163,8 @@ def by_camera(frames: list[Frame]) -> dict[str, list[int]]:
 
 
 def threads_of_the_client() -> list[str]:
-    return [thread.name for thread in threading.enumerate() if "kafka" in thread.name.lower()]
+    names = [thread.name for thread in threading.enumerate()]
+    return [name for name in names if "kafka" in name or "agegender" in name]
 
 
 def configs(admin: Admin, topic: str) -> dict[str, str]:
@@ -232,7 +237,7 @@ class TestSharedWork:
         def work(source: KafkaSource[Frame], enough: threading.Event) -> list[Frame]:
             found: list[Frame] = []
             while not enough.is_set():
-                new = [d.message for d in source.poll(50, 0.2) if isinstance(d.message, Frame)]
+                new = frames_of(source.poll(50, 0.2))
                 if new:
                     until_done(source.commit)
                 found += new
@@ -296,20 +301,29 @@ class TestSharedWork:
             output.write(numbers(0, 1, cameras=CAMERAS))
             in_hand = some(waiting, at_least=24)
             with opened(frames_source(settings)) as other:
-                repeated = worker.submit(some, other)
-                wait_until(lambda: keeps_alive_until(waiting, repeated.done()), 20, "the other has work")
-                moved = {one.camera_id for one in repeated.result()}
-                until_done(waiting.commit)
-                other.commit()
-                rest = some(other, at_least=2 * len(moved) - len(repeated.result())) if moved else []
-                until_done(other.commit)
-                assert 0 < len(moved) < len(CAMERAS)
-                assert set(by_camera(repeated.result() + rest)) == moved
+                first_of_theirs = worker.submit(some, other)
+                wait_until(
+                    lambda: keeps_alive_until(waiting, first_of_theirs.done()), 20, "the other has work"
+                )
+                theirs, ours = first_of_theirs.result(), list[Frame]()
                 output.write(numbers(2, cameras=CAMERAS))
-                kept = len(CAMERAS) - len(moved)
-                last = some(waiting, at_least=kept) + some(other, at_least=len(moved))
+
+                def all_read() -> bool:
+                    theirs.extend(frames_of(other.poll(50, 0.1)))
+                    ours.extend(frames_of(waiting.poll(50, 0.1)))
+                    return sum(one.info.sequence == 2 for one in theirs + ours) == len(CAMERAS)
+
+                wait_until(all_read, 20, "the new frames are read")
+                until_done(other.commit)
+                until_done(waiting.commit)
+                assert lag(settings) == 0, "nobody takes back what others have committed"
+        moved = set(by_camera(theirs))
+        kept = set(CAMERAS) - moved
+        assert moved
+        assert kept
         assert by_camera(in_hand) == {camera: [0, 1] for camera in CAMERAS}
-        assert by_camera(last) == {camera: [2] for camera in CAMERAS}
+        assert by_camera(theirs) == {camera: [0, 1, 2] for camera in moved}
+        assert by_camera(ours) == {camera: [2] for camera in kept}
 
     def test_a_member_that_the_group_threw_out_comes_back_and_loses_nothing(
         self, settings: KafkaSettings, admin: Admin
@@ -494,7 +508,7 @@ class TestOutages:
             def notices() -> bool:
                 started_s = time.monotonic()
                 try:
-                    found.extend(d.message for d in source.poll(2, 0.2) if isinstance(d.message, Frame))
+                    found.extend(frames_of(source.poll(2, 0.2)))
                 except NotNow:
                     return True
                 finally:

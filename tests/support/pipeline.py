@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import redis
-from kafka import KafkaConsumer, TopicPartition
+from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
 
 from shared.codec import Encoded
 from shared.messages import Frame, Result
@@ -46,7 +46,9 @@ def read_topic(bootstrap_servers: str, name: str) -> list[Encoded]:
 class Distributed:
     """Four processes that share a broker and a store, under topic names of their own."""
 
-    def __init__(self, kafka: str, redis_url: str, prefix: str, cameras: Path, folder: Path) -> None:
+    def __init__(
+        self, kafka: str, redis_url: str, prefix: str, cameras: Path, folder: Path, **more_settings: str
+    ) -> None:
         self.kafka = kafka
         self.prefix = prefix
         self.redis_url = redis_url
@@ -58,6 +60,7 @@ class Distributed:
             "REDIS_TIMEOUT_S": "2",
             "INGEST_CAMERAS_PATH": str(cameras),
             "SINK_RESULTS_PER_CAMERA": "100000",
+            **more_settings,
         }
         # Each is told only what concerns it.
         concerns = {name: ("KAFKA_", "REDIS_", f"{name.upper()}_") for name in SERVICES}
@@ -83,6 +86,12 @@ class Distributed:
     def records(self, topic: str) -> list[Encoded]:
         """Everything that a topic of ours holds now."""
         return read_topic(self.kafka, self.prefix + topic)
+
+    def committed(self, group: str) -> int:
+        """How many messages a group of ours has done, over all partitions."""
+        with KafkaAdminClient(bootstrap_servers=self.kafka) as client:
+            offsets = client.list_group_offsets({self.prefix + group: None})[self.prefix + group]
+        return sum(max(0, one.offset) for one in offsets.values())
 
     def frames(self) -> list[Frame]:
         """All frames that were published."""
