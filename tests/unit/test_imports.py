@@ -38,7 +38,7 @@ _SERVICES = "Services do not know each other"
 _STAGES = "Stages reach no transport, no store and no metric"
 _RULES = {
     _SHARED: [
-        ("shared.codec", "services.sink.stage"),
+        ("shared.codec", "services.sink.config"),
         ("shared.service", "agegender.view"),
     ],
     _SERVICES: [
