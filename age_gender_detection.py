@@ -54,8 +54,8 @@ def analyze_image(picture: PictureLike, *, colour: Colour = "bgr") -> list[Resul
     first call and kept; any thread may call.
 
     Args:
-        picture: a path, the bytes of a picture file, or a NumPy array: (height, width) grey, (height, width, 3)
-            colour or (height, width, 4) with alpha last, uint8 or uint16.
+        picture: a path, the bytes of a picture file, or a NumPy array: (height, width) grey,
+            (height, width, 3) colour or (height, width, 4) with alpha last, uint8 or uint16.
         colour: the order of an array's colours: `bgr` as OpenCV has it, or `rgb` as Pillow has it.
 
     Raises:

@@ -7,7 +7,7 @@ import os
 import shutil
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import IO, Annotated
@@ -30,6 +30,7 @@ from shared.service import stop_on_signals
 EXIT_FAILED = 1
 EXIT_INTERRUPTED = 128 + signal.SIGINT
 _EVERY_FRAME = "all"
+_STDERR = 2
 
 
 def analyze(
@@ -94,7 +95,9 @@ def analyze(
         )
         if annotate is not None:
             _prepare(annotate, sources)
-        with Analyzer(workers=workers) as analyzer:
+        with _quiet_loading():
+            analyzer = Analyzer(workers=workers)
+        with analyzer:
             window = Window("agegender") if show else None
             results = ResultsFile(make_rows, output, annotate, resume=resume)
             with ProgressBar(len(sources), results.done_count) as bar:
@@ -121,6 +124,7 @@ def _work(run: Run, sources: Sequence[Source], results: ResultsFile) -> int:
         with contextlib.suppress(OSError):
             results.close(finished=finished)
     if not finished:
+        _tell("stopped; the same command with --resume goes on" if results.can_resume else "stopped")
         return EXIT_INTERRUPTED
     if run.failed:
         _tell(f"{run.failed} of {len(sources)} failed")
@@ -181,6 +185,20 @@ def _prepare(folder: Path, sources: Sequence[Source]) -> None:
 def _table_of(output: Path | None) -> Callable[[IO[str]], Rows]:
     width = 100 if output is not None else shutil.get_terminal_size((100, 24)).columns
     return lambda out: TableRows(out, width)
+
+
+@contextlib.contextmanager
+def _quiet_loading() -> Iterator[None]:
+    """LiteRT's native code greets on standard error, past Python, and knows no way to be silent."""
+    sys.stderr.flush()
+    kept = os.dup(_STDERR)
+    with Path(os.devnull).open("w") as nowhere:
+        os.dup2(nowhere.fileno(), _STDERR)
+    try:
+        yield
+    finally:
+        os.dup2(kept, _STDERR)
+        os.close(kept)
 
 
 def _tell(text: str) -> None:

@@ -25,6 +25,7 @@ from shared.metrics import Metrics
 from shared.pictures import Bgr, UnreadablePicture
 
 _FIRST_FRAME_S = 15.0
+_AFTER_FAILURE_S = 3.0  # time for a second try
 _POLL_S = 0.2
 _CLOCK = Fraction(1, 90_000)  # as RTP has it
 
@@ -132,16 +133,17 @@ class LiveMoments:
         self.frame_count = None if seconds is None else round(seconds * self.fps)
 
     def __iter__(self) -> Iterator[Moment]:
-        """See `Moments`; raises CameraError when the camera does not give a first frame in 15 s."""
+        """See `Moments`; raises CameraError when no first frame comes in 15 s, or 3 s when it fails."""
         self._source.open()
         opened_s, first_s, number = time.monotonic(), None, 0
         while not self._stopped():
             polled = [one.message for one in self._source.poll(1, _POLL_S)]
             captured = next((one for one in polled if isinstance(one, Captured)), None)
             if captured is None:
-                if first_s is None and time.monotonic() - opened_s > _FIRST_FRAME_S:
-                    why = self._source.failures.get(self._camera.id, "it gives no frame")
-                    raise CameraError(FailureReason.NO_FRAME, why)
+                why = self._source.failures.get(self._camera.id)
+                patience_s = _FIRST_FRAME_S if why is None else _AFTER_FAILURE_S
+                if first_s is None and time.monotonic() - opened_s > patience_s:
+                    raise CameraError(FailureReason.NO_FRAME, why or "it gives no frame")
                 continue
             first_s = captured.captured_at_s if first_s is None else first_s
             time_s = max(0.0, captured.captured_at_s - first_s)

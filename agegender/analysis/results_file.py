@@ -74,6 +74,11 @@ class ResultsFile:
         """How many sources an earlier run has done."""
         return 0 if self._journal is None else self._journal.done_count
 
+    @property
+    def can_resume(self) -> bool:
+        """Whether a later run can go on where this one stops."""
+        return self._journal is not None
+
     def end(self, source: Source, totals: Totals) -> None:
         """A source is done; raises OSError when that cannot be written."""
         self.rows.end(source.shown, totals)

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from shared.messages import BoxXyxy
 
 _LARGEST_GROWTH = math.log(2.0)
+# In sides of the face. Someone who walks past passes four to eight of them a second.
+_APART_AT_ONCE, _APART_A_SECOND, _FARTHEST = 0.6, 4.0, 1.6
 _PREDICTED_S = 0.5  # a face lost for longer is looked for where it was heading by then
 
 
@@ -121,7 +123,7 @@ def _cost(track: Track, box: BoxXyxy, time_s: float) -> float | None:
     (x, y), (expected_x, expected_y) = _centre(box), _centre(moved)
     apart = math.hypot(x - expected_x, y - expected_y) / _side(track.box_xyxy)
     overlap = _overlap(box, moved)
-    may_be_apart = 0.6 + 0.4 * min(lost_s, 2.0)
+    may_be_apart = min(_APART_AT_ONCE + _APART_A_SECOND * lost_s, _FARTHEST)
     if growth > _LARGEST_GROWTH or (overlap < 0.2 and apart > may_be_apart):
         return None
     return apart + growth + (1.0 - overlap) + 0.5 * min(lost_s, 2.0)
