@@ -1,4 +1,7 @@
-"""How large a picture claims to be, read from its header alone, for every format that OpenCV reads."""
+"""How large a picture claims to be, read from its header alone, for every format that OpenCV reads.
+
+But one: PFM, whose values have no agreed range, so that nobody can say how bright it is.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,6 @@ import imagesize
 
 _HEADER_BYTES = 4096  # of the formats whose header is text
 _SUN_RASTER = b"\x59\xa6\x6a\x95"
-_PFM = re.compile(rb"P[Ff]\s+(\d{1,9})\s+(\d{1,9})\s")
 _RADIANCE_SIZE = re.compile(rb"^-Y (\d{1,9}) \+X (\d{1,9})\s*$", re.MULTILINE)
 _PAM_WIDTH = re.compile(rb"^WIDTH\s+(\d{1,9})", re.MULTILINE)
 _PAM_HEIGHT = re.compile(rb"^HEIGHT\s+(\d{1,9})", re.MULTILINE)
@@ -35,11 +37,6 @@ def _sun_raster(header: bytes) -> Size:
     return struct.unpack_from(">II", header, 4) if len(header) >= 32 else None
 
 
-def _pfm(header: bytes) -> Size:
-    found = _PFM.match(header)
-    return (int(found[1]), int(found[2])) if found else None
-
-
 def _radiance(header: bytes) -> Size:
     found = _RADIANCE_SIZE.search(header)
     return (int(found[2]), int(found[1])) if found else None
@@ -53,8 +50,6 @@ def _pam(header: bytes) -> Size:
 
 _OTHERS: dict[bytes, Callable[[bytes], Size]] = {
     _SUN_RASTER: _sun_raster,
-    b"PF": _pfm,
-    b"Pf": _pfm,
     b"P7": _pam,
     b"#?RADIANCE": _radiance,
     b"#?RGBE": _radiance,

@@ -23,7 +23,6 @@ SUFFIXES = frozenset(
         ".jpg",
         ".pam",
         ".pbm",
-        ".pfm",
         ".pgm",
         ".pic",
         ".png",

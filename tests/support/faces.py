@@ -36,11 +36,11 @@ def no_face(width_px: int = 64, height_px: int = 48) -> Bgr:
     return np.dstack([across, across[:, ::-1], np.full_like(across, 90)]).astype(np.uint8)
 
 
-def write_frames(path: Path, frames: list[tuple[Bgr, float]], codec: str = "libx264") -> None:
+def write_frames(path: Path, frames: list[tuple[Bgr, float]]) -> None:
     """A video whose frames are shown at the given times, in seconds."""
     clock = Fraction(1, 1000)
     with av.open(str(path), "w") as container:
-        video = container.add_stream(codec, rate=25)
+        video = container.add_stream("libx264", rate=25)
         video.height, video.width = frames[0][0].shape[:2]
         video.pix_fmt = "yuv420p"
         video.codec_context.time_base = clock
