@@ -12,9 +12,30 @@ from shared.store import StoredResult
 
 
 def face_label(result: Result) -> str:
-    """One face in a few letters: `female 34`, or `? 34` where the gender is unknown."""
+    """One face in a few letters: `female 34`, `? 34` where the gender is unknown, or `too small`."""
+    if result.age_years is None:
+        return age_text(result)
     gender = "?" if result.gender == "unknown" else result.gender
-    return f"{gender} {result.age_years:.0f}"
+    return f"{gender} {age_text(result)}"
+
+
+def age_text(result: Result) -> str:
+    """The age in whole years, or why it was not judged: `34`, `too small`."""
+    if result.age_years is None:
+        return str(result.unjudged).replace("-", " ")
+    return f"{result.age_years:.0f}"
+
+
+def interval_text(years: tuple[float, float] | None) -> str:
+    """An interval of ages in whole years, `27\N{EN DASH}41`; empty where there is none."""
+    return "" if years is None else f"{years[0]:.0f}\N{EN DASH}{years[1]:.0f}"
+
+
+def gender_texts(result: Result) -> tuple[str, str]:
+    """The gender and how sure it is: `female` and `97 %`; both empty where the face was not judged."""
+    if result.unjudged is not None:
+        return "", ""
+    return result.gender, f"{result.gender_confidence * 100:.0f} %"
 
 
 def face_size(face: FaceInfo) -> str:
@@ -36,10 +57,15 @@ def face_record(result: Result) -> dict[str, object]:
         "captured_at_s": frame.captured_at_s,
         "clock": frame.clock,
         "age_years": result.age_years,
+        "age_interval_years": result.age_interval_years,
+        "unjudged": result.unjudged,
         "gender": result.gender,
         "gender_confidence": result.gender_confidence,
         "box_xyxy": face.box_xyxy,
+        "landmarks_xy": face.landmarks_xy,
         "score": face.score,
+        "quality": face.quality,
+        "track_id": face.track_id,
         "index": face.index,
         "faces_in_frame": face.faces_in_frame,
         "frame_wh": (frame.width_px, frame.height_px),
@@ -68,9 +94,8 @@ def results_table(camera: str, results: Sequence[StoredResult]) -> Table:
         table.add_row(
             f"{stamp}.{int(one.result.captured_at_s % 1 * 10)}",
             f"{face.index + 1} of {face.faces_in_frame}",
-            f"{one.result.age_years:.0f}",
-            one.result.gender,
-            f"{one.result.gender_confidence * 100:.0f} %",
+            age_text(one.result),
+            *gender_texts(one.result),
             face_size(face),
             f"{one.delay_s * 1000:.0f} ms",
         )

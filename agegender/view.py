@@ -95,6 +95,7 @@ class Summary:
     bad: int
     genders: dict[str, int]
     age_bands: dict[str, int]
+    """Of the faces that were judged; the rest stand under the reason why they were not."""
     failures: Mapping[str, str]
     """Camera id → why it gave no frames at the end."""
     delays_s: Sequence[float]
@@ -139,6 +140,9 @@ class Summary:
         table.add_row("genders", _listed(self.genders) or "-")
         bands = {band: self.age_bands[band] for band in AGE_BANDS if band in self.age_bands}
         table.add_row("ages", _listed(bands) or "-")
+        unjudged = {why: number for why, number in self.age_bands.items() if why not in AGE_BANDS}
+        if unjudged:
+            table.add_row("not judged", _listed(unjudged))
         if self.delays_s:
             late = self.delays_s[int(len(self.delays_s) * 0.95)]
             table.add_row(

@@ -10,9 +10,9 @@ place in the frame and every time stamp on the way. Times are seconds since 1970
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Protocol
+from typing import Annotated, Literal, Protocol, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 CAMERA_ID_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 
@@ -24,8 +24,12 @@ Clock = Literal["camera", "arrival"]
 
 Gender = Literal["female", "male", "unknown"]
 
+Unjudged = Literal["too-small", "too-blurred"]
+"""Why a face was not judged."""
+
 Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+Years = Annotated[float, Field(ge=0, le=130, allow_inf_nan=False)]
 Pixels = Annotated[int, Field(ge=1, le=65_535)]
 Coordinate = Annotated[float, Field(allow_inf_nan=False)]
 Picture = Annotated[bytes, Field(min_length=1)]
@@ -113,6 +117,8 @@ class FaceInfo(Model):
     """Eyes, nose, mouth corners in pixels of the frame, in the order of `faces.LANDMARK_TEMPLATE`."""
     score: Share
     """The detector's confidence that this is a face."""
+    quality: Share | None = None
+    """How well the picture shows the face: 0 unusable, 1 ideal. None: nobody measured it."""
     track_id: str | None = None
     detected_at_s: Seconds
 
@@ -140,16 +146,36 @@ class Face(Model):
 
 
 class Result(Model):
-    """Age and gender of one face."""
+    """Age and gender of one face, or why they were not judged."""
 
     face: FaceInfo
-    age_years: Annotated[float, Field(ge=0, le=130, allow_inf_nan=False)]
+    age_years: Years | None = None
+    """None exactly where `unjudged` says why."""
+    age_interval_years: tuple[Years, Years] | None = None
+    """Holds the true age in 80 of 100 cases, and always `age_years`. None where the face was not judged."""
+    unjudged: Unjudged | None = None
+    """Why the face was not judged; its gender is then `unknown`."""
     gender: Gender
+    """`unknown` where neither is likely enough; `shared/models/calibration.json` says where one is."""
     gender_confidence: Share
-    """Probability of `gender`; for `unknown`, of the likelier of the two."""
+    """Probability of `gender`; for `unknown`, of the likelier of the two: 0.5 where nothing was judged."""
     nets: str
     """The nets that judged, by the name in their manifest."""
     classified_at_s: Seconds
+
+    @model_validator(mode="after")
+    def _is_judged_or_says_why_not(self) -> Self:
+        if (self.age_years is None) != (self.unjudged is not None):
+            raise ValueError("expected either age_years or the reason in unjudged")
+        if self.unjudged is not None and (self.gender != "unknown" or self.age_interval_years is not None):
+            raise ValueError("a face that was not judged has no age interval, and its gender is unknown")
+        if self.age_years is not None and self.age_interval_years is not None:
+            low_years, high_years = self.age_interval_years
+            if not low_years <= self.age_years <= high_years:
+                raise ValueError(
+                    f"the age {self.age_years} lies outside its interval {low_years} to {high_years}"
+                )
+        return self
 
     @property
     def camera_id(self) -> str:

@@ -104,7 +104,7 @@ class Metrics:
         )
         self.results = Counter(
             "agegender_results_written_total",
-            "Results written to the store, each face once.",
+            "Results written to the store, each face once; age_band may be why a face was not judged.",
             ["gender", "age_band"],
             registry=registry,
         )

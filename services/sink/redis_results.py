@@ -85,7 +85,7 @@ class RedisResults:
     def _count(self, results: Sequence[Result], new: Sequence[int]) -> None:
         for result, is_new in zip(results, new, strict=True):
             if is_new:
-                self._metrics.results.labels(result.gender, age_band(result.age_years)).inc()
+                self._metrics.results.labels(result.gender, _band(result)).inc()
             else:
                 self._metrics.repeats.labels(result.camera_id).inc()
 
@@ -104,3 +104,8 @@ class RedisResults:
     def close(self) -> None:
         """Lets go of the connections."""
         self._client.close()
+
+
+def _band(result: Result) -> str:
+    """What the result counts as: a face that was not judged is no age."""
+    return age_band(result.age_years) if result.age_years is not None else str(result.unjudged)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from shared.messages import Face, FaceInfo, Frame, FrameInfo, Gender, Result
+from shared.messages import Face, FaceInfo, Frame, FrameInfo, Gender, Result, Unjudged
 
 JPEG = b"\xff\xd8 a picture \xff\xd9"
 """Stands for a picture where nothing decodes it."""
@@ -61,6 +61,18 @@ def result(info: FaceInfo | None = None, *, age_years: float = 34.0, gender: Gen
         age_years=age_years,
         gender=gender,
         gender_confidence=0.75,
+        nets="nets-1",
+        classified_at_s=1_700_000_001.0,
+    )
+
+
+def unjudged_result(info: FaceInfo | None = None, why: Unjudged = "too-small") -> Result:
+    """A face that was not judged."""
+    return Result(
+        face=info or face_info(),
+        unjudged=why,
+        gender="unknown",
+        gender_confidence=0.5,
         nets="nets-1",
         classified_at_s=1_700_000_001.0,
     )

@@ -161,6 +161,7 @@ def test_the_real_nets_judge_a_real_face(nets: LiteRTNets, astronaut: Sequence[F
     for result in results:
         assert result.gender == "female"
         assert result.gender_confidence > 0.6
+        assert result.age_years is not None
         assert 20 <= result.age_years <= 48
         assert result.nets == load_manifest().age_gender
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from shared.codec import FACE_CODEC, FRAME_CODEC, RESULT_CODEC, Codec, Encoded
 from shared.errors import BadMessage
 from shared.messages import CAMERA_ID_PATTERN, Face, FaceInfo, Frame, FrameInfo, Model, Result
-from tests.support.made_messages import face, face_info, frame, frame_info, result
+from tests.support.made_messages import face, face_info, frame, frame_info, result, unjudged_result
 
 # What services of different versions exchange. A change of these bytes is a new schema version.
 _FRAME_JSON = (
@@ -24,9 +24,17 @@ _FACE_JSON = (
     '"landmarks_xy":[[110.0,95.0],[130.0,95.0],[120.0,108.0],[112.0,118.0],[128.0,118.0]],'
     '"score":0.9,"detected_at_s":1700000000.5}'
 )
+_RATED_FACE_JSON = _FACE_JSON.replace('"score":0.9', '"score":0.9,"quality":0.5')
 _TRACKED_FACE_JSON = _FACE_JSON.replace('"score":0.9', '"score":0.9,"track_id":"t7"')
 _RESULT_JSON = (
     f'{{"face":{_FACE_JSON},"age_years":34.0,"gender":"female","gender_confidence":0.75,"nets":"nets-1",'
+    '"classified_at_s":1700000001.0}'
+)
+_INTERVAL_RESULT_JSON = _RESULT_JSON.replace(
+    '"age_years":34.0', '"age_years":34.0,"age_interval_years":[26.5,41.0]'
+)
+_UNJUDGED_RESULT_JSON = (
+    f'{{"face":{_FACE_JSON},"unjudged":"too-small","gender":"unknown","gender_confidence":0.5,"nets":"nets-1",'
     '"classified_at_s":1700000001.0}'
 )
 _PICTURE = bytes.fromhex("ffd8001122ffd9")
@@ -62,10 +70,28 @@ GOLDEN: list[Any] = [
         id="face-of-a-track",
     ),
     pytest.param(
+        FACE_CODEC,
+        face(face_info().model_copy(update={"quality": 0.5}), chip_jpeg=_PICTURE),
+        _golden("face/1", "cam1/0", _PICTURE, _RATED_FACE_JSON),
+        id="face-with-a-quality",
+    ),
+    pytest.param(
         RESULT_CODEC,
         result(),
         _golden("result/1", "cam1", _RESULT_JSON.encode(), "{}"),
         id="result",
+    ),
+    pytest.param(
+        RESULT_CODEC,
+        result().model_copy(update={"age_interval_years": (26.5, 41.0)}),
+        _golden("result/1", "cam1", _INTERVAL_RESULT_JSON.encode(), "{}"),
+        id="result-with-an-interval",
+    ),
+    pytest.param(
+        RESULT_CODEC,
+        unjudged_result(),
+        _golden("result/1", "cam1", _UNJUDGED_RESULT_JSON.encode(), "{}"),
+        id="result-of-a-face-not-judged",
     ),
 ]
 
@@ -105,6 +131,7 @@ _FACE_INFOS = st.builds(
     box_xyxy=st.tuples(_COORDINATE, _COORDINATE, _COORDINATE, _COORDINATE),
     landmarks_xy=st.tuples(_POINT, _POINT, _POINT, _POINT, _POINT),
     score=_SHARE,
+    quality=st.none() | _SHARE,
     track_id=st.none() | st.text(),
     detected_at_s=_SECONDS,
 )
@@ -121,17 +148,20 @@ def test_any_face_comes_back_as_it_went(message: Face) -> None:
     assert FACE_CODEC.decode(FACE_CODEC.encode(message)) == message
 
 
-@given(
-    st.builds(
-        Result,
-        face=_FACE_INFOS,
-        age_years=st.floats(0, 130),
-        gender=st.sampled_from(["female", "male", "unknown"]),
-        gender_confidence=_SHARE,
-        nets=st.text(),
-        classified_at_s=_SECONDS,
-    )
+_JUDGED = st.builds(
+    Result,
+    face=_FACE_INFOS,
+    age_years=st.floats(40, 60),
+    age_interval_years=st.none() | st.tuples(st.floats(0, 40), st.floats(60, 130)),
+    gender=st.sampled_from(["female", "male", "unknown"]),
+    gender_confidence=_SHARE,
+    nets=st.text(),
+    classified_at_s=_SECONDS,
 )
+_NOT_JUDGED = st.builds(unjudged_result, _FACE_INFOS, st.sampled_from(["too-small", "too-blurred"]))
+
+
+@given(_JUDGED | _NOT_JUDGED)
 def test_any_result_comes_back_as_it_went(message: Result) -> None:
     assert RESULT_CODEC.decode(RESULT_CODEC.encode(message)) == message
 

@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from shared.messages import AGE_BANDS, FaceInfo, FrameInfo, Result, age_band
-from tests.support.made_messages import face, face_info, frame, frame_info, result
+from tests.support.made_messages import face, face_info, frame, frame_info, result, unjudged_result
 
 
 def test_ids_tell_camera_stream_frame_and_place() -> None:
@@ -73,6 +73,8 @@ def test_a_frame_refuses_what_cannot_be(field: str, value: object) -> None:
         ("box_xyxy", (1.0, 2.0, 3.0, float("nan"))),
         ("landmarks_xy", ((1.0, 2.0),) * 4),
         ("score", 1.01),
+        ("quality", -0.01),
+        ("quality", 1.01),
     ],
 )
 def test_a_face_refuses_what_cannot_be(field: str, value: object) -> None:
@@ -82,11 +84,43 @@ def test_a_face_refuses_what_cannot_be(field: str, value: object) -> None:
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("age_years", -0.1), ("age_years", 131), ("gender", "x"), ("gender_confidence", -0.1)],
+    [
+        ("age_years", -0.1),
+        ("age_years", 131),
+        ("age_interval_years", (-1.0, 50.0)),
+        ("age_interval_years", (30.0, 131.0)),
+        ("unjudged", "too-dark"),
+        ("gender", "x"),
+        ("gender_confidence", -0.1),
+    ],
 )
 def test_a_result_refuses_what_cannot_be(field: str, value: object) -> None:
     with pytest.raises(ValidationError, match=field):
         Result.model_validate({**result().model_dump(), field: value})
+
+
+@pytest.mark.parametrize("interval", [(35.0, 50.0), (20.0, 33.0), (50.0, 20.0)])
+def test_an_age_outside_its_interval_is_refused(interval: tuple[float, float]) -> None:
+    with pytest.raises(ValidationError, match=r"the age 34\.0 lies outside its interval"):
+        Result.model_validate({**result().model_dump(), "age_interval_years": interval})
+
+
+@pytest.mark.parametrize(
+    ("message", "change"),
+    [
+        (result(), {"age_years": None}),
+        (result(), {"unjudged": "too-small"}),
+        (unjudged_result(), {"age_years": 34.0}),
+        (unjudged_result(), {"unjudged": None}),
+        (unjudged_result(), {"gender": "male"}),
+        (unjudged_result(), {"age_interval_years": (30.0, 40.0)}),
+    ],
+)
+def test_a_face_has_an_age_or_a_reason_why_not_and_never_both(
+    message: Result, change: dict[str, object]
+) -> None:
+    with pytest.raises(ValidationError, match=r"age_years or the reason|not judged has no age interval"):
+        Result.model_validate({**message.model_dump(), **change})
 
 
 def test_a_frame_without_a_picture_is_refused() -> None:
