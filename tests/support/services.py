@@ -68,6 +68,26 @@ class Service:
             self._process.kill()
             self._process.wait()
 
+    def kill(self) -> None:
+        """Ends the process at once, as a crash does (SIGKILL)."""
+        self.signal(signal.SIGKILL)
+        assert self._process is not None
+        self._process.wait(_STOP_TIMEOUT_S)
+
+    def wait(self, timeout_s: float) -> int:
+        """Waits for the end of the process and returns its exit status."""
+        assert self._process is not None
+        return self._process.wait(timeout_s)
+
+    @property
+    def live(self) -> bool:
+        """Whether /live says that the process need not be restarted."""
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/live", timeout=5):
+                return True
+        except OSError:
+            return False
+
     def readiness(self) -> tuple[bool, str]:
         """Whether the service is ready, and what it says of it; not ready while it does not answer."""
         try:
