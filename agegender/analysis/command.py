@@ -81,12 +81,12 @@ def analyze(
     """
     names = inputs or []
     _check(names, camera, as_json and as_csv, output or annotate, blur, annotate or show, resume)
-    set_up_logs("error", "text")
     makes_copies = annotate is not None or show
     rate = _rate(fps, blur=blur, default=None if makes_copies else DEFAULT_FPS)
     camera_rate = _rate(fps, blur=False, default=None)
     make_rows: Callable[[IO[str]], Rows] = JsonRows if as_json else CsvRows if as_csv else _table_of(output)
     wishes = Wishes(Style(covers=blur, labels=labels), annotate, rate, seconds)
+    set_up_logs("error", "text")
     stop = stop_on_signals()
     with TemporaryDirectory(prefix="agegender-") as folder:
         stdin_copy = spool_stdin(Path(folder)) if STDIN in names else None

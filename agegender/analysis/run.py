@@ -117,7 +117,7 @@ class Run:
             self._end(still.source, Totals(int(still.found is not None), faces, error=still.error))
             if self._window is not None and still.shown_bgr is not None:
                 self._window.show(still.shown_bgr)
-                self._window.wait()
+                self._window.wait(self._stopped)
 
     def _look_at(self, numbered: tuple[int, Source]) -> _Still:
         """Runs on a worker, from the file to the copy."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import cv2
@@ -61,10 +62,10 @@ class Window:
             self._label.configure(image=self._picture)
         self._root.update()
 
-    def wait(self) -> None:
-        """Returns when a key or a button was pressed, or the window was closed."""
+    def wait(self, stopped: Callable[[], bool]) -> None:
+        """Returns when a key or a button was pressed, the window was closed, or `stopped` says so."""
         self._go_on = False
-        while not (self.closed or self._go_on):
+        while not (self.closed or self._go_on or stopped()):
             self._root.update()
             time.sleep(_LOOK_EVERY_S)
 

@@ -20,6 +20,9 @@ from typer.testing import CliRunner
 from agegender.analysis.rows import CSV_COLUMNS
 from agegender.cli import app
 from shared.errors import SettingsError
+from simulator.auth import Login
+from simulator.cameras import CameraSimulator
+from simulator.clips import write_video
 from tests.support.analyzing import PROGRAM, run_analyze
 from tests.support.faces import ASTRONAUT, no_face, portraits, write_frames
 from tests.support.waiting import wait_until
@@ -106,6 +109,22 @@ def test_standard_input_may_hold_a_picture_or_a_video(tmp_path: Path, kind: str)
     assert done.returncode == 0, done.stderr
     (source,) = rows_of(done.stdout, "source")
     assert (source["source"], source["faces"]) == ("standard input", 1 if kind == "picture" else 3)
+
+
+def test_a_camera_is_watched_for_as_long_as_told_and_its_login_is_told_nobody(tmp_path: Path) -> None:
+    clip = tmp_path / "clip.mp4"
+    write_video(clip, [portraits(2)] * 50, size_wh=(512, 256), fps=25)
+    copies = tmp_path / "copies"
+    with CameraSimulator(login=Login("viewer", "sesame-open")) as simulator:
+        simulator.add("door", clip)
+        url = simulator.url_with_login("door")
+        done = run_analyze(url, "--json", "--seconds", "2", "--annotate", copies)
+    assert done.returncode == 0, done.stderr
+    (source,) = rows_of(done.stdout, "source")
+    assert (source["people"], source["faces"]) == (2, 2 * source["frames"])
+    assert 6 <= source["frames"] <= 12
+    (copy,) = copies.iterdir()
+    assert "sesame" not in f"{done.stdout}{done.stderr}{copy}"
 
 
 def test_copies_of_a_folder_keep_its_shape_and_the_originals_are_left_alone(tmp_path: Path) -> None:

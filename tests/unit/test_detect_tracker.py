@@ -65,11 +65,12 @@ def test_two_people_side_by_side_stay_apart_in_whatever_order_they_are_found() -
     assert numbers(second) == [2, 1]
 
 
-def test_people_who_pass_each_other_keep_their_numbers() -> None:
+@pytest.mark.parametrize("apart_px", [0.0, 18.0])
+def test_people_who_pass_each_other_keep_their_numbers(apart_px: float) -> None:
     tracker = Tracker()
     step = 12.0
     for i in range(30):
-        walkers = [box(100 + step * i, y=100), box(448 - step * i, y=118)]
+        walkers = [box(100 + step * i, y=100), box(448 - step * i, y=100 + apart_px)]
         tracks = tracker.update(walkers, 0.1 * i)
     assert numbers(tracks) == [1, 2]
 
