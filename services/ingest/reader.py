@@ -225,8 +225,8 @@ class CameraReader:
         return text.rjust(9, "0")
 
     def _recovered(self) -> None:
-        self._up.set(1)
         self.failure = None
+        self._up.set(1)
         if not self._said_up:
             self._said_up = True
             log.info("camera up", extra={"camera": self.camera_id, "source": mask(self._shown)})

@@ -201,19 +201,44 @@ def test_outages_of_kafka_and_redis_lose_and_repeat_nothing_that_was_published(
             assert fresh < gap_ended_s + 10, "the newest frame, not the oldest, went out first"
 
 
-def test_processes_that_are_killed_lose_and_repeat_nothing(
-    pipeline: Distributed, cameras: CameraSimulator
+def test_processes_that_are_killed_with_work_in_hand_lose_and_repeat_nothing(
+    pipeline: Distributed, broker: KafkaBroker, own_redis: RedisServer, cameras: CameraSimulator
 ) -> None:
+    services = [pipeline.services[name] for name in BEHIND_KAFKA]
     with pipeline.running():
-        for _ in range(2):
-            for name in BEHIND_KAFKA:
-                _wait_for_metric(pipeline.services[name], "agegender_messages_received_total", 5)
-                pipeline.services[name].kill()
-            for name in BEHIND_KAFKA:
-                pipeline.services[name].start()
-            for name in BEHIND_KAFKA:
-                pipeline.services[name].wait_until_ready()
+        _wait_for_results(pipeline, more=4)
+        # What the sink has in hand now will never arrive.
+        own_redis.kill()
+        _wait_for_reason(pipeline, "sink", "Redis: ")
+        for service in services:
+            service.kill()
+        own_redis.start()
+        for service in services:
+            service.start()
+        for service in services:
+            service.wait_until_ready()
+            _wait_for_metric(service, "agegender_messages_received_total", 5)
+
+        # What is on its way now will arrive, but nobody hears of it.
+        own_redis.freeze()
+        _wait_for_reason(pipeline, "sink", "Redis: ")
+        broker.freeze()
+        try:
+            for name in ("detect", "classify"):
+                _wait_for_reason(pipeline, name, "Kafka: ")
+            for service in services:
+                service.kill()
+        finally:
+            broker.thaw()
+            own_redis.thaw()
+        for service in services:
+            service.start()
+        for service in services:
+            service.wait_until_ready()
         _wait_for_results(pipeline, more=10)
+        assert pipeline.services["sink"].metric("agegender_results_repeated_total") > 0, (
+            "this test should make repeats"
+        )
         _rest(pipeline, cameras)
         _check_exactly_once(pipeline)
 
