@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from agegender.analysis.command import analyze
 from agegender.records import results_table, stored_record
 from agegender.session import run_session, store_for_reading
 from services.ingest.config import IngestSettings
@@ -29,6 +30,8 @@ app = typer.Typer(
 )
 
 RUN_PORT = 9100
+
+app.command()(analyze)
 
 
 @app.command()

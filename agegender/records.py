@@ -26,6 +26,11 @@ def age_text(result: Result) -> str:
     return f"{result.age_years:.0f}"
 
 
+def interval_text(years: tuple[float, float] | None) -> str:
+    """An interval of ages in whole years, `27\N{EN DASH}41`; empty where there is none."""
+    return "" if years is None else f"{years[0]:.0f}\N{EN DASH}{years[1]:.0f}"
+
+
 def gender_texts(result: Result) -> tuple[str, str]:
     """The gender and how sure it is: `female` and `97 %`; both empty where the face was not judged."""
     if result.unjudged is not None:
@@ -57,8 +62,10 @@ def face_record(result: Result) -> dict[str, object]:
         "gender": result.gender,
         "gender_confidence": result.gender_confidence,
         "box_xyxy": face.box_xyxy,
+        "landmarks_xy": face.landmarks_xy,
         "score": face.score,
         "quality": face.quality,
+        "track_id": face.track_id,
         "index": face.index,
         "faces_in_frame": face.faces_in_frame,
         "frame_wh": (frame.width_px, frame.height_px),

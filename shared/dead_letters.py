@@ -6,15 +6,14 @@ import logging
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeVar
 
-from shared.codec import Encoded
+from shared.codec import MAX_MESSAGE_BYTES, Encoded
 from shared.errors import TooManyBadMessages
 from shared.transport import Delivery
 
 log = logging.getLogger(__name__)
 
-T = TypeVar("T")
+_HEADER_BYTES = 16  # what a header takes beyond its name and its data, at most
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +29,24 @@ class DeadLetter:
     def of(cls, delivery: Delivery[object], reason: str, service: str) -> DeadLetter:
         """The letter for a delivery that `service` could not process."""
         return cls(reason, service, delivery.origin, delivery.raw or Encoded(b"", b"", ()))
+
+    def encoded(self, *, keep_value: bool) -> Encoded:
+        """The message that is written: key and headers as received; before them why, by whom and where from.
+
+        What a message must not carry on is left out: the value, which may be the picture of a person, unless
+        `keep_value`; and everything as received where it is larger than any message may be.
+        """
+        about = {
+            "dead-letter.reason": self.reason,
+            "dead-letter.service": self.service,
+            "dead-letter.origin": self.origin,
+            "dead-letter.value-bytes": str(len(self.raw.value)),
+        }
+        headers = tuple((name, text.encode(errors="replace")) for name, text in about.items())
+        full = Encoded(self.raw.key, self.raw.value if keep_value else b"", headers + self.raw.headers)
+        if full.size_bytes + _HEADER_BYTES * len(full.headers) <= MAX_MESSAGE_BYTES:
+            return full
+        return Encoded(self.raw.key[:100], b"", headers)
 
 
 class DeadLetterLimit:

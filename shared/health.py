@@ -14,6 +14,7 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 from prometheus_client import make_wsgi_app
 
+from shared.errors import SettingsError
 from shared.metrics import Metrics
 
 if TYPE_CHECKING:
@@ -85,9 +86,15 @@ class HealthServer:
     def __init__(self, healths: Iterable[Health], metrics: Metrics, host: str, port: int) -> None:
         self._healths = tuple(healths)
         self._metrics_app: WSGIApplication = make_wsgi_app(metrics.registry)
-        self._server: WSGIServer = make_server(
-            host, port, self._answer, server_class=_Server, handler_class=_QuietHandler
-        )
+        try:
+            self._server: WSGIServer = make_server(
+                host, port, self._answer, server_class=_Server, handler_class=_QuietHandler
+            )
+        except OSError as error:
+            raise SettingsError(
+                f"cannot serve metrics and health at {host}:{port}: {error.strerror}. "
+                "Set AGEGENDER_HTTP_PORT to another port, or to 0 for any"
+            ) from None
         self.port: int = self._server.server_port
         self._thread = threading.Thread(
             target=self._server.serve_forever, args=(_LOOK_EVERY_S,), name="health", daemon=True

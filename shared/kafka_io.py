@@ -13,27 +13,9 @@ from collections import deque
 from collections.abc import Callable, Collection, Sequence
 from typing import Any, Generic, TypeVar
 
-from kafka import (
-    ConsumerRebalanceListener,
-    KafkaAdminClient,
-    KafkaConsumer,
-    KafkaProducer,
-    TopicPartition,
-)
-from kafka.errors import (
-    CommitFailedError,
-    IllegalArgumentError,
-    IllegalGenerationError,
-    IllegalStateError,
-    KafkaConfigurationError,
-    KafkaConnectionError,
-    KafkaError,
-    KafkaTimeoutError,
-    MessageSizeTooLargeError,
-    RebalanceInProgressError,
-    TopicAlreadyExistsError,
-    UnknownMemberIdError,
-)
+from kafka import ConsumerRebalanceListener, KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
+from kafka import errors as kafka_errors
+from kafka.errors import KafkaError
 from kafka.net.compat import KafkaNetClient
 from kafka.structs import OffsetAndMetadata
 
@@ -52,18 +34,22 @@ M = TypeVar("M", bound=Model)
 T = TypeVar("T")
 
 _LARGEST_BYTES = MAX_MESSAGE_BYTES + 64_000  # with what the client and the broker add around a message
-_HEADER_BYTES = 16  # of these, for each header at most
 _ANSWER_MS = 3_000  # how long one call waits for the broker before the runner hears of it
 _CLOSE_MS = 3_000
+_KEEP_ALIVE_MS = 100
 _ASK_AFTER_S = 5.0  # an empty poll says nothing: after so much silence the broker is asked
 
-_MISTAKES: tuple[type[Exception], ...] = (IllegalArgumentError, IllegalStateError, KafkaConfigurationError)
-_NO_ANSWER = (KafkaConnectionError, KafkaTimeoutError)
+_MISTAKES: tuple[type[Exception], ...] = (
+    kafka_errors.IllegalArgumentError,
+    kafka_errors.IllegalStateError,
+    kafka_errors.KafkaConfigurationError,
+)
+_NO_ANSWER = (kafka_errors.KafkaConnectionError, kafka_errors.KafkaTimeoutError)
 _SHARED_OUT_ANEW = (
-    CommitFailedError,
-    IllegalGenerationError,
-    RebalanceInProgressError,
-    UnknownMemberIdError,
+    kafka_errors.CommitFailedError,
+    kafka_errors.IllegalGenerationError,
+    kafka_errors.RebalanceInProgressError,
+    kafka_errors.UnknownMemberIdError,
 )
 
 
@@ -131,7 +117,7 @@ def ensure_topic(kafka: KafkaSettings, name: str, retention_s: int) -> None:
         try:
             admin.create_topics({name: topic})
             log.info("topic created", extra={"topic": name, "partitions": kafka.partitions})
-        except TopicAlreadyExistsError:
+        except kafka_errors.TopicAlreadyExistsError:
             pass  # another worker was faster
         admin.wait_for_topics([name], timeout_ms=_ANSWER_MS)
     except KafkaError as error:
@@ -217,9 +203,7 @@ class KafkaSource(Generic[M]):
 
     def _fetch(self, max_messages: int, timeout_s: float) -> None:
         try:
-            by_partition = self._consumer.poll(timeout_ms=int(timeout_s * 1000), max_records=max_messages)
-            for records in by_partition.values():
-                self._buffer.extend(records)
+            self._fill_buffer(max_messages, int(timeout_s * 1000))
             if not self._buffer and time.monotonic() < self._heard_at_s + _ASK_AFTER_S:
                 return
             if not self._buffer:
@@ -227,6 +211,15 @@ class KafkaSource(Generic[M]):
             self._heard_at_s = time.monotonic()
         except KafkaError as error:
             raise _held_back(error, self._kafka) from None
+
+    def _fill_buffer(self, max_messages: int, timeout_ms: int) -> None:
+        coordinator = self._consumer._coordinator
+        if coordinator.rejoining:
+            # Where new partitions are the cause, the client forgets a join that outlasts one poll, and stays
+            # without partitions and without heartbeats for ever.
+            coordinator.request_rejoin()
+        for records in self._consumer.poll(timeout_ms=timeout_ms, max_records=max_messages).values():
+            self._buffer.extend(records)
 
     def _deliver(self, record: Any) -> Delivery[M]:  # noqa: ANN401  (kafka-python has no types)
         headers = tuple((name, data or b"") for name, data in record.headers)
@@ -258,9 +251,9 @@ class KafkaSource(Generic[M]):
             return
         self._consumer.pause(*self._consumer.assignment())
         try:
-            # A partition assigned by this very poll is not paused, so something may come of it.
-            for records in self._consumer.poll(timeout_ms=0, max_records=1).values():
-                self._buffer.extend(records)
+            # Without any time it would never take in new partitions. These are not paused yet, and something
+            # may come of them.
+            self._fill_buffer(1, _KEEP_ALIVE_MS)
         except KafkaError as error:
             log.debug("keep-alive failed", extra={"reason": mask(str(error))})
         finally:
@@ -334,7 +327,7 @@ class _KafkaWriter(Generic[T]):
                 self._send(self._unsent[0])
                 self._unsent.popleft()
             self._settle()
-        except MessageSizeTooLargeError:
+        except kafka_errors.MessageSizeTooLargeError:
             raise SettingsError(
                 f"Kafka refuses a message for {self._name!r} that is within our limit: raise the topic's "
                 f"max.message.bytes to {_LARGEST_BYTES}"
@@ -396,19 +389,7 @@ class KafkaDeadLetters(_KafkaWriter[DeadLetter]):
 
     def __init__(self, kafka: KafkaSettings) -> None:
         name = kafka.topic_prefix + DEAD_LETTERS_NAME
-        super().__init__(name, DEAD_LETTERS_RETENTION_S, self._encode_letter, kafka)
-
-    def _encode_letter(self, letter: DeadLetter) -> Encoded:
-        about = {
-            "dead-letter.reason": letter.reason,
-            "dead-letter.service": letter.service,
-            "dead-letter.origin": letter.origin,
-            "dead-letter.value-bytes": str(len(letter.raw.value)),
-        }
-        headers = tuple((name, text.encode(errors="replace")) for name, text in about.items())
-        value = letter.raw.value if self._kafka.dead_letter_pictures else b""
-        full = Encoded(letter.raw.key, value, headers + letter.raw.headers)
-        if full.size_bytes + _HEADER_BYTES * len(full.headers) <= MAX_MESSAGE_BYTES:
-            return full
-        # What somebody else has put around a message is no part of what must be kept.
-        return Encoded(letter.raw.key[:100], b"", headers)
+        keep = kafka.dead_letter_pictures
+        super().__init__(
+            name, DEAD_LETTERS_RETENTION_S, lambda letter: letter.encoded(keep_value=keep), kafka
+        )

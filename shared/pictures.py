@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import io
-
 import cv2
-import imagesize
 import numpy as np
 from numpy.typing import NDArray
 
 from shared.errors import AgeGenderError
+from shared.picture_sizes import claimed_size
 
 MAX_PIXELS = 50_000_000
 """Largest picture that is decoded, in pixels: 150 MB once decoded."""
@@ -35,9 +33,10 @@ def decode_picture(data: bytes, max_pixels: int = MAX_PIXELS) -> Bgr:
     """
     if not data:
         raise UnreadablePicture("the picture is empty")
-    width_px, height_px = imagesize.get(io.BytesIO(data), exif_rotation=False)
-    if width_px < 1 or height_px < 1:
+    size = claimed_size(data)
+    if size is None:
         raise UnreadablePicture(f"{len(data)} bytes that are no picture: no size in its header")
+    width_px, height_px = size
     if width_px * height_px > max_pixels:
         raise OversizePicture(f"claims {width_px} x {height_px} pixels, more than the {max_pixels} allowed")
     try:

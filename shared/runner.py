@@ -110,7 +110,7 @@ class Runner(Generic[In, Out]):
 
         Raises:
             TooManyBadMessages: this worker seems to be broken; nothing more was committed.
-            Exception: whatever the stage or a transport raised beyond `NotNow` and `BadMessage`.
+            Exception: whatever the stage or a transport raised but `NotNow`.
         """
         self._stop_seen_s = None
         with ExitStack() as at_the_end:

@@ -1,4 +1,4 @@
-"""`make pictures`: draws the pictures of the documentation from a run of the demo."""
+"""`make pictures`: draws the pictures of the documentation, from a run of the demo and from the tool."""
 
 from __future__ import annotations
 
@@ -12,6 +12,9 @@ from pathlib import Path
 
 from rich.console import Console, RenderableType
 
+from agegender.analysis.analyzer import Analyzer
+from agegender.analysis.copies import Style, picture_marks
+from agegender.analysis.writing import write_picture
 from agegender.demo import CAMERA, run_demo
 from agegender.records import results_table
 from agegender.session import Watch, store_for_reading
@@ -21,7 +24,10 @@ from shared.settings import ProcessSettings, RedisSettings
 
 SECONDS = 12.0
 PROGRAM = ".venv/bin/agegender"
-TARGET = Path(__file__).parents[1] / "docs" / "demo.svg"
+_ROOT = Path(__file__).parents[1]
+TARGET = _ROOT / "docs" / "demo.svg"
+PORTRAIT = _ROOT / "simulator" / "astronaut.jpg"
+ANNOTATED = _ROOT / "docs" / "annotated.jpg"
 
 # The picture is to need no font from the network, and every reader has one of these.
 _FONT_FACES = re.compile(r"@font-face \{.*?\}\s*", re.DOTALL)
@@ -40,6 +46,19 @@ def _last_table(console: Console, view: LiveView, _metrics: Metrics) -> Watch:
 
 
 def main() -> None:
+    """Draws all of them."""
+    draw_demo()
+    draw_annotated()
+
+
+def draw_annotated() -> None:
+    """The NASA portrait as `--annotate` writes it."""
+    with Analyzer(workers=1) as analyzer:
+        picture_bgr, found = analyzer.look_at(PORTRAIT)
+    write_picture(ANNOTATED, Style().apply(picture_bgr, picture_marks(found.faces), ()))
+
+
+def draw_demo() -> None:
     """Runs the demo with a recording console and writes the picture."""
     console = Console(record=True, width=100, file=io.StringIO(), color_system="truecolor")
     # The demo tells how to call the program that runs it.

@@ -10,8 +10,8 @@ from shared.faces import CHIP_CONTEXT, CHIP_SIDE_PX, template_px
 from shared.pictures import Bgr
 
 LANDMARK_WEIGHTS: NDArray[np.float64] = np.array([1.0, 1.0, 0.25, 1.0, 1.0])
-"""How much each landmark counts in the alignment. The tip of the nose stands out of the plane of the
-others, so it wanders to the side when the head turns, and would drag the chip along."""
+"""How much each landmark counts in the alignment. The tip of the nose stands out of the plane of the others,
+so it wanders to the side when the head turns, and would drag the chip along."""
 
 
 def similarity(

@@ -11,7 +11,7 @@ import numpy as np
 from services.detect.alignment import cut_chip
 from services.detect.quality import face_quality
 from services.detect.yunet import Detection
-from shared.messages import Face, FaceInfo, Frame
+from shared.messages import Face, FaceInfo, Frame, FrameInfo
 from shared.pictures import MAX_PIXELS, Bgr, UnreadablePicture, decode_picture, encode_jpeg
 from shared.stage import Bad, Done, Outcome
 
@@ -52,18 +52,20 @@ class DetectStage:
             picture_bgr = decode_picture(frame.jpeg, self._max_pixels)
         except UnreadablePicture as error:
             return Bad(str(error))
-        found = [d for d in self._detector.detect(picture_bgr) if np.ptp(d.landmarks_xy, axis=0).any()]
-        return Done(
-            tuple(self._face(frame, picture_bgr, d, index, len(found)) for index, d in enumerate(found))
-        )
+        return Done(self.faces_in(picture_bgr, frame.info))
 
-    def _face(self, frame: Frame, picture_bgr: Bgr, found: Detection, index: int, number: int) -> Face:
+    def faces_in(self, picture_bgr: Bgr, info: FrameInfo) -> tuple[Face, ...]:
+        """The faces of a decoded picture, from left to right, for whoever has the pixels already."""
+        found = [d for d in self._detector.detect(picture_bgr) if np.ptp(d.landmarks_xy, axis=0).any()]
+        return tuple(self._face(info, picture_bgr, d, index, len(found)) for index, d in enumerate(found))
+
+    def _face(self, frame: FrameInfo, picture_bgr: Bgr, found: Detection, index: int, number: int) -> Face:
         chip_bgr = cut_chip(picture_bgr, found.landmarks_xy)
         quality = face_quality(chip_bgr, found.box_xyxy[3] - found.box_xyxy[1], found.score)
         landmarks_xy = tuple((round(float(x), 2), round(float(y), 2)) for x, y in found.landmarks_xy)
         info = FaceInfo.model_validate(
             {
-                "frame": frame.info,
+                "frame": frame,
                 "index": index,
                 "faces_in_frame": number,
                 "box_xyxy": tuple(round(side, 2) for side in found.box_xyxy),

@@ -99,19 +99,21 @@ class CameraReader:
         thread.start()
 
     def watch(self) -> None:
-        """Gives up on a thread that hangs. To be called every second or so.
+        """Gives up on a thread that hangs. To be called every second or so, also before `start`.
 
         Only for live cameras: a file's thread waits for the pipeline, however long that takes.
         """
-        silent_s = time.monotonic() - self._alive_at_s
-        if not self._settings.reopens or self._stop.is_set() or silent_s < self._settings.hang_s:
+        current, silent_s = self._current, time.monotonic() - self._alive_at_s
+        if current is None or not self._settings.reopens:
+            return
+        if self._stop.is_set() or silent_s < self._settings.hang_s:
             return
         self._hung = [thread for thread in self._hung if thread.is_alive()]
         self._alive_at_s = time.monotonic()
         reason = FailureReason.UNREACHABLE if self._opening else FailureReason.NO_FRAME
         self._failed(CameraError(reason, f"no sign of life for {silent_s:.0f} s"))
-        if self._current is not None and len(self._hung) < _MOST_HUNG_THREADS:
-            self._hung.append(self._current)
+        if len(self._hung) < _MOST_HUNG_THREADS:
+            self._hung.append(current)
             self.start()
 
     def stop(self) -> None:
@@ -223,8 +225,8 @@ class CameraReader:
         return text.rjust(9, "0")
 
     def _recovered(self) -> None:
-        self._up.set(1)
         self.failure = None
+        self._up.set(1)
         if not self._said_up:
             self._said_up = True
             log.info("camera up", extra={"camera": self.camera_id, "source": mask(self._shown)})

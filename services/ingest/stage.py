@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from services.ingest.captured import Captured
 from shared.codec import MAX_MESSAGE_BYTES
 from shared.messages import Frame, FrameInfo
-from shared.pictures import OversizePicture, UnreadablePicture, encode_jpeg, shrink
+from shared.pictures import Bgr, OversizePicture, UnreadablePicture, encode_jpeg, shrink
 from shared.stage import Done, Dropped, DropReason, Outcome
 
 MAX_JPEG_BYTES = MAX_MESSAGE_BYTES - 32_000
@@ -51,16 +51,21 @@ class IngestStage:
         jpeg = encode_jpeg(picture, self._jpeg_quality)
         if len(jpeg) > self._max_bytes:
             return Dropped(DropReason.OVERSIZE)
-        info = FrameInfo(
-            camera_id=captured.camera_id,
-            stream_id=captured.stream_id,
-            sequence=captured.sequence,
-            captured_at_s=captured.captured_at_s,
-            clock=captured.clock,
-            published_at_s=self._clock(),
-            width_px=picture.shape[1],
-            height_px=picture.shape[0],
-            media_time_s=captured.media_time_s,
-            file=captured.file,
-        )
+        info = frame_info(captured, picture, self._clock())
         return Done((Frame(info=info, jpeg=jpeg),))
+
+
+def frame_info(captured: Captured, picture_bgr: Bgr, published_at_s: float) -> FrameInfo:
+    """Where, when and in which size `picture_bgr`, made of what was captured, goes on its way."""
+    return FrameInfo(
+        camera_id=captured.camera_id,
+        stream_id=captured.stream_id,
+        sequence=captured.sequence,
+        captured_at_s=captured.captured_at_s,
+        clock=captured.clock,
+        published_at_s=published_at_s,
+        width_px=picture_bgr.shape[1],
+        height_px=picture_bgr.shape[0],
+        media_time_s=captured.media_time_s,
+        file=captured.file,
+    )

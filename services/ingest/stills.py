@@ -16,15 +16,20 @@ SUFFIXES = frozenset(
         ".bmp",
         ".dib",
         ".gif",
+        ".hdr",
         ".jp2",
         ".jpe",
         ".jpeg",
         ".jpg",
+        ".pam",
         ".pbm",
         ".pgm",
+        ".pic",
         ".png",
         ".pnm",
         ".ppm",
+        ".ras",
+        ".sr",
         ".tif",
         ".tiff",
         ".webp",
@@ -46,7 +51,7 @@ class StillsStream:
     def frames(self) -> Iterator[StreamFrame]:
         """Each picture; none is read before it is asked for."""
         for path in self._files:
-            yield StreamFrame(None, time.time(), "arrival", partial(_read, path), file=shown_path(path))
+            yield StreamFrame(None, time.time(), "arrival", partial(read_still, path), file=shown_path(path))
 
     def close(self) -> None:
         """Nothing stays open."""
@@ -56,7 +61,12 @@ def _is_picture(path: Path) -> bool:
     return path.suffix.lower() in SUFFIXES and path.is_file()
 
 
-def _read(path: Path) -> Bgr:
+def read_still(path: Path) -> Bgr:
+    """The picture in a file, turned upright.
+
+    Raises:
+        UnreadablePicture: the file cannot be read, or holds no picture or a broken one.
+    """
     try:
         return decode_picture(path.read_bytes())
     except OSError as error:

@@ -4,17 +4,47 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from fractions import Fraction
 from functools import partial
 
 import av
 import av.error
+from av.container import InputContainer
 from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
 
 from services.ingest.captured import CameraError, FailureReason, StreamFrame, shown_path
 from services.ingest.decoding import decoded, upright_bgr, video_of
 
 _TEXT_AS_VIDEO = "tty"  # FFmpeg plays plain text as the screen of a terminal
 _USUAL_FPS = 25
+
+
+SUFFIXES = frozenset(
+    [
+        ".3gp",
+        ".asf",
+        ".avi",
+        ".flv",
+        ".h264",
+        ".hevc",
+        ".m2ts",
+        ".m4v",
+        ".mkv",
+        ".mov",
+        ".mp4",
+        ".mpeg",
+        ".mpg",
+        ".mts",
+        ".mxf",
+        ".ogv",
+        ".ts",
+        ".vob",
+        ".webm",
+        ".wmv",
+    ]
+)
+"""What is taken for a video in a folder, by file name."""
 
 
 class VideoFileStream:
@@ -39,7 +69,13 @@ class VideoFileStream:
         self._video = video_of(container)
         self._file = shown_path(path)
         self._start_s = float((self._video.start_time or 0) * (self._video.time_base or 1))
-        self._frame_s = 1.0 / float(self._video.average_rate or _USUAL_FPS)
+        self.fps = Fraction(self._video.average_rate or _USUAL_FPS)
+        """Frames a second, on average."""
+        self.time_base = self._video.time_base or 1 / self.fps
+        """The seconds that the times of the frames are whole numbers of."""
+        self.frame_count = _frame_count(container, self._video, self.fps)
+        """How many frames to expect, as the file says; None where it does not."""
+        self._frame_s = 1.0 / float(self.fps)
 
     def frames(self) -> Iterator[StreamFrame]:
         """See `captured.Stream`."""
@@ -71,3 +107,9 @@ class VideoFileStream:
     def close(self) -> None:
         """Closes the file."""
         self._container.close()
+
+
+def _frame_count(container: InputContainer, video: VideoStream, fps: Fraction) -> int | None:
+    if video.frames:
+        return video.frames
+    return round(container.duration / av.time_base * fps) if container.duration else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import random
+import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
@@ -243,7 +244,9 @@ def test_a_frozen_server_is_waited_for_no_longer_than_told(own_redis: RedisServe
     with opened(own_redis.url) as sink:
         sink.output.write(of_frame(1))
         own_redis.freeze()
+        started_s = time.monotonic()
         _assert_not_now(sink, of_frame(2), "^Redis: [Tt]imeout")
+        assert time.monotonic() - started_s < 3
         own_redis.thaw()
         sink.output.write(of_frame(2))
         assert stored(sink) == [*of_frame(1), *of_frame(2)]

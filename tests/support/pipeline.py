@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import redis
-from kafka import KafkaConsumer, TopicPartition
+from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
 
 from shared.codec import Encoded
 from shared.messages import Frame, Result
@@ -19,10 +19,36 @@ from tests.support.services import Service
 SERVICES = ("ingest", "detect", "classify", "sink")
 
 
+def read_topic(bootstrap_servers: str, name: str) -> list[Encoded]:
+    """Everything that a topic holds now, read without a group, in order per key."""
+    consumer = KafkaConsumer(
+        bootstrap_servers=bootstrap_servers,
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+        max_partition_fetch_bytes=3_000_000,
+    )
+    try:
+        partitions = [TopicPartition(name, number) for number in consumer.partitions_for_topic(name) or ()]
+        if not partitions:
+            return []
+        consumer.assign(partitions)
+        consumer.seek_to_beginning(*partitions)
+        ends = consumer.end_offsets(partitions)
+        found: list[Encoded] = []
+        while any(consumer.position(partition) < ends[partition] for partition in partitions):
+            for records in consumer.poll(timeout_ms=500).values():
+                found += [Encoded(r.key or b"", r.value or b"", tuple(r.headers)) for r in records]
+        return found
+    finally:
+        consumer.close(autocommit=False, timeout_ms=2_000)
+
+
 class Distributed:
     """Four processes that share a broker and a store, under topic names of their own."""
 
-    def __init__(self, kafka: str, redis_url: str, prefix: str, cameras: Path, folder: Path) -> None:
+    def __init__(
+        self, kafka: str, redis_url: str, prefix: str, cameras: Path, folder: Path, **more_settings: str
+    ) -> None:
         self.kafka = kafka
         self.prefix = prefix
         self.redis_url = redis_url
@@ -34,6 +60,7 @@ class Distributed:
             "REDIS_TIMEOUT_S": "2",
             "INGEST_CAMERAS_PATH": str(cameras),
             "SINK_RESULTS_PER_CAMERA": "100000",
+            **more_settings,
         }
         # Each is told only what concerns it.
         concerns = {name: ("KAFKA_", "REDIS_", f"{name.upper()}_") for name in SERVICES}
@@ -57,30 +84,14 @@ class Distributed:
                 service.close()
 
     def records(self, topic: str) -> list[Encoded]:
-        """Everything that a topic holds now, read without a group."""
-        consumer = KafkaConsumer(
-            bootstrap_servers=self.kafka,
-            enable_auto_commit=False,
-            auto_offset_reset="earliest",
-            max_partition_fetch_bytes=3_000_000,
-        )
-        try:
-            name = self.prefix + topic
-            partitions = [
-                TopicPartition(name, number) for number in consumer.partitions_for_topic(name) or ()
-            ]
-            if not partitions:
-                return []
-            consumer.assign(partitions)
-            consumer.seek_to_beginning(*partitions)
-            ends = consumer.end_offsets(partitions)
-            found: list[Encoded] = []
-            while any(consumer.position(partition) < ends[partition] for partition in partitions):
-                for records in consumer.poll(timeout_ms=500).values():
-                    found += [Encoded(r.key or b"", r.value or b"", tuple(r.headers)) for r in records]
-            return found
-        finally:
-            consumer.close(autocommit=False, timeout_ms=2_000)
+        """Everything that a topic of ours holds now."""
+        return read_topic(self.kafka, self.prefix + topic)
+
+    def committed(self, group: str) -> int:
+        """How many messages a group of ours has done, over all partitions."""
+        with KafkaAdminClient(bootstrap_servers=self.kafka) as client:
+            offsets = client.list_group_offsets({self.prefix + group: None})[self.prefix + group]
+        return sum(max(0, one.offset) for one in offsets.values())
 
     def frames(self) -> list[Frame]:
         """All frames that were published."""

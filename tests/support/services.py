@@ -14,7 +14,6 @@ from pathlib import Path
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.support.ports import free_loopback_port
 from tests.support.waiting import wait_until
 
 _ROOT = Path(__file__).parents[2]
@@ -26,11 +25,10 @@ class Service:
 
     def __init__(self, name: str, settings: Mapping[str, str], folder: Path) -> None:
         self.name = name
-        self.port = free_loopback_port()
         self.log_path = folder / f"{name}.log"
         ours = ("AGEGENDER_", "KAFKA_", "REDIS_", "INGEST_", "DETECT_", "CLASSIFY_", "SINK_")
         outer = {key: value for key, value in os.environ.items() if not key.startswith(ours)}
-        self._environment = {**outer, **settings, "AGEGENDER_HTTP_PORT": str(self.port)}
+        self._environment = {**outer, **settings, "AGEGENDER_HTTP_PORT": "0"}
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> Service:
@@ -45,6 +43,12 @@ class Service:
                 stderr=subprocess.STDOUT,
             )
         return self
+
+    @property
+    def port(self) -> int:
+        """The port that the running process was given, as its log says; 0 before it says so."""
+        ports = [event["http_port"] for event in self.log_events() if event["event"] == "starting"]
+        return int(str(ports[-1])) if ports else 0
 
     @property
     def running(self) -> bool:
@@ -67,6 +71,26 @@ class Service:
         if self._process is not None and self._process.poll() is None:
             self._process.kill()
             self._process.wait()
+
+    def kill(self) -> None:
+        """Ends the process at once, as a crash does (SIGKILL)."""
+        self.signal(signal.SIGKILL)
+        assert self._process is not None
+        self._process.wait(_STOP_TIMEOUT_S)
+
+    def wait(self, timeout_s: float) -> int:
+        """Waits for the end of the process and returns its exit status."""
+        assert self._process is not None
+        return self._process.wait(timeout_s)
+
+    @property
+    def live(self) -> bool:
+        """Whether /live says that the process need not be restarted."""
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/live", timeout=5):
+                return True
+        except OSError:
+            return False
 
     def readiness(self) -> tuple[bool, str]:
         """Whether the service is ready, and what it says of it; not ready while it does not answer."""

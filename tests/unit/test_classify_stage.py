@@ -106,7 +106,7 @@ def test_a_chip_of_as_many_pixels_in_another_shape_is_bad() -> None:
 def test_a_chip_that_claims_to_be_larger_is_bad_before_it_is_decoded() -> None:
     (outcome,) = _stage().process([_face(_chip(9, side_px=4_000))])
     assert isinstance(outcome, Bad)
-    assert "4000 x 4000" in outcome.reason
+    assert "claims 4000 x 4000" in outcome.reason
 
 
 def test_without_a_chip_to_judge_the_nets_are_left_alone() -> None:

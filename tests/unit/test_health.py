@@ -14,6 +14,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from shared import health as health_module
+from shared.errors import SettingsError
 from shared.health import LIVE_WITHIN_S, Health, HealthServer
 from shared.metrics import Metrics
 
@@ -112,6 +113,7 @@ def test_clients_that_say_nothing_keep_nobody_waiting(served: Served) -> None:
 def test_a_client_that_says_nothing_is_let_go_without_a_word(
     served: Served, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
+    assert 0 < health_module._QuietHandler.timeout <= 60
     monkeypatch.setattr(health_module._QuietHandler, "timeout", 0.1)
     with socket.create_connection(("127.0.0.1", served.server.port), timeout=5) as client:
         client.sendall(b"GET /li")
@@ -120,7 +122,9 @@ def test_a_client_that_says_nothing_is_let_go_without_a_word(
 
 
 def test_a_port_in_use_is_an_error_at_once(served: Served) -> None:
-    with pytest.raises(OSError, match="in use"):
+    with pytest.raises(
+        SettingsError, match=rf"127\.0\.0\.1:{served.server.port}: .*in use.*AGEGENDER_HTTP_PORT"
+    ):
         HealthServer([], served.metrics, "127.0.0.1", served.server.port)
 
 

@@ -177,18 +177,24 @@ def test_a_camera_that_is_up_shows_no_failure_and_counts_its_streams_apart() -> 
     with Bench(open_stream) as bench:
         wait_until(lambda: bench.metrics.total("agegender_camera_up_bool") == 1, 5, "the camera is up")
         assert bench.reader.failure is None
-        first = bench.slots.take(1, 5)[0]
+        seen = {bench.slots.take(1, 5)[0].stream_id}
         release.set()
         wait_until(lambda: len(tries) > 2, 5, "another connection")
-        second = bench.slots.take(1, 5)[0]
-        assert second.stream_id > first.stream_id
+
+        def other_stream_seen() -> bool:
+            seen.update(one.stream_id for one in bench.slots.take(1, 0.1))
+            return len(seen) > 1
+
+        wait_until(other_stream_seen, 5, "a frame of another stream")
     assert bench.metrics.total("agegender_camera_up_bool") == 0
 
 
 def test_an_error_that_nobody_thought_of_is_a_failure_like_others(caplog: pytest.LogCaptureFixture) -> None:
     with Bench(lambda: Scripted(frames(2, then=ZeroDivisionError("oh")))) as bench:
         wait_until(lambda: bench.failures().get("not-video", 0) >= 2, 5, "two failures")
-        assert str(bench.reader.failure) == "ZeroDivisionError while decoding"
+        # Between two failures the camera is up for a moment.
+        said = "ZeroDivisionError while decoding"
+        wait_until(lambda: str(bench.reader.failure) == said, 5, "the failure is told")
     assert any(record.exc_info for record in caplog.records)
 
 
@@ -198,6 +204,7 @@ def test_captured_equals_taken_and_dropped_at_any_moment_of_a_stop() -> None:
         wait_until(lambda: bench.metrics.total("agegender_frames_captured_total") > 100, 5, "100 frames")
         bench.reader.stop()
         left = bench.slots.close()
+        bench.reader.join(5)
     total = bench.metrics.total
     dropped = total("agegender_messages_dropped_total", service="ingest", camera="door", reason="busy")
     assert total("agegender_frames_captured_total") == len(taken) + len(left) + dropped

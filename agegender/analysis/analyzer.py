@@ -1,0 +1,225 @@
+"""Age and gender of the faces in pictures and videos, from Python."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from agegender.analysis.moments import FileMoments, Moment, closing
+from agegender.analysis.ordered import in_order
+from agegender.analysis.people import Analyzed, People, Person
+from agegender.analysis.pictures import Colour, PictureLike, as_bgr
+from agegender.analysis.stages import StagePool, StageSet
+from services.classify.config import ClassifySettings
+from services.detect.config import DetectSettings
+from services.ingest.captured import CameraError, Captured, shown_path
+from services.ingest.stage import frame_info
+from shared.errors import AgeGenderError
+from shared.messages import Result
+from shared.pictures import Bgr, UnreadablePicture
+
+DEFAULT_FPS = 5.0
+_CAMERA_ID = "analyze"  # what messages say where a picture came from no camera
+
+
+class Unreadable(AgeGenderError):
+    """Something that was to be analyzed is missing, broken, too large, or of a kind that nobody reads."""
+
+
+@dataclass(frozen=True, slots=True)
+class VideoAnalysis:
+    """What was found in a video."""
+
+    frames: tuple[Analyzed, ...]
+    """The frames that were analyzed, in order, also those without a face."""
+    people: tuple[Person, ...]
+    """Everyone who was seen in at least three of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """One frame on its way from the analysis to the screen or to a file."""
+
+    moment: Moment
+    picture_bgr: Bgr | None
+    """None where nobody asked for it, or where it cannot be converted."""
+    found: Analyzed | None
+    """None for a frame that was not due, or that cannot be converted."""
+
+
+class Analyzer:
+    """Finds faces and judges them, with the stages of the pipeline, pictures at their own resolution.
+
+    Loads the nets once. Safe to use from several threads: as many calls work at once as there are workers,
+    and the others wait. OpenCV is set to one thread for the whole process, because several pictures at once
+    with one thread each are faster than one picture with several.
+
+    Args:
+        workers: how many pictures are worked on at the same time; None for one for each core that this
+            process may use.
+        detect: how faces are searched; None for the settings of the environment (`DETECT_...`).
+        classify: where the nets run; None for the settings of the environment (`CLASSIFY_...`).
+
+    Raises:
+        AgeGenderError: a setting is wrong, or weights are missing or damaged.
+        ValueError: less than one worker.
+    """
+
+    def __init__(
+        self,
+        *,
+        workers: int | None = None,
+        detect: DetectSettings | None = None,
+        classify: ClassifySettings | None = None,
+    ) -> None:
+        if workers is not None and workers < 1:
+            raise ValueError(f"expected one worker or more, got {workers}")
+        self.workers = workers or _cores()
+        detecting = detect or DetectSettings.load()
+        classifying = classify or ClassifySettings.load()
+        self._stages = StagePool(lambda: StageSet.build(detecting, classifying), self.workers)
+        self._threads = ThreadPoolExecutor(self.workers, thread_name_prefix="analyze")
+
+    def analyze_image(self, picture: PictureLike, *, colour: Colour = "bgr") -> list[Result]:
+        """The faces of one picture, from left to right; none where there is no face.
+
+        Args:
+            picture: a path, the bytes of a picture file, or an array: grey, colour or colour with alpha,
+                uint8 or uint16.
+            colour: the order of an array's colours: `bgr` as OpenCV has it, or `rgb`.
+
+        Raises:
+            Unreadable: the file or the bytes cannot be read; the text says why.
+            ValueError: an array of another shape or type.
+        """
+        return list(self.look_at(picture, colour=colour)[1].faces)
+
+    def analyze_images(
+        self, pictures: Iterable[PictureLike], *, colour: Colour = "bgr"
+    ) -> Iterator[list[Result] | Unreadable]:
+        """The faces of each of many pictures, in their order, on all workers at once.
+
+        In the place of a picture that cannot be read stands the `Unreadable` that says why. Pictures are
+        taken from the iterable as they are needed, so they may come from a generator and be any number.
+        """
+
+        def work(picture: PictureLike) -> list[Result] | Unreadable:
+            try:
+                return self.analyze_image(picture, colour=colour)
+            except Unreadable as error:
+                return error
+
+        return in_order(self._threads, work, pictures, 2 * self.workers)
+
+    def analyze_video(
+        self, path: str | os.PathLike[str], *, fps: float | None = DEFAULT_FPS
+    ) -> VideoAnalysis:
+        """The faces and the people of a video file.
+
+        Args:
+            path: the file.
+            fps: frames a second to analyze; None for every frame.
+
+        Raises:
+            Unreadable: the file is missing, holds no video, or breaks off; the text says where.
+        """
+        people = People()
+        frames: list[Analyzed] = []
+        for found in self.analyze_frames(path, fps=fps):
+            people.add(found)
+            frames += people.ready()
+        frames += people.finish()
+        return VideoAnalysis(tuple(frames), tuple(people.persons()))
+
+    def analyze_frames(
+        self, path: str | os.PathLike[str], *, fps: float | None = DEFAULT_FPS
+    ) -> Iterator[Analyzed]:
+        """The same frame by frame, as they are done, for videos too long to keep; nobody is told apart.
+
+        Raises:
+            Unreadable: as `analyze_video`, after the frames that could be read.
+        """
+        try:
+            with closing(FileMoments(Path(path), fps)) as moments:
+                due = (moment for moment in moments if moment.due)
+                for seen in self.watch(due):
+                    if seen.found is not None:
+                        yield seen.found
+        except CameraError as error:
+            raise Unreadable(f"{shown_path(path)}: {error}") from None
+
+    def look_at(
+        self, picture: PictureLike, *, colour: Colour = "bgr", number: int = 0
+    ) -> tuple[Bgr, Analyzed]:
+        """A picture's pixels and what was found in them; raises as `analyze_image`.
+
+        Args:
+            picture: as for `analyze_image`.
+            colour: the same.
+            number: becomes the frame's number, `face.frame.sequence`.
+        """
+        file = shown_path(picture) if isinstance(picture, str | os.PathLike) else None
+        try:
+            picture_bgr = as_bgr(picture, colour)
+        except UnreadablePicture as error:
+            raise Unreadable(str(error) if file is None else f"{file}: {error}") from None
+        captured = Captured(_CAMERA_ID, "0", number, time.time(), "arrival", picture_bgr, file=file)
+        info = frame_info(captured, picture_bgr, time.time())
+        with self._stages.lent() as stages:
+            return picture_bgr, Analyzed(info, 0.0, stages.judge(picture_bgr, info))
+
+    def watch(self, moments: Iterable[Moment], *, keep_pictures: bool = False) -> Iterator[Seen]:
+        """Each moment with what was found in it, in order, on all workers; raises what `moments` raise.
+
+        Args:
+            moments: the frames of one video or camera.
+            keep_pictures: whether the pixels are wanted too.
+        """
+
+        def work(moment: Moment) -> Seen:
+            if not (moment.due or keep_pictures):
+                return Seen(moment, None, None)
+            try:
+                picture_bgr = moment.picture()
+            except UnreadablePicture:
+                return Seen(moment, None, None)
+            kept = picture_bgr if keep_pictures else None
+            if not moment.due:
+                return Seen(moment, kept, None)
+            info = moment.info(picture_bgr, _CAMERA_ID)
+            with self._stages.lent() as stages:
+                return Seen(moment, kept, Analyzed(info, moment.time_s, stages.judge(picture_bgr, info)))
+
+        return in_order(self._threads, work, moments, self.workers + 1)
+
+    @property
+    def threads(self) -> ThreadPoolExecutor:
+        """The threads that do the work, for work around it."""
+        return self._threads
+
+    def close(self) -> None:
+        """Ends the threads; what they have begun is finished."""
+        self._threads.shutdown(cancel_futures=True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def _cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

@@ -1,0 +1,90 @@
+"""A runner between two memory topics, with every part watched."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+
+from prometheus_client import CollectorRegistry
+
+from shared.codec import FRAME_CODEC, Encoded
+from shared.dead_letters import DeadLetter, DeadLetterLimit, LoggedDeadLetters
+from shared.health import Health
+from shared.memory import MemoryTopic
+from shared.messages import Frame
+from shared.metrics import Metrics
+from shared.runner import BatchLimits, Runner
+from shared.stage import Bad, Done, Dropped, DropReason, Outcome, Stage
+from tests.support.made_messages import frame
+from tests.support.watched import Watch, WatchedOutput, WatchedSource, WatchedStage
+
+OPENS = ("letters.open", "output.open", "source.open")
+STEPS = ("source.poll", "stage.process", "output.write", "letters.write", "source.commit")
+CLOSES = ["source.close", "output.close", "letters.close"]
+NOISE = ("source.poll", "source.keep_alive")
+
+
+class Relay:
+    """Passes frames on, but for those whose picture says something else."""
+
+    def process(self, batch: Sequence[Frame]) -> Sequence[Outcome[Frame]]:
+        outcomes: dict[bytes, Outcome[Frame]] = {b"bad": Bad("too dark"), b"late": Dropped(DropReason.STALE)}
+        return [outcomes.get(one.jpeg, Done((one, one) if one.jpeg == b"two" else (one,))) for one in batch]
+
+
+class Bench:
+    """One runner called `relay`; its batches hold up to 4 messages unless told otherwise."""
+
+    def __init__(
+        self,
+        batch: BatchLimits | None = None,
+        *,
+        stage: Stage[Frame, Frame] | None = None,
+        limit: DeadLetterLimit | None = None,
+        grace_s: float = 10.0,
+    ) -> None:
+        self.watch, self.stop = Watch(), threading.Event()
+        self.topic = MemoryTopic("frames", FRAME_CODEC, capacity=1_000)
+        self.feed = self.topic.output()
+        self.feed.open()
+        self.output = WatchedOutput(MemoryTopic("out", FRAME_CODEC, 1_000).output(), self.watch, "output")
+        self.letters = WatchedOutput[DeadLetter](LoggedDeadLetters(), self.watch, "letters")
+        self.stage = WatchedStage(stage or Relay(), self.watch)
+        self.metrics = Metrics(CollectorRegistry())
+        self.now_s = 0.0
+        self.health = Health("relay", self.metrics, clock=lambda: self.now_s)
+        self.runner = Runner(
+            "relay",
+            WatchedSource(self.topic.source(), self.watch),
+            self.stage,
+            self.output,
+            self.letters,
+            metrics=self.metrics,
+            health=self.health,
+            batch=batch or BatchLimits(4),
+            limit=limit,
+            grace_s=grace_s,
+            wall_clock=lambda: 1_700_000_002.0,
+        )
+
+    def put(self, *numbers: int, jpeg: bytes = b"picture") -> None:
+        self.feed.write([frame(sequence=number, jpeg=jpeg) for number in numbers])
+
+    def put_raw(self, encoded: Encoded) -> None:
+        with self.topic.changed:
+            self.topic.waiting.append((self.topic.next_offset, encoded))
+            self.topic.next_offset += 1
+
+    def run(self) -> None:
+        """Until everything that was put is handed out, or something stops it."""
+        self.feed.close()
+        self.runner.run(self.stop)
+
+    @property
+    def sent(self) -> list[int]:
+        return [message.info.sequence for message in self.output.written]
+
+    @property
+    def uncommitted(self) -> list[int]:
+        """What the next reader is handed out."""
+        return [FRAME_CODEC.decode(encoded).info.sequence for _, encoded in self.topic.waiting]

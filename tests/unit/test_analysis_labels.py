@@ -1,0 +1,130 @@
+"""Labels that can be read anywhere, and faces that cannot."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+
+from agegender.analysis import labels
+from agegender.analysis.covering import cover
+from agegender.analysis.labels import MIN_LONGER_SIDE_PX, Mark, draw
+from services.classify.nets import LiteRTNets
+from services.detect.alignment import cut_chip
+from services.detect.yunet import YuNet
+from shared.messages import BoxXyxy
+from shared.models import weights
+from shared.pictures import Bgr
+from tests.support.faces import ASTRONAUT_BOX_XYXY, astronaut, no_face, portraits
+
+
+def plates_of(monkeypatch: pytest.MonkeyPatch, picture: Bgr, marks: list[Mark]) -> list[labels.Rect]:
+    """Where the labels were drawn."""
+    drawn: list[labels.Rect] = []
+    draw_label = labels._draw_label
+
+    def spy(*arguments: object) -> labels.Rect:
+        drawn.append(draw_label(*arguments))  # type: ignore[arg-type]
+        return drawn[-1]
+
+    monkeypatch.setattr(labels, "_draw_label", spy)
+    draw(picture, marks)
+    return drawn
+
+
+@pytest.mark.parametrize("ground", [0, 128, 255])
+def test_a_label_stands_out_from_any_ground(ground: int) -> None:
+    picture = np.full((400, 600, 3), ground, np.uint8)
+    drawn = draw(picture, [Mark((200, 150, 300, 280), "female 34", "female")])
+    grey = cv2.cvtColor(drawn[100:150, 200:330], cv2.COLOR_BGR2GRAY)
+    # The text is white on a dark plate of its own, whatever lies below.
+    assert np.count_nonzero(grey > 230) > 150
+    assert np.count_nonzero(grey < 40) > 1_000
+
+
+@pytest.mark.parametrize(
+    "box", [(-20, -10, 60, 70), (560, 350, 640, 430), (0, 0, 600, 400), (590, 5, 599, 15)]
+)
+def test_a_label_stays_inside_the_picture(monkeypatch: pytest.MonkeyPatch, box: BoxXyxy) -> None:
+    (plate,) = plates_of(monkeypatch, no_face(600, 400), [Mark(box, "female 34 (27-41)", "female")])
+    assert plate[0] >= 0
+    assert plate[1] >= 0
+    assert plate[2] <= 600
+    assert plate[3] <= 400
+
+
+def test_labels_of_neighbours_do_not_cover_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    marks = [Mark((x, 150.0, x + 45, 200.0), "female 34 (27-41)", "female") for x in (100, 150, 200, 250)]
+    plates = plates_of(monkeypatch, no_face(640, 400), marks)
+    for index, one in enumerate(plates):
+        assert all(labels._shared(one, other) == 0 for other in plates[:index])
+
+
+@pytest.mark.parametrize("size_wh", [(1, 1), (40, 30), (30, 200), (319, 20)])
+def test_a_tiny_picture_is_enlarged_by_a_whole_factor(size_wh: tuple[int, int]) -> None:
+    drawn = draw(no_face(*size_wh), [Mark((0, 0, *size_wh), "male 20", "male")])
+    factor = drawn.shape[1] / size_wh[0]
+    assert factor == int(factor)
+    assert drawn.shape[0] == size_wh[1] * factor
+    assert max(drawn.shape) >= MIN_LONGER_SIDE_PX
+
+
+def test_text_grows_with_the_picture_and_the_original_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    heights = []
+    for side_px in (400, 4_000):
+        picture = np.zeros((side_px, side_px, 3), np.uint8)
+        box = (side_px * 0.4, side_px * 0.4, side_px * 0.6, side_px * 0.6)
+        (plate,) = plates_of(monkeypatch, picture, [Mark(box, "male 20", "male")])
+        heights.append(plate[3] - plate[1])
+        assert not picture.any()
+    assert heights[1] > 5 * heights[0]
+
+
+def test_without_marks_the_picture_stays_as_it_is() -> None:
+    np.testing.assert_array_equal(draw(astronaut(), []), astronaut())
+
+
+@pytest.mark.parametrize("size_px", [64, 200, 512, 1500])
+def test_a_covered_face_is_found_by_no_detector_at_any_size(size_px: int) -> None:
+    scale = size_px / 512
+    picture = np.asarray(cv2.resize(astronaut(), (size_px, size_px), interpolation=cv2.INTER_AREA), np.uint8)
+    face = [side * scale for side in ASTRONAUT_BOX_XYXY]
+    covered = cover(picture, [(face[0], face[1], face[2], face[3])])
+    detector = YuNet(weights("yunet"), min_score=0.5)
+    for enlarged_px in (size_px, 320, 960):
+        shown = np.asarray(cv2.resize(covered, (enlarged_px, enlarged_px)), np.uint8)
+        there = labels._rect([side * enlarged_px / size_px for side in face])
+        assert not any(labels._shared(labels._rect(one.box_xyxy), there) for one in detector.detect(shown))
+
+
+def test_what_is_left_of_a_covered_face_tells_the_nets_nothing() -> None:
+    nets = LiteRTNets()
+    nets.open()
+    chips = []
+    for brightness in (1.0, 0.98):
+        picture = (astronaut() * brightness).astype(np.uint8)
+        (face,) = YuNet(weights("yunet")).detect(picture)
+        chips += [cut_chip(picture, face.landmarks_xy)]
+        chips += [cut_chip(cover(picture, [face.box_xyxy]), face.landmarks_xy)]
+    uncovered, covered = chips[0].astype(int), chips[1].astype(int)
+    assert np.abs(np.diff(uncovered, axis=1)).max() > 60
+    assert np.abs(np.diff(covered[20:140, 20:140], axis=1)).max() < 12
+    male = nets.predict(np.stack(chips)).male_probability
+    assert male[0] < 0.1
+    assert abs(male[1] - male[0]) > 0.3
+
+
+def test_four_colours_are_all_that_a_covered_face_holds() -> None:
+    """Two faces with the same coarse colours become the same pixels: nothing else gets through."""
+    box = (0.0, 0.0, 160.0, 160.0)
+    flat = np.full((160, 160, 3), 120, np.uint8)
+    noise = np.random.default_rng(0).integers(-4, 5, flat.shape)
+    detailed = np.clip(flat.astype(int) + noise, 0, 255).astype(np.uint8)
+    np.testing.assert_array_equal(cover(flat, [box]), cover(detailed, [box]))
+
+
+def test_a_box_beyond_the_edge_covers_what_is_inside_and_the_rest_is_untouched() -> None:
+    picture = portraits(1)
+    covered = cover(picture, [(-50.0, -50.0, 10.0, 10.0), (900.0, 900.0, 950.0, 950.0)])
+    np.testing.assert_array_equal(covered[40:], picture[40:])
+    assert not np.array_equal(covered[:20, :20], picture[:20, :20])

@@ -1,0 +1,110 @@
+"""The faces of a person put together."""
+
+from __future__ import annotations
+
+import pytest
+
+from agegender.analysis.people import Analyzed, Evidence, People
+from shared.messages import FaceInfo, Gender, Result
+from tests.support.made_messages import face_info, frame_info, result, unjudged_result
+
+
+def face_at(x: float, quality: float | None = None) -> FaceInfo:
+    box = (x, 50.0, x + 40.0, 90.0)
+    return face_info().model_copy(update={"box_xyxy": box, "quality": quality})
+
+
+def judged(
+    age_years: float,
+    gender: Gender = "female",
+    *,
+    sure: float = 0.9,
+    quality: float | None = None,
+    between: tuple[float, float] | None = None,
+    x: float = 100.0,
+) -> Result:
+    made = result(face_at(x, quality), age_years=age_years, gender=gender)
+    return made.model_copy(update={"gender_confidence": sure, "age_interval_years": between})
+
+
+def evidence(*results: Result) -> Evidence:
+    summed = Evidence()
+    for one in results:
+        summed.add(one)
+    return summed
+
+
+def frame(time_s: float, *faces: Result) -> Analyzed:
+    return Analyzed(frame_info(), time_s, faces)
+
+
+def test_ages_and_intervals_are_weighted_by_quality() -> None:
+    summed = evidence(
+        judged(30, quality=0.9, between=(20.0, 40.0)), judged(60, quality=0.1, between=(50.0, 70.0))
+    )
+    assert summed.age_years == 33.0
+    assert summed.age_interval_years == (23.0, 43.0)
+
+
+def test_one_sure_face_outweighs_two_doubtful_ones() -> None:
+    doubtful = judged(30, "male", sure=0.6)
+    summed = evidence(doubtful, judged(30, "female", sure=0.99), doubtful)
+    assert summed.gender == "female"
+    assert 0.5 < summed.gender_confidence < 0.99
+
+
+def test_many_faces_make_nobody_surer_than_one() -> None:
+    summed = evidence(*[judged(30, sure=0.9)] * 50)
+    assert summed.gender_confidence == pytest.approx(0.9, abs=1e-3)
+
+
+def test_the_gender_is_unknown_where_most_faces_say_so_and_nothing_is_known_without_a_judged_face() -> None:
+    unknown = judged(30, "unknown", sure=0.55)
+    assert evidence(unknown, unknown, judged(30)).gender == "unknown"
+    assert evidence(unknown, judged(30), judged(30)).gender == "female"
+    nobody = evidence(unjudged_result())
+    assert (nobody.age_years, nobody.gender, nobody.gender_confidence) == (None, "unknown", 0.5)
+    assert (nobody.faces, nobody.judged) == (1, 0)
+
+
+def test_a_face_that_was_not_judged_changes_no_age() -> None:
+    assert evidence(judged(30), unjudged_result()).age_years == 30.0
+
+
+def test_frames_wait_until_it_is_known_whose_their_faces_are() -> None:
+    people = People()
+    people.add(frame(0.0, judged(30)))
+    people.add(frame(0.2, judged(30)))
+    assert list(people.ready()) == []
+    people.add(frame(0.4, judged(30)))
+    ready = list(people.ready())
+    assert [one.time_s for one in ready] == [0.0, 0.2, 0.4]
+    assert {one.faces[0].face.track_id for one in ready} == {"1"}
+
+
+def test_a_face_seen_once_belongs_to_nobody_and_is_still_told() -> None:
+    people = People()
+    people.add(frame(0.0, judged(30, x=400.0)))
+    for index in range(1, 6):
+        people.add(frame(0.2 * index, judged(30, x=100.0)))
+    ready = [*people.ready(), *people.finish()]
+    assert [one.faces[0].face.track_id for one in ready] == [None, "1", "1", "1", "1", "1"]
+    (person,) = people.persons()
+    assert (person.track_id, person.faces, person.first_s, person.last_s) == ("1", 5, 0.2, 1.0)
+
+
+def test_two_people_are_summed_apart() -> None:
+    people = People()
+    for index in range(4):
+        people.add(frame(0.2 * index, judged(20, "male", x=100.0), judged(50, "female", x=300.0)))
+    list(people.finish())
+    assert [(one.gender, one.age_years) for one in people.persons()] == [("male", 20.0), ("female", 50.0)]
+
+
+def test_memory_of_a_long_video_stays_flat() -> None:
+    people = People()
+    for index in range(2_000):
+        people.add(frame(0.2 * index, judged(30), judged(30, x=(index * 97) % 5_000 + 200.0)))
+        list(people.ready())
+    assert len(people._known) < 20
+    assert len(people._held) < 20

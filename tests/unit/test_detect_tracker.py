@@ -1,0 +1,120 @@
+"""Which face is whose over time, by place alone."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.detect.tracker import Track, Tracker
+from shared.messages import BoxXyxy
+
+
+def box(x: float, y: float = 100.0, side: float = 40.0) -> BoxXyxy:
+    return (x, y, x + side, y + side)
+
+
+def numbers(tracks: list[Track]) -> list[int | None]:
+    return [track.number for track in tracks]
+
+
+def feed(tracker: Tracker, start_s: float, frames: list[list[BoxXyxy]], step_s: float = 0.2) -> list[Track]:
+    tracks: list[Track] = []
+    for index, boxes in enumerate(frames):
+        tracks = tracker.update(boxes, start_s + index * step_s)
+    return tracks
+
+
+def test_a_track_is_confirmed_with_its_third_face() -> None:
+    tracker = Tracker()
+    seen = [tracker.update([box(100 + 3 * i)], 0.2 * i) for i in range(4)]
+    assert seen[0][0] is seen[3][0]
+    assert (seen[3][0].number, seen[3][0].hits) == (1, 4)
+    assert numbers(feed(Tracker(), 0, [[box(100)], [box(100)]])) == [None]
+
+
+def test_a_frame_without_faces_has_no_tracks_and_a_slip_of_the_detector_makes_no_person() -> None:
+    tracker = Tracker()
+    assert tracker.update([], 0.0) == []
+    (slip,) = tracker.update([box(500)], 0.2)
+    feed(tracker, 0.4, [[], [], [], []])
+    assert slip.ended
+    assert slip.number is None
+    assert numbers(feed(tracker, 1.4, [[box(100)]] * 3)) == [1]
+
+
+def test_a_face_that_is_lost_for_under_two_seconds_is_the_same_person() -> None:
+    tracker = Tracker()
+    feed(tracker, 0, [[box(100)]] * 5)
+    feed(tracker, 1.0, [[]] * 8)
+    assert numbers(tracker.update([box(112)], 2.6)) == [1]
+
+
+def test_after_more_than_two_seconds_it_is_someone_else() -> None:
+    tracker = Tracker()
+    feed(tracker, 0, [[box(100)]] * 5)
+    feed(tracker, 1.0, [[]] * 12)
+    assert numbers(feed(tracker, 3.4, [[box(100)]] * 3)) == [2]
+
+
+def test_two_people_side_by_side_stay_apart_in_whatever_order_they_are_found() -> None:
+    tracker = Tracker()
+    first = feed(tracker, 0, [[box(100), box(150)]] * 3)
+    second = tracker.update([box(150), box(100)], 0.6)
+    assert numbers(first) == [1, 2]
+    assert numbers(second) == [2, 1]
+
+
+@pytest.mark.parametrize("apart_px", [0.0, 18.0])
+def test_people_who_pass_each_other_keep_their_numbers(apart_px: float) -> None:
+    tracker = Tracker()
+    step = 12.0
+    for i in range(30):
+        walkers = [box(100 + step * i, y=100), box(448 - step * i, y=100 + apart_px)]
+        tracks = tracker.update(walkers, 0.1 * i)
+    assert numbers(tracks) == [1, 2]
+
+
+def test_a_walker_is_followed_although_the_boxes_no_longer_overlap() -> None:
+    tracker = Tracker()
+    tracks = feed(tracker, 0, [[box(100 + 30 * i)] for i in range(10)])
+    assert numbers(tracks) == [1]
+    assert tracks[0].hits == 10
+
+
+def test_a_face_far_away_or_of_another_size_is_another_person() -> None:
+    tracker = Tracker()
+    feed(tracker, 0, [[box(100)]] * 3)
+    assert numbers(tracker.update([box(400)], 0.6)) == [None]
+    assert numbers(tracker.update([box(60, 60, side=120)], 0.8)) == [None]
+
+
+@pytest.mark.parametrize("jump_s", [-5.0, 60.0])
+def test_a_jump_of_the_clock_ends_all_tracks(jump_s: float) -> None:
+    tracker = Tracker()
+    (before,) = feed(tracker, 100.0, [[box(100)]] * 4)
+    (after,) = tracker.update([box(100)], 100.6 + jump_s)
+    assert before.ended
+    assert after is not before
+
+
+@pytest.mark.parametrize("step_s", [1 / 60, 0.2, 1.0, 5.0])
+def test_people_are_followed_at_any_rate_of_frames(step_s: float) -> None:
+    tracks = feed(Tracker(), 0, [[box(100)]] * 3 + [[]] + [[box(103)]], step_s)
+    assert numbers(tracks) == [1]
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.floats(-10, 100, allow_nan=False),
+            st.lists(st.tuples(*[st.floats(-1e6, 1e6, allow_nan=False)] * 4), max_size=5),
+        ),
+        max_size=12,
+    )
+)
+def test_whatever_comes_each_face_gets_a_track_of_its_own(frames: list[tuple[float, list[BoxXyxy]]]) -> None:
+    tracker = Tracker()
+    for time_s, boxes in frames:
+        tracks = tracker.update(boxes, time_s)
+        assert len({id(track) for track in tracks}) == len(boxes)
