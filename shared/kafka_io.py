@@ -36,7 +36,7 @@ T = TypeVar("T")
 _LARGEST_BYTES = MAX_MESSAGE_BYTES + 64_000  # with what the client and the broker add around a message
 _ANSWER_MS = 3_000  # how long one call waits for the broker before the runner hears of it
 _CLOSE_MS = 3_000
-_KEEP_ALIVE_MS = 100
+_KEEP_ALIVE_MS = 100  # without any time, a poll would never take partitions in
 _ASK_AFTER_S = 5.0  # an empty poll says nothing: after so much silence the broker is asked
 
 _MISTAKES: tuple[type[Exception], ...] = (
@@ -214,12 +214,19 @@ class KafkaSource(Generic[M]):
 
     def _fill_buffer(self, max_messages: int, timeout_ms: int) -> None:
         coordinator = self._consumer._coordinator
-        if coordinator.rejoining:
-            # Where new partitions are the cause, the client forgets a join that outlasts one poll, and stays
-            # without partitions and without heartbeats for ever.
+        until_s = time.monotonic() + _ANSWER_MS / 1000
+        while True:
+            for records in self._consumer.poll(timeout_ms=timeout_ms, max_records=max_messages).values():
+                self._buffer.extend(records)
+            if not coordinator.rejoining:
+                return
+            # The client takes its share of the partitions in only while it polls: one that came between two
+            # polls is thrown away, and the group shares out anew. Where new partitions are the cause it even
+            # forgets that it has asked for a share, and would stay without any, and without heartbeats.
             coordinator.request_rejoin()
-        for records in self._consumer.poll(timeout_ms=timeout_ms, max_records=max_messages).values():
-            self._buffer.extend(records)
+            if time.monotonic() > until_s:
+                return
+            timeout_ms = _KEEP_ALIVE_MS
 
     def _deliver(self, record: Any) -> Delivery[M]:  # noqa: ANN401  (kafka-python has no types)
         headers = tuple((name, data or b"") for name, data in record.headers)
@@ -251,8 +258,7 @@ class KafkaSource(Generic[M]):
             return
         self._consumer.pause(*self._consumer.assignment())
         try:
-            # Without any time it would never take in new partitions. These are not paused yet, and something
-            # may come of them.
+            # Partitions that it brings are not paused yet, and something may come of them.
             self._fill_buffer(1, _KEEP_ALIVE_MS)
         except KafkaError as error:
             log.debug("keep-alive failed", extra={"reason": mask(str(error))})

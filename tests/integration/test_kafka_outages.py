@@ -1,0 +1,178 @@
+"""A broker that dies or falls silent, and comes back."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+
+pytest.importorskip("kafka", reason="the package kafka-python is not installed")
+
+from kafka import KafkaProducer
+
+from shared.errors import NotNow
+from shared.settings import KafkaSettings
+from tests.support.availability import ServerUnavailableError, skip_or_fail
+from tests.support.kafka_broker import KafkaBroker, launch_broker
+from tests.support.kafka_frames import (
+    CAMERAS,
+    MOST_S,
+    by_camera,
+    frames_of,
+    frames_output,
+    frames_source,
+    numbers,
+    opened,
+    refused,
+    some,
+    stored,
+    until_done,
+)
+from tests.support.waiting import wait_until
+
+pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
+
+
+@pytest.fixture(scope="module")
+def own_broker() -> Iterator[KafkaBroker]:
+    """For the outages of this file, one after the other: each `outage` ends by itself."""
+    try:
+        broker = launch_broker(must_restart=True)
+    except ServerUnavailableError as error:
+        skip_or_fail(error)
+    yield broker
+    broker.close()
+
+
+@pytest.fixture
+def own_settings(own_broker: KafkaBroker, random_suffix: str) -> Iterator[KafkaSettings]:
+    yield KafkaSettings(
+        bootstrap_servers=own_broker.bootstrap_servers,
+        topic_prefix=f"{random_suffix}-",
+        partitions=2,
+        session_timeout_s=6,
+    )
+    # The client leaves sockets to the garbage collector; it comes while their warnings are ignored.
+    gc.collect()
+
+
+@contextlib.contextmanager
+def outage(broker: KafkaBroker, way: str) -> Iterator[None]:
+    """The broker is killed or frozen, and back at the end of the block."""
+    (broker.kill if way == "killed" else broker.freeze)()
+    try:
+        yield
+    finally:
+        (broker.start if way == "killed" else broker.thaw)()
+
+
+def threads_of_the_client() -> list[str]:
+    names = [thread.name for thread in threading.enumerate()]
+    return [name for name in names if "kafka" in name or "agegender" in name]
+
+
+def test_nothing_opens_while_the_broker_is_away_or_silent_and_nothing_is_left_behind(
+    own_broker: KafkaBroker, own_settings: KafkaSettings
+) -> None:
+    source, output = frames_source(own_settings), frames_output(own_settings)
+    with outage(own_broker, "frozen"):
+        reasons = {refused(source.open)}
+    with outage(own_broker, "killed"):
+        reasons |= {refused(output.open)}
+    assert reasons == {f"Kafka: no answer from {own_broker.bootstrap_servers}"}
+    assert threads_of_the_client() == []
+    for end in (source, output):
+        until_done(end.open)
+        end.close()
+
+
+@pytest.mark.parametrize("way", ["killed", "frozen"])
+def test_a_write_during_an_outage_is_there_once_and_in_order_afterwards(
+    own_broker: KafkaBroker, own_settings: KafkaSettings, way: str
+) -> None:
+    with opened(frames_output(own_settings)) as output:
+        output.write(numbers(0, 1, cameras=CAMERAS))
+        batch = numbers(*range(2, 30), cameras=CAMERAS)
+        with outage(own_broker, way):
+            assert refused(lambda: output.write(batch)).startswith("Kafka: no answer from 127.0.0.1:")
+            refused(lambda: output.write(batch))
+        until_done(lambda: output.write(batch))
+        output.write(numbers(30, cameras=CAMERAS))
+    assert by_camera(stored(own_settings)) == {camera: list(range(31)) for camera in CAMERAS}
+
+
+def test_what_the_client_gave_up_on_is_sent_anew_in_its_order(
+    own_broker: KafkaBroker, own_settings: KafkaSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(KafkaProducer.DEFAULT_CONFIG, "request_timeout_ms", 1_000)
+    monkeypatch.setitem(KafkaProducer.DEFAULT_CONFIG, "delivery_timeout_ms", 1_500)
+    with opened(frames_output(own_settings)) as output:
+        output.write(numbers(0, cameras=CAMERAS))
+        batch = numbers(*range(1, 30), cameras=CAMERAS)
+        producer = output._producer
+
+        def was_given_up() -> bool:
+            refused(lambda: output.write(batch))
+            return output._producer is not producer
+
+        with outage(own_broker, "killed"):
+            wait_until(was_given_up, 20, "the client gives up")
+        until_done(lambda: output.write(batch))
+    assert by_camera(stored(own_settings)) == {camera: list(range(30)) for camera in CAMERAS}
+
+
+def test_a_source_notices_the_silence_and_goes_on_where_it_was(
+    own_broker: KafkaBroker, own_settings: KafkaSettings
+) -> None:
+    with (
+        opened(frames_output(own_settings)) as output,
+        opened(frames_source(own_settings)) as source,
+    ):
+        output.write(numbers(0, 1, 2))
+        found = some(source, at_least=2, max_messages=2)
+
+        def notices() -> bool:
+            started_s = time.monotonic()
+            try:
+                found.extend(frames_of(source.poll(2, 0.2)))
+            except NotNow:
+                return True
+            finally:
+                assert time.monotonic() - started_s < MOST_S
+            return False
+
+        with outage(own_broker, "killed"):
+            wait_until(notices, 20, "the source notices")
+            source.keep_alive()
+            assert refused(source.commit) == f"Kafka: no answer from {own_broker.bootstrap_servers}"
+        until_done(source.commit)
+        until_done(lambda: output.write(numbers(3)))
+        while len(found) < 4:
+            until_done(lambda: found.extend(some(source)))
+        assert by_camera(found) == {"cam1": [0, 1, 2, 3]}
+
+
+@pytest.mark.parametrize("way", ["killed", "frozen"])
+def test_closing_takes_seconds_in_every_state(
+    own_broker: KafkaBroker, own_settings: KafkaSettings, way: str
+) -> None:
+    with (
+        opened(frames_output(own_settings)) as output,
+        opened(frames_source(own_settings)) as reading,
+    ):
+        output.write(numbers(0))
+        some(reading)
+        joining = frames_source(own_settings)
+        joining.open()
+        joining.poll(1, 0.5)
+        with outage(own_broker, way):
+            refused(lambda: output.write(numbers(1)))
+            for end in (output, reading, joining):
+                started_s = time.monotonic()
+                end.close()
+                assert time.monotonic() - started_s < MOST_S, end
+    wait_until(lambda: not threads_of_the_client(), 5, "the threads of the client end")
