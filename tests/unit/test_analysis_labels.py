@@ -109,7 +109,7 @@ def test_what_is_left_of_a_covered_face_tells_the_nets_nothing() -> None:
     uncovered, covered = chips[0].astype(int), chips[1].astype(int)
     assert np.abs(np.diff(uncovered, axis=1)).max() > 60
     assert np.abs(np.diff(covered[20:140, 20:140], axis=1)).max() < 12
-    male = nets.predict(np.stack(chips)).male_probability
+    male = 1 / (1 + np.exp(-nets.predict(np.stack(chips)).male_logit))
     assert male[0] < 0.1
     assert abs(male[1] - male[0]) > 0.3
 
