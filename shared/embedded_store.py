@@ -57,6 +57,14 @@ def socket_url(directory: Path) -> str:
     return f"unix://{directory.resolve() / 'store.sock'}"
 
 
+def _locked(lock: IO[bytes]) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
 @contextlib.contextmanager
 def reading_store(directory: Path) -> Iterator[str]:
     """The address of the store in `directory`: of the one that runs, or of one started for the block.
@@ -66,7 +74,7 @@ def reading_store(directory: Path) -> Iterator[str]:
         MissingExtra: it is not installed.
     """
     try:
-        with EmbeddedStore(directory) as store:
+        with EmbeddedStore(directory, patience_s=0) as store:
             yield store.url
     except StoreInUse:
         yield socket_url(directory)
@@ -79,14 +87,23 @@ class EmbeddedStore:
     when the store is opened the next time. Nothing listens on the network. The server ends with the block, or
     with this process however that ends; a process that is killed loses up to a minute. At `maxmemory_bytes`
     writes are refused with `redis.OutOfMemoryError`, and nothing already stored is dropped.
+
+    `patience_s`: how long to wait for another process to let go of the folder. A query holds it for less than
+    a second.
     """
 
     def __init__(
-        self, directory: Path, *, maxmemory_bytes: int = 256 * 2**20, start_timeout_s: float = 10.0
+        self,
+        directory: Path,
+        *,
+        maxmemory_bytes: int = 256 * 2**20,
+        start_timeout_s: float = 10.0,
+        patience_s: float = 3.0,
     ) -> None:
         self._directory = directory.resolve()
         self._maxmemory_bytes = maxmemory_bytes
         self._start_timeout_s = start_timeout_s
+        self._patience_s = patience_s
         self._process: ServerProcess | None = None
         self._lock: IO[bytes] | None = None
 
@@ -134,14 +151,15 @@ class EmbeddedStore:
 
     def _take_lock(self) -> None:
         lock = (self._directory / "lock").open("ab")
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            lock.close()
-            raise StoreInUse(
-                f"Another process uses the store in {str(self._directory)!r}: wait for it, set REDIS_URL to "
-                "a running Redis, or set AGEGENDER_STORE_PATH to another folder"
-            ) from None
+        give_up_s = time.monotonic() + self._patience_s
+        while not _locked(lock):
+            if time.monotonic() >= give_up_s:
+                lock.close()
+                raise StoreInUse(
+                    f"Another process uses the store in {str(self._directory)!r}: wait for it, set REDIS_URL "
+                    "to a running Redis, or set AGEGENDER_STORE_PATH to another folder"
+                )
+            time.sleep(_POLL_INTERVAL_S)
         (self._directory / "store.log").write_bytes(b"")
         self._lock = lock
 
