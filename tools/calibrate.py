@@ -32,7 +32,7 @@ from services.classify.views import Views, predict
 from shared.models import FOLDER, load_manifest
 from shared.pictures import Bgr, UnreadablePicture, decode_picture
 from shared.quality import UNUSABLE, height_px
-from tools.calibration_check import HALVES, held_out, honest_tail
+from tools.calibration_check import HALVES, errors_years, held_out, honest_tail
 from tools.calibration_fit import (
     AGE_KNOTS_YEARS,
     QUALITY_KNOTS,
@@ -47,8 +47,8 @@ FILE = FOLDER / "calibration.json"
 # Face heights in pixels, None as it is, and blurs as shares of the face's height.
 COPIES: tuple[tuple[float | None, float], ...] = (
     (None, 0.0),
-    *((height, 0.0) for height in (24, 28, 32, 40, 48, 64, 80, 96, 128)),
-    *((height, blur) for height in (64, 128) for blur in (0.005, 0.01, 0.015, 0.02, 0.025)),
+    *((height, 0.0) for height in (16, 20, 24, 28, 32, 40, 48, 64, 80, 96, 128)),
+    *((height, blur) for height in (64, 128) for blur in (0.005, 0.01, 0.015, 0.02, 0.025, 0.03, 0.04)),
 )
 _SMALLEST_PICTURE_PX = 320
 
@@ -67,7 +67,11 @@ def main() -> int:
         _list(labels[1::2], chosen.rest)
     fitted: dict[Views, Readings] = {}
     tables: dict[Views, Tables] = {}
-    for views, faces in measure(labels).items():
+    readings = measure(labels)
+    for line in by_copy(readings[2], len(labels)):
+        _say(line)
+    for views, everything in readings.items():
+        faces = everything.where(everything.quality > UNUSABLE)
         _say(f"\n{views} view{'s' if views > 1 else ''}, on the other half of {HALVES} random ones")
         for line in held_out(faces):
             _say(line)
@@ -88,7 +92,7 @@ def _list(labels: Sequence[Label], table: Path) -> None:
 
 
 def measure(labels: Sequence[Label]) -> dict[Views, Readings]:
-    """What the nets read from each face and its copies, those left out that are not worth judging."""
+    """What the nets read from each face and its copies, those included that are not worth judging."""
     finder, nets = FaceFinder.load(), LiteRTNets()
     nets.open()
     rows: list[tuple[float, ...]] = []
@@ -96,13 +100,13 @@ def measure(labels: Sequence[Label]) -> dict[Views, Readings]:
     for person, label in enumerate(labels):
         if label.gender is None:
             continue
-        for original, copy in _copies(finder, label):
+        for number, copy in _copies(finder, label):
             face = finder.middle_face(copy, label.path)
-            if face is None or isinstance(face, str) or (face.info.quality or UNUSABLE) <= UNUSABLE:
+            if face is None or isinstance(face, str):
                 continue
             end_years = OPEN_END_YEARS if label.end_years is None else label.end_years
             truth = (label.low_years, end_years, label.gender == "male")
-            rows.append((person, original, *truth, height_px(face.info), face.info.quality or 0.0))
+            rows.append((person, number, *truth, height_px(face.info), face.info.quality or UNUSABLE))
             chips.append(decode_picture(face.chip_jpeg))
         if person % 30 == 0:
             _say(f"{person} of {len(labels)} pictures, {len(chips)} faces")
@@ -111,7 +115,7 @@ def measure(labels: Sequence[Label]) -> dict[Views, Readings]:
     return {
         views: Readings(
             person=known[0].astype(np.int64),
-            original=known[1] > 0,
+            copy=known[1].astype(np.int64),
             low_years=known[2],
             end_years=known[3],
             male=known[4] > 0,
@@ -124,7 +128,22 @@ def measure(labels: Sequence[Label]) -> dict[Views, Readings]:
     }
 
 
-def _copies(finder: FaceFinder, label: Label) -> Iterator[tuple[bool, Bgr]]:
+def by_copy(faces: Readings, pictures: int) -> Iterator[str]:
+    """Lines that say how the errors grow as the copies become smaller and more blurred."""
+    errors = errors_years(faces)
+    right = (faces.male_logit > 0) == faces.male
+    for number, (wanted_px, blur) in enumerate(COPIES):
+        there = faces.copy == number
+        if there.any():
+            size = "as they are" if wanted_px is None else f"{wanted_px:.0f} px high"
+            yield (
+                f"{size}, blurred over {blur:.1%}: {there.sum() / pictures:.0%} found, age error "
+                f"{errors[there].mean():.1f} years, gender right {right[there].mean():.0%}, "
+                f"not worth judging {np.mean(faces.quality[there] <= UNUSABLE):.0%}"
+            )
+
+
+def _copies(finder: FaceFinder, label: Label) -> Iterator[tuple[int, Bgr]]:
     """The picture of `label` as it is, then smaller and blurred; nothing where no face is in it."""
     picture = read_picture(label.path)
     face = finder.middle_face(picture, label.path)
@@ -135,11 +154,11 @@ def _copies(finder: FaceFinder, label: Label) -> Iterator[tuple[bool, Bgr]]:
         * max(picture.shape[:2])
         / max(face.info.frame.width_px, face.info.frame.height_px)
     )
-    for wanted_px, blur in COPIES:
+    for number, (wanted_px, blur) in enumerate(COPIES):
         if wanted_px is None:
-            yield True, picture
+            yield number, picture
         elif wanted_px < found_px:
-            yield False, _worse(picture, wanted_px / found_px, blur * wanted_px)
+            yield number, _worse(picture, wanted_px / found_px, blur * wanted_px)
 
 
 def _worse(picture_bgr: Bgr, scale: float, blur_px: float) -> Bgr:

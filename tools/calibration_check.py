@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agegender.evaluation.dataset import Label
-from agegender.evaluation.metrics import coverage
+from agegender.evaluation.metrics import coverage, error_years
 from services.classify.calibration import Calibration, Judgement, Origin, Tables
 from tools.calibration_fit import AGE_KNOTS_YEARS, QUALITY_KNOTS, UNKNOWN_BELOW, Readings, fit
 
@@ -83,6 +83,17 @@ def _halves(faces: Readings) -> Iterator[tuple[Readings, Readings]]:
     for seed in range(HALVES):
         first = np.isin(faces.person, np.random.default_rng(seed).permutation(people)[: len(people) // 2])
         yield faces.where(first), faces.where(~first)
+
+
+def errors_years(faces: Readings) -> NDArray[np.float64]:
+    """How far each age read lies from the span of its label, (N,)."""
+    labels = zip(_labels(faces), faces.age_years, strict=True)
+    return np.array([abs(error_years(label, float(age))) for label, age in labels])
+
+
+def _labels(faces: Readings) -> Sequence[Label]:
+    spans = zip(faces.low_years, faces.end_years, strict=True)
+    return [Label(Path(), float(low), float(end), None) for low, end in spans]
 
 
 def _judged(tables: Tables, faces: Readings) -> Sequence[Judgement]:

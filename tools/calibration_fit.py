@@ -35,7 +35,8 @@ class Readings:
 
     person: NDArray[np.int64]
     """Which picture it is a copy of: copies of one picture belong on one side of a split."""
-    original: NDArray[np.bool_]
+    copy: NDArray[np.int64]
+    """Which of the copies of it; 0 is the picture as it is."""
     low_years: Floats
     end_years: Floats
     """Of a label without an end: where it is taken to end."""
@@ -44,6 +45,11 @@ class Readings:
     quality: Floats
     age_years: Floats
     male_logit: Floats
+
+    @property
+    def original(self) -> NDArray[np.bool_]:
+        """Which are pictures as they are."""
+        return np.asarray(self.copy == 0)
 
     def where(self, chosen: NDArray[np.bool_]) -> Readings:
         """The chosen faces alone."""

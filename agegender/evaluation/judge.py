@@ -14,8 +14,9 @@ from agegender.evaluation.dataset import Label
 from services.detect.config import DetectSettings
 from services.ingest.captured import Captured, shown_path
 from services.ingest.config import IngestSettings
+from services.ingest.stills import read_still
 from shared.messages import Face, Frame, Result
-from shared.pictures import Bgr, UnreadablePicture, decode_picture
+from shared.pictures import Bgr, UnreadablePicture
 from shared.stage import Bad, Done, Dropped, Outcome, Stage
 
 _BATCH_PICTURES = 32
@@ -81,9 +82,7 @@ def judge(labels: Sequence[Label], finder: FaceFinder, classify: Stage[Face, Res
 def read_picture(path: Path) -> Bgr | UnreadablePicture:
     """The picture, or why it cannot be read."""
     try:
-        return decode_picture(path.read_bytes())
-    except OSError as error:
-        return UnreadablePicture(f"cannot read {str(path)!r}: {error.strerror}")
+        return read_still(path)
     except UnreadablePicture as error:
         return error
 

@@ -7,11 +7,12 @@ smaller and blurred, and stores them beside the weights. `docs/models.md` says h
 from __future__ import annotations
 
 import math
-from typing import Annotated, NamedTuple
+from itertools import pairwise
+from typing import Annotated, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from services.classify.views import Views
 from shared.errors import AgeGenderError
@@ -81,6 +82,18 @@ class Calibration(_Frozen):
     unknown_below: Annotated[float, Field(ge=0.5, lt=1)]
     """A gender that is less likely than this is not named."""
     views: dict[Views, Tables]
+
+    @model_validator(mode="after")
+    def _fits_its_knots(self) -> Self:
+        for knots in (self.age_knots_years, self.quality_knots):
+            if any(one >= other for one, other in pairwise(knots)):
+                raise ValueError(f"expected knots that grow, got {knots}")
+        shape = [len(self.quality_knots)] * len(self.age_knots_years)
+        for tables in self.views.values():
+            for name, table in tables:
+                if [len(row) for row in table] != shape:
+                    raise ValueError(f"{name}: expected {len(shape)} rows of {shape[0]} numbers")
+        return self
 
     def judge(self, age_years: float, male_logit: float, quality: float | None, views: Views) -> Judgement:
         """What the mean reading of `views` views of a face of this quality says.

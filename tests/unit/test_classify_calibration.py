@@ -158,7 +158,16 @@ def test_a_calibration_of_other_nets_is_refused() -> None:
         load_calibration("resnet")
 
 
-@pytest.mark.parametrize("change", [{"unknown_below": 1.0}, {"age_knots_years": [1.0]}, {"extra": 1}])
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"unknown_below": 1.0},
+        {"age_knots_years": [1.0]},
+        {"age_knots_years": [2.0, 8.0]},
+        {"quality_knots": [1.0, 0.7, 0.4, 0.1]},
+        {"extra": 1},
+    ],
+)
 def test_a_calibration_of_another_form_is_refused(change: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
         Calibration.model_validate({**json.loads(STORED.model_dump_json()), **change})
