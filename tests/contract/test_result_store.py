@@ -23,7 +23,7 @@ from shared.messages import Result
 from shared.metrics import Metrics
 from shared.settings import RedisSettings
 from shared.store import CAMERAS_KEY, CameraKeys, ResultStore, connect
-from tests.support.made_messages import face_info, frame_info, result
+from tests.support.made_messages import face_info, frame_info, result, unjudged_result
 from tests.support.redis_server import RedisServer
 from tests.support.waiting import wait_until
 
@@ -77,6 +77,15 @@ def test_what_is_written_can_be_read(redis_database: str) -> None:
         (newest,) = sink.store.results("cam1", limit=1)
         assert newest.result == second[0]
         assert newest.delay_s == newest.written_at_s - newest.result.captured_at_s > 0
+
+
+def test_a_face_that_was_not_judged_is_kept_and_counted_as_no_age(sink: Sink) -> None:
+    frame = frame_info()
+    small = unjudged_result(face_info(frame, 1, 3))
+    blurred = unjudged_result(face_info(frame, 2, 3), "too-blurred")
+    sink.output.write([result(face_info(frame, 0, 3), age_years=5.0), small, blurred])
+    assert stored(sink)[1:] == [small, blurred]
+    assert sink.metrics.by_label(NEW, "age_band") == {"0-9": 1, "too-small": 1, "too-blurred": 1}
 
 
 def test_a_store_without_results_is_empty(sink: Sink) -> None:

@@ -68,6 +68,13 @@ def test_a_larger_logit_is_never_less_male(
     assert less <= more
 
 
+@pytest.mark.parametrize(("age_years", "logit"), [(20, 1.0), (40, 1.5), (60, 2.0)])
+def test_a_logit_counts_as_much_as_the_scale_says(age_years: float, logit: float) -> None:
+    made = calibration(gender_scale=((0.5, 0.5), (1.0, 1.0)))
+    male = made.judge(age_years, 2.0, 0.5, 1).male_probability
+    assert male == pytest.approx(1 / (1 + math.exp(-logit)))
+
+
 def test_both_genders_are_treated_alike() -> None:
     for logit in (0.5, 3.0, 20.0):
         male, female = (STORED.judge(30, signed, 0.7, 2) for signed in (logit, -logit))

@@ -80,6 +80,30 @@ def test_no_other_similarity_comes_closer(seed: int) -> None:
         assert np.sum((moved(source, other) - target) ** 2) >= least
 
 
+def test_a_point_of_more_weight_is_hit_more_closely() -> None:
+    source, target = np.random.default_rng(4).normal(size=(2, 5, 2))
+    misses = []
+    for weight in (0.0, 0.25, 1.0, 4.0, 1e6):
+        found = similarity(source, target, np.array([1, 1, weight, 1, 1]))
+        misses.append(float(np.hypot(*(moved(source, found) - target)[2])))
+    assert misses == sorted(misses, reverse=True)
+    assert misses[-1] < 1e-3
+
+
+def test_equal_weights_are_no_weights() -> None:
+    source, target = np.random.default_rng(5).normal(size=(2, 5, 2))
+    np.testing.assert_allclose(similarity(source, target, np.full(5, 3.0)), similarity(source, target))
+
+
+def test_a_nose_that_wanders_hardly_moves_the_chip(astronaut: Bgr, landmarks_xy: Points) -> None:
+    turned_away = landmarks_xy + np.array([[0, 0], [0, 0], [8, 0], [0, 0], [0, 0]])
+    eye_turned = landmarks_xy + np.array([[8, 0], [0, 0], [0, 0], [0, 0], [0, 0]])
+    still, nose, eye = (
+        cut_chip(astronaut, one).astype(int) for one in (landmarks_xy, turned_away, eye_turned)
+    )
+    assert np.abs(nose - still).mean() < np.abs(eye - still).mean() / 2
+
+
 def test_a_mirrored_face_is_turned_and_never_mirrored_back() -> None:
     found = similarity(LANDMARK_TEMPLATE * [-1, 1], LANDMARK_TEMPLATE)
     assert np.linalg.det(found[:, :2]) > 0

@@ -80,6 +80,17 @@ def test_a_face_is_described_and_cut(stage: DetectStage, astronaut: Bgr) -> None
     assert chip[40:120, 40:120].std() > 20, "there is something to see"
 
 
+def test_a_face_says_how_well_it_is_shown(stage: DetectStage, astronaut: Bgr) -> None:
+    blurred = np.asarray(cv2.GaussianBlur(astronaut, (0, 0), 4), np.uint8)
+    smaller = np.asarray(cv2.resize(astronaut, None, fx=0.4, fy=0.4, interpolation=cv2.INTER_AREA), np.uint8)
+    outcomes = stage.process([frame_of(one) for one in (astronaut, smaller, blurred)])
+    good, small, bad = (faces_of(one)[0].info.quality for one in outcomes)
+    assert good is not None
+    assert small is not None
+    assert good > 0.8 > small > 0.2
+    assert bad == 0
+
+
 def test_places_are_told_in_pixels_of_a_frame_larger_than_what_is_searched(
     stage: DetectStage, astronaut: Bgr
 ) -> None:

@@ -58,6 +58,19 @@ def test_a_folder_is_judged_to_its_end_and_reported(dataset: Path, tmp_path: Pat
     assert (tmp_path / "out" / "confusion.svg").exists()
 
 
+def test_the_person_of_a_label_is_the_one_in_the_middle(tmp_path: Path) -> None:
+    astronaut = np.asarray(cv2.imread(str(ASTRONAUT)), np.uint8)
+    group = np.full((400, 1_000, 3), 120, np.uint8)
+    head = astronaut[14:214, 124:324]
+    group[100:300, 400:600] = head  # the face at 48 % of the width
+    half = cv2.resize(head, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
+    group[100:200, 0:100], group[100:200, 900:1_000] = half, half
+    assert cv2.imwrite(str(tmp_path / "34_1_0_1.png"), group)
+    ran = CliRunner().invoke(app, ["evaluate", str(tmp_path), "--json"])
+    assert ran.exit_code == 0, ran.output
+    assert list(json.loads(ran.stdout)["by_size"]) == ["96+ px"]
+
+
 def test_without_options_a_table_is_printed_and_nothing_written(dataset: Path) -> None:
     before = sorted(dataset.parent.rglob("*"))
     ran = CliRunner().invoke(app, ["evaluate", str(dataset)])
