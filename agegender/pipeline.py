@@ -21,7 +21,7 @@ from shared.cameras import Camera
 from shared.dead_letters import LoggedDeadLetters
 from shared.health import Health
 from shared.memory import MemoryTopic
-from shared.messages import Result, Traceable
+from shared.messages import Presence, Result, Traceable
 from shared.metrics import Metrics
 from shared.runner import BatchLimits, Runner
 from shared.service import Runnable
@@ -64,7 +64,7 @@ class Pipeline:
         self,
         cameras: Sequence[Camera],
         settings: PipelineSettings,
-        results_to: Output[Result],
+        results_to: Output[Result | Presence],
         metrics: Metrics,
     ) -> None:
         frames = MemoryTopic(FRAMES.name, FRAMES.codec, _FRAMES_ON_THE_WAY * len(cameras))

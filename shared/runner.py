@@ -65,7 +65,8 @@ class _Sorted(Generic[Out]):
     outputs: list[Out]
     bad: list[DeadLetter]
     dropped: Counter[tuple[str, str]]
-    received: Counter[str]
+    skipped: Counter[tuple[str, str]]
+    received: Counter[tuple[str, str]]
 
 
 class Runner(Generic[In, Out]):
@@ -131,8 +132,10 @@ class Runner(Generic[In, Out]):
                         "stopped with a batch in hand; it will be handed out again",
                         extra={"service": self.service, "messages": len(batch)},
                     )
-                if not batch and self._source.exhausted:
-                    break
+                if not batch:
+                    if self._source.exhausted:
+                        break
+                    self._persist(lambda: self._output.write(()), stop, grace_s=0.0)
 
     def _collect(self, stop: StopSignal) -> list[Delivery[In]]:
         batch: list[Delivery[In]] = []
@@ -156,7 +159,7 @@ class Runner(Generic[In, Out]):
 
     def _handle(self, batch: Sequence[Delivery[In]], stop: StopSignal) -> bool:
         """Steps 2 to 5 of the loop; False when the time to stop ran out before they were through."""
-        sorted_ = _Sorted[Out]([], [], Counter(), Counter())
+        sorted_ = _Sorted[Out]([], [], Counter(), Counter(), Counter())
         started_s = time.perf_counter()
         if not self._persist(lambda: self._process(batch, sorted_), stop, self._grace_s):
             return False
@@ -185,18 +188,21 @@ class Runner(Generic[In, Out]):
                 into.bad.append(DeadLetter.of(delivery, str(delivery.message), self.service))
                 continue
             camera = delivery.message.camera_id
-            into.received[camera] += 1
+            into.received[camera, _kind(delivery.message)] += 1
             match next(outcomes):
-                case Done(outputs):
+                case Done(outputs, skipped):
                     into.outputs.extend(outputs)
+                    into.skipped.update((camera, reason.value) for reason in skipped)
                 case Dropped(reason):
                     into.dropped[camera, reason.value] += 1
                 case Bad(reason):
                     into.bad.append(DeadLetter.of(delivery, reason, self.service))
 
     def _count(self, sorted_: _Sorted[Out]) -> None:
-        for camera, number in sorted_.received.items():
-            self._metrics.received.labels(self.service, camera).inc(number)
+        for (camera, kind), number in sorted_.received.items():
+            self._metrics.received.labels(self.service, camera, kind).inc(number)
+        for (camera, reason), number in sorted_.skipped.items():
+            self._metrics.skipped.labels(camera, reason).inc(number)
         for (camera, reason), number in sorted_.dropped.items():
             self._metrics.dropped.labels(self.service, camera, reason).inc(number)
         for letter in sorted_.bad:
@@ -208,7 +214,7 @@ class Runner(Generic[In, Out]):
         now_s = self._wall_clock()
         delay = self._metrics.delay.labels(self.service)
         for output in sorted_.outputs:
-            self._metrics.sent.labels(self.service, output.camera_id).inc()
+            self._metrics.sent.labels(self.service, output.camera_id, _kind(output)).inc()
             delay.observe(max(0.0, now_s - output.captured_at_s))
 
     def _persist(self, step: Callable[[], None], stop: StopSignal, grace_s: float) -> bool:
@@ -249,3 +255,8 @@ class Runner(Generic[In, Out]):
                 time.sleep(min(left_s, 0.1))
             else:
                 stop.wait(min(left_s, _POLL_S))
+
+
+def _kind(message: Traceable) -> str:
+    """What the message is, as the metrics call it: `frame`, `face`, `presence`, `result`."""
+    return type(message).__name__.lower()

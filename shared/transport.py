@@ -63,6 +63,8 @@ class Output(Protocol[T_contra]):
     def write(self, messages: Sequence[T_contra]) -> None:
         """Returns when all messages are safe on the other side.
 
+        Called with none of them now and then while nothing arrives, for what is due by the clock alone.
+
         Raises NotNow when they are not: the same call is then made again, so a message may arrive twice.
         """
 

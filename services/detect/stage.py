@@ -11,7 +11,7 @@ import numpy as np
 from services.detect.alignment import cut_chip
 from services.detect.quality import face_quality
 from services.detect.yunet import Detection
-from shared.messages import Face, FaceInfo, Frame, FrameInfo
+from shared.messages import Face, FaceInfo, Frame, FrameInfo, Presence
 from shared.pictures import MAX_PIXELS, Bgr, UnreadablePicture, decode_picture, encode_jpeg
 from shared.stage import Bad, Done, Outcome
 
@@ -43,11 +43,12 @@ class DetectStage:
         self._max_pixels = max_pixels
         self._clock = clock
 
-    def process(self, batch: Sequence[Frame]) -> Sequence[Outcome[Face]]:
+    def process(self, batch: Sequence[Frame]) -> Sequence[Outcome[Face | Presence]]:
         """One outcome a frame: its faces, or why it is bad."""
-        return [self._process(frame) for frame in batch]
+        return [self.find(frame) for frame in batch]
 
-    def _process(self, frame: Frame) -> Outcome[Face]:
+    def find(self, frame: Frame) -> Outcome[Face]:
+        """All faces of a frame by itself, or why it is bad."""
         try:
             picture_bgr = decode_picture(frame.jpeg, self._max_pixels)
         except UnreadablePicture as error:

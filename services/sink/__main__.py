@@ -9,7 +9,7 @@ from services.sink.redis_results import RedisResults
 from services.sink.stage import SinkStage
 from shared.health import Health
 from shared.kafka_io import KafkaDeadLetters, KafkaSource
-from shared.messages import Result
+from shared.messages import Presence, Result
 from shared.metrics import Metrics
 from shared.runner import BatchLimits, Runner
 from shared.service import serve
@@ -18,7 +18,7 @@ from shared.store import connect
 from shared.topics import RESULTS
 
 
-def build(metrics: Metrics, health: Health) -> Runner[Result, Result]:
+def build(metrics: Metrics, health: Health) -> Runner[Result | Presence, Result | Presence]:
     """The service between Kafka and Redis."""
     settings, kafka = SinkSettings.load(), KafkaSettings.load()
     return Runner(

@@ -12,7 +12,7 @@ import redis
 from redis.commands.core import Script
 
 from services.sink.config import SinkSettings
-from shared.messages import Result, age_band
+from shared.messages import Presence, Result, age_band
 from shared.metrics import Metrics
 from shared.store import CAMERAS_KEY, CameraKeys, redis_errors_sorted
 
@@ -47,11 +47,12 @@ class RedisResults:
         with redis_errors_sorted():
             self._client.ping()
 
-    def write(self, messages: Sequence[Result]) -> None:
+    def write(self, messages: Sequence[Result | Presence]) -> None:
         """Returns when Redis holds all of them."""
         by_camera: dict[str, list[Result]] = defaultdict(list)
-        for result in messages:
-            by_camera[result.camera_id].append(result)
+        for message in messages:
+            if isinstance(message, Result):
+                by_camera[message.camera_id].append(message)
         with redis_errors_sorted():
             for camera_id, results in by_camera.items():
                 # Counted before anything else may fail: the next try would find only repeats.

@@ -1,16 +1,16 @@
-"""Results in, the same results out: what is written is what was judged."""
+"""Results and presences in, the same out: what is written is what was judged and seen."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from shared.messages import Result
+from shared.messages import Presence, Result
 from shared.stage import Done, Outcome
 
 
 class SinkStage:
-    """Passes every result on."""
+    """Passes everything on."""
 
-    def process(self, batch: Sequence[Result]) -> Sequence[Outcome[Result]]:
-        """Each result is done and is its own output."""
-        return [Done((result,)) for result in batch]
+    def process(self, batch: Sequence[Result | Presence]) -> Sequence[Outcome[Result | Presence]]:
+        """Each message is done and is its own output."""
+        return [Done((message,)) for message in batch]

@@ -29,7 +29,7 @@ from services.ingest.captured import Captured
 from services.ingest.config import IngestSettings
 from shared.cameras import Camera
 from shared.codec import FACE_CODEC, FRAME_CODEC, RESULT_CODEC
-from shared.messages import Face, Frame, Result
+from shared.messages import Face, Frame, Presence, Result
 from shared.metrics import Metrics
 from shared.stage import Done, Outcome
 from simulator.scenes import demo_scene
@@ -62,9 +62,9 @@ class _Kept:
     def open(self) -> None:
         """Nothing to connect to."""
 
-    def write(self, messages: Sequence[Result]) -> None:
-        """Counts them."""
-        self.count += len(messages)
+    def write(self, messages: Sequence[Result | Presence]) -> None:
+        """Counts the results."""
+        self.count += sum(isinstance(message, Result) for message in messages)
 
     def close(self) -> None:
         """Nothing to close."""
@@ -78,7 +78,9 @@ def measure(what: str, unit: str, count: int, work: Callable[[], object]) -> Mea
     return Measured(what, unit, count, wall * 1000 / count, cpu * 1000 / count)
 
 
-def outputs(outcomes: Sequence[Outcome[Frame]] | Sequence[Outcome[Face]]) -> list[Frame | Face]:
+def outputs(
+    outcomes: Sequence[Outcome[Frame]] | Sequence[Outcome[Face | Presence]],
+) -> list[Frame | Face | Presence]:
     """What came of a batch."""
     return [one for outcome in outcomes if isinstance(outcome, Done) for one in outcome.outputs]
 
@@ -107,8 +109,8 @@ def bench_stages(camera: Camera) -> list[Measured]:
         if side_px == DetectSettings().longer_side_px:
             found = [one for one in outputs(detect.process(frames)) if isinstance(one, Face)]
     classify = ClassifySettings().stage()
-    lines.append(measure("classify: both nets", "face", len(found), lambda: classify.process(found)))
-    results = [r for o in classify.process(found) if isinstance(o, Done) for r in o.outputs]
+    lines.append(measure("classify: both nets", "face", len(found), lambda: classify.judge(found)))
+    results = [r for o in classify.judge(found) if isinstance(o, Done) for r in o.outputs]
     lines += [
         measure("codec: frame there and back", "frame", len(frames), lambda: _there_and_back(frames)),
         measure("codec: face there and back", "face", len(found), lambda: _there_and_back(found)),
