@@ -121,6 +121,24 @@ class Metrics:
             ["camera"],
             registry=registry,
         )
+        self.requests = Counter(
+            "agegender_http_requests_total",
+            "Requests that the API answered, by the template of the route; none: there is no such route.",
+            ["route", "status"],
+            registry=registry,
+        )
+        self.request_seconds = Histogram(
+            "agegender_http_request_seconds",
+            "Time until the answer began.",
+            ["route"],
+            buckets=_STAGE_BUCKETS_S,
+            registry=registry,
+        )
+        self.event_clients = Gauge(
+            "agegender_http_event_clients",
+            "Readers of the API's events at this moment.",
+            registry=registry,
+        )
 
     def total(self, name: str, **labels: str) -> float:
         """The sum of all samples called `name` whose labels include `labels`; 0 when there is none."""
