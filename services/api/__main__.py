@@ -14,7 +14,7 @@ from shared.metrics import Metrics
 from shared.secrets import mask
 from shared.service import EXIT_BAD_SETTINGS, process_registry, stop_on_signals
 from shared.settings import ProcessSettings, RedisSettings
-from shared.store import ResultStore, connect
+from shared.store import connect
 
 log = logging.getLogger(__name__)
 
@@ -28,8 +28,8 @@ def main() -> int:
         process = ProcessSettings.load()
         set_up_logs(process.log_level or "info", process.log_format or "json")
         metrics = Metrics(process_registry())
-        store = ResultStore(connect(RedisSettings.load()))
-        server = ApiServer(store, ApiSettings.load(), metrics, Health("api", metrics))
+        client = connect(RedisSettings.load())
+        server = ApiServer(client, ApiSettings.load(), metrics, Health("api", metrics))
     except (AgeGenderError, OSError) as error:
         print(mask(f"agegender api: {error}"), file=sys.stderr)  # noqa: T201  (logs may not be set up yet)
         return EXIT_BAD_SETTINGS

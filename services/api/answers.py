@@ -37,8 +37,9 @@ class CameraAnswer(Answer):
     frame_rate_hz: float | None = Field(
         description="Pictures looked at in a second; null until that is known.", examples=[5.0]
     )
-    delay_s: float | None = Field(
-        description="From the capture of a picture until this could be read.", examples=[0.4]
+    delay_s: float = Field(
+        description="From a picture's capture until this was there; under 0 where its clock is fast.",
+        examples=[0.4],
     )
     width_px: int = Field(examples=[1280])
     height_px: int = Field(examples=[720])
@@ -56,8 +57,8 @@ class CameraAnswer(Answer):
             clock=camera.clock,
             frame_rate_hz=camera.frame_rate_hz,
             delay_s=camera.delay_s,
-            width_px=camera.width_px,
-            height_px=camera.height_px,
+            width_px=camera.size_wh[0],
+            height_px=camera.size_wh[1],
             present=camera.present,
             has_preview=has_preview,
         )
@@ -98,7 +99,7 @@ class PersonAnswer(Answer):
 
 
 class CamerasAnswer(Answer):
-    """All cameras, the one heard of last first."""
+    """All cameras, by id."""
 
     at_s: float = Field(description="When this was true.", examples=[_A_TIME])
     cameras: list[CameraAnswer]

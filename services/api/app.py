@@ -9,7 +9,7 @@ from http import HTTPStatus
 from importlib.resources import files
 
 import anyio.to_thread
-from fastapi import FastAPI, Response
+from fastapi import APIRouter, FastAPI, Response
 from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.middleware.cors import CORSMiddleware
@@ -19,11 +19,9 @@ from services.api.config import ApiSettings
 from services.api.events import Hub
 from services.api.guard import Counted, Guard
 from services.api.problems import Refusal, say_what_went_wrong
-from services.api.routes import store_routes
 from services.api.watcher import Watcher
 from shared.health import Health
 from shared.metrics import Metrics
-from shared.store import ResultStore
 
 _PAGE_TYPES = {"html": "text/html", "css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
 _FOREVER_S = 24 * 3600
@@ -37,9 +35,9 @@ expected, what came and what to do. Where API_TOKEN is set, send `Authorization:
 
 
 def create_app(
-    store: ResultStore, settings: ApiSettings, metrics: Metrics, health: Health, hub: Hub, watcher: Watcher
+    routes: APIRouter, settings: ApiSettings, metrics: Metrics, health: Health, hub: Hub, watcher: Watcher
 ) -> FastAPI:
-    """The application over one store. `hub` and `watcher` work while it runs."""
+    """The application with the routes of a store. `hub` and `watcher` work while it runs."""
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -68,7 +66,7 @@ def create_app(
         },
     )
     say_what_went_wrong(app)
-    app.include_router(store_routes(store, hub))
+    app.include_router(routes)
     _add_health(app, health, metrics)
     _add_page(app)
     app.add_middleware(Guard, settings=settings)

@@ -91,7 +91,7 @@ class Subscription:
 
 
 class Hub:
-    """Hands events on to everybody who listens. Lives in the event loop: no method may be called elsewhere."""
+    """Hands events on to everybody who listens. Lives in the event loop: to be called only there."""
 
     def __init__(self, most_clients: int, metrics: Metrics) -> None:
         self._most_clients = most_clients
@@ -113,7 +113,7 @@ class Hub:
         if self._closed or len(self._clients) >= self._most_clients:
             raise Refusal(
                 HTTPStatus.SERVICE_UNAVAILABLE,
-                f"At most {self._most_clients} readers of events are served at a time, and all places are taken.",
+                f"At most {self._most_clients} readers of events at a time, and all places are taken.",
                 "Try again later, or raise API_EVENT_CLIENTS.",
                 {"Retry-After": "10"},
             )

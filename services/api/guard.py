@@ -95,7 +95,7 @@ class Guard:
         if len(scope["query_string"]) > _LONGEST_QUERY_BYTES:
             return problem(
                 HTTPStatus.REQUEST_URI_TOO_LONG,
-                f"Expected a query of at most {_LONGEST_QUERY_BYTES} bytes, got {len(scope['query_string'])}.",
+                f"Expected at most {_LONGEST_QUERY_BYTES} bytes of query, got {len(scope['query_string'])}.",
                 "Ask for fewer cameras at a time.",
             )
         if not self._may_ask(scope["path"], headers.get("authorization")):

@@ -18,6 +18,7 @@ from shared.secrets import mask
 RETRY_AFTER_S = 2
 MEDIA_TYPE = "application/problem+json"
 
+_PREFIX = "Value error, expected "  # pydantic's, and the first word of ours
 _LONGEST_ECHO = 100  # characters of what came that an answer repeats
 
 
@@ -33,7 +34,7 @@ class Problem(BaseModel):
     """Why a request was not answered (RFC 9457)."""
 
     type: str = Field("about:blank", description="Always this: `title` and `status` tell the kind.")
-    title: str = Field(examples=["Unprocessable Content"])
+    title: str = Field(examples=["Unprocessable Entity"])
     status: int = Field(examples=[422])
     detail: str = Field(
         description="What was expected and what came.", examples=["limit: at most 1000, got 5000"]
@@ -42,7 +43,7 @@ class Problem(BaseModel):
     errors: list[WrongValue] = Field(default=[], description="One for each value that was refused.")
 
 
-class Refusal(Exception):  # noqa: N818  (an answer, not a failure)
+class Refusal(Exception):
     """Ends a request with a problem."""
 
     def __init__(
@@ -101,7 +102,7 @@ def _invalid(_request: Request, error: Exception) -> JSONResponse:
     wrong = [
         WrongValue(
             where=".".join(str(part) for part in one["loc"] if part not in ("query", "path")) or "request",
-            expected="no such parameter" if one["type"] == "extra_forbidden" else one["msg"],
+            expected="no such parameter" if one["type"] == "extra_forbidden" else one["msg"].removeprefix(_PREFIX),
             got=_shortened(one.get("input")),
         )
         for one in cast("RequestValidationError", error).errors()

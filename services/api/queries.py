@@ -95,6 +95,7 @@ class CountsQuery(CameraQuery):
 
     by: By = Field("hour", description="Length of a cell. Minutes are kept for 48 h, hours for 35 days.")
     since: Moment | None = Field(
-        None, description=f"{_SINCE} Without it: an hour of minutes, a day of hours or 30 days before `until`."
+        None,
+        description=f"{_SINCE} Without it: an hour of minutes, a day of hours, 30 days before `until`.",
     )
     until: Moment | None = Field(None, description=f"{_UNTIL} Without it: up to now.")

@@ -16,10 +16,7 @@ def previews_of(store: ResultStore) -> frozenset[str]:
 
 def cameras_now(store: ResultStore, now_s: float, previews: Collection[str]) -> list[CameraAnswer]:
     """All cameras as they are at `now_s`; `previews` are those that have one."""
-    return [
-        CameraAnswer.of(one, now_s, has_preview=one.camera_id in previews)
-        for one in store.cameras()
-    ]
+    return [CameraAnswer.of(one, now_s, has_preview=one.camera_id in previews) for one in store.cameras()]
 
 
 def persons_now(store: ResultStore, camera_ids: list[str] | None = None) -> list[PersonAnswer]:

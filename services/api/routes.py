@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import time
 from collections.abc import Callable, Iterator
 from http import HTTPStatus
 from typing import Annotated, Any
@@ -27,6 +26,8 @@ from shared.messages import CameraId, TrackId
 from shared.store import ResultStore
 
 _DEFAULT_RANGE_S: dict[By, float] = {"minute": 3_600.0, "hour": 86_400.0, "day": 30 * 86_400.0}
+# As long as each is kept.
+_LONGEST_RANGE_S: dict[By, float] = {"minute": 48 * 3_600.0, "hour": 35 * 86_400.0, "day": 400 * 86_400.0}
 
 CameraPath = Annotated[CameraId, Path(description="The camera.", examples=["door"])]
 PersonPath = Annotated[TrackId, Path(description="The person, unique for the camera.")]
@@ -55,6 +56,16 @@ def _check_range(since_s: float | None, until_s: float | None) -> None:
         )
 
 
+def _check_length(since_s: float, until_s: float, by: By) -> None:
+    length_s = until_s - since_s
+    if length_s > _LONGEST_RANGE_S[by]:
+        raise Refusal(
+            HTTPStatus.UNPROCESSABLE_ENTITY,
+            f"Expected at most {_LONGEST_RANGE_S[by] / 3600:g} h by {by}, got {length_s / 3600:g} h.",
+            "Ask for a shorter time, or by a longer step: minute, hour, day.",
+        )
+
+
 @contextlib.contextmanager
 def _mistakes_told() -> Iterator[None]:
     """Inside the block, what the store refuses is an answer to who asked."""
@@ -62,11 +73,13 @@ def _mistakes_told() -> Iterator[None]:
         yield
     except ValueError as error:
         raise Refusal(
-            HTTPStatus.UNPROCESSABLE_ENTITY, str(error), "Correct the parameters; /openapi.json describes them."
+            HTTPStatus.UNPROCESSABLE_ENTITY,
+            str(error),
+            "Correct the parameters; /openapi.json describes them.",
         ) from None
 
 
-def store_routes(store: ResultStore, hub: Hub, clock: Callable[[], float] = time.time) -> APIRouter:
+def store_routes(store: ResultStore, hub: Hub, clock: Callable[[], float]) -> APIRouter:
     """The routes over one store. All but the events run in threads, because Redis may keep them waiting."""
     router = APIRouter(prefix="/v1", responses=_problems())
 
@@ -114,10 +127,9 @@ def store_routes(store: ResultStore, hub: Hub, clock: Callable[[], float] = time
         until_s = clock() if query.until is None else query.until
         since_s = max(0.0, until_s - _DEFAULT_RANGE_S[query.by]) if query.since is None else query.since
         _check_range(since_s, until_s)
+        _check_length(since_s, until_s, query.by)
         with _mistakes_told():
-            found = store.counts(
-                since_s=since_s, until_s=until_s, by=query.by, camera_ids=query.camera_ids
-            )
+            found = store.counts(since_s=since_s, until_s=until_s, by=query.by, camera_ids=query.camera_ids)
         cells = [CountAnswer.of(one) for one in found]
         return CountsAnswer(by=query.by, since_s=since_s, until_s=until_s, counts=cells)
 
@@ -168,6 +180,6 @@ _ABOUT_EVENTS = """\
 - `state`: at once and every second; `at_s`, `cameras` as of `/v1/cameras`, `persons` as of `/v1/now`.
 - `problem`: Redis is away; the data says why. The next `state` says that it is back.
 
-Who comes back with `Last-Event-ID` gets the persons that came meanwhile, up to the last 1,000 of this process;
+Who comes back with `Last-Event-ID` gets the persons closed meanwhile, up to the last 1,000 of this process;
 after a restart of the API they are to be read from `/v1/persons`.
 """

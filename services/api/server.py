@@ -7,16 +7,19 @@ import socket
 import threading
 from types import TracebackType
 
+import redis
 import uvicorn
 
 from services.api.app import create_app
 from services.api.config import ApiSettings
 from services.api.events import Hub
+from services.api.routes import store_routes
 from services.api.watcher import Watcher
 from shared.errors import SettingsError
 from shared.health import Health
 from shared.metrics import Metrics
-from shared.store import ResultStore
+from shared.store import ResultStore, redis_errors_sorted
+from shared.store.client import server_time_s
 
 log = logging.getLogger(__name__)
 
@@ -43,22 +46,29 @@ class ApiServer:
     """Context manager: serves the API until the end of the block.
 
     Args:
-        store: read from several threads at once.
+        client: used from several threads at once.
         health: written by the server; ready while Redis answers.
 
     Raises:
         SettingsError: the port is taken, or the settings would open everything to the network.
     """
 
-    def __init__(self, store: ResultStore, settings: ApiSettings, metrics: Metrics, health: Health) -> None:
+    def __init__(self, client: redis.Redis, settings: ApiSettings, metrics: Metrics, health: Health) -> None:
         settings.check_who_may_ask()
         self._settings = settings
         self._socket = _listening(settings.host, settings.port)
         self.port: int = self._socket.getsockname()[1]
         hub = Hub(settings.event_clients, metrics)
-        self._watcher = Watcher(store, hub, health)
+        store = ResultStore(client)
+
+        def clock() -> float:
+            # By which the store tells who is there now; ours may differ.
+            with redis_errors_sorted():
+                return server_time_s(client)
+
+        self._watcher = Watcher(store, hub, health, clock)
         config = uvicorn.Config(
-            create_app(store, settings, metrics, health, hub, self._watcher),
+            create_app(store_routes(store, hub, clock), settings, metrics, health, hub, self._watcher),
             log_config=None,  # ours stay as they are
             log_level="warning",
             access_log=False,

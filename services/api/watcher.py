@@ -29,9 +29,7 @@ class Watcher:
     Its health is that of the service: ready while Redis answers.
     """
 
-    def __init__(
-        self, store: ResultStore, hub: Hub, health: Health, clock: Callable[[], float] = time.time
-    ) -> None:
+    def __init__(self, store: ResultStore, hub: Hub, health: Health, clock: Callable[[], float]) -> None:
         self._store = store
         self._hub = hub
         self._health = health
