@@ -102,17 +102,17 @@ function keepLeft(persons) {
 function showCounts() {
   if (!page.sums) return;
   const { byColumn, byBand, total } = page.sums;
-  const { label, step } = RANGES[page.range];
+  const { label } = RANGES[page.range];
   const all = sum(total);
   cards.number("visits", all);
   setText(byId("visits-unit"), plural(all, "visit", "visits"));
-  for (const id of ["visits-range", "ages-range"]) setText(byId(id), label);
-  setText(byId("time-step"), step);
+  setText(byId("visits-range"), label);
+  setText(byId("ages-range"), label.split(",")[0]);
   cards.split(byId("visits-split"), "visits", total);
   const busiest = byColumn.reduce((best, one) => (sum(one.persons) > sum(best.persons) ? one : best));
   setText(byId("busiest"), all ? `${busiest.name} (${count(sum(busiest.persons))})` : "–");
   const common = BANDS.reduce((best, one) => (sum(byBand[one]) > sum(byBand[best]) ? one : best));
-  setText(byId("most-band"), all ? `${band(common)} (${count(sum(byBand[common]))})` : "–");
+  setText(byId("most-band"), all ? `${common === "unknown" ? "age unknown" : band(common)} (${count(sum(byBand[common]))})` : "–");
   draw();
   byId("time-table").replaceChildren(
     table("Visits over time", ["Time", ...GENDERS.map(capital)], byColumn.map((one) => [one.name, ...cells(one.persons)])),

@@ -15,6 +15,9 @@ export function number(name, value) {
 export function split(place, name, byGender) {
   const all = sum(byGender);
   if (!place.children.length) {
+    place.before(
+      html("div", { class: "share", "aria-hidden": "true" }, ...GENDERS.map((gender) => html("i", { class: `fill-${gender}` }))),
+    );
     place.append(
       ...GENDERS.map((gender) =>
         html(
@@ -31,8 +34,7 @@ export function split(place, name, byGender) {
   for (const gender of GENDERS) {
     number(`${name}-${gender}`, byGender[gender]);
     const item = place.querySelector(`.${gender}`);
-    item.style.setProperty("--share", all ? byGender[gender] : 1);
-    item.classList.toggle("none", !byGender[gender]);
+    place.previousElementSibling.querySelector(`.fill-${gender}`).style.flexGrow = byGender[gender];
     setText(item.querySelector("[data-share]"), all ? percent(byGender[gender], all) : "");
   }
 }

@@ -109,8 +109,8 @@ export function agesChart(place, byBand) {
   const largest = (...genders) => Math.max(1, ...BANDS.flatMap((name) => genders.map((gender) => byBand[name][gender])));
   const most = largest(...GENDERS);
   const digits = unit * (0.6 + 0.6 * count(most).length);
-  const middle = unit * 5.4;
-  const aside = Math.max(digits + unit * 1.5, width * 0.16);
+  const middle = unit * 4.6;
+  const aside = Math.max(digits + unit * 2.5, width * 0.2);
   const reach = (width - middle - aside) / 2 - digits;
   const head = unit * 1.7;
   // One scale for all three, so that lengths can be compared.
@@ -120,10 +120,10 @@ export function agesChart(place, byBand) {
   const places = {
     female: { x: (length) => axis - length, text: (length) => axis - length - unit * 0.3, anchor: "end", head: axis },
     male: { x: () => axis + middle, text: (length) => axis + middle + length + unit * 0.3, anchor: "start", head: axis + middle },
-    unknown: { x: () => width - aside + unit * 0.8, text: (length) => width - aside + length + unit * 1.1, anchor: "start", head: width - aside + unit * 0.8 },
+    unknown: { x: () => width - aside + unit * 0.8, text: (length) => width - aside + length + unit * 1.1, anchor: "start", head: width, headAnchor: "end" },
   };
   const heads = GENDERS.map((gender) =>
-    svg("text", { class: "head", x: places[gender].head, y: unit * 0.9, "text-anchor": places[gender].anchor }, gender),
+    svg("text", { class: "head", x: places[gender].head, y: unit * 0.9, "text-anchor": places[gender].headAnchor ?? places[gender].anchor }, gender),
   );
   const rows = BANDS.map((name, index) => {
     const centre = head + row * (index + 0.5);
@@ -134,11 +134,12 @@ export function agesChart(place, byBand) {
       const { x, text, anchor } = places[gender];
       return [
         svg("rect", { class: `fill-${gender}`, x: x(length), y: centre - thick / 2, width: length, height: thick, rx: 2 }),
-        svg("text", { class: persons ? "value" : "value quiet", x: text(length), y: centre, dy: "0.35em", "text-anchor": anchor }, count(persons)),
+        // Whose age is unknown was not judged, so that there is no gender either.
+        name === "unknown" && !persons ? null : svg("text", { class: persons ? "value" : "value quiet", x: text(length), y: centre, dy: "0.35em", "text-anchor": anchor }, count(persons)),
       ];
     });
     const label = svg("text", { class: "tick", x: axis + middle / 2, y: centre, dy: "0.35em", "text-anchor": "middle" }, band(name));
-    return svg("g", { "data-band": name, "data-visits": sum(byBand[name]) }, label, ...bars);
+    return svg("g", { "data-band": name, "data-visits": sum(byBand[name]) }, label, ...bars.filter(Boolean));
   });
   const text = BANDS.filter((name) => sum(byBand[name])).map((name) => `${band(name)}: ${words(byBand[name])}`);
   place.replaceChildren(

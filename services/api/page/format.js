@@ -11,10 +11,16 @@ export const rate = (number) => tenth.format(number);
 export const plural = (number, one, many) => (number === 1 ? one : many);
 export const percent = (part, all) => (all ? `${whole.format((100 * part) / all)} %` : "–");
 export const capital = (text) => text.charAt(0).toUpperCase() + text.slice(1);
-export const band = (name) => (name === "unknown" ? "age unknown" : name.replace("-", "–"));
+export const band = (name) => name.replace("-", "–");
 
 export function clock(seconds) {
-  return new Date(seconds * 1000).toLocaleTimeString(undefined, { hour: "2-digit", minute: "2-digit" });
+  return new Date(seconds * 1000).toLocaleTimeString(undefined, { hour: "numeric", minute: "2-digit" });
+}
+
+/** "9 AM" or "09": the hour alone, where it is a whole one. */
+export function hour(seconds) {
+  const moment = new Date(seconds * 1000);
+  return moment.getMinutes() ? clock(seconds) : moment.toLocaleTimeString(undefined, { hour: "numeric" });
 }
 
 export function weekday(seconds) {

@@ -1,22 +1,23 @@
 // Which stretch of time is shown, and the cells of the API sorted into its columns.
 
-import { BANDS, GENDERS, clock, weekday } from "./format.js";
+import { BANDS, GENDERS, clock, hour, weekday } from "./format.js";
 
 const HOUR_S = 3600;
 
 /** Each asks the API by `by`; a week is asked by hours, so that its days begin at midnight here, not in UTC. */
 export const RANGES = {
-  hour: { by: "minute", label: "last hour", step: "by minute", columns: (now) => even(now, 60, 60) },
-  day: { by: "hour", label: "last 24 hours", step: "by hour", columns: (now) => even(now, HOUR_S, 24) },
-  week: { by: "hour", label: "last 7 days", step: "by day", columns: (now) => days(now, 7) },
+  hour: { by: "minute", label: "last hour, by minute", columns: (now) => even(now, 60, 60) },
+  day: { by: "hour", label: "last 24 hours, by hour", columns: (now) => even(now, HOUR_S, 24) },
+  week: { by: "hour", label: "last 7 days, by day", columns: (now) => days(now, 7) },
 };
 
 function even(nowS, lengthS, number) {
   const last = Math.floor(nowS / lengthS) * lengthS;
   return Array.from({ length: number }, (_, place) => {
     const startS = last - (number - 1 - place) * lengthS;
-    const name = `${clock(startS)}–${clock(startS + lengthS)}`;
-    return { startS, endS: startS + lengthS, label: clock(startS), name: lengthS === 60 ? clock(startS) : name };
+    const endS = startS + lengthS;
+    if (lengthS < HOUR_S) return { startS, endS, label: clock(startS), name: clock(startS) };
+    return { startS, endS, label: hour(startS), name: `${hour(startS)}–${hour(endS)}` };
   });
 }
 
