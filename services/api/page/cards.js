@@ -77,7 +77,7 @@ export function left(persons, showCamera) {
   const shown = [...persons].sort((a, b) => b.last_seen_s - a.last_seen_s).slice(0, LEFT_SHOWN);
   const first = known.size === 0;
   listed(byId("left-people"), shown, "Nobody has left yet.", (person) => {
-    const item = personItem(person, showCamera, `${clock(person.last_seen_s)} · stayed ${duration(person.dwell_s)}`);
+    const item = personItem(person, showCamera, `${clock(person.last_seen_s)} · ${duration(person.dwell_s)}`);
     if (!first && !known.has(key(person))) item.classList.add("new");
     return item;
   });
@@ -86,20 +86,23 @@ export function left(persons, showCamera) {
 
 const pictures = new Map();
 
+const FACTS = { present: "There now", rate: "Pictures", delay: "Delay" };
+
 function cameraItem(camera) {
-  const item = html(
+  return html(
     "li",
     { "data-camera": camera.camera_id },
     html("div", { class: "preview" }),
-    html("h3", {}, html("span", { class: "dot", "aria-hidden": "true" }), camera.camera_id),
-    html("p", { class: "state" }),
-    html("dl", { class: "facts" },
-      ...[["present", "There now"], ["rate", "Pictures"], ["delay", "Delay"]].map(([name, label]) =>
+    html(
+      "div",
+      { class: "about" },
+      html("h3", {}, html("span", { class: "dot", "aria-hidden": "true" }), camera.camera_id),
+      html("p", { class: "state" }),
+      html("dl", { class: "facts" }, ...Object.entries(FACTS).map(([name, label]) =>
         html("div", {}, html("dt", {}, label), html("dd", { "data-fact": name })),
-      ),
+      )),
     ),
   );
-  return item;
 }
 
 /** The cameras as they are at `nowS`, by the clock of the store. */

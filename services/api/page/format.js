@@ -44,11 +44,11 @@ export function delay(seconds) {
   return seconds < 1 ? `${whole.format(seconds * 1000)} ms` : `${tenth.format(seconds)} s`;
 }
 
-const WHY_NOT = { "too-small": "face too small", "too-blurred": "face too blurred", "not-yet": "not judged yet" };
+const WHY_NOT = { "too-small": "not judged: face too small", "too-blurred": "not judged: face too blurred", "not-yet": "not judged yet" };
 
 /** "female, 34 (27–41)": with its range, and unknown where it is not known. */
 export function who(person) {
-  if (person.age_years === null) return WHY_NOT[person.unjudged] ?? "not judged";
+  if (person.age_years === null) return WHY_NOT[person.unjudged];
   const range = person.age_interval_years;
   const age = Math.floor(person.age_years);
   const within = range ? ` (${Math.floor(range[0])}–${Math.ceil(range[1])})` : "";
