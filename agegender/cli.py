@@ -13,6 +13,7 @@ import typer
 from rich.console import Console
 
 from agegender.analysis.command import analyze
+from agegender.page import load_page_settings
 from agegender.records import results_table, stored_record
 from agegender.session import run_session, store_for_reading
 from services.ingest.config import IngestSettings
@@ -42,6 +43,7 @@ def run(
     ] = None,
     cameras: Annotated[Path | None, typer.Option(help="A YAML file with the list of cameras.")] = None,
     seconds: Annotated[float | None, typer.Option(help="End after this long; without it, go on.")] = None,
+    page: Annotated[bool, typer.Option("--page", help="Serve the live page, at API_PORT (8080).")] = False,
 ) -> None:
     """Runs the whole pipeline in this process, for one or many cameras.
 
@@ -56,9 +58,17 @@ def run(
     else:
         chosen = cameras_from_sources(sources) if sources else IngestSettings.load().camera_list()
     process = _process()
+    page_settings = load_page_settings() if page else None
     console = Console()
-    stop = stop_on_signals()
-    summary = run_session(chosen, console, stop=stop, seconds=seconds, process=process, http_port=RUN_PORT)
+    summary = run_session(
+        chosen,
+        console,
+        stop=stop_on_signals(),
+        seconds=seconds,
+        process=process,
+        http_port=RUN_PORT,
+        page=page_settings,
+    )
     console.print(summary.draw())
     if summary.captured == 0:
         console.print("No camera gave a frame.", style="red")
@@ -68,12 +78,13 @@ def run(
 @app.command()
 def demo(
     seconds: Annotated[float, typer.Option(help="End after this long.", min=1)] = 20.0,
+    page: Annotated[bool, typer.Option(help="Serve the live page, at API_PORT (8080 or any free).")] = True,
 ) -> None:
     """Runs the pipeline on a simulated RTSP camera that shows real faces; fails when none gets a result."""
     # The simulator is no part of a camera's way to Redis; nothing but the demo loads it.
     from agegender.demo import run_demo
 
-    raise typer.Exit(run_demo(Console(), seconds, _process(), stop_on_signals()))
+    raise typer.Exit(run_demo(Console(), seconds, _process(), stop_on_signals(), page=page))
 
 
 @app.command()

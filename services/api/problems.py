@@ -102,7 +102,9 @@ def _invalid(_request: Request, error: Exception) -> JSONResponse:
     wrong = [
         WrongValue(
             where=".".join(str(part) for part in one["loc"] if part not in ("query", "path")) or "request",
-            expected="no such parameter" if one["type"] == "extra_forbidden" else one["msg"].removeprefix(_PREFIX),
+            expected="no such parameter"
+            if one["type"] == "extra_forbidden"
+            else one["msg"].removeprefix(_PREFIX),
             got=_shortened(one.get("input")),
         )
         for one in cast("RequestValidationError", error).errors()
