@@ -8,7 +8,7 @@ from http import HTTPStatus
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Path, Query
-from fastapi.responses import Response
+from fastapi.responses import Response, StreamingResponse
 
 from services.api.answers import (
     CamerasAnswer,
@@ -157,7 +157,7 @@ def store_routes(store: ResultStore, hub: Hub, clock: Callable[[], float]) -> AP
         "/events",
         summary="Closed persons as they come, and every second how things are",
         description=_ABOUT_EVENTS,
-        response_class=EventStream,
+        response_class=StreamingResponse,
         responses={
             200: {"content": {"text/event-stream": {}}, "description": "Server-sent events without an end."},
             **_problems(s503="As many readers as API_EVENT_CLIENTS allows are there already."),

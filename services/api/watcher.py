@@ -20,6 +20,7 @@ from shared.store import ResultStore
 log = logging.getLogger(__name__)
 
 _STATE_EVERY_S = 1.0
+_LOOK_FOR_S = 0.25  # how long the end of the service may have to wait
 _PREVIEWS_EVERY_S = 5.0
 
 
@@ -75,12 +76,9 @@ class Watcher:
             log.info("Redis answers", extra={"service": "api"})
             self._health.ready()
         while (left_s := until_s - time.monotonic()) > 0 and not self._stop.is_set():
-            people, self._cursor = self._store.closed(self._cursor, wait_s=left_s)
+            people, self._cursor = self._store.closed(self._cursor, wait_s=min(left_s, _LOOK_FOR_S))
             for person in people:
                 loop.call_soon_threadsafe(self._hub.person, PersonAnswer.of(person))
-            if not people and time.monotonic() < until_s:
-                # There is no camera to wait for yet.
-                self._stop.wait(until_s - time.monotonic())
 
     def _state(self) -> StateAnswer:
         now_s = self._clock()
