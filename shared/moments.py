@@ -9,7 +9,9 @@ _AGO = re.compile(r"(\d{1,6})\s*([smhd])")
 _UNIT_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 _SECONDS = re.compile(r"\d{9,11}(\.\d+)?")
 
-EXPECTED = "a time as 30m, 2h or 7d (ago), today, yesterday, 2026-11-22, 2026-11-22T14:30 or seconds since 1970"
+EXPECTED = (
+    "a time as 30m, 2h or 7d (ago), today, yesterday, 2026-11-22, 2026-11-22T14:30 or seconds since 1970"
+)
 
 
 def moment_s(text: str, now_s: float) -> float:
