@@ -104,7 +104,7 @@ def vote(
     judged = result(info.model_copy(update={"track_id": track_id, "vote": number}), age_years=age_years)
     return judged.model_copy(
         update={
-            "age_interval_years": (age_years - 5.0, age_years + 6.0),
+            "age_interval_years": (max(age_years - 5.0, 0.0), age_years + 6.0),
             "male_probability": male_probability,
             "gender": "male" if male_probability > 0.5 else "female",
             "gender_confidence": max(male_probability, 1 - male_probability),
