@@ -85,11 +85,8 @@ class CameraBooks:
             pipeline.zmscore(keys.open, list(person_ids))
         (seconds, microseconds), state, *more = pipeline.execute()
         values, heard = more if more else ((), ())
-        kept = {
-            name: json.loads(value)
-            for name, value in zip(person_ids, values, strict=True)
-            if value is not None
-        }
+        found = zip(person_ids, values, strict=True)
+        kept = {name: json.loads(value) for name, value in found if value is not None}
         counted = {name: fields for name, fields in kept.items() if "first_seen_s" in fields}
         known = Known(
             state={name.decode(): value.decode() for name, value in state.items()},
