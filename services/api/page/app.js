@@ -69,9 +69,10 @@ async function explain(error) {
 function showState() {
   const { cameras, persons } = page.state;
   byId("no-camera").hidden = cameras.length > 0;
-  byId("content").classList.toggle("without-cameras", cameras.length === 0);
   listCameras(cameras);
-  cards.cameras(cameras.filter(ofCamera), page.state.at_s);
+  // Those that need somebody to look come first.
+  const silentFirst = (a, b) => Number(a.state === "live") - Number(b.state === "live");
+  cards.cameras(cameras.filter(ofCamera).sort(silentFirst), page.state.at_s);
   cards.present(persons.filter(ofCamera), manyCameras());
 }
 

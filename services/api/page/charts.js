@@ -44,7 +44,9 @@ export function timeChart(place, columns, chosen) {
     ),
   );
   const longest = Math.max(...columns.map((column) => column.label.length));
-  const every = Math.max(1, Math.ceil((longest * 0.62 * unit + unit * 0.6) / slot));
+  const wide = longest * 0.62 * unit;
+  // The last label ends at the edge where its column is narrower, and so needs more room beside it.
+  const every = Math.max(1, Math.ceil(((slot < wide ? 1.5 : 1) * wide + unit * 0.6) / slot));
   const bars = columns.map((column, index) => {
     let base = 0;
     const x = left + index * slot;
@@ -60,8 +62,8 @@ export function timeChart(place, columns, chosen) {
       base += persons;
     }
     // Counted from the right: the newest column always has its label.
-    if ((columns.length - 1 - index) % every === 0 && x + slot / 2 > longest * 0.31 * unit) {
-      const last = index === columns.length - 1 && slot < longest * 0.62 * unit;
+    if ((columns.length - 1 - index) % every === 0 && x + slot / 2 > wide / 2) {
+      const last = index === columns.length - 1 && slot < wide;
       group.append(
         svg(
           "text",
