@@ -41,6 +41,7 @@ from tools.views_together import (
     Views,
     age_spread,
     bearable_shares,
+    from_wildest,
     gender_spread,
     one_each,
     surprise,
@@ -54,6 +55,7 @@ BANDS_PX = ((24.0, 48.0), (48.0, 96.0), (96.0, 192.0))
 _FPS = 10.0
 _LEAST_FACES = 20
 _SUREST = 0.9999
+_WILDEST = 0.05
 
 
 def main() -> int:
@@ -61,12 +63,14 @@ def main() -> int:
     layout = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=layout)
     parser.add_argument("dataset", type=Path)
-    labels = load_labels(parser.parse_args().dataset)
+    parser.add_argument("--shared", type=float, default=SHARED, help=f"instead of {SHARED:g}, 0 to 1")
+    chosen = parser.parse_args()
+    labels = load_labels(chosen.dataset)
     cv2.setNumThreads(1)
     console = Console(width=120)
     views = measure(labels)
     console.print(spreads(views))
-    console.print(worth(views))
+    console.print(worth(views, chosen.shared))
     console.print(filmed())
     return 0
 
@@ -134,11 +138,14 @@ def _distances(views: Views) -> Mapping[str, Views]:
 def spreads(views: Views) -> Table:
     """How far apart the readings lie, at each distance."""
     table = Table(title="How far views lie apart: of one person · all from the truth · share in common")
-    for name in ("height of the face", "people", "views", "age, years", "gender, log odds"):
+    wild = f"age: of the wildest {_WILDEST:.0%}"
+    for name in ("height of the face", "people", "views", "age, years", "gender, log odds", wild):
         table.add_column(name, justify="right" if table.columns else "left")
     for name, there in _distances(views).items():
         people, count = len(np.unique(there.person)), len(there.person)
-        table.add_row(name, str(people), str(count), _said(age_spread(there)), _said(gender_spread(there)))
+        spread = _said(age_spread(there)), _said(gender_spread(there))
+        share = from_wildest(there.age_years, there.person, _WILDEST)
+        table.add_row(name, str(people), str(count), *spread, f"{share:.0%} of the variance")
     table.add_section()
     table.add_row("mean of the shares", "", "", *_by_half(views, _mean_shares))
     table.add_row("share that the means bear", "", "", *_by_half(views, _bearable))
@@ -166,9 +173,9 @@ def _by_half(views: Views, shares: Callable[[Views], tuple[float, float]]) -> Se
     return [f"{share:.2f} ± {off:.2f}" for share, off in zip(shares(views), deviations, strict=True)]
 
 
-def worth(views: Views) -> Table:
+def worth(views: Views, shared: float) -> Table:
     """What one view and all views of a person say, at each distance."""
-    table = Table(title=f"What one view is worth, and all views of a person, with {SHARED:g} in common")
+    table = Table(title=f"What one view is worth, and all views of a person, with {shared:g} in common")
     names = (
         "height of the face",
         "",
@@ -183,7 +190,7 @@ def worth(views: Views) -> Table:
         table.add_column(name, justify="right" if len(table.columns) > 1 else "left")
     for name, there in _distances(views).items():
         together = Together.of(there)
-        narrowed, surer = together.narrowed(SHARED), together.surer(SHARED)
+        narrowed, surer = together.narrowed(shared), together.surer(shared)
         count = len(there.person) / len(together.person)
         several = f"mean of {count:.1f} views"
         table.add_row(

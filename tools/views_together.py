@@ -69,12 +69,22 @@ def within(values: Floats, person: NDArray[np.int64]) -> float:
     Raises:
         ValueError: nobody has two values.
     """
-    _, number, counts = np.unique(person, return_inverse=True, return_counts=True)
-    freedom = len(values) - len(counts)
+    freedom = len(values) - len(np.unique(person))
     if freedom == 0:
         raise ValueError("expected two views of somebody, got one of each")
-    means = np.bincount(number, values) / counts
-    return float(np.sqrt(np.sum((values - means[number]) ** 2) / freedom))
+    return float(np.sqrt(np.sum(_own(values, person) ** 2) / freedom))
+
+
+def from_wildest(values: Floats, person: NDArray[np.int64], wildest: float) -> float:
+    """Which share of the variance within people comes from the share `wildest` of the values, 0 to 1 both."""
+    squares = np.sort(_own(values, person) ** 2)[::-1]
+    return float(squares[: round(wildest * len(squares))].sum() / squares.sum())
+
+
+def _own(values: Floats, person: NDArray[np.int64]) -> Floats:
+    """How far each value lies from the mean of its person."""
+    _, number, counts = np.unique(person, return_inverse=True, return_counts=True)
+    return np.asarray(values - (np.bincount(number, values) / counts)[number])
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from tools.views_together import (
     Views,
     age_spread,
     bearable_shares,
+    from_wildest,
     gender_spread,
     one_each,
     within,
@@ -85,7 +86,7 @@ def test_one_view_is_neither_narrowed_nor_believed_more() -> None:
 
 
 def test_views_count_by_their_quality() -> None:
-    quality = np.tile([1.0, 1.0, 0.0, 0.0, 0.0], PEOPLE)
+    quality = np.tile([0.5, 0.5, 0.0, 0.0, 0.0], PEOPLE)
     views = _views(quality)
     together = Together.of(views)
     assert together.effective_views == pytest.approx(np.full(PEOPLE, 2.0))
@@ -94,6 +95,15 @@ def test_views_count_by_their_quality() -> None:
 
 def test_people_count_alike_however_often_they_are_seen() -> None:
     assert one_each(np.array([1.0, 1, 1, 5]), np.array([7, 7, 7, 8])) == 3
+
+
+def test_wild_views_are_told_from_evenly_spread_ones() -> None:
+    person = np.repeat(np.arange(50), 2)
+    even: Floats = np.tile([-1.0, 1.0], 50) + person.astype(np.float64)
+    assert from_wildest(even, person, 0.1) == pytest.approx(0.1)
+    wild = even.copy()
+    wild[:2] = (-30, 30)
+    assert from_wildest(wild, person, 0.02) == pytest.approx(1800 / 1898)
 
 
 def test_views_of_nobody_twice_say_nothing_of_what_they_have_in_common() -> None:
