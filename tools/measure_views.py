@@ -227,9 +227,7 @@ def _figures(faces: Views | Together, interval: tuple[Floats, Floats], male_log_
 
 def filmed() -> Table:
     """How far the frames of one person lie apart in videos."""
-    table = Table(
-        title=f"In videos, {_FPS:g} frames a second: deviation, and how alike frames are after 0.1 s and 1 s"
-    )
+    table = Table(title=f"Videos, {_FPS:g} frames a second: deviation · correlation after 0.1 and 1 s")
     for name in ("", "faces", "age, years", "gender, log odds"):
         table.add_column(name, justify="right" if table.columns else "left")
     with Analyzer(workers=1) as analyzer:
