@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from agegender.analysis.analyzer import Seen
-from agegender.analysis.covering import cover
 from agegender.analysis.labels import Mark, draw
 from agegender.analysis.people import Someone
 from agegender.records import face_label, interval_text
+from shared.covering import cover
 from shared.messages import BoxXyxy, Result
 from shared.pictures import Bgr
 
