@@ -29,7 +29,7 @@ from agegender.evaluation.judge import read_picture
 from services.classify.nets import LiteRTNets
 from services.classify.views import Views, predict
 from services.detect.alignment import LANDMARK_WEIGHTS, cut_chip
-from services.detect.stage import CHIP_QUALITY
+from services.detect.cutting import CHIP_QUALITY
 from services.detect.yunet import Detection, YuNet
 from shared.faces import CHIP_SIDE_PX
 from shared.models import weights

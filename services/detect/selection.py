@@ -15,8 +15,11 @@ GAP_GROWTH = 1.25
 CLEARLY_BETTER = 0.2
 """A face whose quality is so much above the best so far does not wait for its time."""
 
+KEPT_FOR_BETTER = 4
+"""Votes that only clearly better faces get: who was far off for minutes may come near yet."""
+
 ENOUGH_QUALITY = 8.0
-"""The sum of the qualities after which no more faces vote: eight good faces, or 16 of half their quality."""
+"""The sum of the qualities after which no more faces vote: eight very good faces, or twelve fair ones."""
 
 
 @dataclass
@@ -24,7 +27,7 @@ class Ballot:
     """The voting faces of one person so far.
 
     Faces of one person err alike, and the more so the closer they are in time: what eight good ones leave of
-    the error of one, a hundred lower by hardly a percent (`shared/votes.py`). So the first face votes at once,
+    the error of one, a hundred lower by hardly a percent (`shared/votes.py`). So the first one votes at once,
     the next ones after growing gaps, a clearly better one at once, and none once enough was gathered.
     """
 
@@ -45,6 +48,8 @@ class Ballot:
             return False
         if self.votes == 0 or quality >= self.best + CLEARLY_BETTER:
             return True
+        if self.votes >= MAX_VOTES - KEPT_FOR_BETTER:
+            return False
         return time_s >= self.last_s + FIRST_GAP_S * GAP_GROWTH ** (self.votes - 1)
 
     def add(self, quality: float, time_s: float) -> int:
