@@ -53,7 +53,7 @@ def video_marks(faces: Sequence[Result], people: Sequence[Someone]) -> list[Mark
     """The same in a video: what is known of the person by now, which is steadier than a single frame."""
     marks = []
     for one, person in zip(faces, people, strict=True):
-        known = person.evidence
+        known = person.verdict
         text = face_label(one)
         if known.age_years is not None:
             text = f"{'?' if known.gender == 'unknown' else known.gender} {known.age_years:.0f}"

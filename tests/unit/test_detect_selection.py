@@ -14,7 +14,8 @@ from shared.votes import MAX_VOTES
 
 def vote_on(qualities: list[float], step_s: float = 0.2) -> tuple[Ballot, list[float]]:
     """The ballot after faces of these qualities, `step_s` apart, and when those that voted were seen."""
-    ballot, voted_s = Ballot(), []
+    ballot = Ballot()
+    voted_s: list[float] = []
     for index, quality in enumerate(qualities):
         time_s = 1_700_000_000 + index * step_s
         if ballot.wants(quality, time_s):
