@@ -96,8 +96,9 @@ class CameraTracks:
             self._start(info)
         self._last_sequence = info.sequence
         tracks = self._tracker.update(boxes_xyxy, self._clock.advance(info))
+        visitors = [self._visitor(track) for track in tracks]
         self._collect_ended()
-        return [self._visitor(track) for track in tracks]
+        return visitors
 
     @property
     def time_s(self) -> float:

@@ -132,8 +132,18 @@ def test_a_jump_of_the_clock_ends_the_tracks_and_is_told_at_once(jump_s: float) 
     assert told[0] is not None
     assert [(s.track_id, s.ended) for s in told[0].sightings] == [("s1-0-1", True)]
     assert set(camera.sightings) == {"s1-0-1", "s1-0-2"}
-    rates = [one.frame_rate_hz for one in told if one and one.frame_rate_hz is not None]
-    assert all(0 < rate <= 5 for rate in rates)
+
+
+def test_after_a_clock_was_set_back_an_empty_scene_is_still_told_of_once_a_second() -> None:
+    camera = Watched()
+    for index in range(10):
+        camera.see(info_at(index))
+    before = len(camera.told)
+    for index in range(10, 25):
+        camera.see(info_at(index, start_s=START_S - 30))
+    after = camera.told[before:]
+    assert [told.frame.sequence for told in after] == [10, 15, 20]
+    assert [told.frame_rate_hz for told in after] == [None, 5, 5]
 
 
 def test_who_takes_over_in_the_middle_of_a_stream_gives_no_name_again() -> None:

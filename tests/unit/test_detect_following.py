@@ -92,6 +92,13 @@ def test_a_short_visit_has_a_face_to_be_judged() -> None:
     assert last.votes == len(faces(outcomes))
 
 
+def test_after_how_many_frames_somebody_is_a_person_can_be_set() -> None:
+    outcomes = stage(confirm_faces=1, lost_s=0.3).process(frames([scene()] + [scene(face=False)] * 4))
+    assert [face.info.vote for face in faces(outcomes)] == [1]
+    (last,) = presences(outcomes)[-1].info.sightings
+    assert last.ended
+
+
 def test_a_person_seen_only_blurred_is_told_of_and_not_judged_until_a_face_is_sharp() -> None:
     detect = stage(min_score=0.4)
     blurred = detect.process(frames([scene(i, blurred=True) for i in range(8)]))

@@ -71,3 +71,8 @@ def test_a_poorly_seen_person_keeps_votes_for_the_moment_when_they_come_nearer()
     ballot, _ = vote_on([0.2] * 3_000)
     assert not ballot.wants(0.2, 1e12)
     assert ballot.wants(0.9, 1_700_000_600.1)
+
+
+def test_no_face_is_so_good_that_it_votes_beyond_the_limit() -> None:
+    assert Ballot(MAX_VOTES - 1, quality=1.6, best=0.1).wants(1.0, 0.0)
+    assert not Ballot(MAX_VOTES, quality=1.6, best=0.1).wants(1.0, 1e12)
