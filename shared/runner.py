@@ -129,7 +129,7 @@ class Runner(Generic[In, Out]):
                 batch = self._collect(stop)
                 if batch and not self._handle(batch, stop):
                     log.warning(
-                        "stopped with a batch in hand; it will be handed out again",
+                        "stopped with a batch in hand, which is not committed",
                         extra={"service": self.service, "messages": len(batch)},
                     )
                 if not batch:

@@ -19,6 +19,8 @@ class DropReason(StrEnum):
 
     BUSY = "busy"
     """A newer frame came before this one could be taken."""
+    STOPPED = "stopped"
+    """The worker ended before it could be sent."""
     STALE = "stale"
     """Too old to matter by the time it could be taken."""
     OVERSIZE = "oversize"

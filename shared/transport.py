@@ -51,7 +51,11 @@ class Source(Protocol[T_co]):
         """True when nothing will ever come any more. A live source never is."""
 
     def close(self) -> None:
-        """Lets go. What was not committed is handed out again to the next to open."""
+        """Lets go.
+
+        What was not committed is handed out again to the next to open; a source that cannot, because it has
+        no past, counts it as dropped.
+        """
 
 
 class Output(Protocol[T_contra]):
