@@ -11,7 +11,7 @@ import numpy as np
 from agegender.evaluation.dataset import Label
 from agegender.evaluation.judge import read_picture
 from services.detect.alignment import cut_chip
-from services.detect.stage import CHIP_QUALITY
+from services.detect.cutting import CHIP_QUALITY
 from services.detect.yunet import Detection, YuNet
 from shared.models import weights
 from shared.pictures import Bgr, UnreadablePicture, encode_jpeg
