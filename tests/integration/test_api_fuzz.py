@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 from urllib.parse import quote
 
 import pytest
@@ -62,7 +63,7 @@ def api(redis_url: str) -> Iterator[ApiClient]:
 @example(path="/v1/persons", query={"since": ["1e400"], "until": ["-0"]})
 @example(path="/v1/persons", query={"since": ["0001-01-01T00:00:00+23:59"]})
 @example(path="/v1/counts", query={"since": ["4102444799"], "until": ["4102444800"]})
-def test_no_query_breaks_the_api(api: ApiClient, path: str, query: dict[str, list[str]]) -> None:
+def test_no_query_breaks_the_api(api: ApiClient, path: str, query: dict[str, Any]) -> None:
     answer = api.get(path, **query)
     assert answer.status in (200, 422), answer.body
     if answer.status == 422:
