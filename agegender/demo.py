@@ -38,7 +38,7 @@ def _page_settings(console: Console) -> ApiSettings | None:
     try:
         return load_page_settings()
     except MissingExtra as error:
-        console.print(str(error), highlight=False)
+        console.print(str(error), highlight=False, markup=False)
         return None
 
 

@@ -76,7 +76,7 @@ def away(error: NotNow) -> Problem:
     return Problem(
         title=status.phrase,
         status=status,
-        detail=f"Redis is away: {mask(str(error))}",
+        detail=f"Redis is away: {mask(str(error)).removeprefix('Redis: ')}",
         hint="Nothing is lost. Check that Redis runs and that REDIS_URL names it, then ask again.",
     )
 

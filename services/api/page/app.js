@@ -195,7 +195,7 @@ function heard(kind, data) {
     showLeft();
     refreshSoon();
   } else if (kind === "problem") {
-    connection("away", "Redis is away.", `What you see may be old. Trying again … (${data.detail})`);
+    connection("away", "Redis is away.", `What you see may be old. Trying again … (${data.detail.replace("Redis is away: ", "")})`);
   }
 }
 
