@@ -86,7 +86,9 @@ class Summary:
     captured: int
     published: int
     dropped: dict[str, int]
-    faces: int
+    faces_found: int
+    faces_judged: int
+    """Of those found, the ones that were sent to be judged; the others would not have changed any answer."""
     results: int
     bad: int
     genders: dict[str, int]
@@ -107,12 +109,14 @@ class Summary:
     ) -> Summary:
         """The sums of the metrics; delays from the results themselves."""
         written = "agegender_results_written_total"
+        judged = metrics.total("agegender_messages_sent_total", service="detect", kind="face")
         return cls(
             seconds=seconds,
             captured=int(metrics.total("agegender_frames_captured_total")),
             published=int(metrics.total("agegender_messages_sent_total", service="ingest")),
             dropped=_whole(metrics.by_label("agegender_messages_dropped_total", "reason", service="ingest")),
-            faces=int(metrics.total("agegender_messages_sent_total", service="detect")),
+            faces_found=int(judged + metrics.total("agegender_faces_skipped_total")),
+            faces_judged=int(judged),
             results=int(metrics.total(written)),
             bad=int(metrics.total("agegender_messages_bad_total")),
             genders=_whole(metrics.by_label(written, "gender")),
@@ -127,7 +131,8 @@ class Summary:
         table.add_row("frames captured", f"{self.captured}")
         table.add_row("frames published", f"{self.published} ({self.published / self.seconds:.1f} a second)")
         table.add_row("frames dropped", _listed(self.dropped) or "none")
-        table.add_row("faces found", f"{self.faces}")
+        table.add_row("faces found", f"{self.faces_found}")
+        table.add_row("faces judged", f"{self.faces_judged}")
         table.add_row("results in the store", f"{self.results}")
         for camera_id, why in self.failures.items():
             table.add_row(f"camera {camera_id}", Text(why, style="red"))

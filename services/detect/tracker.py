@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from shared.messages import BoxXyxy
+
+MOST_TRACKS = 1_000
 
 _LARGEST_GROWTH = math.log(2.0)
 # In sides of the face. Someone who walks past passes four to eight of them a second.
@@ -57,9 +60,21 @@ class Tracker:
         self._lost_s = lost_s
         self._tentative_s = tentative_s
         self._tracks: list[Track] = []
+        self._ended: deque[Track] = deque(maxlen=MOST_TRACKS)
         self._confirmed = 0
         self._last_s: float | None = None
         self._gap_s = 0.0
+
+    @property
+    def tracks(self) -> list[Track]:
+        """The confirmed tracks that have not ended, in the order of their numbers."""
+        return sorted((t for t in self._tracks if t.number is not None), key=lambda t: t.number or 0)
+
+    def take_ended(self) -> list[Track]:
+        """The confirmed tracks that ended since the last call. Misses none if called after each update."""
+        ended = list(self._ended)
+        self._ended.clear()
+        return ended
 
     def update(self, boxes_xyxy: Sequence[BoxXyxy], time_s: float) -> list[Track]:
         """The track of each box of the frame at `time_s`, in the order of the boxes.
@@ -87,7 +102,7 @@ class Tracker:
             if t not in taken:
                 self._miss(track, time_s)
         known = {id(track) for track in self._tracks}
-        self._tracks = [track for track in self._tracks if not track.ended]
+        self._drop_ended()
         self._tracks += [track for track in found.values() if id(track) not in known]
         in_order = [found[b] for b in range(len(boxes_xyxy))]
         for track in in_order:
@@ -100,7 +115,11 @@ class Tracker:
         """Ends all tracks."""
         for track in self._tracks:
             track.ended = True
-        self._tracks = []
+        self._drop_ended()
+
+    def _drop_ended(self) -> None:
+        self._ended.extend(track for track in self._tracks if track.ended and track.number is not None)
+        self._tracks = [track for track in self._tracks if not track.ended]
 
     def _watch_clock(self, time_s: float) -> None:
         gap_s = 0.0 if self._last_s is None else time_s - self._last_s

@@ -98,6 +98,21 @@ def test_a_jump_of_the_clock_ends_all_tracks(jump_s: float) -> None:
     assert after is not before
 
 
+def test_the_confirmed_tracks_that_are_alive_and_those_that_ended_are_told() -> None:
+    tracker = Tracker()
+    one, other = feed(tracker, 0, [[box(100), box(300)]] * 4)
+    feed(tracker, 0.8, [[box(100), box(500)]])
+    assert tracker.tracks == [one, other]
+    assert tracker.take_ended() == []
+    feed(tracker, 1.0, [[box(100)]] * 15)
+    assert tracker.tracks == [one]
+    assert tracker.take_ended() == [other]
+    assert tracker.take_ended() == []
+    tracker.end()
+    assert tracker.tracks == []
+    assert tracker.take_ended() == [one]
+
+
 @pytest.mark.parametrize("step_s", [1 / 60, 0.2, 1.0, 5.0])
 def test_people_are_followed_at_any_rate_of_frames(step_s: float) -> None:
     tracks = feed(Tracker(), 0, [[box(100)]] * 3 + [[]] + [[box(103)]], step_s)
