@@ -6,7 +6,7 @@ import contextlib
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Annotated
+from typing import Annotated, get_args
 
 import typer
 from rich.console import Console, RenderableType
@@ -42,6 +42,7 @@ query = typer.Typer(
 _WATCH_WAIT_S = 1.0
 _PAGE = 1_000
 _BANDS = (*AGE_BANDS, UNKNOWN_BAND)
+_GENDERS: tuple[str, ...] = get_args(Gender)
 
 Cameras = Annotated[
     list[str] | None, typer.Option("--camera", help="Only of this camera; may be given several times.")
@@ -50,7 +51,10 @@ Bands = Annotated[
     list[str] | None,
     typer.Option("--age-band", help=f"Only of this age: {', '.join(_BANDS)}; several times."),
 ]
-Genders = Annotated[list[Gender] | None, typer.Option("--gender", help="Only of this gender; several times.")]
+Genders = Annotated[
+    list[str] | None,
+    typer.Option("--gender", help=f"Only of this gender: {', '.join(_GENDERS)}; several times."),
+]
 Since = Annotated[str, typer.Option(help=f"From this time on: {EXPECTED}.")]
 Until = Annotated[str, typer.Option(help="Before this time.")]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
@@ -93,7 +97,7 @@ def persons(
 ) -> None:
     """Who was there, by the time when they were first seen, the newest first."""
     since_s, until_s = _range(since, until)
-    bands = _bands(age_band)
+    bands, genders = _chosen("--age-band", age_band, _BANDS), _chosen("--gender", gender, _GENDERS)
     found: list[Person] = []
     with _store() as store:
         before: str | None = None
@@ -103,7 +107,7 @@ def persons(
                 since_s=since_s,
                 until_s=until_s,
                 age_bands=bands,
-                genders=gender,
+                genders=genders,
                 limit=min(_PAGE, limit - len(found)),
                 before=before,
             )
@@ -127,7 +131,7 @@ def counts(
 ) -> None:
     """How many persons came, by time, age band and gender. Days are those of UTC."""
     since_s, until_s = _range(since, until)
-    bands = _bands(age_band)
+    bands, genders = _chosen("--age-band", age_band, _BANDS), _chosen("--gender", gender, _GENDERS)
     with _store() as store:
         try:
             found = store.counts(since_s=since_s, until_s=until_s, by=by, camera_ids=camera)
@@ -136,7 +140,7 @@ def counts(
     chosen = [
         one
         for one in found
-        if (bands is None or one.age_band in bands) and (gender is None or one.gender in gender)
+        if (bands is None or one.age_band in bands) and (genders is None or one.gender in genders)
     ]
     _print(
         [count_record(one) for one in chosen],
@@ -202,10 +206,11 @@ def _range(since: str, until: str) -> tuple[float, float]:
     return since_s, until_s
 
 
-def _bands(chosen: Sequence[str] | None) -> Sequence[str] | None:
-    for band in chosen or ():
-        if band not in _BANDS:
-            raise SettingsError(f"--age-band: expected one of {', '.join(_BANDS)}, got {band!r}")
+def _chosen(option: str, chosen: Sequence[str] | None, known: Sequence[str]) -> Sequence[str] | None:
+    """What was chosen, None for all."""
+    for one in chosen or ():
+        if one not in known:
+            raise SettingsError(f"{option}: expected one of {', '.join(known)}, got {one!r}")
     return chosen or None
 
 
