@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Literal
 
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from agegender.records import interval_text
@@ -57,18 +58,17 @@ def persons_table(title: str, persons: Iterable[Person]) -> Table:
 
 
 def counts_table(counts: Sequence[Count], by: Period) -> Table:
-    """One minute, hour or day a row, all cameras together, and the sum below."""
-    table = _table(
-        f"Persons by {by}", (by,), ("persons", "female", "male", "unknown", *AGE_BANDS, f"age {UNKNOWN_BAND}")
-    )
+    """One minute, hour or day a row, all cameras together, and the sum below; ages nobody had are left out."""
+    bands = [band for band in (*AGE_BANDS, UNKNOWN_BAND) if any(one.age_band == band for one in counts)]
+    headings = [band if band in AGE_BANDS else f"age {band}" for band in bands]
+    table = _table(f"Persons by {by}", (by,), ("persons", "female", "male", "unknown", *headings))
     for start_s in sorted({count.start_s for count in counts}):
         # Counted by days of UTC, so a day is not shown as one of here.
         stamp = time.gmtime(start_s) if by == "day" else time.localtime(start_s)
-        table.add_row(
-            time.strftime(_START_FORMATS[by], stamp), *_sums(one for one in counts if one.start_s == start_s)
-        )
+        sums = _sums([one for one in counts if one.start_s == start_s], bands)
+        table.add_row(time.strftime(_START_FORMATS[by], stamp), *sums)
     table.add_section()
-    table.add_row("in all", *_sums(counts))
+    table.add_row("in all", *_sums(counts, bands))
     return table
 
 
@@ -106,25 +106,27 @@ def duration_text(seconds: float) -> str:
     return f"{whole // 86_400} d {whole % 86_400 // 3600} h"
 
 
-def _sums(counts: Iterable[Count]) -> list[str]:
-    genders: Counter[str] = Counter()
-    bands: Counter[str] = Counter()
+def _sums(counts: Iterable[Count], bands: Sequence[str]) -> list[str]:
+    by_gender: Counter[str] = Counter()
+    by_band: Counter[str] = Counter()
     for count in counts:
-        genders[count.gender] += count.persons
-        bands[count.age_band] += count.persons
-    by_gender = [genders[gender] for gender in ("female", "male", "unknown")]
-    by_band = [bands[band] for band in (*AGE_BANDS, UNKNOWN_BAND)]
-    return [str(number) if number else "" for number in (genders.total(), *by_gender, *by_band)]
+        by_gender[count.gender] += count.persons
+        by_band[count.age_band] += count.persons
+    genders = [by_gender[gender] for gender in ("female", "male", "unknown")]
+    return [str(number or "") for number in (by_gender.total(), *genders, *(by_band[band] for band in bands))]
 
 
 def _clock(seconds: float) -> str:
-    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))
+    """The time of day, and the date before it unless it is today's."""
+    stamp, today = time.localtime(seconds), time.localtime()
+    is_today = (stamp.tm_year, stamp.tm_yday) == (today.tm_year, today.tm_yday)
+    return time.strftime("%H:%M:%S" if is_today else "%Y-%m-%d %H:%M:%S", stamp)
 
 
 def _table(title: str, left: Sequence[str], right: Sequence[str]) -> Table:
-    table = Table(title=title, title_justify="left")
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
     for name in left:
-        table.add_column(name)
+        table.add_column(name, no_wrap=True)
     for name in right:
-        table.add_column(name, justify="right")
+        table.add_column(name, justify="right", no_wrap=True)
     return table
