@@ -58,7 +58,7 @@ def persons_table(title: str, persons: Iterable[Person]) -> Table:
 
 
 def counts_table(counts: Sequence[Count], by: Period) -> Table:
-    """One minute, hour or day a row, all cameras together, and the sum below; ages nobody had are left out."""
+    """One minute, hour or day a row, of all cameras, and the sum below; ages that nobody had are left out."""
     bands = [band for band in (*AGE_BANDS, UNKNOWN_BAND) if any(one.age_band == band for one in counts)]
     headings = [band if band in AGE_BANDS else f"age {band}" for band in bands]
     table = _table(f"Persons by {by}", (by,), ("persons", "female", "male", "unknown", *headings))
