@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from shared.store.answers import CameraState, Page, StoredResult
-from shared.store.client import connect, redis_errors_sorted
+from shared.store.client import connect, redis_errors_sorted, server_time_s
 from shared.store.counts import Count, Period
 from shared.store.keys import CAMERAS_KEY, CameraKeys
 from shared.store.reader import ResultStore
@@ -19,4 +19,5 @@ __all__ = [
     "StoredResult",
     "connect",
     "redis_errors_sorted",
+    "server_time_s",
 ]

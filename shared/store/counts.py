@@ -17,9 +17,6 @@ from shared.persons import UNKNOWN_BAND, Person
 
 Period = Literal["minute", "hour", "day"]
 
-LATEST_S = datetime(9999, 12, 31, tzinfo=UTC).timestamp()
-"""Times from here on have no date to be counted under."""
-
 _BAND_ORDER = {band: place for place, band in enumerate((*AGE_BANDS, UNKNOWN_BAND))}
 
 

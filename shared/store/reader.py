@@ -214,7 +214,7 @@ def _person(value: bytes | None) -> Person | None:
 
 def _camera_state(camera_id: str, fields: Mapping[bytes, bytes], present: int) -> CameraState:
     def number(name: bytes) -> float | None:
-        return float(fields[name]) if name in fields else None
+        return float(fields[name]) if fields.get(name) else None
 
     return CameraState(
         camera_id=camera_id,
