@@ -77,7 +77,7 @@ class CameraTracks:
         self._clock = _Clock()
         self._stream_id: str | None = None
         self._first_sequence = 0
-        self._last_sequence = -1
+        self._newest: FrameInfo | None = None
         self._visitors: dict[int, Visitor] = {}
         self._ended: list[Visitor] = []
         self._somebody_came = False
@@ -85,7 +85,8 @@ class CameraTracks:
 
     def has_seen(self, info: FrameInfo) -> bool:
         """Whether this frame, or a later one of its stream, was given to `update` already."""
-        return info.stream_id == self._stream_id and info.sequence <= self._last_sequence
+        newest = self._newest
+        return newest is not None and info.stream_id == newest.stream_id and info.sequence <= newest.sequence
 
     def update(self, info: FrameInfo, boxes_xyxy: Sequence[BoxXyxy]) -> list[Visitor | None]:
         """Whose each of the boxes is, in their order; None where that is nobody for sure.
@@ -94,7 +95,7 @@ class CameraTracks:
         """
         if info.stream_id != self._stream_id:
             self._start(info)
-        self._last_sequence = info.sequence
+        self._newest = info
         tracks = self._tracker.update(boxes_xyxy, self._clock.advance(info))
         visitors = [self._visitor(track) for track in tracks]
         self._collect_ended()
@@ -133,6 +134,14 @@ class CameraTracks:
             detected_at_s=detected_at_s,
         )
 
+    def finish(self, detected_at_s: float) -> PresenceInfo | None:
+        """The last presence, when no more frames will come: everyone has gone. None where nobody looked."""
+        if self._newest is None:
+            return None
+        self._tracker.end()
+        self._collect_ended()
+        return self.presence(self._newest, detected_at_s)
+
     def _start(self, info: FrameInfo) -> None:
         self._tracker.end()
         self._collect_ended()
@@ -167,6 +176,12 @@ class Cameras:
 
     def __len__(self) -> int:
         return len(self._by_id)
+
+    def finish(self, detected_at_s: float) -> list[PresenceInfo]:
+        """The last presence of each camera; all are forgotten."""
+        last = [tracks.finish(detected_at_s) for _, tracks in self._by_id.values()]
+        self._by_id.clear()
+        return [one for one in last if one is not None]
 
     def of(self, camera_id: str, now_s: float) -> CameraTracks:
         """The tracks of a camera that was heard of at `now_s`, in seconds of the clock of this process."""

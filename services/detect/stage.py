@@ -65,6 +65,10 @@ class DetectStage:
         """One outcome a frame: its faces worth judging and who is there, or why it is bad."""
         return [self._process(frame) for frame in batch]
 
+    def finish(self) -> list[Presence]:
+        """Who was there last, all of them gone: to be sent when no more frames will come."""
+        return [Presence(info=info) for info in self._cameras.finish(self._clock())]
+
     def find(self, frame: Frame) -> Done[Face] | Bad:
         """All faces of a frame by itself, or why it is bad."""
         try:

@@ -8,7 +8,9 @@ from collections.abc import Iterator
 import pytest
 from redis.crc import key_slot
 
+from services.sink.camera_books import CameraBooks
 from services.sink.config import SinkSettings
+from services.sink.merging import Known, Merged, merge
 from shared.errors import NotNow
 from shared.messages import Presence, Result
 from shared.persons import Person
@@ -314,6 +316,33 @@ def test_all_of_a_batch_is_written_or_nothing(own_redis: RedisServer) -> None:
         sink.client.config_set("maxmemory", "0")
         sink.output.write(batch)
         assert counted(sink) == {("30-39", "female"): 1, ("unknown", "unknown"): 1}
+
+
+def test_what_becomes_of_a_camera_is_decided_anew_when_another_sink_wrote_meanwhile(sink: Sink) -> None:
+    books = CameraBooks(sink.client, SinkSettings(), None)
+    seen: list[Known] = []
+
+    def decide(known: Known) -> Merged:
+        if not seen:
+            sink.output.write([presence(sighting(votes=2)), vote()])
+        seen.append(known)
+        return merge([vote(number=2)], known)
+
+    books.amend("cam1", ["s1-1"], decide)
+    assert [list(known.visits) for known in seen] == [[], ["s1-1"]]
+    assert only(sink).faces_judged == 2
+
+
+def test_a_sink_that_is_always_too_late_waits_its_turn(sink: Sink) -> None:
+    books = CameraBooks(sink.client, SinkSettings(), None)
+
+    def decide(known: Known) -> Merged:
+        sink.client.hincrby(CameraKeys.of("cam1").state, "version", 1)
+        return merge([vote()], known)
+
+    with pytest.raises(NotNow, match="Redis: other sinks keep writing the camera cam1"):
+        books.amend("cam1", ["s1-1"], decide)
+    assert sink.store.cameras() == []
 
 
 def test_persons_are_counted_in_the_metrics_once(sink: Sink) -> None:

@@ -117,14 +117,16 @@ def test_in_the_pipeline_every_face_is_accounted_for_and_as_many_results_come_as
         assert sorted(one.face.vote or 0 for one in faces) == list(range(1, len(faces) + 1))
 
 
-def test_presences_come_through_the_pipeline_and_the_end_of_a_file_ends_nobody() -> None:
+def test_presences_come_through_the_pipeline_and_the_last_one_says_that_all_have_gone() -> None:
     kept, _ = run(pair_scene(swapped=False).path, "best")
     sequences = [one.info.frame.sequence for one in kept.presences]
     assert sequences == sorted(sequences)
-    assert 5 <= len(sequences) <= 6
-    assert kept.presences[-1].info.frame_rate_hz == pytest.approx(5, abs=0.1)
+    assert 6 <= len(sequences) <= 7
+    assert kept.presences[-2].info.frame_rate_hz == pytest.approx(5, abs=0.1)
     assert len(kept.sightings) == 2
-    # Nobody tells detect that a source is over: whoever was there last is closed where visits are kept.
-    assert not any(sighting.ended for sighting in kept.sightings.values())
+    assert all(sighting.ended for sighting in kept.sightings.values())
+    assert not any(sighting.ended for one in kept.presences[:-1] for sighting in one.info.sightings)
+    # 20 frames at 5 a second, all of them counted.
+    assert [one.frames for one in kept.sightings.values()] == [20, 20]
     dwells_s = [one.last_seen_s - one.first_seen_s for one in kept.sightings.values()]
-    assert all(2.5 < dwell_s < 4 for dwell_s in dwells_s)
+    assert dwells_s == pytest.approx([3.8, 3.8], abs=0.05)

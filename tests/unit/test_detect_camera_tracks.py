@@ -102,6 +102,22 @@ def test_who_goes_is_told_at_once_and_once() -> None:
     assert camera.told[-1].sightings == ()
 
 
+def test_when_no_more_frames_will_come_everybody_is_told_to_have_gone_and_is_counted_to_the_last_frame() -> (
+    None
+):
+    camera = Watched()
+    for index in range(9):
+        camera.see(info_at(index), box())
+    last = camera.tracks.finish(START_S + 9)
+    assert last is not None
+    assert last.frame == info_at(8)
+    assert [(one.ended, one.frames) for one in last.sightings] == [(True, 9)]
+    again = camera.tracks.finish(START_S + 9)
+    assert again is not None
+    assert again.sightings == ()
+    assert CameraTracks().finish(START_S) is None
+
+
 def test_how_long_somebody_is_waited_for_and_when_a_track_is_a_person_can_be_set() -> None:
     camera = Watched(Patience(confirm_faces=1, lost_s=0.7))
     assert [s.frames for s in camera.see(info_at(0), box()).sightings] == [1]  # type: ignore[union-attr]
