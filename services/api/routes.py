@@ -149,7 +149,7 @@ def store_routes(store: ResultStore, hub: Hub, clock: Callable[[], float]) -> AP
                 HTTPStatus.NOT_FOUND,
                 f"There is no preview of camera {camera_id!r}: previews are off unless detect is told "
                 "otherwise, or the camera was silent for ten seconds, or there is no such camera.",
-                "Set DETECT_PREVIEW=blurred (faces covered) or =clear where detect runs, to see what cameras see.",
+                "Set DETECT_PREVIEW=blurred (faces covered) or =clear where detect runs.",
             )
         return Response(jpeg, media_type="image/jpeg")
 
