@@ -18,7 +18,7 @@ from services.api.problems import Problem, Refusal
 from shared.metrics import Metrics
 
 _REMEMBERED = 1_000  # closed persons that can be sent again to who comes back
-_WAITING = 2_000  # events that a slow reader may fall behind
+_WAITING = 300  # events that a slow reader may fall behind
 _SAY_SOMETHING_S = 15.0  # proxies close connections on which nothing comes
 _TAKE_WITHIN_S = 30.0  # a reader that takes nothing for so long is gone
 _COME_BACK_MS = 2_000
@@ -44,25 +44,29 @@ class Subscription:
     def __init__(self, hub: Hub, camera_ids: frozenset[str] | None) -> None:
         self._hub = hub
         self._camera_ids = camera_ids
-        self._queue: asyncio.Queue[str | None] = asyncio.Queue(_WAITING + 1)
+        self._queue: asyncio.Queue[str | None] = asyncio.Queue()
+        self._ended = False
 
     def offer(self, event: Event) -> None:
         """Puts an event into the queue; a reader that is too far behind is let go, and may come back."""
         if event.camera_id is None or self._camera_ids is None or event.camera_id in self._camera_ids:
             self._put(event.text)
 
-    def offer_state(self, state: StateAnswer) -> None:
-        """The state, cut to the cameras asked for."""
-        wanted = state if self._camera_ids is None else state.of_cameras(self._camera_ids)
-        self._put(written("state", wanted.model_dump_json()))
+    def offer_state(self, state: StateAnswer, text: str) -> None:
+        """The state, cut to the cameras asked for; `text` is all of it."""
+        if self._camera_ids is not None:
+            text = written("state", state.of_cameras(self._camera_ids).model_dump_json())
+        self._put(text)
 
     def end(self) -> None:
         """Lets the reader go after what is in the queue."""
-        if self._queue.full():
-            self._queue.get_nowait()
-        self._queue.put_nowait(None)
+        if not self._ended:
+            self._ended = True
+            self._queue.put_nowait(None)
 
     def _put(self, text: str) -> None:
+        if self._ended:
+            return
         if self._queue.qsize() >= _WAITING:
             self.end()
             self._hub.leave(self)
@@ -100,7 +104,7 @@ class Hub:
         self._run_id = secrets.token_hex(4)
         self._number = 0
         self._remembered: deque[tuple[int, Event]] = deque(maxlen=_REMEMBERED)
-        self._state: StateAnswer | None = None
+        self._state: tuple[StateAnswer, str] | None = None
         self._problem: Problem | None = None
         self._closed = False
 
@@ -121,7 +125,7 @@ class Hub:
         self._clients.add(client)
         self._gauge.set(len(self._clients))
         if self._state is not None:
-            client.offer_state(self._state)
+            client.offer_state(*self._state)
         if self._problem is not None:
             client.offer(Event(written("problem", self._problem.model_dump_json())))
         for event in self._missed_since(last_event_id):
@@ -144,9 +148,10 @@ class Hub:
 
     def state(self, state: StateAnswer) -> None:
         """How things are now."""
-        self._state, self._problem = state, None
+        # Written once for all who want all of it.
+        self._state, self._problem = (state, written("state", state.model_dump_json())), None
         for client in [*self._clients]:
-            client.offer_state(state)
+            client.offer_state(*self._state)
 
     def problem(self, problem: Problem) -> None:
         """Nothing can be read at the moment."""

@@ -216,6 +216,9 @@ byId("range").addEventListener("change", (event) => {
 byId("token-dialog").addEventListener("cancel", (event) => event.preventDefault());
 new ResizeObserver(draw).observe(byId("time-chart"));
 new ResizeObserver(draw).observe(byId("ages-chart"));
+document.addEventListener("visibilitychange", () => {
+  if (!document.hidden) refreshCounts();
+});
 setInterval(() => {
   if (document.body.dataset.connection === "live" && !document.hidden) refreshCounts();
 }, COUNTS_EVERY_MS);
