@@ -47,9 +47,9 @@ def run_demo(
     seconds: float,
     process: ProcessSettings,
     stop: threading.Event,
+    show: Watcher = watcher,
     *,
     page: bool = False,
-    show: Watcher = watcher,
 ) -> int:
     """Runs the demo; the return value is the exit status: 1 when no face got a result.
 

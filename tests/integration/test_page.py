@@ -168,6 +168,8 @@ def test_the_token_is_asked_for_and_kept_out_of_addresses(world: World, browser:
     ):
         page = look.page
         expect(page.get_by_role("dialog")).to_contain_text("Token needed")
+        page.keyboard.press("Escape")
+        expect(page.get_by_role("dialog")).to_be_visible()
         page.get_by_label("Token", exact=True).fill("not-the-right-one")
         page.keyboard.press("Enter")
         expect(page.get_by_role("dialog")).to_contain_text("That was not the token")

@@ -213,7 +213,9 @@ byId("range").addEventListener("change", (event) => {
   page.range = event.target.value;
   chosen();
 });
-byId("token-dialog").addEventListener("cancel", (event) => event.preventDefault());
+byId("token-dialog").addEventListener("close", () => {
+  if (asking) byId("token-dialog").showModal(); // there is nothing to see without one
+});
 new ResizeObserver(draw).observe(byId("time-chart"));
 new ResizeObserver(draw).observe(byId("ages-chart"));
 document.addEventListener("visibilitychange", () => {

@@ -34,7 +34,9 @@ export function split(place, name, byGender) {
   for (const gender of GENDERS) {
     number(`${name}-${gender}`, byGender[gender]);
     const item = place.querySelector(`.${gender}`);
-    place.previousElementSibling.querySelector(`.fill-${gender}`).style.flexGrow = byGender[gender];
+    const part = place.previousElementSibling.querySelector(`.fill-${gender}`);
+    part.style.flexGrow = byGender[gender];
+    part.hidden = !byGender[gender];
     setText(item.querySelector("[data-share]"), all ? percent(byGender[gender], all) : "");
   }
 }
