@@ -42,9 +42,9 @@ def street(people: int, seed: int, *, speed: tuple[float, float] = (1.5, 5.0)) -
     """
     rng = np.random.default_rng(seed)
     actors = []
-    for head in range(people):
-        # Lines of their own, as far apart as the frame allows: the nearer, the lower and the larger.
-        y = 110.0 + (head * 5 % people) * 300.0 / max(1, people - 1) + float(rng.uniform(-10, 10))
+    for head, line in enumerate(rng.permutation(people).tolist()):
+        # As far apart as the frame allows: the nearer, the lower and the larger.
+        y = 110.0 + line * 300.0 / max(1, people - 1) + float(rng.uniform(-10, 10))
         face_px = 50.0 + 0.16 * y + float(rng.uniform(-8, 8))
         pace = float(rng.uniform(*speed))
         way = across(0.0, y, face_px, pace, leftwards=bool(rng.integers(2)))
@@ -155,9 +155,7 @@ def _few() -> tuple[Crowd, ...]:
         Actor(5, (across(0.4, 340, 110, 2.5),)),
         Actor(11, (across(0.4, 350, 120, 2.0, leftwards=True),)),
     )
-    side_by_side = tuple(
-        Actor(6 + i, (across(0.3 + 0.6 * i, 200.0 + 30 * i, 95, 2.2),)) for i in range(4)
-    )
+    side_by_side = tuple(Actor(6 + i, (across(0.3 + 0.6 * i, 200.0 + 30 * i, 95, 2.2),)) for i in range(4))
     return (
         Crowd("two pass by each other", pass_by, visits=2, seconds=7.0),
         Crowd("two pass by, 20 % dropped", pass_by, visits=2, seconds=7.0, dropped_share=0.2, seed=1),

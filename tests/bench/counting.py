@@ -1,0 +1,142 @@
+"""Holds a tracker to clips whose truth is known: what the detector finds, and what the tracker makes of it."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from services.detect.tracker import Track
+from services.detect.yunet import YuNet
+from shared.messages import BoxXyxy
+from simulator.crowds import FPS, Crowd, Sight, crowd_frames
+from simulator.heads import Head
+
+PATIENCE_S = 2.0
+"""Who is out of sight for longer is another visitor: the product does not know faces again, on purpose."""
+
+_SAME_FACE_OVERLAP = 0.3
+
+Follow = Callable[[Sequence[BoxXyxy], float], Sequence[Track]]
+"""`Tracker.update`, or anything that keeps its promise."""
+
+
+@dataclass(frozen=True)
+class Watched:
+    """One frame: what the detector found, and the truth."""
+
+    index: int
+    time_s: float
+    boxes_xyxy: tuple[BoxXyxy, ...]
+    sights: tuple[Sight, ...]
+
+
+@dataclass(frozen=True)
+class Score:
+    """How a tracker did on one clip at one rate."""
+
+    counted: int
+    """Confirmed tracks."""
+    switches: int
+    """How often somebody's face went on in another track than before, within one visit."""
+    fragments: int
+    """Confirmed tracks beyond the first one of each visit."""
+    shared: int
+    """Confirmed tracks that held the faces of more than one person, or of more than one visit."""
+    missed: int
+    """Visits without any confirmed track."""
+    imagined: int
+    """Confirmed tracks in which nobody's face was."""
+
+
+def watch(crowd: Crowd, heads: Sequence[Head], detector: YuNet) -> list[Watched]:
+    """Searches every frame of the clip: the slow part, to be done once for all rates."""
+    return [
+        Watched(
+            frame.index,
+            frame.time_s,
+            tuple(found.box_xyxy for found in detector.detect(frame.picture)),
+            frame.sights,
+        )
+        for frame in crowd_frames(crowd, heads)
+    ]
+
+
+def at_rate(frames: Iterable[Watched], fps: int) -> list[Watched]:
+    """The frames that a camera of `fps` frames a second had taken. `ValueError` if it is no part of 15."""
+    if FPS % fps:
+        raise ValueError(f"expected a rate that divides {FPS}, got {fps}")
+    return [frame for frame in frames if frame.index % (FPS // fps) == 0]
+
+
+def judge(frames: Iterable[Watched], follow: Follow) -> Score:
+    """Feeds the detector's boxes to the tracker and compares its tracks with the truth."""
+    visits = _Visits()
+    tracks: dict[int, Track] = {}
+    guests: defaultdict[int, set[tuple[int, int]]] = defaultdict(set)
+    last: dict[tuple[int, int], int] = {}
+    switches = 0
+    for frame in frames:
+        followed = follow(frame.boxes_xyxy, frame.time_s)
+        tracks.update((id(track), track) for track in followed)
+        for sight, b in _matched(frame):
+            visit, track_id = visits.of(sight, frame.time_s), id(followed[b])
+            switches += last.get(visit, track_id) != track_id
+            last[visit] = track_id
+            guests[track_id].add(visit)
+    confirmed = [key for key, track in tracks.items() if track.number is not None]
+    held = [visit for key in confirmed for visit in guests[key]]
+    return Score(
+        counted=len(confirmed),
+        switches=switches,
+        fragments=len(held) - len(set(held)),
+        shared=sum(len(guests[key]) > 1 for key in confirmed),
+        missed=len(visits.seen - set(held)),
+        imagined=sum(not guests[key] for key in confirmed),
+    )
+
+
+class _Visits:
+    """Numbers the visits of each person as count_visits in simulator/crowds.py does."""
+
+    def __init__(self) -> None:
+        self.seen: set[tuple[int, int]] = set()
+        self._number: defaultdict[int, int] = defaultdict(int)
+        self._last_s: dict[int, float] = {}
+
+    def of(self, sight: Sight, time_s: float) -> tuple[int, int]:
+        """Person and visit that a face found at `time_s` belongs to."""
+        if time_s - self._last_s.get(sight.actor, time_s) > PATIENCE_S:
+            self._number[sight.actor] += 1
+        self._last_s[sight.actor] = time_s
+        visit = (sight.actor, self._number[sight.actor])
+        if sight.is_visible:
+            self.seen.add(visit)
+        return visit
+
+
+def _matched(frame: Watched) -> list[tuple[Sight, int]]:
+    """Whose face each box is, the best pair first; boxes of nobody are left out."""
+    pairs = sorted(
+        (
+            (_overlap(sight.face_xyxy, box), s, b)
+            for s, sight in enumerate(frame.sights)
+            if sight.visible_share > 0
+            for b, box in enumerate(frame.boxes_xyxy)
+        ),
+        reverse=True,
+    )
+    found: dict[int, int] = {}
+    for overlap, s, b in pairs:
+        if overlap >= _SAME_FACE_OVERLAP and s not in found and b not in found.values():
+            found[s] = b
+    return [(frame.sights[s], b) for s, b in found.items()]
+
+
+def _overlap(one: BoxXyxy, other: BoxXyxy) -> float:
+    width = min(one[2], other[2]) - max(one[0], other[0])
+    height = min(one[3], other[3]) - max(one[1], other[1])
+    if width <= 0 or height <= 0:
+        return 0.0
+    areas = [(box[2] - box[0]) * (box[3] - box[1]) for box in (one, other)]
+    return width * height / (sum(areas) - width * height)
