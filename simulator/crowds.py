@@ -169,7 +169,7 @@ def _dropped(crowd: Crowd, rng: np.random.Generator) -> set[int]:
 def _draw(
     crowd: Crowd, heads: Sequence[Head], away: Sequence[Head], background: Picture, time_s: float
 ) -> tuple[Picture, tuple[Sight, ...]]:
-    canvas = background.astype(np.float32)
+    canvas = background.copy()
     owners = np.full(canvas.shape[:2], -1, np.int16)
     there = [(i, walk) for i, actor in enumerate(crowd.actors) if (walk := _walk_at(actor, time_s))]
     boxes = {}
@@ -181,7 +181,7 @@ def _draw(
         share = _share_owned(owners, boxes[i], i)
         if share > 0:
             sights.append(Sight(i, boxes[i], share if walk.faces_camera else 0.0))
-    return np.clip(canvas, 0, 255).astype(np.uint8), tuple(sights)
+    return canvas, tuple(sights)
 
 
 def _walk_at(actor: Actor, time_s: float) -> Walk | None:
@@ -209,7 +209,7 @@ def _centre(walk: Walk, time_s: float) -> tuple[float, float]:
 
 
 def _paste(
-    canvas: NDArray[np.float32],
+    canvas: Picture,
     owners: NDArray[np.int16],
     head: Head,
     walk: Walk,
@@ -234,7 +234,7 @@ def _paste(
     if x1 > x0 and y1 > y0:
         shown = opaque[y0 - y : y1 - y, x0 - x : x1 - x]
         below = canvas[y0:y1, x0:x1]
-        below[:] = shown[:, :, :3] + below * (1.0 - shown[:, :, 3:])
+        below[:] = (shown[:, :, :3] + below * (1.0 - shown[:, :, 3:])).round()
         owners[y0:y1, x0:x1][shown[:, :, 3] > 0.5] = owner
     return x + left, y + top, x + right, y + bottom
 

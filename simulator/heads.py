@@ -61,7 +61,7 @@ class Head:
 
 
 def read_heads(cache: Path | None = None) -> tuple[Head, ...]:
-    """The heads of `MOST_HEADS` different people; offline that of the astronaut as often, half of them mirrored.
+    """The heads of `MOST_HEADS` different people; offline as often the astronaut's, every other one mirrored.
 
     Whoever follows faces by their place alone does not mind that they are all of one person.
     """
@@ -109,4 +109,4 @@ def _oval(width: int, height: int) -> NDArray[np.float32]:
     down = np.linspace(-1.0, 1.0, height)[:, None]
     # Between an ellipse and a rectangle: the corners of a face's box are inside.
     reach = (np.abs(across) ** 3 + np.abs(down) ** 3) ** (1 / 3)
-    return np.clip((1.0 - reach) / _SOFT_SHARE, 0.0, 1.0).astype(np.float32)
+    return np.asarray(np.clip((1.0 - reach) / _SOFT_SHARE, 0.0, 1.0), np.float32)

@@ -96,11 +96,10 @@ def _distances(expected: Expected, sides_px: Floats, boxes_xyxy: Floats) -> tupl
     y = (to_xy[:, 1] - from_xy[:, 1:]) / sides_px[:, None]
     speed = np.hypot(expected.velocities_xy[:, 0], expected.velocities_xy[:, 1])
     heading_xy = expected.velocities_xy / np.maximum(speed, _TINY)[:, None]
+    heading_xy[speed < _TINY] = (1.0, 0.0)
     speed = speed / sides_px
     along = heading_xy[:, :1] * x + heading_xy[:, 1:] * y
     beside = heading_xy[:, :1] * y - heading_xy[:, 1:] * x
-    standing = speed < 1e-6
-    along[standing], beside[standing] = np.hypot(x[standing], y[standing]), 0.0
     beside *= (1.0 + _BESIDE_COSTS * np.minimum(speed, _BESIDE_FROM))[:, None]
     way = (speed * expected.unseen_s)[:, None]
     off = np.hypot(along - np.clip(along, 0.0, way), beside)
@@ -110,4 +109,4 @@ def _distances(expected: Expected, sides_px: Floats, boxes_xyxy: Floats) -> tupl
 def _growth(sizes_wh: Floats, other_wh: Floats) -> Floats:
     """Of the width or of the height, whichever changed less: at an edge or half covered a face keeps one."""
     grown = np.abs(np.log(other_wh[None]) - np.log(sizes_wh[:, None]))
-    return np.minimum(grown[..., 0], grown[..., 1])
+    return np.asarray(np.minimum(grown[..., 0], grown[..., 1]), np.float64)

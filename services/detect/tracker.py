@@ -47,8 +47,8 @@ class Tracker:
     """Follows faces from frame to frame of one stream.
 
     A track is confirmed with its third face: a detector's slip makes no person. A confirmed one that is lost
-    is taken up again for two seconds, where it was heading or where it was. A clock that is set back, or a gap
-    far longer than the frames before were apart, ends all tracks.
+    is taken up again for two seconds, where it was heading or where it was. A clock that is set back, or a
+    gap far longer than the frames before were apart, ends all tracks.
 
     Each face goes to the track that it fits best, the best pair first; `track_fit.misfit` says what fits.
     At most `MOST_TRACKS` are held, whatever comes.

@@ -1,4 +1,4 @@
-"""Holds a tracker to clips whose truth is known: what the detector finds, and what the tracker makes of it."""
+"""Holds a tracker to clips of known truth: what the detector finds, and what the tracker makes of it."""
 
 from __future__ import annotations
 
