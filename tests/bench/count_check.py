@@ -1,9 +1,11 @@
 """`make count-check`: the face tracker against clips of which the number of visitors is known.
 
 The clips are made of stills: one to twelve people come, cross, cover each other, leave and come back, seen
-with noise, blur and dropped frames. The detector searches every frame; the tracker then follows its boxes at 5 and
-at 15 frames a second. What is counted are visits: the product does not know faces again, so somebody who is
-out of sight for longer than two seconds comes as another visitor, and whoever is back sooner as the same.
+with noise, blur and dropped frames. The detector searches every frame; the tracker then follows its boxes at
+5 and at 15 frames a second.
+
+What is counted are visits. The product does not know faces again, for the sake of privacy: somebody who is
+out of sight for longer than two seconds comes as another visitor, and whoever is back sooner is the same one.
 
 Fails where a clip is counted wrong by more than 10 % at either rate, which for fewer than ten visits means at
 all, where the two rates differ by more than 10 %, and where one of four real videos gives not one person.

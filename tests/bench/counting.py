@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from services.detect.tracker import Track
 from services.detect.yunet import YuNet
@@ -16,6 +18,9 @@ PATIENCE_S = 2.0
 """Who is out of sight for longer is another visitor: the product does not know faces again, on purpose."""
 
 _SAME_FACE_OVERLAP = 0.3
+
+Visit = tuple[int, int]
+"""Who, and for which time, counted from 1."""
 
 Follow = Callable[[Sequence[BoxXyxy], float], Sequence[Track]]
 """`Tracker.update`, or anything that keeps its promise."""
@@ -38,7 +43,7 @@ class Score:
     counted: int
     """Confirmed tracks."""
     switches: int
-    """How often somebody's face went on in another track than before, within one visit."""
+    """How often, within one visit, a face went on in another of these tracks than before."""
     fragments: int
     """Confirmed tracks beyond the first one of each visit."""
     shared: int
@@ -73,46 +78,52 @@ def judge(frames: Iterable[Watched], follow: Follow) -> Score:
     """Feeds the detector's boxes to the tracker and compares its tracks with the truth."""
     visits = _Visits()
     tracks: dict[int, Track] = {}
-    guests: defaultdict[int, set[tuple[int, int]]] = defaultdict(set)
-    last: dict[tuple[int, int], int] = {}
-    switches = 0
+    seen_in: defaultdict[Visit, list[int]] = defaultdict(list)
     for frame in frames:
+        visits.note(frame)
         followed = follow(frame.boxes_xyxy, frame.time_s)
         tracks.update((id(track), track) for track in followed)
         for sight, b in _matched(frame):
-            visit, track_id = visits.of(sight, frame.time_s), id(followed[b])
-            switches += last.get(visit, track_id) != track_id
-            last[visit] = track_id
-            guests[track_id].add(visit)
-    confirmed = [key for key, track in tracks.items() if track.number is not None]
-    held = [visit for key in confirmed for visit in guests[key]]
+            seen_in[visits.of(sight.actor)].append(id(followed[b]))
+    confirmed = {key for key, track in tracks.items() if track.number is not None}
+    guests: defaultdict[int, set[Visit]] = defaultdict(set)
+    switches = 0
+    for visit, keys in seen_in.items():
+        kept = [key for key in keys if key in confirmed]
+        switches += sum(one != other for one, other in pairwise(kept))
+        for key in kept:
+            guests[key].add(visit)
+    held = [visit for those in guests.values() for visit in those]
     return Score(
         counted=len(confirmed),
         switches=switches,
         fragments=len(held) - len(set(held)),
-        shared=sum(len(guests[key]) > 1 for key in confirmed),
-        missed=len(visits.seen - set(held)),
-        imagined=sum(not guests[key] for key in confirmed),
+        shared=sum(len(those) > 1 for those in guests.values()),
+        missed=len(visits.all - set(held)),
+        imagined=len(confirmed - guests.keys()),
     )
 
 
 class _Visits:
-    """Numbers the visits of each person as count_visits in simulator/crowds.py does."""
+    """Numbers the visits of each person as `simulator.crowds.count_visits` counts them."""
 
     def __init__(self) -> None:
-        self.seen: set[tuple[int, int]] = set()
-        self._number: defaultdict[int, int] = defaultdict(int)
+        self.all: set[Visit] = set()
+        self._number: dict[int, int] = {}
         self._last_s: dict[int, float] = {}
 
-    def of(self, sight: Sight, time_s: float) -> tuple[int, int]:
-        """Person and visit that a face found at `time_s` belongs to."""
-        if time_s - self._last_s.get(sight.actor, time_s) > PATIENCE_S:
-            self._number[sight.actor] += 1
-        self._last_s[sight.actor] = time_s
-        visit = (sight.actor, self._number[sight.actor])
-        if sight.is_visible:
-            self.seen.add(visit)
-        return visit
+    def note(self, frame: Watched) -> None:
+        """To be called with each frame in turn."""
+        for sight in frame.sights:
+            if sight.is_visible:
+                is_new = frame.time_s - self._last_s.get(sight.actor, -math.inf) > PATIENCE_S
+                self._number[sight.actor] = self._number.get(sight.actor, 0) + is_new
+                self._last_s[sight.actor] = frame.time_s
+                self.all.add(self.of(sight.actor))
+
+    def of(self, actor: int) -> Visit:
+        """The visit of a person by now; the first one before it begins."""
+        return actor, max(1, self._number.get(actor, 0))
 
 
 def _matched(frame: Watched) -> list[tuple[Sight, int]]:

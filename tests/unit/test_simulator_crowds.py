@@ -101,7 +101,8 @@ def test_dropped_frames_are_missing_and_in_a_file_the_one_before_stands_for_them
     write_crowd(path, clip, heads)
     with av.open(str(path)) as container:
         video = container.streams.video[0]
-        assert (video.width, video.height, video.average_rate) == (960, 540, FPS)
+        assert (video.width, video.height) == (960, 540)
+        assert video.average_rate == FPS
         assert sum(1 for _ in container.decode(video)) == 30
 
 
