@@ -23,6 +23,7 @@ from pathlib import Path
 import av
 import cv2
 import numpy as np
+from rich import box
 from rich.console import Console
 from rich.progress import track as progress
 from rich.table import Table
@@ -127,19 +128,20 @@ def _frames(path: Path) -> Iterator[tuple[Bgr, float]]:
 
 
 def table(checked: Iterable[Checked]) -> Table:
-    """The clips and their counts, for people to read."""
-    shown = Table(title="Visitors counted, and what went wrong in their tracks (5 / 15 frames a second)")
-    shown.add_column("clip")
-    for heading in ("people", "visits", "counted", "switches", "fragments", "shared", "missed", "imagined"):
-        shown.add_column(heading, justify="right")
-    shown.add_column("")
+    """The clips and their counts, for people to read; `--json` tells more."""
+    title = "Visits counted, and what went wrong in their tracks, at 5/15 frames a second"
+    shown = Table(title=title, box=box.SIMPLE, padding=0, collapse_padding=True)
+    shown.add_column("clip", no_wrap=True)
+    for heading in ("visits", "counted", "switches", "split", "shared", "missed"):
+        shown.add_column(heading, justify="right", no_wrap=True)
+    shown.add_column("", no_wrap=True)
     for one in checked:
         columns = (
-            " / ".join(str(getattr(score, name)) for score in one.scores.values())
-            for name in ("counted", "switches", "fragments", "shared", "missed", "imagined")
+            "/".join(str(getattr(score, name)) for score in one.scores.values())
+            for name in ("counted", "switches", "fragments", "shared", "missed")
         )
-        verdict = "[green]right" if one.is_right else "[red]wrong"
-        shown.add_row(one.clip, str(one.people), str(one.visits), *columns, verdict)
+        verdict = " [green]right" if one.is_right else " [red]wrong"
+        shown.add_row(one.clip, str(one.visits), *columns, verdict)
     return shown
 
 
