@@ -179,6 +179,10 @@ def test_who_is_there_now_was_heard_of_in_the_last_ten_seconds(sink: Sink, clock
     assert [(state.camera_id, state.present) for state in sink.store.cameras()] == [("aisle", 1), ("cam1", 2)]
     clock.now_s += 9.5
     assert len(sink.store.now()) == 3
+    sink.output.write([presence(sighting("s1-3", votes=0, ended=True))])
+    sink.client.zadd(CameraKeys.of("cam1").open, {"s1-3": clock.now_s})
+    assert len(sink.store.now()) == 3, "who left while the answer was made is not there"
+    sink.client.zrem(CameraKeys.of("cam1").open, "s1-3")
     clock.now_s += 0.5
     assert sink.store.now() == []
     assert {state.present for state in sink.store.cameras()} == {0}
