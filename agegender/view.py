@@ -91,9 +91,11 @@ class Summary:
     """Of those found, the ones that were sent to be judged; the others would not have changed any answer."""
     results: int
     bad: int
+    persons: int
     genders: dict[str, int]
+    """Of the persons; where single pictures were looked at, in which nobody is followed, of the faces."""
     age_bands: dict[str, int]
-    """Of the faces that were judged; the rest stand under the reason why they were not."""
+    """The same; whoever was not judged stands under the reason, or as unknown."""
     failures: Mapping[str, str]
     """Camera id → why it gave no frames at the end."""
     delays_s: Sequence[float]
@@ -109,6 +111,8 @@ class Summary:
     ) -> Summary:
         """The sums of the metrics; delays from the results themselves."""
         written = "agegender_results_written_total"
+        persons = int(metrics.total("agegender_persons_counted_total"))
+        counted = "agegender_persons_closed_total" if persons else written
         judged = metrics.total("agegender_messages_sent_total", service="detect", kind="face")
         return cls(
             seconds=seconds,
@@ -119,8 +123,9 @@ class Summary:
             faces_judged=int(judged),
             results=int(metrics.total(written)),
             bad=int(metrics.total("agegender_messages_bad_total")),
-            genders=_whole(metrics.by_label(written, "gender")),
-            age_bands=_whole(metrics.by_label(written, "age_band")),
+            persons=persons,
+            genders=_whole(metrics.by_label(counted, "gender")),
+            age_bands=_whole(metrics.by_label(counted, "age_band")),
             failures=failures,
             delays_s=sorted(one.delay_s for one in stored),
         )
@@ -138,6 +143,8 @@ class Summary:
             table.add_row(f"camera {camera_id}", Text(why, style="red"))
         if self.bad:
             table.add_row("bad messages", f"{self.bad}")
+        if self.persons:
+            table.add_row("persons counted", f"{self.persons}")
         table.add_row("genders", _listed(self.genders) or "-")
         bands = {band: self.age_bands[band] for band in AGE_BANDS if band in self.age_bands}
         table.add_row("ages", _listed(bands) or "-")

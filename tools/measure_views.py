@@ -31,6 +31,7 @@ from shared.messages import Face, Result
 from shared.pictures import UnreadablePicture
 from shared.quality import height_px
 from shared.stage import Done
+from shared.votes import SHARED_ERROR
 from simulator.samples import SamplesUnavailable, fetch_samples
 from simulator.scenes import demo_scene
 from tools.labelled_faces import Floats, halves, known
@@ -47,9 +48,6 @@ from tools.views_together import (
     surprise,
 )
 
-SHARED = 0.95
-"""The share that the second table believes the means by."""
-
 VIEWS = 5
 BANDS_PX = ((24.0, 48.0), (48.0, 96.0), (96.0, 192.0))
 _FPS = 10.0
@@ -63,7 +61,9 @@ def main() -> int:
     layout = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=layout)
     parser.add_argument("dataset", type=Path)
-    parser.add_argument("--shared", type=float, default=SHARED, help=f"instead of {SHARED:g}, 0 to 1")
+    parser.add_argument(
+        "--shared", type=float, default=SHARED_ERROR, help=f"instead of {SHARED_ERROR:g}, 0 to 1"
+    )
     chosen = parser.parse_args()
     labels = load_labels(chosen.dataset)
     cv2.setNumThreads(1)

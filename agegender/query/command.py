@@ -41,6 +41,7 @@ query = typer.Typer(
 
 _WATCH_WAIT_S = 1.0
 _PAGE = 1_000
+_AHEAD_S = 86_400.0  # the end of a film that is read faster than it plays lies in the future
 _BANDS = (*AGE_BANDS, UNKNOWN_BAND)
 _GENDERS: tuple[str, ...] = get_args(Gender)
 
@@ -56,7 +57,7 @@ Genders = Annotated[
     typer.Option("--gender", help=f"Only of this gender: {', '.join(_GENDERS)}; several times."),
 ]
 Since = Annotated[str, typer.Option(help=f"From this time on: {EXPECTED}.")]
-Until = Annotated[str, typer.Option(help="Before this time.")]
+Until = Annotated[str | None, typer.Option(help="Before this time; without it, to the newest.")]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
 AsCsv = Annotated[bool, typer.Option("--csv", help="Comma-separated values with a heading.")]
 
@@ -88,7 +89,7 @@ def now(camera: Cameras = None, as_json: AsJson = False, as_csv: AsCsv = False) 
 def persons(
     camera: Cameras = None,
     since: Since = "24h",
-    until: Until = "now",
+    until: Until = None,
     age_band: Bands = None,
     gender: Genders = None,
     limit: Annotated[int, typer.Option(help="How many of the newest.", min=1)] = 50,
@@ -122,7 +123,7 @@ def persons(
 def counts(
     camera: Cameras = None,
     since: Since = "24h",
-    until: Until = "now",
+    until: Until = None,
     by: Annotated[Period, typer.Option(help="How long each count is.")] = "hour",
     age_band: Bands = None,
     gender: Genders = None,
@@ -195,14 +196,15 @@ def _store() -> Iterator[ResultStore]:
         yield store
 
 
-def _range(since: str, until: str) -> tuple[float, float]:
+def _range(since: str, until: str | None) -> tuple[float, float]:
     now_s = time.time()
     try:
-        since_s, until_s = moment_s(since, now_s), moment_s(until, now_s)
+        since_s = moment_s(since, now_s)
+        until_s = now_s + _AHEAD_S if until is None else moment_s(until, now_s)
     except ValueError as error:
         raise SettingsError(str(error)) from None
     if since_s >= until_s:
-        raise SettingsError(f"expected --since before --until, got {since!r} and {until!r}")
+        raise SettingsError(f"expected --since before --until, got {since!r} and {until or 'now'!r}")
     return since_s, until_s
 
 

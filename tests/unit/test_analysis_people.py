@@ -46,8 +46,8 @@ def test_the_faces_of_a_person_are_weighted_by_quality() -> None:
     assert summed.age_years == 33.0
     assert summed.age_interval_years is not None
     low_years, high_years = summed.age_interval_years
-    assert 23.0 < low_years < 25.0
-    assert 41.0 < high_years < 43.0
+    assert 23.0 <= low_years < 25.0
+    assert 41.0 < high_years <= 43.0
 
 
 def test_one_sure_face_outweighs_two_doubtful_ones() -> None:
