@@ -10,6 +10,8 @@ from prometheus_client import CollectorRegistry
 
 from services.api.answers import PersonAnswer, StateAnswer
 from services.api.events import Hub, Subscription
+from services.api.problems import away
+from shared.errors import NotNow
 from shared.metrics import Metrics
 from shared.persons import Person
 
@@ -73,3 +75,21 @@ def test_a_state_is_cut_to_the_cameras_asked_for() -> None:
     everything, door = asyncio.run(story())
     assert [*_numbers(everything)] == [1, 2]
     assert [*_numbers(door)] == [1]
+
+
+def test_who_comes_while_redis_is_away_is_told_at_once() -> None:
+    async def story() -> tuple[str, str]:
+        hub = _hub()
+        hub.problem(away(NotNow("Redis: nobody answers")))
+        reader = hub.subscribe(None, None)
+        reader.end()
+        during = await _all_of(reader)
+        hub.state(StateAnswer(at_s=1.0, cameras=[], persons=[]))
+        reader = hub.subscribe(None, None)
+        reader.end()
+        return during, await _all_of(reader)
+
+    during, afterwards = asyncio.run(story())
+    assert "event: problem" in during
+    assert "nobody answers" in during
+    assert "event: problem" not in afterwards
