@@ -1,8 +1,8 @@
 """Every metric of the system, declared once.
 
-Names are `agegender_<noun>_<unit>`. Labels are `service`, `camera`, `kind` and `reason`: each has few values,
-so the number of series is bounded by the number of cameras. Identifiers of frames and faces never become
-labels.
+Names are `agegender_<noun>_<unit>`. Labels are `service`, `camera`, `kind` and `reason`, of results `gender`
+and `age_band`, of the API `route` (its template) and `status`: each has few values, so the number of series
+is bounded by the number of cameras. Identifiers of frames, faces and persons never become labels.
 
 For each camera the books of ingest balance: captured = sent + dropped, where `sent` and `dropped` are the
 message counters under service="ingest". So do those of detect: faces found = sent (kind="face") + skipped.

@@ -29,7 +29,7 @@ def _moment(value: object) -> object:
         moment = datetime.fromisoformat(value)
         # A time without a zone is taken for UTC, as all times here are.
         return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
-    except (ValueError, OverflowError):
+    except ValueError:
         hint = " (in a URL a + is written %2B)" if " " in value else ""
         raise ValueError(
             "expected seconds since 1970 or ISO 8601, such as 1795348800 or 2026-11-22T12:00:00Z" + hint
