@@ -10,14 +10,14 @@ a new version, and a reader of an older one refuses it by name.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Generic, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 from pydantic import ValidationError
 
 from shared.errors import BadMessage
-from shared.messages import Face, FaceInfo, Frame, FrameInfo, Model, Result
+from shared.messages import Face, FaceInfo, Frame, FrameInfo, Model, Presence, PresenceInfo, Result
 
 MAX_MESSAGE_BYTES = 2_000_000
 """Largest encoded message, headers included. Producers, consumers and topics are all set by it."""
@@ -49,6 +49,16 @@ def check_size(encoded: Encoded, topic: str) -> None:
         )
 
 
+class AnyCodec(Protocol[M]):
+    """Turns the messages of a topic into bytes and back."""
+
+    def encode(self, message: M) -> Encoded:
+        """The message as bytes."""
+
+    def decode(self, encoded: Encoded) -> M:
+        """The message that these bytes hold; raises BadMessage, which says in what way they are none."""
+
+
 @dataclass(frozen=True)
 class Codec(Generic[M]):
     """How one kind of message is laid out.
@@ -74,19 +84,45 @@ class Codec(Generic[M]):
         Raises:
             BadMessage: the bytes are no message of this schema; the text says in what way.
         """
-        headers = dict(encoded.headers)
-        schema = headers.get(SCHEMA_HEADER)
-        if schema is None:
-            raise BadMessage(f"no {SCHEMA_HEADER!r} header: not a message of this system")
-        if schema != self.schema.encode():
-            got = schema[:40].decode(errors="replace")
-            raise BadMessage(f"schema is {got!r}, expected {self.schema!r}")
+        schema = schema_of(encoded)
+        if schema != self.schema:
+            raise BadMessage(f"schema is {schema[:40]!r}, expected {self.schema!r}")
         try:
-            return self.join(headers.get(META_HEADER, b""), encoded.value)
+            return self.join(dict(encoded.headers).get(META_HEADER, b""), encoded.value)
         except ValidationError as error:
             first = error.errors(include_url=False, include_input=False)[0]
             place = ".".join(str(part) for part in first["loc"]) or "message"
             raise BadMessage(f"{self.schema}: {place}: {first['msg']}") from None
+
+
+def schema_of(encoded: Encoded) -> str:
+    """The name and version of the layout; raises BadMessage where the bytes have none."""
+    schema = dict(encoded.headers).get(SCHEMA_HEADER)
+    if schema is None:
+        raise BadMessage(f"no {SCHEMA_HEADER!r} header: not a message of this system")
+    return schema.decode(errors="replace")
+
+
+class MixedCodec(Generic[M]):
+    """Several kinds of messages in one topic, told apart by their schema."""
+
+    def __init__(self, codecs: Mapping[type[M], Codec[Any]]) -> None:
+        self._by_type = dict(codecs)
+        self._by_schema = {codec.schema: codec for codec in codecs.values()}
+
+    def encode(self, message: M) -> Encoded:
+        """The message as bytes."""
+        return self._by_type[type(message)].encode(message)
+
+    def decode(self, encoded: Encoded) -> M:
+        """The message that these bytes hold; raises BadMessage."""
+        schema = schema_of(encoded)
+        codec = self._by_schema.get(schema)
+        if codec is None:
+            expected = " or ".join(repr(known) for known in self._by_schema)
+            raise BadMessage(f"schema is {schema[:40]!r}, expected {expected}")
+        message: M = codec.decode(encoded)
+        return message
 
 
 FRAME_CODEC: Codec[Frame] = Codec(
@@ -109,3 +145,15 @@ RESULT_CODEC: Codec[Result] = Codec(
     split=lambda result: ("{}", result.model_dump_json(exclude_none=True).encode()),
     join=lambda _meta, value: Result.model_validate_json(value),
 )
+
+PRESENCE_CODEC: Codec[Presence] = Codec(
+    schema="presence/1",
+    key=lambda presence: presence.camera_id,
+    split=lambda presence: (presence.info.model_dump_json(exclude_none=True), presence.preview_jpeg or b""),
+    join=lambda meta, value: Presence(
+        info=PresenceInfo.model_validate_json(meta), preview_jpeg=value or None
+    ),
+)
+
+FACES_CODEC: AnyCodec[Face | Presence] = MixedCodec({Face: FACE_CODEC, Presence: PRESENCE_CODEC})
+RESULTS_CODEC: AnyCodec[Result | Presence] = MixedCodec({Result: RESULT_CODEC, Presence: PRESENCE_CODEC})

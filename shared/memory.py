@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Generic, TypeVar
 
-from shared.codec import Codec, Encoded, check_size
+from shared.codec import AnyCodec, Encoded, check_size
 from shared.errors import AgeGenderError, BadMessage, NotNow
 from shared.messages import Model
 from shared.transport import Delivery
@@ -33,7 +33,7 @@ class MemoryTopic(Generic[M]):
         patience_s: how long a writer waits for room before it raises NotNow.
     """
 
-    def __init__(self, name: str, codec: Codec[M], capacity: int = 64, patience_s: float = 1.0) -> None:
+    def __init__(self, name: str, codec: AnyCodec[M], capacity: int = 64, patience_s: float = 1.0) -> None:
         self.name = name
         self.codec = codec
         self.capacity = capacity

@@ -1,8 +1,9 @@
 """What travels between the services. Frozen, validated, without a word about how it travels.
 
-    Frame   a picture of a camera           ingest   → detect
-    Face    one aligned face of a frame     detect   → classify
-    Result  age and gender of that face     classify → sink
+    Frame     a picture of a camera           ingest   → detect
+    Face      one aligned face of a frame     detect   → classify
+    Presence  who is before a camera          detect   → classify → sink
+    Result    age and gender of that face     classify → sink
 
 Each carries the description of what it came from, so that a result alone tells the camera, the frame, the
 place in the frame and every time stamp on the way. Times are seconds since 1970-01-01 UTC.
@@ -26,6 +27,9 @@ Gender = Literal["female", "male", "unknown"]
 
 Unjudged = Literal["too-small", "too-blurred"]
 """Why a face was not judged."""
+
+TrackId = Annotated[str, StringConstraints(pattern=r"^[0-9a-z-]{1,48}$")]
+"""Safe in a Kafka key and in a Redis key."""
 
 Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
@@ -119,7 +123,10 @@ class FaceInfo(Model):
     """The detector's confidence that this is a face."""
     quality: Share | None = None
     """How well the picture shows the face: 0 unusable, 1 ideal. None: nobody measured it."""
-    track_id: str | None = None
+    track_id: TrackId | None = None
+    """Whose face it is, unique for its camera; None where that is not known."""
+    vote: Annotated[int, Field(ge=1)] | None = None
+    """The n-th face of its track that has a say in the person's age and gender; None: it has none."""
     detected_at_s: Seconds
 
     @property
@@ -142,6 +149,58 @@ class Face(Model):
     @property
     def captured_at_s(self) -> float:
         """When it was seen."""
+        return self.info.frame.captured_at_s
+
+
+class Sighting(Model):
+    """One person before a camera, as far as the tracker has followed the face by now.
+
+    Every field but the box grows or stays as the track goes on, so that of two sightings of a track the
+    later one is known by its content.
+    """
+
+    track_id: TrackId
+    first_seen_s: Seconds
+    last_seen_s: Seconds
+    frames: Annotated[int, Field(ge=1)]
+    """In how many frames the face was found."""
+    votes: Annotated[int, Field(ge=0)]
+    """How many faces of it were sent to be judged: as many results will come."""
+    unjudged: Unjudged | None = None
+    """Why no face was good enough so far; None where one was."""
+    box_xyxy: BoxXyxy
+    """Where the face was last found, in pixels of its frame."""
+    ended: bool = False
+    """The person is gone: no more faces of this track will come."""
+
+
+class PresenceInfo(Model):
+    """Everything about a presence but its picture."""
+
+    frame: FrameInfo
+    """The newest frame that was looked at."""
+    frame_rate_hz: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
+    """Frames looked at in a second of capture time, of late; None for the first frames of a stream."""
+    sightings: tuple[Sighting, ...] = ()
+    """Everyone who is there, and everyone who went since the presence before this one."""
+    detected_at_s: Seconds
+
+
+class Presence(Model):
+    """Who is before a camera: sent about once a second, and at once when somebody is gone."""
+
+    info: PresenceInfo
+    preview_jpeg: bytes | None = None
+    """A small picture of the scene, where that was switched on."""
+
+    @property
+    def camera_id(self) -> str:
+        """The camera that looks."""
+        return self.info.frame.camera_id
+
+    @property
+    def captured_at_s(self) -> float:
+        """When the newest frame was taken."""
         return self.info.frame.captured_at_s
 
 

@@ -1,10 +1,11 @@
 """Every metric of the system, declared once.
 
-Names are `agegender_<noun>_<unit>`. Labels are `service`, `camera` and `reason`: each has few values, so the
-number of series is bounded by the number of cameras. Identifiers of frames and faces never become labels.
+Names are `agegender_<noun>_<unit>`. Labels are `service`, `camera`, `kind` and `reason`: each has few values,
+so the number of series is bounded by the number of cameras. Identifiers of frames and faces never become
+labels.
 
 For each camera the books of ingest balance: captured = sent + dropped, where `sent` and `dropped` are the
-message counters under service="ingest".
+message counters under service="ingest". So do those of detect: faces found = sent (kind="face") + skipped.
 """
 
 from __future__ import annotations
@@ -24,13 +25,19 @@ class Metrics:
         self.received = Counter(
             "agegender_messages_received_total",
             "Messages taken from the source.",
-            ["service", "camera"],
+            ["service", "camera", "kind"],
             registry=registry,
         )
         self.sent = Counter(
             "agegender_messages_sent_total",
             "Messages that are safe on the other side.",
-            ["service", "camera"],
+            ["service", "camera", "kind"],
+            registry=registry,
+        )
+        self.skipped = Counter(
+            "agegender_faces_skipped_total",
+            "Faces that detect found and did not send to be judged.",
+            ["camera", "reason"],
             registry=registry,
         )
         self.dropped = Counter(
@@ -112,6 +119,25 @@ class Metrics:
             "agegender_results_repeated_total",
             "Results that were in the store already and changed nothing.",
             ["camera"],
+            registry=registry,
+        )
+
+        self.late = Counter(
+            "agegender_results_late_total",
+            "Results that came when the person's record was closed already, and did not change it.",
+            ["camera"],
+            registry=registry,
+        )
+        self.persons = Counter(
+            "agegender_persons_counted_total",
+            "Persons seen, each once.",
+            ["camera"],
+            registry=registry,
+        )
+        self.persons_closed = Counter(
+            "agegender_persons_closed_total",
+            "Persons whose record is final: `left`, or `silent` for too long.",
+            ["gender", "age_band", "reason"],
             registry=registry,
         )
 

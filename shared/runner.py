@@ -65,7 +65,8 @@ class _Sorted(Generic[Out]):
     outputs: list[Out]
     bad: list[DeadLetter]
     dropped: Counter[tuple[str, str]]
-    received: Counter[str]
+    skipped: Counter[tuple[str, str]]
+    received: Counter[tuple[str, str]]
 
 
 class Runner(Generic[In, Out]):
@@ -75,6 +76,7 @@ class Runner(Generic[In, Out]):
         service: the name in logs, metrics and health.
         dead_letters: where bad messages are reported.
         grace_s: how long a batch in hand may go on trying after the stop was asked for.
+        last_words: gives what is left to send when the source is exhausted.
     """
 
     def __init__(
@@ -90,6 +92,7 @@ class Runner(Generic[In, Out]):
         batch: BatchLimits = BatchLimits(),
         limit: DeadLetterLimit | None = None,
         grace_s: float = 10.0,
+        last_words: Callable[[], Sequence[Out]] = tuple,
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
         self.service = service
@@ -102,6 +105,7 @@ class Runner(Generic[In, Out]):
         self._batch = batch
         self._limit = limit or DeadLetterLimit()
         self._grace_s = grace_s
+        self._last_words = last_words
         self._wall_clock = wall_clock
         self._stop_seen_s: float | None = None
 
@@ -128,11 +132,14 @@ class Runner(Generic[In, Out]):
                 batch = self._collect(stop)
                 if batch and not self._handle(batch, stop):
                     log.warning(
-                        "stopped with a batch in hand; it will be handed out again",
+                        "stopped with a batch in hand, which is not committed",
                         extra={"service": self.service, "messages": len(batch)},
                     )
-                if not batch and self._source.exhausted:
-                    break
+                if not batch:
+                    if self._source.exhausted:
+                        self._finish(stop)
+                        break
+                    self._persist(lambda: self._output.write(()), stop, grace_s=0.0)
 
     def _collect(self, stop: StopSignal) -> list[Delivery[In]]:
         batch: list[Delivery[In]] = []
@@ -156,7 +163,7 @@ class Runner(Generic[In, Out]):
 
     def _handle(self, batch: Sequence[Delivery[In]], stop: StopSignal) -> bool:
         """Steps 2 to 5 of the loop; False when the time to stop ran out before they were through."""
-        sorted_ = _Sorted[Out]([], [], Counter(), Counter())
+        sorted_ = _Sorted[Out]([], [], Counter(), Counter(), Counter())
         started_s = time.perf_counter()
         if not self._persist(lambda: self._process(batch, sorted_), stop, self._grace_s):
             return False
@@ -174,6 +181,11 @@ class Runner(Generic[In, Out]):
         self._count(sorted_)
         return True
 
+    def _finish(self, stop: StopSignal) -> None:
+        outputs = list(self._last_words())
+        if outputs and self._persist(lambda: self._output.write(outputs), stop, self._grace_s):
+            self._count(_Sorted(outputs, [], Counter(), Counter(), Counter()))
+
     def _process(self, batch: Sequence[Delivery[In]], into: _Sorted[Out]) -> None:
         messages = [d.message for d in batch if not isinstance(d.message, BadMessage)]
         found = self._stage.process(messages) if messages else ()
@@ -185,18 +197,21 @@ class Runner(Generic[In, Out]):
                 into.bad.append(DeadLetter.of(delivery, str(delivery.message), self.service))
                 continue
             camera = delivery.message.camera_id
-            into.received[camera] += 1
+            into.received[camera, _kind(delivery.message)] += 1
             match next(outcomes):
-                case Done(outputs):
+                case Done(outputs, skipped):
                     into.outputs.extend(outputs)
+                    into.skipped.update((camera, reason.value) for reason in skipped)
                 case Dropped(reason):
                     into.dropped[camera, reason.value] += 1
                 case Bad(reason):
                     into.bad.append(DeadLetter.of(delivery, reason, self.service))
 
     def _count(self, sorted_: _Sorted[Out]) -> None:
-        for camera, number in sorted_.received.items():
-            self._metrics.received.labels(self.service, camera).inc(number)
+        for (camera, kind), number in sorted_.received.items():
+            self._metrics.received.labels(self.service, camera, kind).inc(number)
+        for (camera, reason), number in sorted_.skipped.items():
+            self._metrics.skipped.labels(camera, reason).inc(number)
         for (camera, reason), number in sorted_.dropped.items():
             self._metrics.dropped.labels(self.service, camera, reason).inc(number)
         for letter in sorted_.bad:
@@ -208,7 +223,7 @@ class Runner(Generic[In, Out]):
         now_s = self._wall_clock()
         delay = self._metrics.delay.labels(self.service)
         for output in sorted_.outputs:
-            self._metrics.sent.labels(self.service, output.camera_id).inc()
+            self._metrics.sent.labels(self.service, output.camera_id, _kind(output)).inc()
             delay.observe(max(0.0, now_s - output.captured_at_s))
 
     def _persist(self, step: Callable[[], None], stop: StopSignal, grace_s: float) -> bool:
@@ -249,3 +264,8 @@ class Runner(Generic[In, Out]):
                 time.sleep(min(left_s, 0.1))
             else:
                 stop.wait(min(left_s, _POLL_S))
+
+
+def _kind(message: Traceable) -> str:
+    """What the message is, as the metrics call it: `frame`, `face`, `presence`, `result`."""
+    return type(message).__name__.lower()

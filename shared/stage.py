@@ -19,6 +19,8 @@ class DropReason(StrEnum):
 
     BUSY = "busy"
     """A newer frame came before this one could be taken."""
+    STOPPED = "stopped"
+    """The worker ended before it could be sent."""
     STALE = "stale"
     """Too old to matter by the time it could be taken."""
     OVERSIZE = "oversize"
@@ -27,11 +29,24 @@ class DropReason(StrEnum):
     """Not a picture, or a broken one."""
 
 
+class SkipReason(StrEnum):
+    """Why a face that was found was not sent on. Every face found is sent or counted under one of these."""
+
+    UNCONFIRMED = "unconfirmed"
+    """Its track is too young: a slip of the detector makes no person."""
+    POOR = "poor"
+    """Too small or too blurred to be judged."""
+    ENOUGH = "enough"
+    """The person was judged from better or enough faces already."""
+
+
 @dataclass(frozen=True, slots=True)
 class Done(Generic[Out_co]):
     """The message is processed, and this is what came of it: nothing, one or many."""
 
     outputs: tuple[Out_co, ...] = ()
+    skipped: tuple[SkipReason, ...] = ()
+    """One reason for each face that was found in the message and left out."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from shared.codec import FACE_CODEC, FRAME_CODEC, RESULT_CODEC, Codec
-from shared.messages import Face, Frame, Model, Result
+from shared.codec import FACES_CODEC, FRAME_CODEC, RESULTS_CODEC, AnyCodec
+from shared.messages import Face, Frame, Model, Presence, Result
 
 M = TypeVar("M", bound=Model)
 
@@ -16,13 +16,13 @@ class Topic(Generic[M]):
     """One topic. `retention_s`: how long Kafka keeps its messages."""
 
     name: str
-    codec: Codec[M]
+    codec: AnyCodec[M]
     retention_s: int
 
 
 FRAMES: Topic[Frame] = Topic("frames", FRAME_CODEC, retention_s=10 * 60)
-FACES: Topic[Face] = Topic("faces", FACE_CODEC, retention_s=10 * 60)
-RESULTS: Topic[Result] = Topic("results", RESULT_CODEC, retention_s=24 * 3600)
+FACES: Topic[Face | Presence] = Topic("faces", FACES_CODEC, retention_s=10 * 60)
+RESULTS: Topic[Result | Presence] = Topic("results", RESULTS_CODEC, retention_s=24 * 3600)
 
 DEAD_LETTERS_NAME = "dead-letters"
 DEAD_LETTERS_RETENTION_S = 7 * 24 * 3600

@@ -51,7 +51,11 @@ class Source(Protocol[T_co]):
         """True when nothing will ever come any more. A live source never is."""
 
     def close(self) -> None:
-        """Lets go. What was not committed is handed out again to the next to open."""
+        """Lets go.
+
+        What was not committed is handed out again to the next to open; a source that cannot, because it has
+        no past, counts it as dropped.
+        """
 
 
 class Output(Protocol[T_contra]):
@@ -62,6 +66,8 @@ class Output(Protocol[T_contra]):
 
     def write(self, messages: Sequence[T_contra]) -> None:
         """Returns when all messages are safe on the other side.
+
+        Called with none of them now and then while nothing arrives, for what is due by the clock alone.
 
         Raises NotNow when they are not: the same call is then made again, so a message may arrive twice.
         """

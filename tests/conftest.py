@@ -50,6 +50,14 @@ def own_broker() -> Iterator[KafkaBroker]:
     broker.close()
 
 
+@pytest.fixture(scope="module")
+def mortal_broker() -> Iterator[KafkaBroker]:
+    """A broker for the outages of one file, one after the other: every test leaves it running."""
+    broker = _launch_broker(must_restart=True)
+    yield broker
+    broker.close()
+
+
 @pytest.fixture(scope="session", params=SERVER_KINDS)
 def redis_url(request: pytest.FixtureRequest) -> Iterator[str]:
     """Address of a store that all tests share, once for each kind; `redis_database` gives it empty."""

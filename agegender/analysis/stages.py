@@ -30,7 +30,7 @@ class StageSet:
     def judge(self, picture_bgr: Bgr, info: FrameInfo) -> tuple[Result, ...]:
         """The faces of a picture, from left to right, with age and gender."""
         faces = self._detect.faces_in(picture_bgr, info)
-        outcomes = self._classify.process(faces) if faces else ()
+        outcomes = self._classify.judge(faces) if faces else ()
         return tuple(result for one in outcomes if isinstance(one, Done) for result in one.outputs)
 
 

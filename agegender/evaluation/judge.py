@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import TypeVar
 
 from agegender.evaluation.dataset import Label
+from services.classify.stage import ClassifyStage
 from services.detect.config import DetectSettings
+from services.detect.stage import DetectStage
 from services.ingest.captured import Captured, shown_path
 from services.ingest.config import IngestSettings
 from services.ingest.stills import read_still
@@ -40,7 +42,7 @@ class FaceFinder:
     """The two stages that bring a picture to the face in its middle."""
 
     ingest: Stage[Captured, Frame]
-    detect: Stage[Frame, Face]
+    detect: DetectStage
 
     @classmethod
     def load(cls) -> FaceFinder:
@@ -56,13 +58,13 @@ class FaceFinder:
         frame = _only(framed)
         if frame is None:
             return _problem(framed)
-        (detected,) = self.detect.process([frame])
+        detected = self.detect.find(frame)
         if not isinstance(detected, Done):
             return _problem(detected)
         return min(detected.outputs, key=_from_middle_px, default=None)
 
 
-def judge(labels: Sequence[Label], finder: FaceFinder, classify: Stage[Face, Result]) -> Iterator[Judged]:
+def judge(labels: Sequence[Label], finder: FaceFinder, classify: ClassifyStage) -> Iterator[Judged]:
     """What becomes of each label's picture, in their order, as soon as it is known.
 
     The person of the label is the one whose face lies nearest to the middle of the picture.
@@ -70,7 +72,7 @@ def judge(labels: Sequence[Label], finder: FaceFinder, classify: Stage[Face, Res
     waiting = iter(labels)
     while batch := list(islice(waiting, _BATCH_PICTURES)):
         found = [finder.middle_face(read_picture(label.path), label.path) for label in batch]
-        outcomes = iter(classify.process([one for one in found if isinstance(one, Face)]))
+        outcomes = iter(classify.judge([one for one in found if isinstance(one, Face)]))
         for label, one in zip(batch, found, strict=True):
             if isinstance(one, Face):
                 outcome = next(outcomes)

@@ -7,7 +7,7 @@ import sys
 from services.classify.config import ClassifySettings
 from shared.health import Health
 from shared.kafka_io import KafkaDeadLetters, KafkaOutput, KafkaSource
-from shared.messages import Face, Result
+from shared.messages import Face, Presence, Result
 from shared.metrics import Metrics
 from shared.runner import Runner
 from shared.service import serve
@@ -15,7 +15,7 @@ from shared.settings import KafkaSettings
 from shared.topics import FACES, RESULTS
 
 
-def build(metrics: Metrics, health: Health) -> Runner[Face, Result]:
+def build(metrics: Metrics, health: Health) -> Runner[Face | Presence, Result | Presence]:
     """The service over Kafka."""
     settings, kafka = ClassifySettings.load(), KafkaSettings.load()
     return Runner(

@@ -11,7 +11,7 @@ from services.classify.calibration import Calibration
 from services.classify.nets import AgeGenderNets
 from services.classify.views import Views, predict
 from shared.faces import CHIP_SIDE_PX
-from shared.messages import Face, Result, Unjudged
+from shared.messages import Face, Presence, Result, Unjudged
 from shared.pictures import Bgr, UnreadablePicture, decode_picture
 from shared.quality import why_unjudged
 from shared.stage import Bad, Done, Outcome
@@ -39,7 +39,12 @@ class ClassifyStage:
         self._views = views
         self._clock = clock
 
-    def process(self, batch: Sequence[Face]) -> Sequence[Outcome[Result]]:
+    def process(self, batch: Sequence[Face | Presence]) -> Sequence[Outcome[Result | Presence]]:
+        """One outcome a message: that of the face, as `judge` gives it; a presence passes by."""
+        judged = iter(self.judge([message for message in batch if isinstance(message, Face)]))
+        return [next(judged) if isinstance(message, Face) else Done((message,)) for message in batch]
+
+    def judge(self, batch: Sequence[Face]) -> Sequence[Outcome[Result]]:
         """One outcome a face: its result, which may say why it was not judged, or why its chip is bad."""
         outcomes: list[Outcome[Result]] = []
         chips_bgr: list[Bgr] = []

@@ -7,7 +7,7 @@ import sys
 from services.detect.config import DetectSettings
 from shared.health import Health
 from shared.kafka_io import KafkaDeadLetters, KafkaOutput, KafkaSource
-from shared.messages import Face, Frame
+from shared.messages import Face, Frame, Presence
 from shared.metrics import Metrics
 from shared.runner import BatchLimits, Runner
 from shared.service import serve
@@ -15,7 +15,7 @@ from shared.settings import KafkaSettings
 from shared.topics import FACES, FRAMES
 
 
-def build(metrics: Metrics, health: Health) -> Runner[Frame, Face]:
+def build(metrics: Metrics, health: Health) -> Runner[Frame, Face | Presence]:
     """The service over Kafka."""
     settings, kafka = DetectSettings.load(), KafkaSettings.load()
     return Runner(

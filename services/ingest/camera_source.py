@@ -27,13 +27,15 @@ _HANG_GRACE_S = 5.0  # what connecting may take beyond the time without a frame
 class CameraSource:
     """Hands out the newest frame of each live camera and every frame of each file.
 
-    A frame handed out cannot be asked for again: a live camera has no past. What is lost with a crashed
-    worker was never published, and the next stream begins a new count.
+    A frame handed out cannot be asked for again: a live camera has no past. What was not committed by the end
+    is counted as dropped. What is lost with a crashed worker was never published, and the next stream begins
+    a new count.
     """
 
     def __init__(self, cameras: Sequence[Camera], settings: IngestSettings, metrics: Metrics) -> None:
         self._slots = Slots(len(cameras))
         self._metrics = metrics
+        self._in_hand: list[Captured] = []
         self._readers = [
             CameraReader(
                 camera.id,
@@ -55,10 +57,12 @@ class CameraSource:
         """See `transport.Source`; at most one frame of each camera."""
         self.keep_alive()
         taken = self._slots.take(max_messages, timeout_s)
+        self._in_hand += taken
         return [Delivery(one, f"{one.camera_id}/{one.stream_id}@{one.sequence}") for one in taken]
 
     def commit(self) -> None:
-        """Nothing to remember."""
+        """Forgets what was handed out."""
+        self._in_hand.clear()
 
     def keep_alive(self) -> None:
         """Gives up on readers that hang."""
@@ -76,14 +80,15 @@ class CameraSource:
         return {r.camera_id: str(r.failure) for r in self._readers if r.failure is not None}
 
     def close(self) -> None:
-        """Stops all readers; frames that nobody took are counted as dropped.
+        """Stops all readers; frames that were not sent are counted as dropped.
 
         Takes 2 s at most: a thread that waits for a silent camera is left to end by itself.
         """
         for reader in self._readers:
             reader.stop()
-        for left in self._slots.close():
-            self._metrics.dropped.labels(SERVICE, left.camera_id, DropReason.BUSY.value).inc()
+        for left in (*self._in_hand, *self._slots.close()):
+            self._metrics.dropped.labels(SERVICE, left.camera_id, DropReason.STOPPED.value).inc()
+        self._in_hand.clear()
         until_s = time.monotonic() + _CLOSE_S
         for reader in self._readers:
             reader.join(max(0.0, until_s - time.monotonic()))

@@ -5,11 +5,11 @@ from __future__ import annotations
 import sys
 
 from services.sink.config import SinkSettings
-from services.sink.redis_results import RedisResults
+from services.sink.redis_store import RedisStore
 from services.sink.stage import SinkStage
 from shared.health import Health
 from shared.kafka_io import KafkaDeadLetters, KafkaSource
-from shared.messages import Result
+from shared.messages import Presence, Result
 from shared.metrics import Metrics
 from shared.runner import BatchLimits, Runner
 from shared.service import serve
@@ -18,14 +18,14 @@ from shared.store import connect
 from shared.topics import RESULTS
 
 
-def build(metrics: Metrics, health: Health) -> Runner[Result, Result]:
+def build(metrics: Metrics, health: Health) -> Runner[Result | Presence, Result | Presence]:
     """The service between Kafka and Redis."""
     settings, kafka = SinkSettings.load(), KafkaSettings.load()
     return Runner(
         "sink",
         KafkaSource(RESULTS, "sink", kafka),
         SinkStage(),
-        RedisResults(connect(RedisSettings.load()), settings, metrics),
+        RedisStore(connect(RedisSettings.load()), settings, metrics),
         KafkaDeadLetters(kafka),
         metrics=metrics,
         health=health,

@@ -14,8 +14,7 @@ import yaml
 
 from simulator.cameras import CameraSimulator
 from simulator.scenes import pair_scene
-from tests.support.availability import ServerUnavailableError, skip_or_fail
-from tests.support.kafka_broker import KafkaBroker, launch_broker
+from tests.support.kafka_broker import KafkaBroker
 from tests.support.pipeline import Distributed
 from tests.support.redis_server import RedisServer
 from tests.support.services import Service
@@ -32,17 +31,6 @@ BEHIND_KAFKA = ("detect", "classify", "sink")
 FACES_IN_FRAME = 2
 
 
-@pytest.fixture(scope="module")
-def broker() -> Iterator[KafkaBroker]:
-    """To be killed; every test leaves it running."""
-    try:
-        broker = launch_broker(must_restart=True)
-    except ServerUnavailableError as error:
-        skip_or_fail(error)
-    yield broker
-    broker.close()
-
-
 @pytest.fixture
 def cameras() -> Iterator[CameraSimulator]:
     with CameraSimulator() as simulator:
@@ -53,18 +41,23 @@ def cameras() -> Iterator[CameraSimulator]:
 
 @pytest.fixture
 def pipeline(
-    broker: KafkaBroker, own_redis: RedisServer, cameras: CameraSimulator, random_suffix: str, tmp_path: Path
+    mortal_broker: KafkaBroker,
+    own_redis: RedisServer,
+    cameras: CameraSimulator,
+    random_suffix: str,
+    tmp_path: Path,
 ) -> Distributed:
     """The four services, not started yet."""
     listed = [{"id": name, "source": cameras.url(name)} for name in CAMERAS]
     cameras_file = tmp_path / "cameras.yaml"
     cameras_file.write_text(yaml.safe_dump({"cameras": listed}))
     return Distributed(
-        broker.bootstrap_servers,
+        mortal_broker.bootstrap_servers,
         own_redis.url,
         f"{random_suffix}-",
         cameras_file,
         tmp_path,
+        DETECT_JUDGE="every",
         KAFKA_SESSION_TIMEOUT_S="6",
         INGEST_NO_FRAME_S="2",
     )
@@ -136,21 +129,21 @@ def _check_exactly_once(pipeline: Distributed) -> None:
 
 
 def test_services_that_start_before_their_servers_wait_and_say_so_once(
-    pipeline: Distributed, broker: KafkaBroker, own_redis: RedisServer, cameras: CameraSimulator
+    pipeline: Distributed, mortal_broker: KafkaBroker, own_redis: RedisServer, cameras: CameraSimulator
 ) -> None:
-    broker.kill()
+    mortal_broker.kill()
     own_redis.kill()
     with pipeline.running(wait=False):
         try:
             for name, service in pipeline.services.items():
-                _wait_for_reason(pipeline, name, f"Kafka: no answer from {broker.bootstrap_servers}")
+                _wait_for_reason(pipeline, name, f"Kafka: no answer from {mortal_broker.bootstrap_servers}")
                 _wait_for_metric(service, "agegender_retries_total", 3)
             for service in pipeline.services.values():
                 assert [event["event"] for event in service.log_events()] == ["starting", "waiting"]
                 assert service.live
             assert pipeline.services["ingest"].metric("agegender_camera_failures_total") == 0
         finally:
-            broker.start()
+            mortal_broker.start()
         _wait_for_reason(pipeline, "sink", "Redis: ")
         for name in ("ingest", "detect", "classify"):
             pipeline.services[name].wait_until_ready()
@@ -162,7 +155,7 @@ def test_services_that_start_before_their_servers_wait_and_say_so_once(
 
 
 def test_outages_of_kafka_and_redis_lose_and_repeat_nothing_that_was_published(
-    pipeline: Distributed, broker: KafkaBroker, own_redis: RedisServer, cameras: CameraSimulator
+    pipeline: Distributed, mortal_broker: KafkaBroker, own_redis: RedisServer, cameras: CameraSimulator
 ) -> None:
     with pipeline.running():
         _wait_for_results(pipeline, more=4)
@@ -173,7 +166,7 @@ def test_outages_of_kafka_and_redis_lose_and_repeat_nothing_that_was_published(
         _wait_for_each_camera(lambda camera: _sent(pipeline, camera), 10, 30, "sent frames")
         assert pipeline.committed("sink") == committed
 
-        broker.kill()
+        mortal_broker.kill()
         try:
             for name in ("ingest", "detect", "classify"):
                 _wait_for_reason(pipeline, name, "Kafka: ")
@@ -183,7 +176,7 @@ def test_outages_of_kafka_and_redis_lose_and_repeat_nothing_that_was_published(
                 lambda camera: _dropped(pipeline, camera, reason="busy"), busy, 60, "frames dropped as busy"
             )
         finally:
-            broker.start()
+            mortal_broker.start()
         gap_ended_s = time.time()
         _wait_for_each_camera(lambda camera: _sent(pipeline, camera), 10, 30, "sent frames")
         assert pipeline.committed("sink") == committed
@@ -202,7 +195,7 @@ def test_outages_of_kafka_and_redis_lose_and_repeat_nothing_that_was_published(
 
 
 def test_processes_that_are_killed_with_work_in_hand_lose_and_repeat_nothing(
-    pipeline: Distributed, broker: KafkaBroker, own_redis: RedisServer, cameras: CameraSimulator
+    pipeline: Distributed, mortal_broker: KafkaBroker, own_redis: RedisServer, cameras: CameraSimulator
 ) -> None:
     services = [pipeline.services[name] for name in BEHIND_KAFKA]
     with pipeline.running():
@@ -222,14 +215,14 @@ def test_processes_that_are_killed_with_work_in_hand_lose_and_repeat_nothing(
         # What is on its way now will arrive, but nobody hears of it.
         own_redis.freeze()
         _wait_for_reason(pipeline, "sink", "Redis: ")
-        broker.freeze()
+        mortal_broker.freeze()
         try:
             for name in ("detect", "classify"):
                 _wait_for_reason(pipeline, name, "Kafka: ")
             for service in services:
                 service.kill()
         finally:
-            broker.thaw()
+            mortal_broker.thaw()
             own_redis.thaw()
         for service in services:
             service.start()
@@ -244,7 +237,7 @@ def test_processes_that_are_killed_with_work_in_hand_lose_and_repeat_nothing(
 
 
 def test_a_service_that_is_told_to_stop_finishes_what_it_has_in_hand(
-    pipeline: Distributed, broker: KafkaBroker, cameras: CameraSimulator
+    pipeline: Distributed, mortal_broker: KafkaBroker, cameras: CameraSimulator
 ) -> None:
     services = pipeline.services
     with pipeline.running():
@@ -262,7 +255,7 @@ def test_a_service_that_is_told_to_stop_finishes_what_it_has_in_hand(
         for camera in CAMERAS:
             cameras.start_camera(camera)
         _wait_for_results(pipeline, more=4)
-        broker.kill()
+        mortal_broker.kill()
         try:
             for name in ("ingest", "detect", "classify", "sink"):
                 _wait_for_reason(pipeline, name, "Kafka: ")
@@ -272,7 +265,7 @@ def test_a_service_that_is_told_to_stop_finishes_what_it_has_in_hand(
             assert [service.wait(25) for service in services.values()] == [0, 0, 0, 0]
             assert time.monotonic() - started_s < 18  # 10 s of grace for what is in hand
         finally:
-            broker.start()
+            mortal_broker.start()
     for service in services.values():
         assert "Traceback" not in service.log_text()
         assert "Exception ignored" not in service.log_text()

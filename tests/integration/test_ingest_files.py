@@ -14,13 +14,17 @@ import av
 import cv2
 import numpy as np
 import pytest
+from prometheus_client import CollectorRegistry
 
+from services.ingest.camera_source import CameraSource
 from services.ingest.captured import CameraError, FailureReason
+from services.ingest.config import IngestSettings
 from services.ingest.stage import IngestStage
 from services.ingest.video_file import VideoFileStream
 from services.ingest.webcam import WebcamStream
 from shared.cameras import Camera
 from shared.messages import Frame
+from shared.metrics import Metrics
 from shared.pictures import Bgr, UnreadablePicture, encode_jpeg
 from shared.stage import Done, Dropped
 from simulator.clips import write_video
@@ -94,6 +98,20 @@ def test_a_video_is_read_to_its_end_without_a_drop_however_slow_the_taker(clip: 
     assert taker.balance("file") == 0
     assert taker.metrics.total("agegender_messages_dropped_total") == 0
     assert taker.failures("file") == {}
+
+
+def test_frames_that_were_handed_out_and_not_committed_are_counted_as_dropped_at_the_end(clip: Path) -> None:
+    metrics = Metrics(CollectorRegistry())
+    source = CameraSource([camera(clip)], IngestSettings(fps=60), metrics)
+    source.open()
+    first = source.poll(1, 5.0)
+    source.commit()
+    second = source.poll(1, 5.0)
+    source.close()
+    assert len(first) == len(second) == 1
+    dropped = metrics.by_label("agegender_messages_dropped_total", "reason", camera="file")
+    assert set(dropped) == {"stopped"}
+    assert metrics.total("agegender_frames_captured_total", camera="file") - dropped["stopped"] == len(first)
 
 
 def test_a_video_is_sampled_by_its_own_clock_and_not_by_ours(clip: Path) -> None:

@@ -16,8 +16,7 @@ from kafka import KafkaProducer
 
 from shared.errors import NotNow
 from shared.settings import KafkaSettings
-from tests.support.availability import ServerUnavailableError, skip_or_fail
-from tests.support.kafka_broker import KafkaBroker, launch_broker
+from tests.support.kafka_broker import KafkaBroker
 from tests.support.kafka_frames import (
     CAMERAS,
     MOST_S,
@@ -37,21 +36,10 @@ from tests.support.waiting import wait_until
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
 
 
-@pytest.fixture(scope="module")
-def own_broker() -> Iterator[KafkaBroker]:
-    """For the outages of this file, one after the other: each `outage` ends by itself."""
-    try:
-        broker = launch_broker(must_restart=True)
-    except ServerUnavailableError as error:
-        skip_or_fail(error)
-    yield broker
-    broker.close()
-
-
 @pytest.fixture
-def own_settings(own_broker: KafkaBroker, random_suffix: str) -> Iterator[KafkaSettings]:
+def own_settings(mortal_broker: KafkaBroker, random_suffix: str) -> Iterator[KafkaSettings]:
     yield KafkaSettings(
-        bootstrap_servers=own_broker.bootstrap_servers,
+        bootstrap_servers=mortal_broker.bootstrap_servers,
         topic_prefix=f"{random_suffix}-",
         partitions=2,
         session_timeout_s=6,
@@ -76,14 +64,14 @@ def threads_of_the_client() -> list[str]:
 
 
 def test_nothing_opens_while_the_broker_is_away_or_silent_and_nothing_is_left_behind(
-    own_broker: KafkaBroker, own_settings: KafkaSettings
+    mortal_broker: KafkaBroker, own_settings: KafkaSettings
 ) -> None:
     source, output = frames_source(own_settings), frames_output(own_settings)
-    with outage(own_broker, "frozen"):
+    with outage(mortal_broker, "frozen"):
         reasons = {refused(source.open)}
-    with outage(own_broker, "killed"):
+    with outage(mortal_broker, "killed"):
         reasons |= {refused(output.open)}
-    assert reasons == {f"Kafka: no answer from {own_broker.bootstrap_servers}"}
+    assert reasons == {f"Kafka: no answer from {mortal_broker.bootstrap_servers}"}
     assert threads_of_the_client() == []
     for end in (source, output):
         until_done(end.open)
@@ -92,12 +80,12 @@ def test_nothing_opens_while_the_broker_is_away_or_silent_and_nothing_is_left_be
 
 @pytest.mark.parametrize("way", ["killed", "frozen"])
 def test_a_write_during_an_outage_is_there_once_and_in_order_afterwards(
-    own_broker: KafkaBroker, own_settings: KafkaSettings, way: str
+    mortal_broker: KafkaBroker, own_settings: KafkaSettings, way: str
 ) -> None:
     with opened(frames_output(own_settings)) as output:
         output.write(numbers(0, 1, cameras=CAMERAS))
         batch = numbers(*range(2, 30), cameras=CAMERAS)
-        with outage(own_broker, way):
+        with outage(mortal_broker, way):
             assert refused(lambda: output.write(batch)).startswith("Kafka: no answer from 127.0.0.1:")
             refused(lambda: output.write(batch))
         until_done(lambda: output.write(batch))
@@ -106,7 +94,7 @@ def test_a_write_during_an_outage_is_there_once_and_in_order_afterwards(
 
 
 def test_what_the_client_gave_up_on_is_sent_anew_in_its_order(
-    own_broker: KafkaBroker, own_settings: KafkaSettings, monkeypatch: pytest.MonkeyPatch
+    mortal_broker: KafkaBroker, own_settings: KafkaSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(KafkaProducer.DEFAULT_CONFIG, "request_timeout_ms", 1_000)
     monkeypatch.setitem(KafkaProducer.DEFAULT_CONFIG, "delivery_timeout_ms", 1_500)
@@ -119,14 +107,14 @@ def test_what_the_client_gave_up_on_is_sent_anew_in_its_order(
             refused(lambda: output.write(batch))
             return output._producer is not producer
 
-        with outage(own_broker, "killed"):
+        with outage(mortal_broker, "killed"):
             wait_until(was_given_up, 20, "the client gives up")
         until_done(lambda: output.write(batch))
     assert by_camera(stored(own_settings)) == {camera: list(range(30)) for camera in CAMERAS}
 
 
 def test_a_source_notices_the_silence_and_goes_on_where_it_was(
-    own_broker: KafkaBroker, own_settings: KafkaSettings
+    mortal_broker: KafkaBroker, own_settings: KafkaSettings
 ) -> None:
     with (
         opened(frames_output(own_settings)) as output,
@@ -145,10 +133,10 @@ def test_a_source_notices_the_silence_and_goes_on_where_it_was(
                 assert time.monotonic() - started_s < MOST_S
             return False
 
-        with outage(own_broker, "killed"):
+        with outage(mortal_broker, "killed"):
             wait_until(notices, 20, "the source notices")
             source.keep_alive()
-            assert refused(source.commit) == f"Kafka: no answer from {own_broker.bootstrap_servers}"
+            assert refused(source.commit) == f"Kafka: no answer from {mortal_broker.bootstrap_servers}"
         until_done(source.commit)
         until_done(lambda: output.write(numbers(3)))
         while len(found) < 4:
@@ -158,7 +146,7 @@ def test_a_source_notices_the_silence_and_goes_on_where_it_was(
 
 @pytest.mark.parametrize("way", ["killed", "frozen"])
 def test_closing_takes_seconds_in_every_state(
-    own_broker: KafkaBroker, own_settings: KafkaSettings, way: str
+    mortal_broker: KafkaBroker, own_settings: KafkaSettings, way: str
 ) -> None:
     with (
         opened(frames_output(own_settings)) as output,
@@ -169,7 +157,7 @@ def test_closing_takes_seconds_in_every_state(
         joining = frames_source(own_settings)
         joining.open()
         joining.poll(1, 0.5)
-        with outage(own_broker, way):
+        with outage(mortal_broker, way):
             refused(lambda: output.write(numbers(1)))
             for end in (output, reading, joining):
                 started_s = time.monotonic()

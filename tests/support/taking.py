@@ -108,5 +108,6 @@ class Taker:
                     raise TypeError("a camera's frame is never a bad message")
                 self.taken.append(Taken(delivery.message, time.time()))
                 self._stop.wait(self._slow_s)
+            self.source.commit()
             if self.source.exhausted:
                 self.exhausted.set()

@@ -8,9 +8,29 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.codec import FACE_CODEC, FRAME_CODEC, RESULT_CODEC, Codec, Encoded
+from shared.codec import (
+    FACE_CODEC,
+    FACES_CODEC,
+    FRAME_CODEC,
+    PRESENCE_CODEC,
+    RESULT_CODEC,
+    RESULTS_CODEC,
+    Codec,
+    Encoded,
+)
 from shared.errors import BadMessage
-from shared.messages import CAMERA_ID_PATTERN, Face, FaceInfo, Frame, FrameInfo, Model, Result
+from shared.messages import (
+    CAMERA_ID_PATTERN,
+    Face,
+    FaceInfo,
+    Frame,
+    FrameInfo,
+    Model,
+    Presence,
+    PresenceInfo,
+    Result,
+    Sighting,
+)
 from tests.support.made_messages import face, face_info, frame, frame_info, result, unjudged_result
 
 # What services of different versions exchange. A change of these bytes is a new schema version.
@@ -123,6 +143,7 @@ _FRAME_INFOS = st.builds(
     media_time_s=st.none() | _SECONDS,
     file=st.none() | st.text(),
 )
+_TRACK_IDS = st.from_regex(r"[0-9a-z-]{1,48}", fullmatch=True)
 _FACE_INFOS = st.builds(
     FaceInfo,
     frame=_FRAME_INFOS,
@@ -132,7 +153,8 @@ _FACE_INFOS = st.builds(
     landmarks_xy=st.tuples(_POINT, _POINT, _POINT, _POINT, _POINT),
     score=_SHARE,
     quality=st.none() | _SHARE,
-    track_id=st.none() | st.text(),
+    track_id=st.none() | _TRACK_IDS,
+    vote=st.none() | st.integers(1, 99),
     detected_at_s=_SECONDS,
 )
 _PICTURES = st.binary(min_size=1, max_size=300)
@@ -165,6 +187,49 @@ _NOT_JUDGED = st.builds(unjudged_result, _FACE_INFOS, st.sampled_from(["too-smal
 @given(_JUDGED | _NOT_JUDGED)
 def test_any_result_comes_back_as_it_went(message: Result) -> None:
     assert RESULT_CODEC.decode(RESULT_CODEC.encode(message)) == message
+
+
+_SIGHTINGS = st.builds(
+    Sighting,
+    track_id=_TRACK_IDS,
+    first_seen_s=_SECONDS,
+    last_seen_s=_SECONDS,
+    frames=st.integers(1, 2**31),
+    votes=st.integers(0, 99),
+    unjudged=st.none() | st.sampled_from(["too-small", "too-blurred"]),
+    box_xyxy=st.tuples(_COORDINATE, _COORDINATE, _COORDINATE, _COORDINATE),
+    ended=st.booleans(),
+)
+_PRESENCES = st.builds(
+    Presence,
+    info=st.builds(
+        PresenceInfo,
+        frame=_FRAME_INFOS,
+        frame_rate_hz=st.none() | st.floats(0, 1e3),
+        sightings=st.lists(_SIGHTINGS, max_size=3).map(tuple),
+        detected_at_s=_SECONDS,
+    ),
+    preview_jpeg=st.none() | _PICTURES,
+)
+
+
+@given(_PRESENCES)
+def test_any_presence_comes_back_as_it_went(message: Presence) -> None:
+    assert PRESENCE_CODEC.decode(PRESENCE_CODEC.encode(message)) == message
+
+
+@given(_PRESENCES, st.builds(Face, info=_FACE_INFOS, chip_jpeg=_PICTURES), _JUDGED)
+def test_a_topic_of_two_kinds_tells_them_apart(presence: Presence, face: Face, result: Result) -> None:
+    for message in (presence, face):
+        assert FACES_CODEC.decode(FACES_CODEC.encode(message)) == message
+    for other in (presence, result):
+        assert RESULTS_CODEC.decode(RESULTS_CODEC.encode(other)) == other
+
+
+def test_a_topic_of_two_kinds_names_both_to_whoever_sends_a_third() -> None:
+    stray = FRAME_CODEC.encode(frame())
+    with pytest.raises(BadMessage, match=r"schema is 'frame/1', expected 'face/1' or 'presence/1'"):
+        FACES_CODEC.decode(stray)
 
 
 def test_fields_that_a_newer_version_added_are_ignored() -> None:

@@ -44,6 +44,10 @@ def frame_of(picture_bgr: Bgr, sequence: int = 0) -> Frame:
     return frame(sequence=sequence, jpeg=encode_jpeg(picture_bgr, 95))
 
 
+def find(stage: DetectStage, frames: Sequence[Frame]) -> list[Outcome[Face]]:
+    return [stage.find(one) for one in frames]
+
+
 def faces_of(outcome: Outcome[Face]) -> Sequence[Face]:
     assert isinstance(outcome, Done)
     for face in outcome.outputs:
@@ -65,12 +69,12 @@ def _assert_landmarks_in_picture_order(face: Face) -> None:
 
 def test_a_frame_without_a_face_is_done_and_gives_nothing(stage: DetectStage) -> None:
     grey = np.full((360, 640, 3), 128, np.uint8)
-    assert stage.process([frame_of(grey)]) == [Done(())]
+    assert find(stage, [frame_of(grey)]) == [Done(())]
 
 
 def test_a_face_is_described_and_cut(stage: DetectStage, astronaut: Bgr) -> None:
     sent = frame_of(astronaut, sequence=7)
-    (face,) = faces_of(*stage.process([sent]))
+    (face,) = faces_of(*find(stage, [sent]))
     assert face.info.frame == sent.info
     assert face.info.face_id == "cam1/s1/7/0"
     assert face.info.faces_in_frame == 1
@@ -83,7 +87,7 @@ def test_a_face_is_described_and_cut(stage: DetectStage, astronaut: Bgr) -> None
 def test_a_face_says_how_well_it_is_shown(stage: DetectStage, astronaut: Bgr) -> None:
     blurred = np.asarray(cv2.GaussianBlur(astronaut, (0, 0), 4), np.uint8)
     smaller = np.asarray(cv2.resize(astronaut, None, fx=0.4, fy=0.4, interpolation=cv2.INTER_AREA), np.uint8)
-    outcomes = stage.process([frame_of(one) for one in (astronaut, smaller, blurred)])
+    outcomes = find(stage, [frame_of(one) for one in (astronaut, smaller, blurred)])
     good, small, bad = (faces_of(one)[0].info.quality for one in outcomes)
     assert good is not None
     assert small is not None
@@ -95,7 +99,7 @@ def test_places_are_told_in_pixels_of_a_frame_larger_than_what_is_searched(
     stage: DetectStage, astronaut: Bgr
 ) -> None:
     large = np.asarray(cv2.resize(astronaut, None, fx=4, fy=4), np.uint8)
-    (face,) = faces_of(*stage.process([frame_of(large)]))
+    (face,) = faces_of(*find(stage, [frame_of(large)]))
     assert face.info.box_xyxy == pytest.approx((4 * 178, 4 * 63, 4 * 268, 4 * 176), abs=25)
 
 
@@ -105,7 +109,7 @@ def test_two_faces_of_different_size_come_from_left_to_right(stage: DetectStage,
         for slot, scale in enumerate(scales):
             part = cv2.resize(head, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
             canvas[20 : 20 + part.shape[0], 20 + 240 * slot : 20 + 240 * slot + part.shape[1]] = part
-        faces = faces_of(*stage.process([frame_of(canvas)]))
+        faces = faces_of(*find(stage, [frame_of(canvas)]))
         widths_px = [face.info.box_xyxy[2] - face.info.box_xyxy[0] for face in faces]
         assert [face.info.index for face in faces] == [0, 1]
         assert [face.info.faces_in_frame for face in faces] == [2, 2]
@@ -113,7 +117,7 @@ def test_two_faces_of_different_size_come_from_left_to_right(stage: DetectStage,
 
 
 def test_many_faces_are_all_found_each_with_its_own_id_and_chip(stage: DetectStage, head: Bgr) -> None:
-    faces = faces_of(*stage.process([frame_of(np.tile(head, (3, 4, 1)))]))
+    faces = faces_of(*find(stage, [frame_of(np.tile(head, (3, 4, 1)))]))
     assert len(faces) == 12
     assert [face.info.index for face in faces] == list(range(12))
     assert len({face.info.face_id for face in faces}) == 12
@@ -128,7 +132,7 @@ def test_a_face_at_the_edge_of_the_picture_gets_a_whole_chip(
     stage: DetectStage, astronaut: Bgr, left_px: int
 ) -> None:
     cut = np.ascontiguousarray(astronaut[:, left_px:])
-    (face,) = faces_of(*stage.process([frame_of(cut)]))
+    (face,) = faces_of(*find(stage, [frame_of(cut)]))
     assert face.info.box_xyxy[0] == pytest.approx(178 - left_px, abs=12)
 
 
@@ -137,7 +141,7 @@ def test_a_frame_that_cannot_be_read_is_bad_and_keeps_no_other_from_being_done(
 ) -> None:
     good, cut_off = frame_of(astronaut), encode_jpeg(astronaut, 90)[:-2_000]
     batch = [good, frame(jpeg=b"no picture"), frame(jpeg=cut_off), good]
-    first, no_picture, truncated, last = stage.process(batch)
+    first, no_picture, truncated, last = find(stage, batch)
     assert len(faces_of(first)) == len(faces_of(last)) == 1
     assert isinstance(no_picture, Bad)
     assert "10 bytes that are no picture" in no_picture.reason
@@ -146,7 +150,7 @@ def test_a_frame_that_cannot_be_read_is_bad_and_keeps_no_other_from_being_done(
 
 def test_a_frame_that_claims_too_many_pixels_is_bad(astronaut: Bgr) -> None:
     stage = DetectStage(YuNet(weights("yunet")), max_pixels=512 * 512 - 1)
-    (outcome,) = stage.process([frame_of(astronaut)])
+    (outcome,) = find(stage, [frame_of(astronaut)])
     assert isinstance(outcome, Bad)
     assert "512 x 512" in outcome.reason
 
@@ -154,15 +158,15 @@ def test_a_frame_that_claims_too_many_pixels_is_bad(astronaut: Bgr) -> None:
 @pytest.mark.parametrize("size_wh", [(1, 1), (1, 3_000), (3_000, 1), (31, 33)])
 def test_a_picture_of_any_shape_is_searched(stage: DetectStage, size_wh: tuple[int, int]) -> None:
     picture_bgr = np.zeros((size_wh[1], size_wh[0], 3), np.uint8)
-    assert stage.process([frame_of(picture_bgr)]) == [Done(())]
+    assert find(stage, [frame_of(picture_bgr)]) == [Done(())]
 
 
 def test_an_empty_batch_has_no_outcomes(stage: DetectStage) -> None:
-    assert stage.process([]) == []
+    assert find(stage, []) == []
 
 
 def test_the_same_frame_gives_the_same_faces(stage: DetectStage, astronaut: Bgr) -> None:
-    once, again = stage.process([frame_of(astronaut), frame_of(astronaut)])
+    once, again = find(stage, [frame_of(astronaut), frame_of(astronaut)])
     assert once == again
 
 
@@ -181,7 +185,7 @@ def test_a_detection_with_all_landmarks_on_one_point_is_no_face() -> None:
     real = Detection((30.0, 30.0, 70.0, 70.0), landmarks_xy, 0.9)
     point = Detection((5.0, 5.0, 6.0, 6.0), np.full((5, 2), 5.0), 0.9)
     stage = DetectStage(_Given(point, real), clock=lambda: NOW_S)
-    (outcome,) = stage.process([frame_of(np.zeros((100, 100, 3), np.uint8))])
+    (outcome,) = find(stage, [frame_of(np.zeros((100, 100, 3), np.uint8))])
     (face,) = faces_of(outcome)
     assert face.info.index == 0
     assert face.info.faces_in_frame == 1
@@ -191,7 +195,7 @@ def test_a_detection_far_outside_the_picture_does_no_harm() -> None:
     landmarks_xy = np.array([[40.0, 40], [60, 40], [50, 50], [42, 60], [58, 60]])
     for shift, stretch in ((-500.0, 1.0), (900.0, 1.0), (-20_000.0, 50.0)):
         far = Detection((0.0, 0.0, 1.0, 1.0), landmarks_xy * stretch + shift, 0.9)
-        (outcome,) = DetectStage(_Given(far)).process([frame_of(np.zeros((100, 100, 3), np.uint8))])
+        (outcome,) = find(DetectStage(_Given(far)), [frame_of(np.zeros((100, 100, 3), np.uint8))])
         assert isinstance(outcome, Done)
         assert len(outcome.outputs) == 1
 
@@ -199,7 +203,7 @@ def test_a_detection_far_outside_the_picture_does_no_harm() -> None:
 def test_coordinates_are_rounded_to_hundredths_of_a_pixel() -> None:
     landmarks_xy = np.array([[40.123456, 40], [60, 40], [50, 50], [42, 60], [58, 60]])
     found = Detection((30.129, 30.0, 70.0, 70.0), landmarks_xy, 0.87654321)
-    (outcome,) = DetectStage(_Given(found)).process([Frame(info=frame_info(), jpeg=_black_jpeg())])
+    (outcome,) = find(DetectStage(_Given(found)), [Frame(info=frame_info(), jpeg=_black_jpeg())])
     (face,) = faces_of(outcome)
     assert face.info.landmarks_xy[0][0] == 40.12
     assert face.info.box_xyxy[0] == 30.13

@@ -15,7 +15,7 @@ def metrics() -> Metrics:
 
 def test_two_sets_of_metrics_do_not_disturb_each_other(metrics: Metrics) -> None:
     other = Metrics(CollectorRegistry())
-    metrics.received.labels("detect", "cam1").inc(3)
+    metrics.received.labels("detect", "cam1", "frame").inc(3)
     assert metrics.total("agegender_messages_received_total") == 3
     assert other.total("agegender_messages_received_total") == 0
 
@@ -54,4 +54,4 @@ def test_labels_are_few_and_never_an_identifier(metrics: Metrics) -> None:
     collectors = [one for one in vars(metrics).values() if hasattr(one, "_labelnames")]
     assert len(collectors) >= 15
     labels = {label for one in collectors for label in one._labelnames}
-    assert labels == {"service", "camera", "reason", "gender", "age_band"}
+    assert labels == {"service", "camera", "kind", "reason", "gender", "age_band"}
