@@ -17,11 +17,14 @@ from kafka import ConsumerRebalanceListener, KafkaAdminClient, KafkaConsumer, Ka
 from kafka import errors as kafka_errors
 from kafka.errors import KafkaError
 from kafka.net.compat import KafkaNetClient
+from kafka.net.manager import KafkaConnectionManager
+from kafka.net.selector import NetworkSelector
 from kafka.structs import OffsetAndMetadata
 
 from shared.codec import MAX_MESSAGE_BYTES, Encoded, check_size
 from shared.dead_letters import DeadLetter
 from shared.errors import BadMessage, NotNow, SettingsError
+from shared.kafka_login import login_settings, refusals
 from shared.messages import Model
 from shared.secrets import mask
 from shared.settings import KafkaSettings
@@ -45,6 +48,11 @@ _MISTAKES: tuple[type[Exception], ...] = (
     kafka_errors.KafkaConfigurationError,
 )
 _NO_ANSWER = (kafka_errors.KafkaConnectionError, kafka_errors.KafkaTimeoutError)
+_REFUSED_LOGINS = (
+    kafka_errors.IllegalSaslStateError,
+    kafka_errors.SaslAuthenticationFailedError,
+    kafka_errors.UnsupportedSaslMechanismError,
+)
 _SHARED_OUT_ANEW = (
     kafka_errors.CommitFailedError,
     kafka_errors.IllegalGenerationError,
@@ -59,8 +67,24 @@ def _held_back(error: Exception, kafka: KafkaSettings) -> Exception:
         return error
     if isinstance(error, _NO_ANSWER):
         # Their own texts differ from try to try, and the log says each reason once.
-        return NotNow(f"Kafka: no answer from {kafka.bootstrap_servers}")
+        why = refusals.of(kafka) or f"no answer from {kafka.bootstrap_servers}"
+        return NotNow(mask(f"Kafka: {why}"))
     return NotNow(mask(f"Kafka: {error}"))
+
+
+class _Connections(KafkaConnectionManager):  # type: ignore[misc]  # kafka-python has no types
+    """Says why a broker turns us away; the client itself only tries again."""
+
+    def __init__(self, net: Any, kafka: KafkaSettings, **settings: Any) -> None:  # noqa: ANN401
+        super().__init__(net, **settings)
+        self._kafka = kafka
+
+    async def _connect(self, node: Any, conn: Any, **settings: Any) -> None:  # noqa: ANN401
+        await super()._connect(node, conn, **settings)
+        error = conn.init_future.exception
+        refusals.note(
+            self._kafka, f"{node.host}:{node.port}", error, is_login=isinstance(error, _REFUSED_LOGINS)
+        )
 
 
 def _connected(client: Callable[..., Any], kafka: KafkaSettings, **settings: Any) -> Any:  # noqa: ANN401
@@ -68,7 +92,8 @@ def _connected(client: Callable[..., Any], kafka: KafkaSettings, **settings: Any
     networks: list[Any] = []
 
     def network(**settings: Any) -> Any:  # noqa: ANN401
-        networks.append(KafkaNetClient(**settings))
+        net = NetworkSelector(**settings)
+        networks.append(KafkaNetClient(net, _Connections(net, kafka, **settings)))
         return networks[-1]
 
     try:
@@ -78,6 +103,7 @@ def _connected(client: Callable[..., Any], kafka: KafkaSettings, **settings: Any
             # At its default of 30 s, workers were seen to need 20 to 45 s to notice that a broker is back.
             reconnect_backoff_max_ms=1_000,
             kafka_client=network,
+            **login_settings(kafka),
             **settings,
         )
     except KafkaError as error:
