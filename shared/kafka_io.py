@@ -11,6 +11,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable, Collection, Sequence
+from functools import partial
 from typing import Any, Generic, TypeVar
 
 from kafka import ConsumerRebalanceListener, KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
@@ -73,18 +74,43 @@ def _held_back(error: Exception, kafka: KafkaSettings) -> Exception:
 
 
 class _Connections(KafkaConnectionManager):  # type: ignore[misc]  # kafka-python has no types
-    """Says why a broker turns us away; the client itself only tries again."""
+    """Says why the brokers turn us away, and leaves it at one try; the client itself tries on in silence."""
 
     def __init__(self, net: Any, kafka: KafkaSettings, **settings: Any) -> None:  # noqa: ANN401
         super().__init__(net, **settings)
         self._kafka = kafka
+        self._refused_by: set[Any] = set()
+
+    async def _build_transport(self, node: Any, timeout_at: float | None = None) -> Any:  # noqa: ANN401
+        transport = await super()._build_transport(node, timeout_at)
+        receive = transport._sock_recv
+
+        def with_last_words() -> tuple[bytes, Exception | None]:
+            # A broker that refuses a login says why and hangs up; the client drops what comes with the end.
+            data, error = receive()
+            return data, None if data else error
+
+        transport._sock_recv = with_last_words
+        return transport
 
     async def _connect(self, node: Any, conn: Any, **settings: Any) -> None:  # noqa: ANN401
         await super()._connect(node, conn, **settings)
-        error = conn.init_future.exception
-        refusals.note(
-            self._kafka, f"{node.host}:{node.port}", error, is_login=isinstance(error, _REFUSED_LOGINS)
-        )
+        self._note(node, conn.init_future.exception)
+        if conn.init_future.succeeded() and not self.bootstrapped:
+            # Without the login that it wants, a broker hangs up at the first question.
+            conn.close_future.add_errback(partial(self._note, node))
+
+    def _note(self, node: Any, error: Exception | None) -> None:  # noqa: ANN401
+        is_login = isinstance(error, _REFUSED_LOGINS)
+        if refusals.note(self._kafka, f"{node.host}:{node.port}", error, is_login=is_login):
+            self._refused_by.add(node.node_id)
+
+    def get_connection(self, node_id: Any, **settings: Any) -> Any:  # noqa: ANN401
+        first_ones = {broker.node_id for broker in self.cluster.bootstrap_brokers()}
+        if not self.bootstrapped and first_ones <= self._refused_by:
+            self._refused_by.clear()
+            raise kafka_errors.KafkaConnectionError("turned away")
+        return super().get_connection(node_id, **settings)
 
 
 def _connected(client: Callable[..., Any], kafka: KafkaSettings, **settings: Any) -> Any:  # noqa: ANN401

@@ -45,24 +45,32 @@ class Refusals:
     def __init__(self) -> None:
         self._why: dict[tuple[str, str], str] = {}
 
-    def note(self, kafka: KafkaSettings, node: str, error: BaseException | None, *, is_login: bool) -> None:
-        """Remembers how a try to connect ended.
+    def note(self, kafka: KafkaSettings, node: str, error: BaseException | None, *, is_login: bool) -> bool:
+        """Remembers how a try to connect ended; True where the broker turned us away.
 
         Args:
             node: which of the brokers.
             error: None for a success.
             is_login: the broker refused user and password, or the way to prove them.
         """
+        key = (kafka.bootstrap_servers, node)
         why = None if error is None else _why(kafka, str(error), is_login=is_login)
         if why is None:
-            self._why.pop((kafka.bootstrap_servers, node), None)
+            self._why.pop(key, None)
         else:
-            self._why[kafka.bootstrap_servers, node] = why
+            self._why[key] = why
+        return why is not None
 
     def of(self, kafka: KafkaSettings) -> str | None:
         """Why one of these brokers turns us away at the moment; None when none does."""
         found = (why for (servers, _), why in list(self._why.items()) if servers == kafka.bootstrap_servers)
         return next(found, None)
+
+
+_ANOTHER_PROTOCOL = (
+    "the broker does not understand us or hangs up: check that KAFKA_SECURITY_PROTOCOL is that of this listener, "
+    "SASL_… where it wants a login and …SSL where it speaks TLS"
+)
 
 
 def _why(kafka: KafkaSettings, text: str, *, is_login: bool) -> str | None:
@@ -71,6 +79,8 @@ def _why(kafka: KafkaSettings, text: str, *, is_login: bool) -> str | None:
             f"the broker refuses the login of user {kafka.username!r} by {kafka.sasl_mechanism}, check "
             f"KAFKA_USERNAME, KAFKA_PASSWORD and KAFKA_SASL_MECHANISM: {text}"
         )
+    if "socket disconnected" in text or "Invalid frame length" in text:
+        return _ANOTHER_PROTOCOL
     reason = why_refused(text, "KAFKA_")
     return None if reason is None else f"the broker cannot be trusted or does not trust us: {reason}"
 
