@@ -68,8 +68,8 @@ class Refusals:
 
 
 _ANOTHER_PROTOCOL = (
-    "the broker does not understand us or hangs up: check that KAFKA_SECURITY_PROTOCOL is that of this listener, "
-    "SASL_… where it wants a login and …SSL where it speaks TLS"
+    "the broker does not understand us or hangs up: check that KAFKA_SECURITY_PROTOCOL is that of this "
+    "listener, SASL_… where it wants a login and …SSL where it speaks TLS"
 )
 
 

@@ -6,12 +6,20 @@ from typing import Any
 
 from redis.exceptions import AuthenticationError, NoPermissionError, RedisError
 
+from shared.errors import SettingsError
+from shared.redis_url import url_problems
 from shared.settings import RedisSettings
 from shared.tls import why_refused
 
 
 def login_settings(redis: RedisSettings) -> dict[str, Any]:
-    """What `redis.Redis.from_url` needs besides the URL. Holds the password: never to be logged."""
+    """What `redis.Redis.from_url` needs besides the URL. Holds the password: never to be logged.
+
+    Raises:
+        SettingsError: the URL is none of a Redis; the text does not repeat it.
+    """
+    for problem in url_problems(redis.address, has_login=redis.password is not None):
+        raise SettingsError(problem)
     found: dict[str, Any] = {}
     if redis.password is not None:
         found |= {"username": redis.username, "password": redis.password.get_secret_value()}

@@ -49,7 +49,8 @@ def _upper(value: object) -> object:
 class Settings(BaseModel):
     """Base of all settings: frozen, read with `load`."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    # The input of a failed validation may hold a password, and the text of the error would repeat it.
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     prefix: ClassVar[str]
     shares_prefix: ClassVar[bool] = False
@@ -296,4 +297,5 @@ class RedisSettings(TlsSettings):
 
     def at(self, url: str) -> Self:
         """The settings for a server of our own at `url`: no login and no TLS but what the URL says."""
-        return type(self)(url=SecretStr(url), timeout_s=self.timeout_s)
+        nothing = dict.fromkeys(("username", "password", *TlsSettings.model_fields))
+        return self.model_copy(update={**nothing, "verify_hostname": True, "url": SecretStr(url)})
