@@ -85,7 +85,7 @@ def query(
     """Prints the latest results of a camera, the newest last."""
     with store_for_reading(RedisSettings.load(), _process()) as store:
         if camera is None:
-            names = store.cameras()
+            names = [state.camera_id for state in store.cameras()]
             for name in names:
                 typer.echo(name)
             if not names:

@@ -12,7 +12,7 @@ from rich.live import Live
 
 from agegender.pipeline import Pipeline, PipelineSettings
 from agegender.view import LiveView, Summary
-from services.sink.redis_results import RedisResults
+from services.sink.redis_store import RedisStore
 from shared.cameras import Camera
 from shared.embedded_store import EmbeddedStore, default_store_path, reading_store
 from shared.health import HealthServer
@@ -87,7 +87,7 @@ def run_session(
     settings, redis = PipelineSettings.load(), RedisSettings.load()
     metrics = Metrics(process_registry())
     with store_for_writing(redis, process) as redis:
-        output = RedisResults(connect(redis), settings.sink, metrics)
+        output = RedisStore(connect(redis), settings.sink, metrics)
         pipeline = Pipeline(cameras, settings, output, metrics)
         port = http_port if process.http_port is None else process.http_port
         with (

@@ -19,7 +19,6 @@ from shared.messages import AGE_BANDS
 from shared.metrics import Metrics
 from shared.store import ResultStore, StoredResult
 
-_NOW_S = 3.0  # faces older than this are not there now
 _RATE_OVER_S = 3.0
 
 
@@ -50,7 +49,7 @@ class LiveView:
             table.add_column(name, justify=justify)  # type: ignore[arg-type]
         table.add_column("dropped", justify="right")
         table.add_column("delay", justify="right")
-        table.add_column("there now, from the left", ratio=1)
+        table.add_column("there now", ratio=1)
         for camera in self._cameras:
             rate = (sent.get(camera.id, 0) - before.get(camera.id, 0)) / max(now_s - before_s, 0.1)
             table.add_row(
@@ -76,10 +75,7 @@ class LiveView:
         return f"{statistics.median(one.delay_s for one in newest) * 1000:.0f} ms" if newest else "-"
 
     def _there_now(self, camera_id: str) -> str:
-        faces = self._store.latest(camera_id)
-        if not faces or time.time() - faces[0].captured_at_s > _NOW_S:
-            return "nobody"
-        return ", ".join(face_label(result) for result in faces)
+        return ", ".join(face_label(person) for person in self._store.now([camera_id])) or "nobody"
 
 
 @dataclass(frozen=True)
