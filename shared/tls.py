@@ -19,7 +19,8 @@ _WANTS_OURS = (
     "ALERT_ACCESS_DENIED",
     "ALERT_HANDSHAKE_FAILURE",
 )
-_NO_TLS = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "HTTP_REQUEST", "EOF occurred")
+_NO_TLS = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "HTTP_REQUEST")
+_BROKEN_OFF = "EOF occurred"
 
 
 @dataclass(frozen=True)
@@ -128,4 +129,8 @@ def why_refused(text: str, prefix: str) -> str | None:
         return f"it wants a certificate of ours that it trusts: check {prefix}CERTIFICATE_PATH"
     if any(word in text for word in _NO_TLS):
         return "it speaks no TLS at this port"
+    if _BROKEN_OFF in text:
+        return (
+            f"it speaks no TLS at this port, or wants a certificate of ours: check {prefix}CERTIFICATE_PATH"
+        )
     return None
