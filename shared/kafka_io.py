@@ -106,11 +106,13 @@ class _Connections(KafkaConnectionManager):  # type: ignore[misc]  # kafka-pytho
             self._refused_by.add(node.node_id)
 
     def get_connection(self, node_id: Any, **settings: Any) -> Any:  # noqa: ANN401
-        first_ones = {broker.node_id for broker in self.cluster.bootstrap_brokers()}
-        if not self.bootstrapped and first_ones <= self._refused_by:
+        if not self.bootstrapped and self._all_refused():
             self._refused_by.clear()
             raise kafka_errors.KafkaConnectionError("turned away")
         return super().get_connection(node_id, **settings)
+
+    def _all_refused(self) -> bool:
+        return self._refused_by.issuperset(broker.node_id for broker in self.cluster.bootstrap_brokers())
 
 
 def _connected(client: Callable[..., Any], kafka: KafkaSettings, **settings: Any) -> Any:  # noqa: ANN401

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import re
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -36,6 +37,7 @@ URL_SECRET = "url-pä55@:/%#w0rd"
 WRONG_SECRET = "wro-pä55@:/%#w0rd"
 SECRETS = (KAFKA_SECRET, REDIS_SECRET, CAMERA_SECRET, URL_SECRET, WRONG_SECRET)
 PREFIX = "secret-"
+_GUIDE = Path(__file__).parents[2] / "docs/security.md"
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,7 @@ def setup(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Setup]:
         wrong = {"KAFKA_PASSWORD_FILE": str(folder / "kafka-wrong"), "REDIS_URL": url}
         stranger = Service("sink", {**settings, **wrong}, tmp_path_factory.mktemp("stranger"))
         stack.callback(stranger.close)
-        login = {"url": url, "username": "sink", "password": REDIS_SECRET}
+        login = {"url": url, "username": "looker", "password": REDIS_SECRET}
         store = stack.enter_context(connect(RedisSettings.model_validate(login)))
         with pipeline.running():
             yield Setup(pipeline, stranger.start(), broker.open_servers, store)
@@ -93,9 +95,14 @@ def _written(path: Path, text: str) -> str:
 
 
 def _store(stack: ExitStack, folder: Path) -> str:
-    """The URL of a store that lets in nobody but the user `sink`."""
+    """The URL of a store that lets in two users: `sink`, with the rights that docs/security.md gives it, and
+    `looker`, who may look at everything."""
     digest = hashlib.sha256(REDIS_SECRET.encode()).hexdigest()
-    users = _written(folder / "users.acl", f"user default off\nuser sink on #{digest} ~* +@all")
+    (rights,) = re.findall(r"ACL SETUSER sink on '>[^']+' (.*)", _GUIDE.read_text())
+    users = _written(
+        folder / "users.acl",
+        f"user default off\nuser sink on #{digest} {rights}\nuser looker on #{digest} ~* +@all",
+    )
     more = {"aclfile": users, "rdbcompression": "no"}
     server = RedisServer(find_redis_server("valkey"), more_settings=more)
     stack.callback(server.close)
