@@ -1,8 +1,9 @@
 """What the judged faces of one person say together. Pure.
 
 The views of one person err alike: they show the same face, so a hundred of them are worth little more than a
-few. How alike, `AGE_CORRELATION`, is measured on several views each of labelled faces (`docs/models.md`); the
-interval of the age is narrowed by what the rest of the errors, which do cancel out, allow.
+few. How alike, `SHARED_ERROR`, is measured on several views each of labelled faces (`docs/models.md`); the
+interval of the age is narrowed, and the gender made surer, by what the rest of the errors, which do cancel
+out, allow.
 """
 
 from __future__ import annotations
@@ -19,8 +20,8 @@ from shared.models import gender_threshold
 MAX_VOTES = 16
 """Faces of one track that have a say; from there on another view changes next to nothing."""
 
-AGE_CORRELATION = 0.85
-"""Of the errors in age of two views of one face, 0 to 1: what many views leave of the error's variance."""
+SHARED_ERROR = 0.95
+"""The share of the error's variance that all views of a face have in common: what many views leave of it."""
 
 _LEAST_WEIGHT = 0.05  # a face that was judged counts, however poor
 _SUREST = 0.999  # no single face may outvote all others
@@ -75,10 +76,11 @@ class Tally:
     """Adds up votes one by one, in little memory however many there are.
 
     The age is the mean, weighted by quality. The interval is the weighted mean of the intervals of the faces,
-    each of its halves narrowed by sqrt(rho + (1 - rho) / n), which is what n errors of equal variance with
-    the correlation rho between any two leave of their mean; n = (sum of w)^2 / (sum of w^2) is the number of
-    equally good faces that weigh as much (Kish, Survey Sampling, 1965). The gender is that of the weighted
-    mean of the log odds, uncertain faces included. One face alone so keeps its own numbers.
+    each of its halves narrowed by the root of s + (1 - s) / n: with `SHARED_ERROR` for s, that is what the
+    mean of n readings leaves of the variance of one. n = (sum of w)^2 / (sum of w^2) is the number of equally
+    good faces that weigh as much (Kish, Survey Sampling, 1965). The gender is that of the weighted mean of
+    the log odds, uncertain faces included, divided by the same: the fewer errors are left, the more a leaning
+    says. One face alone so keeps its own numbers.
     """
 
     def __init__(self) -> None:
@@ -119,7 +121,8 @@ class Tally:
         """
         if not self._judged:
             return Verdict()
-        male = round(1 / (1 + math.exp(-self._male_log_odds / self._weight)), 4)
+        log_odds = self._male_log_odds / self._weight / self._variance_left
+        male = round(1 / (1 + math.exp(-log_odds)), 4)
         confidence = max(male, round(1 - male, 4))
         likelier: Gender = "male" if male >= 0.5 else "female"
         return Verdict(
@@ -131,11 +134,16 @@ class Tally:
             male_probability=male,
         )
 
+    @property
+    def _variance_left(self) -> float:
+        """Of one face's error, by the mean of all."""
+        equal_faces = self._weight**2 / self._squared_weight
+        return SHARED_ERROR + (1 - SHARED_ERROR) / equal_faces
+
     def _interval(self) -> tuple[float, float] | None:
         if self._halves is None:
             return None
-        equal_faces = self._weight**2 / self._squared_weight
-        narrowed = math.sqrt(AGE_CORRELATION + (1 - AGE_CORRELATION) / equal_faces)
+        narrowed = math.sqrt(self._variance_left)
         age_years = self._age / self._weight
         below, above = (narrowed * half / self._weight for half in self._halves)
         return round(max(age_years - below, 0.0), 1), round(age_years + above, 1)

@@ -54,7 +54,7 @@ class Merged:
     late: Sequence[bool] = ()
     """For each result, whether it has a vote and came when its visit was closed."""
     gone: Sequence[str] = ()
-    """Persons that are listed and of whom nothing is left."""
+    """Persons that are listed as open and of whom nothing is left."""
 
     @property
     def moved(self) -> Mapping[Cell, int]:

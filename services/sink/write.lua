@@ -35,7 +35,6 @@ local function write_visits()
   end
   for _, id in ipairs(plan.gone) do
     redis.call('ZREM', open, id)
-    redis.call('ZREM', persons, id)
   end
 end
 

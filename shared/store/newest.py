@@ -15,7 +15,8 @@ from shared.store.keys import CameraKeys
 
 ReadPersons = Callable[[str, Sequence[str]], Sequence[Person | None]]
 
-_READ_AT_ONCE = 200
+_READ_FIRST = 25
+_READ_AT_ONCE = 400
 
 
 class Place(NamedTuple):
@@ -68,7 +69,7 @@ def _of_camera(
     latest = "+inf" if until_s is None else f"({until_s!r}"
     if start is not None and (until_s is None or start.first_seen_s < until_s):
         latest = repr(start.first_seen_s)
-    offset = 0
+    offset, number = 0, _READ_FIRST
     while True:
         entries = cast(
             "list[tuple[bytes, float]]",
@@ -77,7 +78,7 @@ def _of_camera(
                 latest,
                 "-inf" if since_s is None else repr(since_s),
                 start=offset,
-                num=_READ_AT_ONCE,
+                num=number,
                 withscores=True,
             ),
         )
@@ -87,7 +88,8 @@ def _of_camera(
         for place, person in zip(places, read(camera_id, [p.person_id for p in places]), strict=True):
             if person is not None:
                 yield place, person
-        if len(entries) < _READ_AT_ONCE:
+        if len(entries) < number:
             return
         start = places[-1] if places else start
-        offset += _READ_AT_ONCE
+        # Of most cameras only the first few are wanted; who wants more is likely to want many.
+        offset, number = offset + number, min(4 * number, _READ_AT_ONCE)

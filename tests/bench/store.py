@@ -72,6 +72,13 @@ def write(output: RedisStore, messages: Iterator[Message]) -> tuple[int, float, 
     return number + len(batch), time.perf_counter() - started_s, time.process_time() - cpu_s
 
 
+def side_by_side(cameras: int, persons: int) -> Iterator[Message]:
+    """The days of several cameras at once, as one sink gets them: a batch holds a little of each."""
+    days = [day(f"cam{number}", persons) for number in range(cameras)]
+    for moment in zip(*days, strict=True):
+        yield from moment
+
+
 def sizes(client: redis.Redis) -> dict[str, tuple[int, int]]:
     """How many keys of each kind there are, and their bytes."""
     number: Counter[str] = Counter()
@@ -84,18 +91,18 @@ def sizes(client: redis.Redis) -> dict[str, tuple[int, int]]:
     return {kind: (number[kind], total[kind]) for kind, _ in total.most_common()}
 
 
-def measure(persons: int, folder: Path) -> None:
-    """Writes one day of one camera into an empty store, and prints what it takes."""
+def measure(persons: int, cameras: int, folder: Path) -> None:
+    """Writes a day of some cameras into an empty store, and prints what it takes."""
     with EmbeddedStore(folder, maxmemory_bytes=2**31) as server:
         settings = RedisSettings().at(server.url)
         output = RedisStore(connect(settings), SinkSettings(), Metrics(CollectorRegistry()))
         output.open()
         with connect(settings) as client:
             before = int(client.info("memory")["used_memory"])
-            messages, wall_s, cpu_s = write(output, day("entrance", persons))
+            messages, wall_s, cpu_s = write(output, side_by_side(cameras, persons))
             used = int(client.info("memory")["used_memory"]) - before
             sys.stdout.write(
-                f"\n{persons} persons a day, {_VOTES} judged faces each: {used / 1e6:.2f} MB\n"
+                f"\n{cameras} x {persons} persons a day, {_VOTES} judged faces each: {used / 1e6:.2f} MB\n"
                 f"  {messages} messages in {wall_s:.1f} s: {messages / wall_s:.0f} a second, "
                 f"{cpu_s / messages * 1000:.2f} CPU ms each in the sink\n"
             )
@@ -110,9 +117,11 @@ def main() -> None:
     """Measures and prints."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--persons", type=int, nargs="+", default=[1_000, 10_000], help="one day each")
-    for persons in parser.parse_args().persons:
+    parser.add_argument("--cameras", type=int, default=1, help="with so many persons each")
+    given = parser.parse_args()
+    for persons in given.persons:
         with tempfile.TemporaryDirectory(prefix="agegender-bench-") as name:
-            measure(persons, Path(name, "store"))
+            measure(persons, given.cameras, Path(name, "store"))
 
 
 if __name__ == "__main__":

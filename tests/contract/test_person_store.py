@@ -8,11 +8,14 @@ from collections.abc import Iterator
 import pytest
 from redis.crc import key_slot
 
+from services.sink.camera_books import CameraBooks
 from services.sink.config import SinkSettings
+from services.sink.merging import Known, Merged, merge
 from shared.errors import NotNow
 from shared.messages import Presence, Result
 from shared.persons import Person
 from shared.store import CAMERAS_KEY, CameraKeys, CameraState
+from shared.store.counts import LONGEST_KEPT_S
 from tests.support.made_messages import JPEG, face_info, frame_info, presence, result, sighting, vote
 from tests.support.redis_server import RedisServer
 from tests.support.sink import Sink, opened_sink
@@ -176,6 +179,10 @@ def test_who_is_there_now_was_heard_of_in_the_last_ten_seconds(sink: Sink, clock
     assert [(state.camera_id, state.present) for state in sink.store.cameras()] == [("aisle", 1), ("cam1", 2)]
     clock.now_s += 9.5
     assert len(sink.store.now()) == 3
+    sink.output.write([presence(sighting("s1-3", votes=0, ended=True))])
+    sink.client.zadd(CameraKeys.of("cam1").open, {"s1-3": clock.now_s})
+    assert len(sink.store.now()) == 3, "who left while the answer was made is not there"
+    sink.client.zrem(CameraKeys.of("cam1").open, "s1-3")
     clock.now_s += 0.5
     assert sink.store.now() == []
     assert {state.present for state in sink.store.cameras()} == {0}
@@ -314,6 +321,50 @@ def test_all_of_a_batch_is_written_or_nothing(own_redis: RedisServer) -> None:
         sink.client.config_set("maxmemory", "0")
         sink.output.write(batch)
         assert counted(sink) == {("30-39", "female"): 1, ("unknown", "unknown"): 1}
+
+
+def test_what_becomes_of_a_camera_is_decided_anew_when_another_sink_wrote_meanwhile(sink: Sink) -> None:
+    books = CameraBooks(sink.client, SinkSettings(), None)
+    seen: list[Known] = []
+
+    def decide(known: Known) -> Merged:
+        if not seen:
+            sink.output.write([presence(sighting(votes=2)), vote()])
+        seen.append(known)
+        return merge([vote(number=2)], known)
+
+    books.amend("cam1", ["s1-1"], decide)
+    assert [list(known.visits) for known in seen] == [[], ["s1-1"]]
+    assert only(sink).faces_judged == 2
+
+
+def test_a_sink_that_is_always_too_late_waits_its_turn(sink: Sink) -> None:
+    books = CameraBooks(sink.client, SinkSettings(), None)
+
+    def decide(known: Known) -> Merged:
+        sink.client.hincrby(CameraKeys.of("cam1").state, "version", 1)
+        return merge([vote()], known)
+
+    with pytest.raises(NotNow, match="Redis: other sinks keep writing the camera cam1"):
+        books.amend("cam1", ["s1-1"], decide)
+    assert sink.store.cameras() == []
+
+
+def test_times_keep_all_their_digits(sink: Sink) -> None:
+    came_s = T0 + 0.1234567
+    sink.output.write([presence(sighting(first_seen_s=came_s))])
+    assert sink.store.persons(since_s=came_s, until_s=math.nextafter(came_s, math.inf)).items == [only(sink)]
+    assert only(sink).first_seen_s == came_s
+
+
+def test_cameras_are_listed_by_the_time_of_their_last_write(sink: Sink, clock: Clock) -> None:
+    for now_s in (T0, T0 + 100, T0 + 50):
+        clock.now_s = now_s
+        sink.output.write([presence()])
+    assert sink.client.zscore(CAMERAS_KEY, "cam1") == T0 + 100, "a sink whose clock is behind changes nothing"
+    clock.now_s = T0 + 101 + LONGEST_KEPT_S
+    sink.output.write([presence(frame=frame_info("cam2"))])
+    assert sink.client.zrange(CAMERAS_KEY, 0, -1) == [b"cam2"]
 
 
 def test_persons_are_counted_in_the_metrics_once(sink: Sink) -> None:

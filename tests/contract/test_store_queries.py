@@ -9,7 +9,8 @@ import pytest
 
 from shared.messages import Presence, Result
 from shared.persons import Person
-from shared.store import Count
+from shared.store import CameraKeys, Count
+from shared.store.newest import newest_persons
 from tests.support.made_messages import frame_info, presence, sighting, vote
 from tests.support.sink import Sink, opened_sink
 
@@ -123,6 +124,18 @@ def test_a_page_may_end_anywhere_among_many_of_one_moment(sink: Sink) -> None:
     assert len(set(both)) == 450
 
 
+def test_who_comes_while_a_page_is_read_is_no_reason_to_tell_anybody_twice(sink: Sink) -> None:
+    write(sink, *(visit(number, number) for number in range(100)))
+
+    def read(camera_id: str, person_ids: Sequence[str]) -> list[Person | None]:
+        newcomer = int(sink.client.zcard(CameraKeys.of(camera_id).persons))
+        write(sink, *(visit(newcomer + more, newcomer + more) for more in range(10)))
+        return [sink.store.person(camera_id, one) for one in person_ids]
+
+    found = [p.person_id for _, p in newest_persons(sink.client, ["cam1"], None, None, None, read)]
+    assert found == [f"s1-{number}" for number in range(99, -1, -1)]
+
+
 @pytest.mark.parametrize("before", ["", "x", "é", "W10", "WzEsMl0", "bm9uc2Vuc2U"])
 def test_a_cursor_that_is_none_is_refused(sink: Sink, before: str) -> None:
     with pytest.raises(ValueError, match="before: expected the `next` of an earlier page"):
@@ -203,6 +216,17 @@ def test_the_closed_come_in_portions_that_leave_nobody_out(sink: Sink) -> None:
         assert len(persons) <= 3
         found += names(persons)
     assert sorted(found) == sorted(f"cam{number % 3}/s1-{number}" for number in range(20))
+
+
+def test_a_busy_camera_keeps_no_other_waiting(busy: Sink) -> None:
+    (someone,) = busy.store.persons(camera_ids=["hall"], limit=1).items
+    for camera_id, moments in (("a", [1, 2, 5, 6]), ("b", [3, 4])):
+        for ms in moments:
+            person = someone.model_copy(update={"camera_id": camera_id, "person_id": f"s1-{ms}"})
+            stream = CameraKeys.of(camera_id).closed
+            busy.client.xadd(stream, {"person": person.model_dump_json()}, id=f"{ms}-0")
+    persons, _ = busy.store.closed({}, camera_ids=["a", "b"], limit=4)
+    assert names(persons) == ["a/s1-1", "a/s1-2", "b/s1-3", "b/s1-4"]
 
 
 def test_the_closed_of_one_camera(busy: Sink) -> None:

@@ -60,6 +60,9 @@ def test_the_times_are_by_the_clock_of_the_latest_sighting() -> None:
     early, late = sighting(frames=5), sighting(frames=9)
     assert person(NEW.sighted(early, "arrival").sighted(late, "camera")).clock == "camera"
     assert person(NEW.sighted(late, "camera").sighted(early, "arrival")).clock == "camera"
+    end = sighting(frames=9, ended=True)
+    assert person(NEW.sighted(late, "arrival").sighted(end, "camera")).clock == "camera"
+    assert person(NEW.sighted(end, "camera").sighted(late, "arrival")).clock == "camera"
 
 
 def test_a_vote_counts_once() -> None:
@@ -83,6 +86,7 @@ def test_it_is_closed_only_when_it_ended_and_its_votes_are_in() -> None:
     assert NEW.sighted(there, "arrival").voted(vote(1)).closed is None
     assert NEW.sighted(gone, "arrival").voted(vote(1)).closed == "left"
     assert NEW.voted(vote(1)).sighted(gone, "arrival").closed == "left"
+    assert NEW.sighted(gone, "arrival").sighted(there, "arrival").voted(vote(1)).closed == "left"
 
 
 @pytest.mark.parametrize("how", ["left", "silent"])

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.models import gender_threshold
-from shared.votes import AGE_CORRELATION, Tally, Verdict, Vote, verdict
+from shared.votes import SHARED_ERROR, Tally, Verdict, Vote, verdict
 from tests.support.made_messages import face_info, result, unjudged_result
 
 
@@ -74,7 +74,7 @@ def test_equal_faces_narrow_the_interval_by_what_their_errors_do_not_share(faces
     tally = Tally()
     for number in range(1, faces + 1):
         tally.add(vote(number, 50.0, between=(0.0, 100.0)))
-    half = 50 * math.sqrt(AGE_CORRELATION + (1 - AGE_CORRELATION) / faces)
+    half = 50 * math.sqrt(SHARED_ERROR + (1 - SHARED_ERROR) / faces)
     assert tally.verdict().age_interval_years == pytest.approx((50 - half, 50 + half), abs=0.1)
 
 
@@ -89,12 +89,17 @@ def test_an_interval_that_one_face_lacks_is_not_made_up() -> None:
     assert verdict([vote(1), vote(2, between=None)]).age_interval_years is None
 
 
-def test_the_gender_is_that_of_the_mean_log_odds() -> None:
-    assert verdict([vote(1, male=0.9), vote(2, male=0.9)]).male_probability == 0.9
+def test_the_gender_is_that_of_the_mean_log_odds_and_surer_by_what_many_errors_leave() -> None:
+    left = SHARED_ERROR + (1 - SHARED_ERROR) / 2
+    assert verdict([vote(1, male=0.9), vote(2, male=0.9)]).male_probability == pytest.approx(
+        1 / (1 + (1 / 9) ** (1 / left)), abs=1e-4
+    )
     assert verdict([vote(1, male=0.9), vote(2, male=0.1)]).gender_confidence == 0.5
     # Two faces that lean one way outvote one that is surer of the other, where the odds say so.
     three = verdict([vote(1, male=0.8), vote(2, male=0.8), vote(3, male=0.1)])
-    assert three.male_probability == pytest.approx(1 / (1 + (1 / 4 * 1 / 4 * 9) ** (1 / 3)), abs=1e-4)
+    assert three.male_probability == pytest.approx(
+        1 / (1 + (1 / 4 * 1 / 4 * 9) ** (1 / 3 / (SHARED_ERROR + (1 - SHARED_ERROR) / 3))), abs=1e-4
+    )
 
 
 def test_a_gender_below_the_threshold_of_the_calibration_is_not_named() -> None:
