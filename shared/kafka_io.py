@@ -11,7 +11,6 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable, Collection, Sequence
-from functools import partial
 from typing import Any, Generic, TypeVar
 
 from kafka import ConsumerRebalanceListener, KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
@@ -98,7 +97,7 @@ class _Connections(KafkaConnectionManager):  # type: ignore[misc]  # kafka-pytho
         self._note(node, conn.init_future.exception)
         if conn.init_future.succeeded() and not self.bootstrapped:
             # Without the login that it wants, a broker hangs up at the first question.
-            conn.close_future.add_errback(partial(self._note, node))
+            conn.close_future.add_errback(lambda error: self._note(node, error))
 
     def _note(self, node: Any, error: Exception | None) -> None:  # noqa: ANN401
         is_login = isinstance(error, _REFUSED_LOGINS)
