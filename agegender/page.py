@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 def load_page_settings() -> ApiSettings:
     """The settings of the page; raises MissingExtra where it cannot be served, and SettingsError."""
     _server_type()
-    return ApiSettings.load()
+    settings = ApiSettings.load()
+    settings.check_who_may_ask()
+    return settings
 
 
 @contextlib.contextmanager

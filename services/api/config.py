@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Sequence
 from typing import Annotated, ClassVar
 
 from pydantic import Field, SecretStr
@@ -42,6 +43,12 @@ class ApiSettings(Settings):
             return ipaddress.ip_address(self.host).is_loopback
         except ValueError:
             return False
+
+    def cautions(self) -> Sequence[str]:
+        """See `Settings.cautions`."""
+        if self.is_local or self.token is not None or not self.without_token:
+            return ()
+        return (f"API_WITHOUT_TOKEN: whoever reaches {self.host}:{self.port} can read who was there",)
 
     def check_who_may_ask(self) -> None:
         """Raises SettingsError where anybody on the network could read who was there."""

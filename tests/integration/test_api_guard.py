@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import redis
+from pydantic import SecretStr
 
 from services.api.config import ApiSettings
 from services.api.server import ApiServer
@@ -225,6 +226,13 @@ def _server(settings: ApiSettings) -> ApiServer:
 def test_nothing_is_opened_to_the_network_without_a_token(host: str) -> None:
     with pytest.raises(SettingsError, match="API_TOKEN"):
         _server(ApiSettings(host=host, port=0))
+
+
+def test_to_be_open_without_a_token_is_a_caution() -> None:
+    (caution,) = ApiSettings(host="0.0.0.0", without_token=True).cautions()  # noqa: S104
+    assert "can read who was there" in caution
+    assert ApiSettings(without_token=True).cautions() == ()
+    assert ApiSettings(host="0.0.0.0", token=SecretStr(TOKEN)).cautions() == ()  # noqa: S104
 
 
 def test_a_port_that_is_taken_is_named(api: ApiClient) -> None:
