@@ -26,7 +26,7 @@ class Service:
     def __init__(self, name: str, settings: Mapping[str, str], folder: Path) -> None:
         self.name = name
         self.log_path = folder / f"{name}.log"
-        ours = ("AGEGENDER_", "KAFKA_", "REDIS_", "INGEST_", "DETECT_", "CLASSIFY_", "SINK_")
+        ours = ("AGEGENDER_", "KAFKA_", "REDIS_", "INGEST_", "DETECT_", "CLASSIFY_", "SINK_", "API_")
         outer = {key: value for key, value in os.environ.items() if not key.startswith(ours)}
         self._environment = {**outer, **settings, "AGEGENDER_HTTP_PORT": "0"}
         self._process: subprocess.Popen[bytes] | None = None
