@@ -5,8 +5,8 @@ Three things keep two workers from holding the same partition at a time.
 1. What moves is given up first and given away then (cooperative rebalancing): Kafka waits for `give_up`.
 2. A lease. Kafka takes a member for dead when it has heard nothing of it for the session timeout. A member
    counts by itself, from the sending of the last heartbeat that was answered, and takes everything as lost a
-   second before Kafka does: because it was frozen, or cut off, or Kafka is away. `is_ours` is asked by whoever
-   works, at every step, so that even a process that wakes up after minutes does nothing more.
+   second before Kafka does: because it was frozen, or cut off, or Kafka is away. Whoever works asks `is_ours`
+   at every step, so that even a process that wakes up after minutes does nothing more.
 3. A member that was taken for dead claims nothing when it comes back.
 """
 
@@ -60,7 +60,7 @@ class KafkaGroup:
         self._give_up = give_up
         self._lease_s = kafka.session_timeout_s - _EARLY_S
         self._consumer: Any = None
-        self._generation: Any = None
+        self._joined: tuple[int, str] | None = None
         self._answered_at_s = -float("inf")
         self._polled_at_s = -float("inf")
         self._shared_out: Mapping[str, Set[int]] = {}
@@ -111,8 +111,9 @@ class KafkaGroup:
             self._consumer.pause(*self._consumer.assignment())
         self._polled_at_s = polled_at_s
         generation = coordinator.generation_if_stable()
-        if generation is not None and generation != self._generation:
-            self._generation = generation
+        joined = None if generation is None else (generation.generation_id, generation.member_id)
+        if joined not in (None, self._joined):
+            self._joined = joined
             self._answered_at_s = max(self._answered_at_s, polled_at_s)
         if coordinator.rejoining:
             # A share that came between two polls is thrown away by the client; it must ask for another.
@@ -124,7 +125,7 @@ class KafkaGroup:
         return without_moves(self._shared_out, owned)
 
     def _even_out(self) -> None:
-        """Has the group share out anew when the loads have grown apart; the member that shared out last does."""
+        """Has the group share out anew when loads have grown apart: where we shared out last."""
         now_s = time.monotonic()
         shares = self._shared_out if self._consumer._coordinator._is_leader else {}
         partitions = {number for share in shares.values() for number in share}

@@ -107,10 +107,17 @@ class FollowedCameras:
         return Counter(one.partition for one in self._table.entries.values())
 
     def poll(self, max_messages: int, timeout_s: float) -> Sequence[Delivery[Captured]]:
-        """See `transport.Source`; at most one frame of each camera."""
+        """See `transport.Source`; at most one frame of each camera.
+
+        Raises:
+            NotNow: this worker is not in the group, or not sure to be.
+        """
         self.keep_alive()
         if self._error is not None:
             raise self._error
+        if not self._group.is_ours():
+            self._cameras.poll(max_messages, 0.0)  # counts as dropped what was taken before
+            raise NotNow("Kafka: the group has given this worker no cameras yet, or may have taken them away")
         return self._cameras.poll(max_messages, timeout_s)
 
     def commit(self) -> None:
