@@ -66,9 +66,9 @@ def login_of(camera: CameraSettings) -> str:
     if camera.username is None:
         return ""
     if camera.password_env is not None:
-        return f"{camera.username}:${camera.password_env}"
+        return f"{camera.username}, password in ${camera.password_env}"
     if camera.password_file is not None:
-        return f"{camera.username}:<{camera.password_file}"
+        return f"{camera.username}, password in {camera.password_file}"
     return camera.username
 
 
