@@ -27,7 +27,7 @@ _EARLY_S = 1.0  # the lease ends so much before the session
 _HEARTBEAT_MS = (
     1_000  # by its answer a member learns of each round; what moves is nobody's between two of them
 )
-_SETTLE_S = 5.0  # after a change, before loads are evened out
+_SETTLE_S = 3.0  # after a change, before loads are evened out
 _MOST_POLL_S = 30.0  # a member that does not poll for so long is taken for dead as well
 _CLOSE_MS = 3_000
 

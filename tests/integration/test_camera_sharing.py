@@ -145,11 +145,12 @@ def test_two_workers_share_the_cameras_and_follow_every_change_without_a_restart
     site.wait_until_pulled("new")
     site.add("cam0", fps=2)
     wait_until(lambda: site.admitted("cam0")[0] > before[0], 10, "cam0 is read in its new way")
+    assert site.admitted(*SIX[1:]) == before[1:]
     site.table.write({"cam1": None})
     wait_until(lambda: site.viewers("cam1") == [0], 10, "cam1 is let go")
-    site.wait_until_held(3, 3)
+    site.wait_until_held(3, 3)  # one camera moves where 4 and 2 are left
     site.wait_until_pulled("cam0", "new", *SIX[2:])
-    assert site.admitted(*SIX[1:]) == before[1:]
+    assert sum(site.admitted(*SIX[1:])) <= sum(before[1:]) + 1
     assert site.most(*SIX, "new") == [1] * 7
 
     assert first.stop() == 0
