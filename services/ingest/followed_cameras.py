@@ -47,6 +47,8 @@ class FollowedCameras:
         self._error: Exception | None = None
         self._bad: Set[str] = frozenset()
         self._held: Set[int] = frozenset()
+        self._number = 0
+        metrics.held_cameras.set_function(lambda: self._number if self._group.is_ours() else 0)
 
     def open(self) -> None:
         """Reads which cameras there are and joins the group; the cameras come soon after."""
@@ -68,11 +70,11 @@ class FollowedCameras:
                     continue
                 try:
                     self._group.poll(_POLL_S)
-                    self._table.refresh()
+                    if self._table.refresh() or self._group.held != self._held:
+                        self._take(self._group.held)
                 except NotNow as error:
                     log.warning("waiting", extra={"service": SERVICE, "reason": str(error)})
                     self._stop.wait(_AGAIN_S)
-                self._take(self._group.held)
         except Exception as error:  # noqa: BLE001  (raised again by `poll`)
             self._error = error
 
@@ -84,7 +86,7 @@ class FollowedCameras:
             one.message.camera() for one in entries.values() if isinstance(one.message, CameraSettings)
         ]
         self._cameras.set_cameras(cameras)
-        self._metrics.held_cameras.set(len(cameras) if self._group.is_ours() else 0)
+        self._number = len(cameras)
         if held != self._held:
             log.info("partitions held", extra={"partitions": len(held), "cameras": len(cameras)})
             self._held = held
@@ -140,6 +142,5 @@ class FollowedCameras:
         if self._thread.is_alive():
             self._thread.join()
         self._cameras.close()
-        self._metrics.held_cameras.set(0)
         self._group.close()
         self._table.close()
