@@ -26,6 +26,8 @@ log = logging.getLogger(__name__)
 
 _POLL_S = 0.1
 _AGAIN_S = 1.0  # between tries while Kafka refuses
+_NOT_YET = "Kafka: the group has not shared out its cameras yet"
+_LOST = "Kafka: it has not answered for too long, so that the cameras may be another worker's"
 _HUNG_S = 30.0  # who takes no frames for so long, and does not say that it waits, is not worth its cameras
 
 
@@ -119,7 +121,7 @@ class FollowedCameras:
             raise self._error
         if not self._group.is_ours():
             self._cameras.poll(max_messages, 0.0)  # counts as dropped what was taken before
-            raise NotNow("Kafka: the group has given this worker no cameras yet, or may have taken them away")
+            raise NotNow(_LOST if self._held else _NOT_YET)
         return self._cameras.poll(max_messages, timeout_s)
 
     def commit(self) -> None:

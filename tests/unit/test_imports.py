@@ -131,9 +131,7 @@ print(json.dumps({
 }))
 """
 _NEED_KAFKA = [
-    "shared.kafka_io",
-    "shared.kafka_group",
-    "shared.kafka_table",
+    *(f"shared.kafka_{name}" for name in ("io", "source", "output", "table", "group")),
     "services.ingest.followed_cameras",
     *(f"services.{name}.__main__" for name in ("ingest", "detect", "classify", "sink")),
 ]
