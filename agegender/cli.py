@@ -14,14 +14,12 @@ from rich.console import Console
 
 from agegender.analysis.command import analyze
 from agegender.cameras.command import cameras_app
-from agegender.records import results_table, stored_record
-from agegender.session import run_session, store_for_reading
+from agegender.query.command import query
+from agegender.session import run_session, start_process
 from services.ingest.config import IngestSettings
 from shared.cameras import Camera, cameras_from_sources, load_cameras
 from shared.errors import AgeGenderError, SettingsError
-from shared.logs import set_up_logs
 from shared.service import EXIT_BAD_SETTINGS, stop_on_signals
-from shared.settings import ProcessSettings, RedisSettings
 
 app = typer.Typer(
     help="Age and gender of the people before your cameras.",
@@ -34,6 +32,7 @@ RUN_PORT = 9100
 
 app.command()(analyze)
 app.add_typer(cameras_app, name="cameras")
+app.add_typer(query, name="query")
 
 
 @app.command()
@@ -57,7 +56,7 @@ def run(
         chosen = load_cameras(cameras)
     else:
         chosen = cameras_from_sources(sources) if sources else IngestSettings.load().camera_list()
-    process = _process()
+    process = start_process()
     console = Console()
     stop = stop_on_signals()
     summary = run_session(chosen, console, stop=stop, seconds=seconds, process=process, http_port=RUN_PORT)
@@ -75,33 +74,7 @@ def demo(
     # The simulator is no part of a camera's way to Redis; nothing but the demo loads it.
     from agegender.demo import run_demo
 
-    raise typer.Exit(run_demo(Console(), seconds, _process(), stop_on_signals()))
-
-
-@app.command()
-def query(
-    camera: Annotated[str | None, typer.Argument(help="The camera; without it, all are listed.")] = None,
-    limit: Annotated[int, typer.Option(help="How many of the newest results.", min=1)] = 20,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
-) -> None:
-    """Prints the latest results of a camera, the newest last."""
-    with store_for_reading(RedisSettings.load(), _process()) as store:
-        if camera is None:
-            names = store.cameras()
-            for name in names:
-                typer.echo(name)
-            if not names:
-                Console(stderr=True).print("No camera has results.")
-            return
-        results = store.results(camera, limit)
-    if not results:
-        Console(stderr=True).print(f"No results of camera {camera!r}.", highlight=False)
-        raise typer.Exit(1)
-    if as_json:
-        for one in results:
-            typer.echo(json.dumps(stored_record(one)))
-    else:
-        Console().print(results_table(camera, results))
+    raise typer.Exit(run_demo(Console(), seconds, start_process(), stop_on_signals()))
 
 
 @app.command()
@@ -119,7 +92,7 @@ def evaluate(
     from agegender.evaluation.report import drawn, write_report
     from agegender.evaluation.run import evaluate as evaluated
 
-    _process()
+    start_process()
     found = evaluated(dataset, Console(stderr=True))
     if output is not None:
         try:
@@ -131,12 +104,6 @@ def evaluate(
         typer.echo(json.dumps(asdict(found)))
     else:
         Console().print(drawn(found))
-
-
-def _process() -> ProcessSettings:
-    process = ProcessSettings.load()
-    set_up_logs(process.log_level or "warning", process.log_format or "text")
-    return process
 
 
 def main() -> None:

@@ -12,10 +12,11 @@ from rich.live import Live
 
 from agegender.pipeline import Pipeline, PipelineSettings
 from agegender.view import LiveView, Summary
-from services.sink.redis_results import RedisResults
+from services.sink.redis_store import RedisStore
 from shared.cameras import Camera
 from shared.embedded_store import EmbeddedStore, default_store_path, reading_store
 from shared.health import HealthServer
+from shared.logs import set_up_logs
 from shared.metrics import Metrics
 from shared.service import process_registry
 from shared.settings import ProcessSettings, RedisSettings
@@ -24,6 +25,13 @@ from shared.store import ResultStore, connect
 _DRAW_EVERY_S = 0.5
 _SAY_EVERY_S = 5.0
 _DELAYS_FROM_RESULTS = 500
+
+
+def start_process() -> ProcessSettings:
+    """The settings of a command that a person has started; its logs are set up by them."""
+    process = ProcessSettings.load()
+    set_up_logs(process.log_level or "warning", process.log_format or "text")
+    return process
 
 
 @contextlib.contextmanager
@@ -87,7 +95,7 @@ def run_session(
     settings, redis = PipelineSettings.load(), RedisSettings.load()
     metrics = Metrics(process_registry())
     with store_for_writing(redis, process) as redis:
-        output = RedisResults(connect(redis), settings.sink, metrics)
+        output = RedisStore(connect(redis), settings.sink, metrics)
         pipeline = Pipeline(cameras, settings, output, metrics)
         port = http_port if process.http_port is None else process.http_port
         with (

@@ -21,11 +21,14 @@ from kafka.admin import ConfigResource, ConfigResourceType
 from kafka.coordinator.assignors.abstract import AbstractPartitionAssignor, RebalanceProtocol
 from kafka.errors import KafkaError
 from kafka.net.compat import KafkaNetClient
+from kafka.net.manager import KafkaConnectionManager
+from kafka.net.selector import NetworkSelector
 from kafka.protocol.consumer.metadata import ConsumerProtocolAssignment, ConsumerProtocolSubscription
 from kafka.structs import OffsetAndMetadata
 
 from shared.codec import MAX_MESSAGE_BYTES
 from shared.errors import NotNow, SettingsError
+from shared.kafka_login import login_settings, refusals
 from shared.secrets import mask
 from shared.settings import KafkaSettings
 
@@ -46,6 +49,11 @@ _MISTAKES: tuple[type[Exception], ...] = (
     kafka_errors.KafkaConfigurationError,
 )
 _NO_ANSWER = (kafka_errors.KafkaConnectionError, kafka_errors.KafkaTimeoutError)
+_REFUSED_LOGINS = (
+    kafka_errors.IllegalSaslStateError,
+    kafka_errors.SaslAuthenticationFailedError,
+    kafka_errors.UnsupportedSaslMechanismError,
+)
 _SHARED_OUT_ANEW = (
     kafka_errors.CommitFailedError,
     kafka_errors.IllegalGenerationError,
@@ -66,8 +74,51 @@ def held_back(error: Exception, kafka: KafkaSettings) -> Exception:
         return error
     if isinstance(error, _NO_ANSWER):
         # Their own texts differ from try to try, and the log says each reason once.
-        return NotNow(f"Kafka: no answer from {kafka.bootstrap_servers}")
+        why = refusals.of(kafka) or f"no answer from {kafka.bootstrap_servers}"
+        return NotNow(mask(f"Kafka: {why}"))
     return NotNow(mask(f"Kafka: {error}"))
+
+
+class _Connections(KafkaConnectionManager):  # type: ignore[misc]  # kafka-python has no types
+    """Says why the brokers turn us away, and leaves it at one try; the client itself tries on in silence."""
+
+    def __init__(self, net: Any, kafka: KafkaSettings, **settings: Any) -> None:  # noqa: ANN401
+        super().__init__(net, **settings)
+        self._kafka = kafka
+        self._refused_by: set[Any] = set()
+
+    async def _build_transport(self, node: Any, timeout_at: float | None = None) -> Any:  # noqa: ANN401
+        transport = await super()._build_transport(node, timeout_at)
+        receive = transport._sock_recv
+
+        def with_last_words() -> tuple[bytes, Exception | None]:
+            # A broker that refuses a login says why and hangs up; the client drops what comes with the end.
+            data, error = receive()
+            return data, None if data else error
+
+        transport._sock_recv = with_last_words
+        return transport
+
+    async def _connect(self, node: Any, conn: Any, **settings: Any) -> None:  # noqa: ANN401
+        await super()._connect(node, conn, **settings)
+        self._note(node, conn.init_future.exception)
+        if conn.init_future.succeeded() and not self.bootstrapped:
+            # Without the login that it wants, a broker hangs up at the first question.
+            conn.close_future.add_errback(lambda error: self._note(node, error))
+
+    def _note(self, node: Any, error: Exception | None) -> None:  # noqa: ANN401
+        is_login = isinstance(error, _REFUSED_LOGINS)
+        if refusals.note(self._kafka, f"{node.host}:{node.port}", error, is_login=is_login):
+            self._refused_by.add(node.node_id)
+
+    def get_connection(self, node_id: Any, **settings: Any) -> Any:  # noqa: ANN401
+        if not self.bootstrapped and self._all_refused():
+            self._refused_by.clear()
+            raise kafka_errors.KafkaConnectionError("turned away")
+        return super().get_connection(node_id, **settings)
+
+    def _all_refused(self) -> bool:
+        return self._refused_by.issuperset(broker.node_id for broker in self.cluster.bootstrap_brokers())
 
 
 def _connected(client: Callable[..., Any], kafka: KafkaSettings, **settings: Any) -> Any:  # noqa: ANN401
@@ -75,7 +126,8 @@ def _connected(client: Callable[..., Any], kafka: KafkaSettings, **settings: Any
     networks: list[Any] = []
 
     def network(**settings: Any) -> Any:  # noqa: ANN401
-        networks.append(KafkaNetClient(**settings))
+        net = NetworkSelector(**settings)
+        networks.append(KafkaNetClient(net, _Connections(net, kafka, **settings)))
         return networks[-1]
 
     try:
@@ -85,6 +137,7 @@ def _connected(client: Callable[..., Any], kafka: KafkaSettings, **settings: Any
             # At its default of 30 s, workers were seen to need 20 to 45 s to notice that a broker is back.
             reconnect_backoff_max_ms=1_000,
             kafka_client=network,
+            **login_settings(kafka),
             **settings,
         )
     except KafkaError as error:

@@ -127,6 +127,25 @@ class Metrics:
             registry=registry,
         )
 
+        self.late = Counter(
+            "agegender_results_late_total",
+            "Results that came when the person's record was closed already, and did not change it.",
+            ["camera"],
+            registry=registry,
+        )
+        self.persons = Counter(
+            "agegender_persons_counted_total",
+            "Persons seen, each once.",
+            ["camera"],
+            registry=registry,
+        )
+        self.persons_closed = Counter(
+            "agegender_persons_closed_total",
+            "Persons whose record is final: `left`, or `silent` for too long.",
+            ["gender", "age_band", "reason"],
+            registry=registry,
+        )
+
     def total(self, name: str, **labels: str) -> float:
         """The sum of all samples called `name` whose labels include `labels`; 0 when there is none."""
         return sum(

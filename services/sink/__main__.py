@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from services.sink.config import SinkSettings
-from services.sink.redis_results import RedisResults
+from services.sink.redis_store import RedisStore
 from services.sink.stage import SinkStage
 from shared.health import Health
 from shared.kafka_output import KafkaDeadLetters
@@ -26,7 +26,7 @@ def build(metrics: Metrics, health: Health) -> Runner[Result | Presence, Result 
         "sink",
         KafkaSource(RESULTS, "sink", kafka),
         SinkStage(),
-        RedisResults(connect(RedisSettings.load()), settings, metrics),
+        RedisStore(connect(RedisSettings.load()), settings, metrics),
         KafkaDeadLetters(kafka),
         metrics=metrics,
         health=health,

@@ -51,6 +51,12 @@ class Service:
         return int(str(ports[-1])) if ports else 0
 
     @property
+    def pid(self) -> int:
+        """Process id of the running process."""
+        assert self._process is not None
+        return self._process.pid
+
+    @property
     def running(self) -> bool:
         """Whether the process runs."""
         return self._process is not None and self._process.poll() is None
@@ -107,6 +113,14 @@ class Service:
         wait_until(lambda: not self.running or self.readiness()[0], timeout_s, f"{self.name} is ready")
         assert self.running, f"{self.name} ended:\n{self.log_text()[-3000:]}"
         return self
+
+    def page(self, path: str) -> str:
+        """The text at `path` of its HTTP server, whatever the status of the answer."""
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=5) as answer:
+                return str(answer.read().decode())
+        except urllib.error.HTTPError as error:
+            return error.read().decode()
 
     def metric(self, name: str, **labels: str) -> float:
         """The sum of the samples of this name whose labels include `labels`."""

@@ -51,7 +51,7 @@ _RULES = {
         ("shared.pictures", "shared.metrics"),
         ("services.classify.nets", "shared.transport"),
     ],
-    "One file knows Kafka's client": [("services.sink.redis_results", "kafka")],
+    "One file knows Kafka's client": [("services.sink.redis_store", "kafka")],
     "One file knows TensorFlow": [("services.classify.nets", "tensorflow")],
     "Only the demo knows the simulator": [("agegender.cli", "simulator.scenes")],
     "The simulator knows nobody whom it feeds": [("simulator.scenes", "services.detect.yunet")],
