@@ -39,7 +39,7 @@ class IngestSettings(Settings):
     )
     """Which kinds of source a camera may have, with commas between: rtsp, rtsps, webcam, file."""
     secrets_path: Path = Path("/run/secrets/cameras")
-    """The folder with the passwords of cameras that come from Kafka: their settings may name no other file."""
+    """Where the passwords of cameras from Kafka lie: their settings may name no file of another folder."""
     fps: Annotated[float, Field(gt=0, le=60)] = 5.0
     """Frames a second to take from each camera."""
     longer_side_px: Annotated[int, Field(ge=160, le=4_096)] = 1280
