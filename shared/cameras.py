@@ -169,6 +169,15 @@ def _may_be_cut_short(parts: re.Match[str]) -> bool:
     return is_plain_name or parts["user"] is not None
 
 
+def camera_of(fields: Mapping[str, object]) -> Camera:
+    """One camera of the fields that a person gave.
+
+    Raises:
+        SettingsError: a field is malformed; the text holds no login.
+    """
+    return _validated(dict(fields), f"camera {fields.get('id')}")
+
+
 def cameras_from_sources(sources: Iterable[str]) -> list[Camera]:
     """Cameras named `cam1`, `cam2`, … for sources given on a command line.
 

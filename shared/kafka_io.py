@@ -1,4 +1,7 @@
-"""The transport over Kafka. The only file that knows the client, kafka-python.
+"""Kafka: its topics, connections and errors. The only file that imports the client, kafka-python.
+
+On it build `kafka_source` and `kafka_output`, which carry messages, `kafka_table`, a topic as a dictionary,
+and `kafka_group`, which shares out work.
 
 An output returns when all brokers that must have a message have it; a source commits by hand, after the
 runner has done the work. Between these two a crash can repeat messages and never lose one. Repeats do no
@@ -7,40 +10,38 @@ harm: ids of faces are derived from camera, frame and position, and the store re
 
 from __future__ import annotations
 
+import contextlib
 import logging
-import time
-from collections import deque
-from collections.abc import Callable, Collection, Sequence
-from typing import Any, Generic, TypeVar
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Set
+from typing import Any
 
 from kafka import ConsumerRebalanceListener, KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 from kafka import errors as kafka_errors
+from kafka.admin import ConfigResource, ConfigResourceType
+from kafka.coordinator.assignors.abstract import AbstractPartitionAssignor, RebalanceProtocol
 from kafka.errors import KafkaError
 from kafka.net.compat import KafkaNetClient
 from kafka.net.manager import KafkaConnectionManager
 from kafka.net.selector import NetworkSelector
+from kafka.protocol.consumer.metadata import ConsumerProtocolAssignment, ConsumerProtocolSubscription
 from kafka.structs import OffsetAndMetadata
 
-from shared.codec import MAX_MESSAGE_BYTES, Encoded, check_size
-from shared.dead_letters import DeadLetter
-from shared.errors import BadMessage, NotNow, SettingsError
+from shared.codec import MAX_MESSAGE_BYTES
+from shared.errors import NotNow, SettingsError
 from shared.kafka_login import login_settings, refusals
-from shared.messages import Model
 from shared.secrets import mask
 from shared.settings import KafkaSettings
-from shared.topics import DEAD_LETTERS_NAME, DEAD_LETTERS_RETENTION_S, Topic
-from shared.transport import Delivery
 
 log = logging.getLogger(__name__)
 
-M = TypeVar("M", bound=Model)
-T = TypeVar("T")
+LARGEST_BYTES = MAX_MESSAGE_BYTES + 64_000
+"""A message with what the client and the broker add around it."""
+ANSWER_MS = 3_000
+"""How long one call waits for the broker before the runner hears of it."""
+CLOSE_MS = 3_000
+"""How long it may take to let go."""
 
-_LARGEST_BYTES = MAX_MESSAGE_BYTES + 64_000  # with what the client and the broker add around a message
-_ANSWER_MS = 3_000  # how long one call waits for the broker before the runner hears of it
-_CLOSE_MS = 3_000
-_KEEP_ALIVE_MS = 100  # without any time, a poll would never take partitions in
-_ASK_AFTER_S = 5.0  # an empty poll says nothing: after so much silence the broker is asked
+_TABLE_SEGMENT_MS = 24 * 3600 * 1000  # Kafka compacts only closed segments
 
 _MISTAKES: tuple[type[Exception], ...] = (
     kafka_errors.IllegalArgumentError,
@@ -61,7 +62,13 @@ _SHARED_OUT_ANEW = (
 )
 
 
-def _held_back(error: Exception, kafka: KafkaSettings) -> Exception:
+ClientError = KafkaError
+"""Whatever the client raises."""
+TooLarge = kafka_errors.MessageSizeTooLargeError
+"""The broker takes only smaller messages."""
+
+
+def held_back(error: Exception, kafka: KafkaSettings) -> Exception:
     """What to raise instead: NotNow where waiting may help, the error itself where the mistake is ours."""
     if isinstance(error, _MISTAKES):
         return error
@@ -126,7 +133,7 @@ def _connected(client: Callable[..., Any], kafka: KafkaSettings, **settings: Any
     try:
         return client(
             bootstrap_servers=kafka.bootstrap_servers.split(","),
-            bootstrap_timeout_ms=_ANSWER_MS,
+            bootstrap_timeout_ms=ANSWER_MS,
             # At its default of 30 s, workers were seen to need 20 to 45 s to notice that a broker is back.
             reconnect_backoff_max_ms=1_000,
             kafka_client=network,
@@ -137,7 +144,58 @@ def _connected(client: Callable[..., Any], kafka: KafkaSettings, **settings: Any
         # The class does not end the threads of an instance that it fails to make.
         for one in networks:
             one.close()
-        raise _held_back(error, kafka) from None
+        raise held_back(error, kafka) from None
+
+
+@contextlib.contextmanager
+def answered(kafka: KafkaSettings) -> Iterator[None]:
+    """Raises NotNow instead of what the client raises inside the block when no broker answers or is able."""
+    try:
+        yield
+    except KafkaError as error:
+        raise held_back(error, kafka) from None
+
+
+def open_consumer(kafka: KafkaSettings, **settings: Any) -> Any:  # noqa: ANN401
+    """A consumer that begins at the beginning and commits nothing by itself; raises NotNow."""
+    return _connected(
+        KafkaConsumer,
+        kafka,
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+        max_partition_fetch_bytes=LARGEST_BYTES,
+        fetch_max_wait_ms=200,
+        allow_auto_create_topics=False,
+        **settings,
+    )
+
+
+def open_member(kafka: KafkaSettings, group: str, **settings: Any) -> Any:  # noqa: ANN401
+    """A consumer that may join the group, whose name is that with the prefix; raises NotNow."""
+    session_ms = int(kafka.session_timeout_s * 1000)
+    membership = {
+        "group_id": group,
+        "client_id": f"agegender-{group}",
+        "session_timeout_ms": session_ms,
+        "heartbeat_interval_ms": session_ms // 3,
+    }
+    return open_consumer(kafka, **(membership | settings))
+
+
+def open_producer(kafka: KafkaSettings, client_id: str) -> Any:  # noqa: ANN401
+    """A producer whose messages are safe with all brokers that must have them; raises NotNow."""
+    return _connected(
+        KafkaProducer,
+        kafka,
+        client_id=client_id,
+        acks="all",
+        enable_idempotence=True,
+        linger_ms=0,
+        batch_size=256 * 1024,
+        max_request_size=LARGEST_BYTES,
+        max_block_ms=ANSWER_MS,
+        allow_auto_create_topics=False,
+    )
 
 
 def ensure_topic(kafka: KafkaSettings, name: str, retention_s: int) -> None:
@@ -150,305 +208,176 @@ def ensure_topic(kafka: KafkaSettings, name: str, retention_s: int) -> None:
     Raises:
         NotNow: no broker answers.
     """
-    topic = {
-        "num_partitions": kafka.partitions,
-        "replication_factor": kafka.replication,
-        "configs": {
+    _ensure(
+        kafka,
+        name,
+        kafka.partitions,
+        {
             "cleanup.policy": "delete",
             "retention.ms": str(retention_s * 1000),
             "segment.ms": str(max(60_000, retention_s * 1000 // 4)),
-            "message.timestamp.type": "LogAppendTime",
-            "max.message.bytes": str(_LARGEST_BYTES),
-            # With several copies, one broker may be away and nothing is held back or lost.
-            "min.insync.replicas": str(max(1, kafka.replication - 1)),
         },
-    }
-    admin = _connected(KafkaAdminClient, kafka, request_timeout_ms=_ANSWER_MS)
+    )
+
+
+def ensure_table(kafka: KafkaSettings, name: str, partitions: int) -> None:
+    """Creates a compacted topic when it does not exist; one that does is left as it is.
+
+    Raises:
+        NotNow: no broker answers.
+        SettingsError: the topic exists and is not compacted: Kafka would forget what is in it.
+    """
+    _ensure(kafka, name, partitions, {"cleanup.policy": "compact", "segment.ms": str(_TABLE_SEGMENT_MS)})
+    wanted = ConfigResource(ConfigResourceType.TOPIC, name, {"cleanup.policy": None})
+    with _admin(kafka) as admin:
+        policy = admin.describe_configs([wanted], config_filter="all")["topic"][name]["cleanup.policy"]
+    if "compact" not in policy["value"]:
+        raise SettingsError(
+            f"the topic {name!r} has cleanup.policy={policy['value']}, expected compact: Kafka would forget "
+            "its records after a while. Change it with kafka-configs.sh, or delete the topic: it is made anew"
+        )
+
+
+@contextlib.contextmanager
+def _admin(kafka: KafkaSettings) -> Iterator[Any]:
+    admin = _connected(KafkaAdminClient, kafka, request_timeout_ms=ANSWER_MS)
     try:
-        if name in admin.list_topics():
-            return
-        try:
-            admin.create_topics({name: topic})
-            log.info("topic created", extra={"topic": name, "partitions": kafka.partitions})
-        except kafka_errors.TopicAlreadyExistsError:
-            pass  # another worker was faster
-        admin.wait_for_topics([name], timeout_ms=_ANSWER_MS)
-    except KafkaError as error:
-        raise _held_back(error, kafka) from None
+        with answered(kafka):
+            yield admin
     finally:
         admin.close()
 
 
-def _partition(record: Any) -> TopicPartition:  # noqa: ANN401  (kafka-python has no types)
+def _ensure(kafka: KafkaSettings, name: str, partitions: int, configs: Mapping[str, str]) -> None:
+    topic = {
+        "num_partitions": partitions,
+        "replication_factor": kafka.replication,
+        "configs": {
+            **configs,
+            "message.timestamp.type": "LogAppendTime",
+            "max.message.bytes": str(LARGEST_BYTES),
+            # With several copies, one broker may be away and nothing is held back or lost.
+            "min.insync.replicas": str(max(1, kafka.replication - 1)),
+        },
+    }
+    with _admin(kafka) as admin:
+        if name in admin.list_topics():
+            return
+        try:
+            admin.create_topics({name: topic})
+            log.info("topic created", extra={"topic": name, "partitions": partitions})
+        except kafka_errors.TopicAlreadyExistsError:
+            pass  # another worker was faster
+        admin.wait_for_topics([name], timeout_ms=ANSWER_MS)
+
+
+def partitions_of(topic: str, numbers: Iterable[int]) -> list[TopicPartition]:
+    """Partitions as the client wants to have them named."""
+    return [TopicPartition(topic, number) for number in numbers]
+
+
+def partition_of(record: Any) -> TopicPartition:  # noqa: ANN401  (kafka-python has no types)
+    """Where a record lies."""
     return TopicPartition(record.topic, record.partition)
 
 
-class _Sharing(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python has no types
-    """Is told, inside of polls, which partitions are ours from now on."""
-
-    def __init__(self, keep: Callable[[Collection[TopicPartition]], None]) -> None:
-        self._keep = keep
-
-    def on_partitions_revoked(self, revoked: Collection[TopicPartition]) -> None:
-        """Sharing out begins: what stays ours is not known yet."""
-
-    def on_partitions_lost(self, lost: Collection[TopicPartition]) -> None:  # noqa: ARG002
-        """The group took us for dead: what comes back starts from the last commit."""
-        self._keep(())
-
-    def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:
-        """What was ours and still is goes on at its position; what is new starts from the last commit."""
-        self._keep(assigned)
+def commit(consumer: Any, positions: Mapping[TopicPartition, int], kafka: KafkaSettings) -> None:  # noqa: ANN401
+    """Stores how far a group has come; raises NotNow, also while the group shares out its partitions."""
+    offsets = {partition: OffsetAndMetadata(offset, "", -1) for partition, offset in positions.items()}
+    try:
+        consumer.commit(offsets, timeout_ms=ANSWER_MS)
+    except _SHARED_OUT_ANEW:
+        raise NotNow("Kafka: the group shares out its partitions") from None
+    except KafkaError as error:
+        raise held_back(error, kafka) from None
 
 
-class KafkaSource(Generic[M]):
-    """Reads a topic as a member of a consumer group; the members share the partitions.
+def _nothing(_partitions: Collection[TopicPartition]) -> None:
+    pass
+
+
+class Rebalance(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python has no types
+    """Is told, inside of polls and by a thread of the client, which partitions are ours from now on.
 
     Args:
-        group: the name of the group without the prefix of the settings.
-    """
-
-    def __init__(self, topic: Topic[M], group: str, kafka: KafkaSettings) -> None:
-        self._topic = topic
-        self._name = kafka.topic_prefix + topic.name
-        self._group = kafka.topic_prefix + group
-        self._kafka = kafka
-        self._consumer: Any = None
-        self._done: dict[TopicPartition, int] = {}
-        self._buffer: deque[Any] = deque()
-        self._heard_at_s = 0.0
-
-    def open(self) -> None:
-        """Joins the group; creates the topic where it does not exist."""
-        ensure_topic(self._kafka, self._name, self._topic.retention_s)
-        session_ms = int(self._kafka.session_timeout_s * 1000)
-        self._consumer = _connected(
-            KafkaConsumer,
-            self._kafka,
-            group_id=self._group,
-            client_id=f"agegender-{self._group}",
-            enable_auto_commit=False,
-            auto_offset_reset="earliest",
-            max_partition_fetch_bytes=_LARGEST_BYTES,
-            session_timeout_ms=session_ms,
-            heartbeat_interval_ms=session_ms // 3,
-            fetch_max_wait_ms=200,
-            allow_auto_create_topics=False,
-        )
-        self._consumer.subscribe([self._name], listener=_Sharing(self._keep))
-        self._heard_at_s = time.monotonic()
-
-    def _keep(self, partitions: Collection[TopicPartition]) -> None:
-        """Forgets what was read from partitions that are not ours any more."""
-        self._buffer = deque(record for record in self._buffer if _partition(record) in partitions)
-        self._done = {
-            partition: offset for partition, offset in self._done.items() if partition in partitions
-        }
-
-    def poll(self, max_messages: int, timeout_s: float) -> Sequence[Delivery[M]]:
-        """See `transport.Source`."""
-        if not self._buffer:
-            self._fetch(max_messages, timeout_s)
-        taken = [self._buffer.popleft() for _ in range(min(max_messages, len(self._buffer)))]
-        for record in taken:
-            self._done[_partition(record)] = record.offset + 1
-        return [self._deliver(record) for record in taken]
-
-    def _fetch(self, max_messages: int, timeout_s: float) -> None:
-        try:
-            self._fill_buffer(max_messages, int(timeout_s * 1000))
-            if not self._buffer and time.monotonic() < self._heard_at_s + _ASK_AFTER_S:
-                return
-            if not self._buffer:
-                self._consumer.end_offsets([TopicPartition(self._name, 0)], timeout_ms=_ANSWER_MS)
-            self._heard_at_s = time.monotonic()
-        except KafkaError as error:
-            raise _held_back(error, self._kafka) from None
-
-    def _fill_buffer(self, max_messages: int, timeout_ms: int) -> None:
-        coordinator = self._consumer._coordinator
-        until_s = time.monotonic() + _ANSWER_MS / 1000
-        while True:
-            for records in self._consumer.poll(timeout_ms=timeout_ms, max_records=max_messages).values():
-                self._buffer.extend(records)
-            if not coordinator.rejoining:
-                return
-            # The client takes its share of the partitions in only while it polls: one that came between two
-            # polls is thrown away, and the group shares out anew. Where new partitions are the cause it even
-            # forgets that it has asked for a share, and would stay without any, and without heartbeats.
-            coordinator.request_rejoin()
-            if time.monotonic() > until_s:
-                return
-            timeout_ms = _KEEP_ALIVE_MS
-
-    def _deliver(self, record: Any) -> Delivery[M]:  # noqa: ANN401  (kafka-python has no types)
-        headers = tuple((name, data or b"") for name, data in record.headers)
-        raw = Encoded(record.key or b"", record.value or b"", headers)
-        message: M | BadMessage
-        try:
-            message = self._topic.codec.decode(raw)
-        except BadMessage as error:
-            message = error
-        return Delivery(message, f"{record.topic}/{record.partition}@{record.offset}", raw)
-
-    def commit(self) -> None:
-        """Stores the position behind everything handed out, but for partitions that were taken away."""
-        if not self._done:
-            return
-        offsets = {partition: OffsetAndMetadata(offset, "", -1) for partition, offset in self._done.items()}
-        try:
-            self._consumer.commit(offsets, timeout_ms=_ANSWER_MS)
-        except _SHARED_OUT_ANEW:
-            # The next polls tell what stays ours; what does not is repeated by another member.
-            raise NotNow(f"Kafka: group {self._group!r} shares out its partitions") from None
-        except KafkaError as error:
-            raise _held_back(error, self._kafka) from None
-        self._done.clear()
-
-    def keep_alive(self) -> None:
-        """Polls with all partitions paused, so that the group does not take us for dead."""
-        if self._consumer is None:
-            return
-        self._consumer.pause(*self._consumer.assignment())
-        try:
-            # Partitions that it brings are not paused yet, and something may come of them.
-            self._fill_buffer(1, _KEEP_ALIVE_MS)
-        except KafkaError as error:
-            log.debug("keep-alive failed", extra={"reason": mask(str(error))})
-        finally:
-            self._consumer.resume(*self._consumer.assignment())
-
-    @property
-    def exhausted(self) -> bool:
-        """A topic never ends."""
-        return False
-
-    def close(self) -> None:
-        """Leaves the group at once, so that others take over without waiting."""
-        consumer, self._consumer = self._consumer, None
-        self._keep(())
-        if consumer is not None:
-            consumer.close(autocommit=False, timeout_ms=_CLOSE_MS)
-
-
-class _KafkaWriter(Generic[T]):
-    """Writes to a topic, which it creates where it does not exist.
-
-    What is on its way when the time is over is not sent again by the next call: that call waits on. Only what
-    has failed is sent anew, in its old order and before the rest.
+        revoked: these may go to another member once it returns.
+        lost: the group took us for dead, and these may be another's already.
+        assigned: these are ours; with `Cooperative`, those that are new.
     """
 
     def __init__(
-        self, name: str, retention_s: int, encode: Callable[[T], Encoded], kafka: KafkaSettings
+        self,
+        *,
+        revoked: Callable[[Collection[TopicPartition]], None] = _nothing,
+        lost: Callable[[Collection[TopicPartition]], None] = _nothing,
+        assigned: Callable[[Collection[TopicPartition]], None] = _nothing,
     ) -> None:
-        self._name = name
-        self._retention_s = retention_s
-        self._encode = encode
-        self._kafka = kafka
-        self._producer: Any = None
-        self._batch: Sequence[T] | None = None
-        self._unsent: deque[Encoded] = deque()
-        self._on_the_way: list[tuple[Encoded, Any]] = []
+        self._revoked, self._lost, self._assigned = revoked, lost, assigned
 
-    def open(self) -> None:
-        """See `transport.Output`."""
-        if self._producer is None:
-            ensure_topic(self._kafka, self._name, self._retention_s)
-            self._producer = _connected(
-                KafkaProducer,
-                self._kafka,
-                client_id=f"agegender-{self._name}",
-                acks="all",
-                enable_idempotence=True,
-                linger_ms=0,
-                batch_size=256 * 1024,
-                max_request_size=_LARGEST_BYTES,
-                max_block_ms=_ANSWER_MS,
-                allow_auto_create_topics=False,
-            )
+    def on_partitions_revoked(self, revoked: Collection[TopicPartition]) -> None:
+        """See the arguments."""
+        self._revoked(revoked)
 
-    def write(self, messages: Sequence[T]) -> None:
-        """See `transport.Output`.
+    def on_partitions_lost(self, lost: Collection[TopicPartition]) -> None:
+        """See the arguments."""
+        self._lost(lost)
 
-        Raises:
-            BadMessage: a message is larger than any message may be. Nothing was written.
-            SettingsError: the topic was made by somebody else, for smaller messages.
-        """
-        if not messages:
-            return
-        if messages is not self._batch:  # or else this is the same call again
-            self._unsent, self._on_the_way = deque(self._encoded(messages)), []
-            self._batch = messages
-        try:
-            self.open()
-            self._settle()
-            while self._unsent:
-                self._send(self._unsent[0])
-                self._unsent.popleft()
-            self._settle()
-        except kafka_errors.MessageSizeTooLargeError:
-            raise SettingsError(
-                f"Kafka refuses a message for {self._name!r} that is within our limit: raise the topic's "
-                f"max.message.bytes to {_LARGEST_BYTES}"
-            ) from None
-        except KafkaError as error:
-            if not self._on_the_way:
-                # It may be broken for good, or its topic gone: the next call begins with `open`.
-                self._drop_producer()
-            raise _held_back(error, self._kafka) from None
-        self._batch = None
-
-    def _encoded(self, messages: Sequence[T]) -> Sequence[Encoded]:
-        encoded = [self._encode(message) for message in messages]
-        for one in encoded:
-            check_size(one, self._name)
-        return encoded
-
-    def _send(self, one: Encoded) -> None:
-        future = self._producer.send(self._name, value=one.value, key=one.key, headers=list(one.headers))
-        self._on_the_way.append((one, future))
-
-    def _settle(self) -> None:
-        """Waits for what is on its way; what has failed is unsent again, and why is raised."""
-        if not self._on_the_way:
-            return
-        self._producer.flush(timeout=_ANSWER_MS / 1000)
-        failed = [(one, future) for one, future in self._on_the_way if future.failed()]
-        self._on_the_way = []
-        if failed:
-            self._unsent.extendleft(one for one, _ in reversed(failed))
-            raise failed[0][1].exception
-
-    def _drop_producer(self) -> None:
-        producer, self._producer = self._producer, None
-        if producer is None:
-            return
-        # What is still on its way was never reported as written, and to wait for it could take minutes.
-        producer._sender.force_close()
-        try:
-            producer.close(timeout=_CLOSE_MS / 1000)
-        except KafkaError as error:
-            log.debug("producer not closed", extra={"reason": mask(str(error))})
-
-    def close(self) -> None:
-        """See `transport.Output`."""
-        self._drop_producer()
-        self._batch = None
+    def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:
+        """See the arguments."""
+        self._assigned(assigned)
 
 
-class KafkaOutput(_KafkaWriter[M]):
-    """Writes the messages of a topic."""
+class Cooperative(AbstractPartitionAssignor):  # type: ignore[misc]  # kafka-python has no types
+    """Shares out the partitions of one topic by a plan of ours; what does not move is not interrupted.
 
-    def __init__(self, topic: Topic[M], kafka: KafkaSettings) -> None:
-        super().__init__(kafka.topic_prefix + topic.name, topic.retention_s, topic.codec.encode, kafka)
+    The client's own cooperative assignor goes on claiming what a member has lost to another, so that both
+    could be given it.
 
+    Args:
+        owned: the partitions of this member.
+        plan: what each member owns now, and the numbers of all partitions → what each gets. It must give
+            nobody what somebody else owns.
+    """
 
-class KafkaDeadLetters(_KafkaWriter[DeadLetter]):
-    """Writes dead letters: why and where from in headers; the message itself only where settings say so."""
+    name = "agegender-by-load"
+    version = 1  # of the client's protocol: from this one on, members say what they own
 
-    def __init__(self, kafka: KafkaSettings) -> None:
-        name = kafka.topic_prefix + DEAD_LETTERS_NAME
-        keep = kafka.dead_letter_pictures
-        super().__init__(
-            name, DEAD_LETTERS_RETENTION_S, lambda letter: letter.encoded(keep_value=keep), kafka
+    def __init__(
+        self,
+        topic: str,
+        owned: Callable[[], Collection[int]],
+        plan: Callable[[Mapping[str, Set[int]], Set[int]], Mapping[str, Set[int]]],
+    ) -> None:
+        self._topic = topic
+        self._owned = owned
+        self._plan = plan
+
+    def supported_protocols(self) -> list[RebalanceProtocol]:
+        """Only the one with two rounds: first what moves is given up, then it is given."""
+        return [RebalanceProtocol.COOPERATIVE]
+
+    def metadata(self, topics: Collection[str]) -> ConsumerProtocolSubscription:
+        """What this member tells the one who shares out."""
+        owned = ConsumerProtocolSubscription.TopicPartition(
+            topic=self._topic, partitions=sorted(self._owned())
         )
+        return ConsumerProtocolSubscription(
+            version=self.version, topics=sorted(topics), user_data=b"", owned_partitions=[owned]
+        )
+
+    def assign(self, cluster: Any, members: Iterable[Any]) -> dict[str, ConsumerProtocolAssignment]:  # noqa: ANN401
+        """Called in the one member that shares out."""
+        owned = {
+            member.member_id: {
+                number for one in member.metadata.owned_partitions or () for number in one.partitions
+            }
+            for member in members
+        }
+        plan = self._plan(owned, set(cluster.partitions_for_topic(self._topic) or ()))
+        return {
+            member: ConsumerProtocolAssignment(self.version, [(self._topic, sorted(parts))], b"")
+            for member, parts in plan.items()
+        }
+
+    def on_assignment(self, assignment: Any, generation: int) -> None:  # noqa: ANN401
+        """What a member has is asked of the member."""

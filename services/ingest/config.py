@@ -38,6 +38,8 @@ class IngestSettings(Settings):
         frozenset(SOURCE_KINDS)
     )
     """Which kinds of source a camera may have, with commas between: rtsp, rtsps, webcam, file."""
+    secrets_path: Path = Path("/run/secrets/cameras")
+    """Where the passwords of cameras from Kafka lie: their settings may name no file of another folder."""
     fps: Annotated[float, Field(gt=0, le=60)] = 5.0
     """Frames a second to take from each camera."""
     longer_side_px: Annotated[int, Field(ge=160, le=4_096)] = 1280
@@ -49,6 +51,11 @@ class IngestSettings(Settings):
     def stage(self) -> IngestStage:
         """The stage."""
         return IngestStage(self.longer_side_px, self.jpeg_quality)
+
+    @property
+    def has_list(self) -> bool:
+        """Whether the cameras are given here, for one worker; if not, they come from Kafka, for many."""
+        return bool(self.cameras.get_secret_value().split()) or self.cameras_path is not None
 
     def camera_list(self) -> Sequence[Camera]:
         """The cameras.

@@ -83,6 +83,21 @@ SUFFIXES = frozenset(
 """What is taken for a video in a folder, by file name."""
 
 
+def open_video(path: str) -> InputContainer:
+    """The file, for what `VideoFileStream` does not tell; raises CameraError."""
+    try:
+        # The prefix keeps a colon in a file's name from being read as a protocol.
+        return av.open(f"file:{path}", mode="r", options=_OPTIONS, stream_options=PROBING_OPTIONS)
+    except (av.error.FileNotFoundError, av.error.PermissionError, av.error.IsADirectoryError) as error:
+        raise CameraError(FailureReason.NOT_FOUND, f"cannot be read: {error.strerror}") from None
+    except av.error.ArgumentError:
+        raise CameraError(
+            FailureReason.NOT_VIDEO, "a text, a playlist or another file that is no video"
+        ) from None
+    except av.error.FFmpegError:
+        raise CameraError(FailureReason.NOT_VIDEO, "no video that can be decoded") from None
+
+
 class VideoFileStream:
     """The frames of a video file in their order, as `captured.Stream`.
 
@@ -91,17 +106,7 @@ class VideoFileStream:
     """
 
     def __init__(self, path: str) -> None:
-        try:
-            # The prefix keeps a colon in a file's name from being read as a protocol.
-            container = av.open(f"file:{path}", mode="r", options=_OPTIONS, stream_options=PROBING_OPTIONS)
-        except (av.error.FileNotFoundError, av.error.PermissionError, av.error.IsADirectoryError) as error:
-            raise CameraError(FailureReason.NOT_FOUND, f"cannot be read: {error.strerror}") from None
-        except av.error.ArgumentError:
-            raise CameraError(
-                FailureReason.NOT_VIDEO, "a text, a playlist or another file that is no video"
-            ) from None
-        except av.error.FFmpegError:
-            raise CameraError(FailureReason.NOT_VIDEO, "no video that can be decoded") from None
+        container = open_video(path)
         self._container = container
         self._video = video_of(container)
         self._file = shown_path(path)
