@@ -13,6 +13,7 @@ import typer
 from rich.console import Console
 
 from agegender.analysis.command import analyze
+from agegender.dead_letters.command import dead_letters
 from agegender.records import results_table, stored_record
 from agegender.session import run_session, store_for_reading
 from services.ingest.config import IngestSettings
@@ -32,6 +33,7 @@ app = typer.Typer(
 RUN_PORT = 9100
 
 app.command()(analyze)
+app.add_typer(dead_letters, name="dead-letters")
 
 
 @app.command()

@@ -218,6 +218,16 @@ def _ensure(kafka: KafkaSettings, name: str, partitions: int, configs: Mapping[s
         admin.wait_for_topics([name], timeout_ms=_ANSWER_MS)
 
 
+def committed_offsets(kafka: KafkaSettings, group: str, topic: str) -> Mapping[int, int]:
+    """Partition → the position behind everything that the group has done; names are those with the prefix.
+
+    A partition of which it has done nothing is left out. Raises NotNow.
+    """
+    with _admin(kafka) as admin:
+        found = admin.list_group_offsets({group: None})[group]
+    return {one.partition: at.offset for one, at in found.items() if one.topic == topic and at.offset >= 0}
+
+
 def partitions_of(topic: str, numbers: Iterable[int]) -> list[Any]:
     """Partitions as the client wants to have them named."""
     return [TopicPartition(topic, number) for number in numbers]
@@ -539,6 +549,13 @@ class KafkaOutput(_KafkaWriter[M]):
 
     def __init__(self, topic: Topic[M], kafka: KafkaSettings) -> None:
         super().__init__(kafka.topic_prefix + topic.name, topic.retention_s, topic.codec.encode, kafka)
+
+
+class KafkaRawOutput(_KafkaWriter[Encoded]):
+    """Writes encoded messages as they are, under the name of a topic without the prefix."""
+
+    def __init__(self, name: str, retention_s: int, kafka: KafkaSettings) -> None:
+        super().__init__(kafka.topic_prefix + name, retention_s, lambda encoded: encoded, kafka)
 
 
 class KafkaDeadLetters(_KafkaWriter[DeadLetter]):
