@@ -13,6 +13,7 @@ import typer
 from rich.console import Console
 
 from agegender.analysis.command import analyze
+from agegender.audit.command import audit
 from agegender.dead_letters.command import dead_letters
 from agegender.records import results_table, stored_record
 from agegender.session import run_session, store_for_reading
@@ -33,6 +34,7 @@ app = typer.Typer(
 RUN_PORT = 9100
 
 app.command()(analyze)
+app.command()(audit)
 app.add_typer(dead_letters, name="dead-letters")
 
 
