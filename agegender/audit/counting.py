@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from agegender.audit.books import Arrival, CameraCounts, Captured, Flow, Stored
 from agegender.audit.counters import CAPTURED, DROPPED, RECEIVED, SENT, SKIPPED, Counters
-from agegender.audit.evidence import Evidence, Item, StoreView, TopicView
+from agegender.audit.evidence import Evidence, Glance, Item, StoreView, TopicView
 
 _IN_HAND = 2  # a worker has of a camera one frame waiting to be taken and one on its way to the topic
 _FORGETS_FROM = 1_000  # the least number of faces that a sink can be told to remember
@@ -82,14 +82,18 @@ def _arrival(evidence: Evidence, frames: TopicView, camera_id: str) -> Arrival |
     since_s = evidence.counters.captured_since_s(camera_id)
     if since_s is None or since_s < evidence.since_s:
         return None
-    counted = [
-        item for item in frames.items if item.made_at_s >= since_s or item.appended_at_s >= since_s
-    ]  # by either clock, as what is forged may tell any time
-    least = _ids(item for item in counted if _is_before(item, evidence.frames_before))
-    most = _ids(item for item in counted if _is_before(item, evidence.frames_after))
-    published = evidence.counters.total(SENT, service="ingest", camera=camera_id)
-    # Ingest goes on while it is asked: any number between is what was there at that moment.
-    return Arrival(published, min(max(published, len(least)), len(most)))
+    # By either clock, as what is forged may tell any time.
+    items = [item for item in frames.items if item.made_at_s >= since_s or item.appended_at_s >= since_s]
+    arrivals = [_arrival_at(glance, items, camera_id) for glance in evidence.glances]
+    return min(arrivals, key=lambda one: one[0], default=(0, None))[1]
+
+
+def _arrival_at(glance: Glance, items: Sequence[Item], camera_id: str) -> tuple[int, Arrival]:
+    """With how many frames came while ingest was asked; any number between is what was there then."""
+    least = len(_ids(item for item in items if _is_before(item, glance.before)))
+    most = len(_ids(item for item in items if _is_before(item, glance.after)))
+    published = glance.counters.total(SENT, service="ingest", camera=camera_id)
+    return most - least, Arrival(published, min(max(published, least), most))
 
 
 def _processed(evidence: Evidence, frames: TopicView, camera_id: str) -> tuple[Flow, str]:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
-from agegender.audit.counters import Counters
+from agegender.audit.counters import Counters, scrape
 from agegender.dead_letters.letters import Letter, Place, camera_of, letters_in
 from shared.errors import BadMessage
 from shared.messages import Face, Frame, Presence, Result
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 _READERS: Mapping[str, str] = {FRAMES.name: "detect", FACES.name: "classify", RESULTS.name: "sink"}
 """Topic → the group that works it off."""
+
+_GLANCES = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +79,15 @@ class StoreView:
 
 
 @dataclass(frozen=True)
+class Glance:
+    """The counters of ingest, and the ends of `frames` just before and just after they were read."""
+
+    before: Offsets
+    counters: Counters
+    after: Offsets
+
+
+@dataclass(frozen=True)
 class Evidence:
     """All that an audit looks at."""
 
@@ -87,10 +98,7 @@ class Evidence:
     results: TopicView
     stored: Mapping[str, StoreView]
     letters: Sequence[Letter]
-    frames_before: Offsets
-    """The ends of `frames` just before the counters were read."""
-    frames_after: Offsets
-    """And just after."""
+    glances: Sequence[Glance] = ()
 
 
 def gather(
@@ -113,13 +121,12 @@ def gather(
 
     since_s = time.time() - window_s
     names = {name: kafka.topic_prefix + name for name in _READERS}
-    before = reader.ends(names[FRAMES.name])
     committed = {
         name: committed_offsets(kafka, kafka.topic_prefix + group, names[name])
         for name, group in _READERS.items()
     }
     counted = counters()
-    after = reader.ends(names[FRAMES.name])
+    glances = _glances(reader, names[FRAMES.name], counted)
     letters = _letters(reader, kafka, since_s)
     stored = {camera: _stored(client, camera) for camera in _cameras_of_store(client)}
     ends = {name: reader.ends(names[name]) for name in (RESULTS.name, FACES.name, FRAMES.name)}
@@ -138,7 +145,18 @@ def gather(
         )
 
     frames, faces, results = view(FRAMES), view(FACES), view(RESULTS)
-    return Evidence(since_s, counted, frames, faces, results, stored, letters, before, after)
+    return Evidence(since_s, counted, frames, faces, results, stored, letters, glances)
+
+
+def _glances(reader: KafkaReader, frames: str, counters: Counters) -> Sequence[Glance]:
+    """Some in quick succession: in one of them, most likely, a camera had no frame on its way."""
+    addresses = [worker.address for worker in counters.of("ingest")]
+    found: list[Glance] = []
+    while addresses and len(found) < _GLANCES:
+        found.append(Glance(reader.ends(frames), scrape(addresses), reader.ends(frames)))
+        if found[-1].before == found[-1].after:
+            break
+    return found
 
 
 def _letters(reader: KafkaReader, kafka: KafkaSettings, since_s: float) -> Sequence[Letter]:
