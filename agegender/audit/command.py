@@ -14,6 +14,7 @@ from agegender.audit.counters import Counters, scrape, scrape_those_that_answer
 from agegender.audit.counting import tally
 from agegender.audit.evidence import gather
 from agegender.audit.one_process import balances_of_one_process
+from agegender.audit.prometheus import counters_with_history
 from agegender.audit.report import Report
 from agegender.topics import kafka_reader
 from shared.errors import SettingsError
@@ -34,6 +35,12 @@ def audit(
         list[str] | None,
         typer.Option(help="Address of a worker's /metrics; once for each of all workers that there are."),
     ] = None,
+    prometheus: Annotated[
+        str | None,
+        typer.Option(
+            help="Address of a Prometheus that scrapes the workers, for what those that have ended had counted."
+        ),
+    ] = None,
     since: Annotated[
         str, typer.Option(help=f"Look at what is in the topics since: {EXPECTED}. Kafka keeps 10 minutes.")
     ] = "5m",
@@ -42,12 +49,12 @@ def audit(
     """Adds up what was captured, published, dropped, found, classified, written and given up.
 
     Each number says where it comes from: the metrics of the workers, the topics and positions in Kafka, the
-    store. Fails when something does not add up, and says what. Without --metrics the workers on this machine
+    store. Fails when something does not add up, and says what. Without addresses the workers on this machine
     are asked. Of `agegender run`, which has no Kafka, the metrics alone are looked at.
     """
     process = ProcessSettings.load()
     set_up_logs(process.log_level or "warning", process.log_format or "text")
-    report = settled(lambda: _look(_counters(metrics), _window_s(since)))
+    report = settled(lambda: _look(metrics, prometheus, _window_s(since)))
     if as_json:
         typer.echo(json.dumps(report.record()))
     else:
@@ -69,19 +76,18 @@ def settled(look: Callable[[], Report], looks: int = _LOOKS, pause_s: float = _P
     return look()
 
 
-def _look(counters: Callable[[], Counters], window_s: float) -> Report:
+def _look(addresses: Sequence[str] | None, prometheus: str | None, window_s: float) -> Report:
+    def counters() -> Counters:
+        if prometheus is not None:
+            return counters_with_history(prometheus, addresses, window_s)
+        return scrape(addresses) if addresses else scrape_those_that_answer(_USUAL)
+
     first = counters()
     if first.one_process:
         return Report(balances_of_one_process(first))
     kafka = KafkaSettings.load()
     with kafka_reader(kafka, "an audit") as reader, connect(RedisSettings.load()) as client:
         return Report.of(tally(gather(reader, kafka, client, counters, window_s)))
-
-
-def _counters(addresses: Sequence[str] | None) -> Callable[[], Counters]:
-    if addresses:
-        return lambda: scrape(addresses)
-    return lambda: scrape_those_that_answer(_USUAL)
 
 
 def _window_s(since: str) -> float:

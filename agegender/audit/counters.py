@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import urllib.error
 import urllib.request
 from collections import Counter
@@ -34,14 +35,17 @@ class Sample:
     name: str
     labels: Mapping[str, str]
     value: float
+    unsure: float = 0.0
+    """How much more it may have been: the last that was heard of a worker that has ended."""
 
 
 @dataclass(frozen=True)
 class Worker:
-    """What one process says of itself. Its counters began at 0 when it started."""
+    """What one process says of itself, or last said. Its counters began at 0 when it started."""
 
     address: str
     samples: Sequence[Sample]
+    ended: bool = False
 
     def values(self, name: str, **labels: str) -> Sequence[Sample]:
         """The samples called `name` whose labels include `labels`."""
@@ -59,7 +63,7 @@ class Worker:
 
 
 class Counters:
-    """The counters of all workers that answered, summed."""
+    """The counters of all workers that are known, summed."""
 
     def __init__(self, workers: Sequence[Worker]) -> None:
         self.workers = workers
@@ -67,6 +71,10 @@ class Counters:
     def total(self, name: str, **labels: str) -> int:
         """The sum over all workers."""
         return round(sum(one.value for worker in self.workers for one in worker.values(name, **labels)))
+
+    def unsure(self, name: str, **labels: str) -> int:
+        """How much larger the sum may be."""
+        return math.ceil(sum(one.unsure for worker in self.workers for one in worker.values(name, **labels)))
 
     def by_label(self, name: str, label: str, **labels: str) -> dict[str, int]:
         """The same by the values of a label."""
@@ -83,7 +91,7 @@ class Counters:
     def complete_since_s(self, service: str) -> float | None:
         """From when on nothing is missing in the counters of a service: since the last of them started.
 
-        None where no worker answered or one does not say when it began.
+        None where no worker is known or one does not say when it began.
         """
         starts = [worker.started_at_s for worker in self.of(service)]
         known = [one for one in starts if one is not None]

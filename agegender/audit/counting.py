@@ -93,7 +93,8 @@ def _arrival_at(glance: Glance, items: Sequence[Item], camera_id: str) -> tuple[
     least = len(_ids(item for item in items if _is_before(item, glance.before)))
     most = len(_ids(item for item in items if _is_before(item, glance.after)))
     published = glance.counters.total(SENT, service="ingest", camera=camera_id)
-    return most - least, Arrival(published, min(max(published, least), most))
+    unsure = glance.counters.unsure(SENT, service="ingest", camera=camera_id)
+    return most - least, Arrival(published, min(max(published, least - unsure), most))
 
 
 def _processed(evidence: Evidence, frames: TopicView, camera_id: str) -> tuple[Flow, str]:
@@ -108,6 +109,7 @@ def _processed(evidence: Evidence, frames: TopicView, camera_id: str) -> tuple[F
         since_s = -1.0 if since_s < first_s else since_s + _APART_S
         expected = [item for item in taken if item.item_id is not None and item.appended_at_s >= since_s]
         received = evidence.counters.total(RECEIVED, service="detect", camera=camera_id, kind="frame")
+        received += evidence.counters.unsure(RECEIVED, service="detect", camera=camera_id, kind="frame")
         unconfirmed, source = max(0, len(expected) - received), "offsets and metrics of detect"
     done = max(0, len(taken) - len(dead) - unconfirmed)
     repeats = len([one for one in frames.items if one.item_id is not None]) - len(_ids(frames.items))

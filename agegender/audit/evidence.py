@@ -150,10 +150,12 @@ def gather(
 
 def _glances(reader: KafkaReader, frames: str, counters: Counters) -> Sequence[Glance]:
     """Some in quick succession: in one of them, most likely, a camera had no frame on its way."""
-    addresses = [worker.address for worker in counters.of("ingest")]
+    ended = [worker for worker in counters.workers if worker.ended]
+    addresses = [worker.address for worker in counters.of("ingest") if not worker.ended]
     found: list[Glance] = []
     while addresses and len(found) < _GLANCES:
-        found.append(Glance(reader.ends(frames), scrape(addresses), reader.ends(frames)))
+        before, now = reader.ends(frames), scrape(addresses)
+        found.append(Glance(before, Counters([*now.workers, *ended]), reader.ends(frames)))
         if found[-1].before == found[-1].after:
             break
     return found
