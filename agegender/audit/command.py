@@ -38,7 +38,7 @@ def audit(
     prometheus: Annotated[
         str | None,
         typer.Option(
-            help="Address of a Prometheus that scrapes the workers, for what those that have ended had counted."
+            help="Address of a Prometheus that scrapes the workers: it knows what ended ones had counted."
         ),
     ] = None,
     since: Annotated[
