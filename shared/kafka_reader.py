@@ -89,6 +89,8 @@ class KafkaReader:
         left = {number: end for number, end in ends.items() if begins.get(number, 0) < end}
         with answered(self._kafka):
             self._consumer.assign(partitions_of(topic, left))
+            # The client keeps what it knew of a partition that it had before.
+            self._consumer.resume(*partitions_of(topic, left))
             for partition in partitions_of(topic, left):
                 self._consumer.seek(partition, begins.get(partition.partition, 0))
         heard_at_s = time.monotonic()

@@ -17,7 +17,7 @@ from agegender.dead_letters.letters import Letter, Place, camera_of, letters_in
 from shared.errors import BadMessage
 from shared.messages import Face, Frame, Presence, Result
 from shared.settings import KafkaSettings
-from shared.store import CAMERAS_KEY, RESULT_FIELD, CameraKeys, redis_errors_sorted
+from shared.store import CAMERAS_KEY, CameraKeys, ResultStore, redis_errors_sorted
 from shared.topics import DEAD_LETTERS_NAME, FACES, FRAMES, RESULTS, Topic
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ _READERS: Mapping[str, str] = {FRAMES.name: "detect", FACES.name: "classify", RE
 """Topic → the group that works it off."""
 
 _GLANCES = 10
+_ALL = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,12 +202,10 @@ def _cameras_of_store(client: redis.Redis) -> Sequence[str]:
 
 
 def _stored(client: redis.Redis, camera_id: str) -> StoreView:
-    keys = CameraKeys.of(camera_id)
     with redis_errors_sorted():
-        remembered = cast("list[bytes]", client.zrange(keys.seen, 0, -1))
-        entries = cast("list[tuple[bytes, dict[bytes, bytes]]]", client.xrange(keys.results))
-    results = [Result.model_validate_json(fields[RESULT_FIELD]) for _, fields in entries]
+        remembered = cast("list[bytes]", client.zrange(CameraKeys.of(camera_id).seen, 0, -1))
+    listed = ResultStore(client).results(camera_id, _ALL)
     return StoreView(
         frozenset(one.decode() for one in remembered),
-        {one.face.face_id: one.classified_at_s for one in results},
+        {one.result.face.face_id: one.result.classified_at_s for one in listed},
     )

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -29,6 +32,7 @@ from shared.stage import Bad, Done, Outcome
 from shared.topics import FRAMES
 from tests.support.made_messages import JPEG, frame
 from tests.support.pipeline import read_topic
+from tests.support.ports import free_loopback_port
 from tests.support.waiting import wait_until
 
 
@@ -186,6 +190,21 @@ def test_what_came_from_no_topic_of_ours_is_not_replayed(settings: KafkaSettings
     put_letters(settings, DeadLetter("too dark", "ingest", "door/s1@7", encoded("door")))
     put_letters(settings, DeadLetter("odd", "other", "invoices/0@0", encoded("door")))
     assert {one["fate"] for one in records("replay", "--yes")} == {"came from no topic of ours"}
+
+
+@pytest.mark.parametrize("command", [["dead-letters", "list"], ["audit"]])
+def test_without_kafka_the_command_says_so_in_one_line(command: list[str]) -> None:
+    nowhere = f"127.0.0.1:{free_loopback_port()}"
+    done = subprocess.run(
+        [sys.executable, "-m", "agegender", *command],
+        env={**os.environ, "KAFKA_BOOTSTRAP_SERVERS": nowhere},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1] == f"agegender: Kafka: no answer from {nowhere}"
 
 
 class Picky:
