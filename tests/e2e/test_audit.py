@@ -38,8 +38,11 @@ def pipeline(kafka: str, redis_database: str, random_suffix: str, tmp_path: Path
         ]
         cameras_file = tmp_path / "cameras.yaml"
         cameras_file.write_text(yaml.safe_dump({"cameras": cameras}))
-        with Distributed(kafka, redis_database, f"{random_suffix}-", cameras_file, tmp_path).running() as one:
-            yield one
+        services = Distributed(
+            kafka, redis_database, f"{random_suffix}-", cameras_file, tmp_path, INGEST_FPS="2"
+        )
+        with services.running():
+            yield services
 
 
 def audit(pipeline: Distributed) -> tuple[int, dict[str, Any]]:
@@ -117,7 +120,7 @@ def test_the_books_balance_also_after_a_crash_and_name_what_was_forged_or_taken_
     assert (status, report["differences"]) == (0, [])
 
     forge_frame(pipeline, "door")
-    wait_until(lambda: pipeline.records("dead-letters"), 30, "detect has given up the forged frame")
+    wait_until(lambda: pipeline.records("dead-letters"), 60, "detect has given up the forged frame")
     take_a_result_away(pipeline, "hall")
     status, report = audit(pipeline)
     assert status == 1

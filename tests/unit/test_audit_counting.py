@@ -131,6 +131,11 @@ def test_a_face_that_was_given_up_and_replayed_counts_as_classified() -> None:
     assert (one.faces.done, one.faces.dead, one.faces.waiting) == (1, 0, 0)
 
 
+def test_a_face_that_was_given_up_and_waits_again_counts_once() -> None:
+    faces = topic([item("a", 0, parent="f0"), item("a", 1, parent="f0")], done=1, dead=[0])
+    assert said(counted(topic(frames(1)), faces)) == []
+
+
 def test_faces_wait_are_given_up_or_are_missed() -> None:
     counts = counted(topic(frames(1)), topic(children("abcd", "f0"), done=3, dead=[0]))
     one = of_door(counts)
@@ -177,6 +182,17 @@ def test_what_a_worker_that_is_gone_had_processed_is_believed() -> None:
 def test_what_ingest_has_published_is_compared_with_the_topic(published: int, says: list[str]) -> None:
     counters = ingest(published)
     assert said(counted(topic(frames(7)), counters=counters, glances=[glance(counters, 7, 7)])) == says
+
+
+def test_what_an_ended_worker_may_have_published_after_it_was_last_heard_is_no_difference() -> None:
+    (now,) = ingest(5).workers
+    labels = {"service": "ingest", "camera": "door", "kind": "frame"}
+    heard = [Sample(CAPTURED, {"camera": "door"}, 2, unsure=3), Sample(SENT, labels, 2, unsure=3)]
+    ended = Worker("ingest:9101", heard, ended=True)
+    counters = Counters([now, ended])
+    for number, says in ((7, 0), (10, 0), (11, 1), (6, 1)):
+        counts = counted(topic(frames(number)), counters=counters, glances=[glance(counters, 99, 99)])
+        assert len(said(counts)) == says, number
 
 
 def test_the_glance_in_which_the_fewest_frames_came_is_believed() -> None:
@@ -265,11 +281,12 @@ def test_results_that_were_cut_off_the_list_are_not_missed_and_those_taken_out_o
 def test_results_older_than_a_full_memory_of_the_sink_are_not_missed() -> None:
     ids = [f"r{n}" for n in range(1_500)]
     faces, results = results_of(ids)
+    results = topic(results.items, dead=[7])
     held = StoreView(frozenset(ids[400:]), listed(ids[400:]))
     counts = counted(topic(frames(1)), faces, results, held)
     one = of_door(counts)
     assert one.results is not None
-    assert (one.results.done, one.results.forgotten) == (1_100, 400)
+    assert (one.results.done, one.results.dead, one.results.forgotten) == (1_100, 1, 399)
     assert said(counts) == []
     without_one = StoreView(held.remembered - {"r700"}, listed(set(ids[400:]) - {"r700"}))
     assert len(said(counted(topic(frames(1)), faces, results, without_one))) == 1
@@ -279,6 +296,11 @@ def test_messages_that_kafka_deleted_unread_are_named() -> None:
     assert said(counted(topic(frames(2), unread=5), counters=Counters([detect(2)]))) == [
         "5 messages were deleted by Kafka before detect had read them"
     ]
+
+
+def test_where_kafka_deleted_nothing_unread_there_is_no_such_number() -> None:
+    report = Report.of(counted(topic(frames(2))))
+    assert all(one.camera_id == "door" for one in report.balances)
 
 
 def test_each_camera_has_its_own_books() -> None:
