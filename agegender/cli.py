@@ -13,7 +13,9 @@ import typer
 from rich.console import Console
 
 from agegender.analysis.command import analyze
+from agegender.audit.command import audit
 from agegender.cameras.command import cameras_app
+from agegender.dead_letters.command import dead_letters
 from agegender.page import load_page_settings
 from agegender.query.command import query
 from agegender.session import run_session, start_process
@@ -34,6 +36,8 @@ RUN_PORT = 9100
 app.command()(analyze)
 app.add_typer(cameras_app, name="cameras")
 app.add_typer(query, name="query")
+app.command()(audit)
+app.add_typer(dead_letters, name="dead-letters")
 
 
 @app.command()

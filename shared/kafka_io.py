@@ -271,6 +271,16 @@ def _ensure(kafka: KafkaSettings, name: str, partitions: int, configs: Mapping[s
         admin.wait_for_topics([name], timeout_ms=ANSWER_MS)
 
 
+def committed_offsets(kafka: KafkaSettings, group: str, topic: str) -> Mapping[int, int]:
+    """Partition → the position behind everything that the group has done; names are those with the prefix.
+
+    A partition of which it has done nothing is left out. Raises NotNow.
+    """
+    with _admin(kafka) as admin:
+        found = admin.list_group_offsets({group: None})[group]
+    return {one.partition: at.offset for one, at in found.items() if one.topic == topic and at.offset >= 0}
+
+
 def partitions_of(topic: str, numbers: Iterable[int]) -> list[TopicPartition]:
     """Partitions as the client wants to have them named."""
     return [TopicPartition(topic, number) for number in numbers]

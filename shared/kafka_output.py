@@ -132,6 +132,13 @@ class KafkaOutput(_KafkaWriter[M]):
         super().__init__(kafka.topic_prefix + topic.name, topic.retention_s, topic.codec.encode, kafka)
 
 
+class KafkaRawOutput(_KafkaWriter[Encoded]):
+    """Writes encoded messages as they are, under the name of a topic without the prefix."""
+
+    def __init__(self, name: str, retention_s: int, kafka: KafkaSettings) -> None:
+        super().__init__(kafka.topic_prefix + name, retention_s, lambda encoded: encoded, kafka)
+
+
 class KafkaDeadLetters(_KafkaWriter[DeadLetter]):
     """Writes dead letters: why and where from in headers; the message itself only where settings say so."""
 
