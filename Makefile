@@ -12,7 +12,7 @@ FULL := .venv-test
 PIP_INSTALL = -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test test-gpu lint types unit contract integration e2e bench pictures lock weights clean
+.PHONY: help demo run test test-gpu lint types unit contract integration e2e bench count-check pictures lock weights clean
 
 help: ## List the targets
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -43,6 +43,9 @@ test-gpu: $(FULL)/installed ## The tests that need an NVIDIA GPU
 
 bench: $(FULL)/installed ## Measure this machine: each stage alone, and the pipeline in one process
 	@$(FULL)/bin/python -m tests.bench.pipeline
+
+count-check: $(FULL)/installed ## Count the people in clips of which the number is known, at 5 and 15 frames a second
+	@$(FULL)/bin/python -m tests.bench.count_check
 
 pictures: $(FULL)/installed ## Draw the pictures of the documentation anew
 	@$(FULL)/bin/python -m tools.pictures

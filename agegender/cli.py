@@ -14,15 +14,15 @@ from rich.console import Console
 
 from agegender.analysis.command import analyze
 from agegender.audit.command import audit
+from agegender.cameras.command import cameras_app
 from agegender.dead_letters.command import dead_letters
-from agegender.records import results_table, stored_record
-from agegender.session import run_session, store_for_reading
+from agegender.page import load_page_settings
+from agegender.query.command import query
+from agegender.session import run_session, start_process
 from services.ingest.config import IngestSettings
 from shared.cameras import Camera, cameras_from_sources, load_cameras
 from shared.errors import AgeGenderError, SettingsError
-from shared.logs import set_up_logs
 from shared.service import EXIT_BAD_SETTINGS, stop_on_signals
-from shared.settings import ProcessSettings, RedisSettings
 
 app = typer.Typer(
     help="Age and gender of the people before your cameras.",
@@ -36,6 +36,8 @@ RUN_PORT = 9100
 app.command()(analyze)
 app.command()(audit)
 app.add_typer(dead_letters, name="dead-letters")
+app.add_typer(cameras_app, name="cameras")
+app.add_typer(query, name="query")
 
 
 @app.command()
@@ -46,6 +48,7 @@ def run(
     ] = None,
     cameras: Annotated[Path | None, typer.Option(help="A YAML file with the list of cameras.")] = None,
     seconds: Annotated[float | None, typer.Option(help="End after this long; without it, go on.")] = None,
+    page: Annotated[bool, typer.Option("--page", help="Serve the live page, at API_PORT (8080).")] = False,
 ) -> None:
     """Runs the whole pipeline in this process, for one or many cameras.
 
@@ -59,10 +62,18 @@ def run(
         chosen = load_cameras(cameras)
     else:
         chosen = cameras_from_sources(sources) if sources else IngestSettings.load().camera_list()
-    process = _process()
+    process = start_process()
+    page_settings = load_page_settings() if page else None
     console = Console()
-    stop = stop_on_signals()
-    summary = run_session(chosen, console, stop=stop, seconds=seconds, process=process, http_port=RUN_PORT)
+    summary = run_session(
+        chosen,
+        console,
+        stop=stop_on_signals(),
+        seconds=seconds,
+        process=process,
+        http_port=RUN_PORT,
+        page=page_settings,
+    )
     console.print(summary.draw())
     if summary.captured == 0:
         console.print("No camera gave a frame.", style="red")
@@ -72,38 +83,13 @@ def run(
 @app.command()
 def demo(
     seconds: Annotated[float, typer.Option(help="End after this long.", min=1)] = 20.0,
+    page: Annotated[bool, typer.Option(help="Serve the live page, at API_PORT (8080 or any free).")] = True,
 ) -> None:
     """Runs the pipeline on a simulated RTSP camera that shows real faces; fails when none gets a result."""
     # The simulator is no part of a camera's way to Redis; nothing but the demo loads it.
     from agegender.demo import run_demo
 
-    raise typer.Exit(run_demo(Console(), seconds, _process(), stop_on_signals()))
-
-
-@app.command()
-def query(
-    camera: Annotated[str | None, typer.Argument(help="The camera; without it, all are listed.")] = None,
-    limit: Annotated[int, typer.Option(help="How many of the newest results.", min=1)] = 20,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
-) -> None:
-    """Prints the latest results of a camera, the newest last."""
-    with store_for_reading(RedisSettings.load(), _process()) as store:
-        if camera is None:
-            names = store.cameras()
-            for name in names:
-                typer.echo(name)
-            if not names:
-                Console(stderr=True).print("No camera has results.")
-            return
-        results = store.results(camera, limit)
-    if not results:
-        Console(stderr=True).print(f"No results of camera {camera!r}.", highlight=False)
-        raise typer.Exit(1)
-    if as_json:
-        for one in results:
-            typer.echo(json.dumps(stored_record(one)))
-    else:
-        Console().print(results_table(camera, results))
+    raise typer.Exit(run_demo(Console(), seconds, start_process(), stop_on_signals(), page=page))
 
 
 @app.command()
@@ -121,7 +107,7 @@ def evaluate(
     from agegender.evaluation.report import drawn, write_report
     from agegender.evaluation.run import evaluate as evaluated
 
-    _process()
+    start_process()
     found = evaluated(dataset, Console(stderr=True))
     if output is not None:
         try:
@@ -133,12 +119,6 @@ def evaluate(
         typer.echo(json.dumps(asdict(found)))
     else:
         Console().print(drawn(found))
-
-
-def _process() -> ProcessSettings:
-    process = ProcessSettings.load()
-    set_up_logs(process.log_level or "warning", process.log_format or "text")
-    return process
 
 
 def main() -> None:

@@ -7,7 +7,7 @@ closes its topic, and each stage ends when the one before it has, so that every 
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -77,13 +77,15 @@ class Pipeline:
         self._ingest = self._runner(
             "ingest", self.cameras, settings.ingest.stage(), frames.output(), BatchLimits(len(cameras))
         )
+        detect = settings.detect.stage()
         self._rest = (
             self._runner(
                 "detect",
                 frames.source(),
-                settings.detect.stage(),
+                detect,
                 faces.output(),
                 BatchLimits(settings.detect.batch_messages),
+                detect.finish,
             ),
             self._runner(
                 "classify",
@@ -120,7 +122,13 @@ class Pipeline:
             raise self._error
 
     def _runner(
-        self, service: str, source: Source[In], stage: Stage[In, Out], output: Output[Out], batch: BatchLimits
+        self,
+        service: str,
+        source: Source[In],
+        stage: Stage[In, Out],
+        output: Output[Out],
+        batch: BatchLimits,
+        last_words: Callable[[], Sequence[Out]] = tuple,
     ) -> Runner[In, Out]:
         health = Health(service, self._metrics)
         self.healths.append(health)
@@ -133,6 +141,7 @@ class Pipeline:
             metrics=self._metrics,
             health=health,
             batch=batch,
+            last_words=last_words,
         )
 
     def _run_stage(self, runner: Runnable, *stops: threading.Event) -> None:

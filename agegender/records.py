@@ -8,22 +8,23 @@ from collections.abc import Sequence
 from rich.table import Table
 
 from shared.messages import FaceInfo, Result
+from shared.persons import Person
 from shared.store import StoredResult
 
 
-def face_label(result: Result) -> str:
-    """One face in a few letters: `female 34`, `? 34` where the gender is unknown, or `too small`."""
-    if result.age_years is None:
-        return age_text(result)
-    gender = "?" if result.gender == "unknown" else result.gender
-    return f"{gender} {age_text(result)}"
+def face_label(judged: Result | Person) -> str:
+    """A face or a person in a few letters: `female 34`, `? 34` for an unknown gender, or `too small`."""
+    if judged.age_years is None:
+        return age_text(judged)
+    gender = "?" if judged.gender == "unknown" else judged.gender
+    return f"{gender} {age_text(judged)}"
 
 
-def age_text(result: Result) -> str:
-    """The age in whole years, or why it was not judged: `34`, `too small`."""
-    if result.age_years is None:
-        return str(result.unjudged).replace("-", " ")
-    return f"{result.age_years:.0f}"
+def age_text(judged: Result | Person) -> str:
+    """The age in whole years, or why it was not judged: `34`, `too small`, `not yet`."""
+    if judged.age_years is None:
+        return str(judged.unjudged).replace("-", " ")
+    return f"{judged.age_years:.0f}"
 
 
 def interval_text(years: tuple[float, float] | None) -> str:

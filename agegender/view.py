@@ -19,7 +19,6 @@ from shared.messages import AGE_BANDS
 from shared.metrics import Metrics
 from shared.store import ResultStore, StoredResult
 
-_NOW_S = 3.0  # faces older than this are not there now
 _RATE_OVER_S = 3.0
 
 
@@ -50,7 +49,7 @@ class LiveView:
             table.add_column(name, justify=justify)  # type: ignore[arg-type]
         table.add_column("dropped", justify="right")
         table.add_column("delay", justify="right")
-        table.add_column("there now, from the left", ratio=1)
+        table.add_column("there now", ratio=1)
         for camera in self._cameras:
             rate = (sent.get(camera.id, 0) - before.get(camera.id, 0)) / max(now_s - before_s, 0.1)
             table.add_row(
@@ -76,10 +75,7 @@ class LiveView:
         return f"{statistics.median(one.delay_s for one in newest) * 1000:.0f} ms" if newest else "-"
 
     def _there_now(self, camera_id: str) -> str:
-        faces = self._store.latest(camera_id)
-        if not faces or time.time() - faces[0].captured_at_s > _NOW_S:
-            return "nobody"
-        return ", ".join(face_label(result) for result in faces)
+        return ", ".join(face_label(person) for person in self._store.now([camera_id])) or "nobody"
 
 
 @dataclass(frozen=True)
@@ -90,12 +86,16 @@ class Summary:
     captured: int
     published: int
     dropped: dict[str, int]
-    faces: int
+    faces_found: int
+    faces_judged: int
+    """Of those found, the ones that were sent to be judged; the others would not have changed any answer."""
     results: int
     bad: int
+    persons: int
     genders: dict[str, int]
+    """Of the persons; where single pictures were looked at, in which nobody is followed, of the faces."""
     age_bands: dict[str, int]
-    """Of the faces that were judged; the rest stand under the reason why they were not."""
+    """The same; whoever was not judged stands under the reason, or as unknown."""
     failures: Mapping[str, str]
     """Camera id → why it gave no frames at the end."""
     delays_s: Sequence[float]
@@ -111,16 +111,21 @@ class Summary:
     ) -> Summary:
         """The sums of the metrics; delays from the results themselves."""
         written = "agegender_results_written_total"
+        persons = int(metrics.total("agegender_persons_counted_total"))
+        counted = "agegender_persons_closed_total" if persons else written
+        judged = metrics.total("agegender_messages_sent_total", service="detect", kind="face")
         return cls(
             seconds=seconds,
             captured=int(metrics.total("agegender_frames_captured_total")),
             published=int(metrics.total("agegender_messages_sent_total", service="ingest")),
             dropped=_whole(metrics.by_label("agegender_messages_dropped_total", "reason", service="ingest")),
-            faces=int(metrics.total("agegender_messages_sent_total", service="detect")),
+            faces_found=int(judged + metrics.total("agegender_faces_skipped_total")),
+            faces_judged=int(judged),
             results=int(metrics.total(written)),
             bad=int(metrics.total("agegender_messages_bad_total")),
-            genders=_whole(metrics.by_label(written, "gender")),
-            age_bands=_whole(metrics.by_label(written, "age_band")),
+            persons=persons,
+            genders=_whole(metrics.by_label(counted, "gender")),
+            age_bands=_whole(metrics.by_label(counted, "age_band")),
             failures=failures,
             delays_s=sorted(one.delay_s for one in stored),
         )
@@ -131,12 +136,15 @@ class Summary:
         table.add_row("frames captured", f"{self.captured}")
         table.add_row("frames published", f"{self.published} ({self.published / self.seconds:.1f} a second)")
         table.add_row("frames dropped", _listed(self.dropped) or "none")
-        table.add_row("faces found", f"{self.faces}")
+        table.add_row("faces found", f"{self.faces_found}")
+        table.add_row("faces judged", f"{self.faces_judged}")
         table.add_row("results in the store", f"{self.results}")
         for camera_id, why in self.failures.items():
             table.add_row(f"camera {camera_id}", Text(why, style="red"))
         if self.bad:
             table.add_row("bad messages", f"{self.bad}")
+        if self.persons:
+            table.add_row("persons counted", f"{self.persons}")
         table.add_row("genders", _listed(self.genders) or "-")
         bands = {band: self.age_bands[band] for band in AGE_BANDS if band in self.age_bands}
         table.add_row("ages", _listed(bands) or "-")

@@ -5,8 +5,8 @@ Three things keep two workers from holding the same partition at a time.
 1. What moves is given up first and given away then (cooperative rebalancing): Kafka waits for `give_up`.
 2. A lease. Kafka takes a member for dead when it has heard nothing of it for the session timeout. A member
    counts by itself, from the sending of the last heartbeat that was answered, and takes everything as lost a
-   second before Kafka does: because it was frozen, or cut off, or Kafka is away. `is_ours` is asked by whoever
-   works, at every step, so that even a process that wakes up after minutes does nothing more.
+   second before Kafka does: because it was frozen, or cut off, or Kafka is away. Whoever works asks `is_ours`
+   at every step, so that even a process that wakes up after minutes does nothing more.
 3. A member that was taken for dead claims nothing when it comes back.
 """
 
@@ -14,10 +14,10 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping, Set
+from collections.abc import Callable, Collection, Mapping, Set
 from typing import Any
 
-from shared.kafka_io import Cooperative, Handover, answered, open_member
+from shared.kafka_io import CLOSE_MS, Cooperative, Rebalance, answered, open_member
 from shared.settings import KafkaSettings
 from shared.sharing_out import is_worth_moving, share_out, without_moves
 
@@ -27,9 +27,8 @@ _EARLY_S = 1.0  # the lease ends so much before the session
 _HEARTBEAT_MS = (
     1_000  # by its answer a member learns of each round; what moves is nobody's between two of them
 )
-_SETTLE_S = 5.0  # after a change, before loads are evened out
+_SETTLE_S = 3.0  # after a change, before loads are evened out
 _MOST_POLL_S = 30.0  # a member that does not poll for so long is taken for dead as well
-_CLOSE_MS = 3_000
 
 
 class KafkaGroup:
@@ -60,7 +59,7 @@ class KafkaGroup:
         self._give_up = give_up
         self._lease_s = kafka.session_timeout_s - _EARLY_S
         self._consumer: Any = None
-        self._generation: Any = None
+        self._joined: tuple[int, str] | None = None
         self._answered_at_s = -float("inf")
         self._polled_at_s = -float("inf")
         self._shared_out: Mapping[str, Set[int]] = {}
@@ -75,7 +74,10 @@ class KafkaGroup:
             max_poll_interval_ms=int(max(_MOST_POLL_S, 2 * self._kafka.session_timeout_s) * 1000),
             partition_assignment_strategy=[Cooperative(self._topic, lambda: self.held, self._plan)],
         )
-        self._consumer.subscribe([self._topic], listener=Handover(self._give_up))
+        self._consumer.subscribe([self._topic], listener=Rebalance(revoked=self._leave, lost=self._leave))
+
+    def _leave(self, partitions: Collection[Any]) -> None:
+        self._give_up({one.partition for one in partitions})
 
     @property
     def held(self) -> frozenset[int]:
@@ -111,8 +113,9 @@ class KafkaGroup:
             self._consumer.pause(*self._consumer.assignment())
         self._polled_at_s = polled_at_s
         generation = coordinator.generation_if_stable()
-        if generation is not None and generation != self._generation:
-            self._generation = generation
+        joined = None if generation is None else (generation.generation_id, generation.member_id)
+        if joined not in (None, self._joined):
+            self._joined = joined
             self._answered_at_s = max(self._answered_at_s, polled_at_s)
         if coordinator.rejoining:
             # A share that came between two polls is thrown away by the client; it must ask for another.
@@ -124,7 +127,7 @@ class KafkaGroup:
         return without_moves(self._shared_out, owned)
 
     def _even_out(self) -> None:
-        """Has the group share out anew when the loads have grown apart; the member that shared out last does."""
+        """Has the group share out anew when loads have grown apart: where we shared out last."""
         now_s = time.monotonic()
         shares = self._shared_out if self._consumer._coordinator._is_leader else {}
         partitions = {number for share in shares.values() for number in share}
@@ -141,6 +144,6 @@ class KafkaGroup:
         """Gives everything up and leaves the group at once, so that others take over without waiting."""
         consumer = self._consumer
         if consumer is not None:
-            consumer.close(autocommit=False, timeout_ms=_CLOSE_MS)
+            consumer.close(autocommit=False, timeout_ms=CLOSE_MS)
         self._consumer = None
         self._answered_at_s = -float("inf")

@@ -76,6 +76,7 @@ class Runner(Generic[In, Out]):
         service: the name in logs, metrics and health.
         dead_letters: where bad messages are reported.
         grace_s: how long a batch in hand may go on trying after the stop was asked for.
+        last_words: gives what is left to send when the source is exhausted.
     """
 
     def __init__(
@@ -91,6 +92,7 @@ class Runner(Generic[In, Out]):
         batch: BatchLimits = BatchLimits(),
         limit: DeadLetterLimit | None = None,
         grace_s: float = 10.0,
+        last_words: Callable[[], Sequence[Out]] = tuple,
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
         self.service = service
@@ -103,6 +105,7 @@ class Runner(Generic[In, Out]):
         self._batch = batch
         self._limit = limit or DeadLetterLimit()
         self._grace_s = grace_s
+        self._last_words = last_words
         self._wall_clock = wall_clock
         self._stop_seen_s: float | None = None
 
@@ -134,6 +137,7 @@ class Runner(Generic[In, Out]):
                     )
                 if not batch:
                     if self._source.exhausted:
+                        self._finish(stop)
                         break
                     self._persist(lambda: self._output.write(()), stop, grace_s=0.0)
 
@@ -176,6 +180,11 @@ class Runner(Generic[In, Out]):
                 return False
         self._count(sorted_)
         return True
+
+    def _finish(self, stop: StopSignal) -> None:
+        outputs = list(self._last_words())
+        if outputs and self._persist(lambda: self._output.write(outputs), stop, self._grace_s):
+            self._count(_Sorted(outputs, [], Counter(), Counter(), Counter()))
 
     def _process(self, batch: Sequence[Delivery[In]], into: _Sorted[Out]) -> None:
         messages = [d.message for d in batch if not isinstance(d.message, BadMessage)]

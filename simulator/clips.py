@@ -59,7 +59,7 @@ def make_clip(
     if width % 2 or height % 2 or frame_count < 1:
         raise ValueError(f"expected an even size and a frame or more, got {size_wh} and {frame_count} frames")
     rng = np.random.default_rng(seed)
-    still = _background(size_wh, rng)
+    still = soft_background(size_wh, rng)
     for placement in placements:
         _paste(still, placement)
     write_video(path, _moving(still, frame_count, rng), size_wh=size_wh, fps=fps)
@@ -92,7 +92,7 @@ def write_video(path: Path, frames: Iterable[Picture], *, size_wh: tuple[int, in
         container.mux(stream.encode(None))
 
 
-def _background(size_wh: tuple[int, int], rng: np.random.Generator) -> Picture:
+def soft_background(size_wh: tuple[int, int], rng: np.random.Generator) -> Picture:
     """A soft texture: enough for a codec to work on, nothing that looks like a face."""
     coarse = rng.normal(110.0, 10.0, size=(6, 10, 3)).astype(np.float32)
     smooth = cv2.resize(coarse, size_wh, interpolation=cv2.INTER_CUBIC)

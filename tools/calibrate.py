@@ -18,6 +18,7 @@ import json
 import re
 import sys
 from collections.abc import Iterator, Sequence
+from itertools import chain, pairwise
 from pathlib import Path
 
 import cv2
@@ -25,14 +26,13 @@ import numpy as np
 
 from agegender.evaluation.dataset import Label, labels_file, load_labels
 from agegender.evaluation.judge import FaceFinder, read_picture
-from agegender.evaluation.metrics import OPEN_END_YEARS
 from services.classify.calibration import Calibration, Origin, Tables
 from services.classify.nets import LiteRTNets
 from services.classify.views import Views, predict
 from shared.models import FOLDER, load_manifest
 from shared.pictures import Bgr, UnreadablePicture, decode_picture
 from shared.quality import UNUSABLE, height_px
-from tools.calibration_check import HALVES, errors_years, held_out, honest_tail
+from tools.calibration_check import held_out, honest_tail
 from tools.calibration_fit import (
     AGE_KNOTS_YEARS,
     QUALITY_KNOTS,
@@ -40,6 +40,7 @@ from tools.calibration_fit import (
     Readings,
     fit,
 )
+from tools.labelled_faces import HALVES, known
 
 VIEWS: tuple[Views, ...] = (1, 2)
 FILE = FOLDER / "calibration.json"
@@ -50,7 +51,10 @@ COPIES: tuple[tuple[float | None, float], ...] = (
     *((height, 0.0) for height in (16, 20, 24, 28, 32, 40, 48, 64, 80, 96, 128)),
     *((height, blur) for height in (64, 128) for blur in (0.005, 0.01, 0.015, 0.02, 0.025, 0.03, 0.04)),
 )
+_NOT_BLURRED = [number for number, (_, blur) in enumerate(COPIES) if blur == 0]
 _SMALLEST_PICTURE_PX = 320
+_LARGE_FACE_PX = 60.0
+_SCORES = (0.7, 0.86, 0.88, 0.9, 0.92, 0.94, 1.01)
 
 
 def main() -> int:
@@ -68,7 +72,7 @@ def main() -> int:
     fitted: dict[Views, Readings] = {}
     tables: dict[Views, Tables] = {}
     readings = measure(labels)
-    for line in by_copy(readings[2], len(labels)):
+    for line in chain(by_copy(readings[2], len(labels)), by_score(readings[2])):
         _say(line)
     for views, everything in readings.items():
         faces = everything.where(everything.quality > UNUSABLE)
@@ -95,6 +99,7 @@ def measure(labels: Sequence[Label]) -> dict[Views, Readings]:
     """What the nets read from each face and its copies, those included that are not worth judging."""
     finder, nets = FaceFinder.load(), LiteRTNets()
     nets.open()
+    people: list[tuple[int, Label]] = []
     rows: list[tuple[float, ...]] = []
     chips: list[Bgr] = []
     for person, label in enumerate(labels):
@@ -104,23 +109,20 @@ def measure(labels: Sequence[Label]) -> dict[Views, Readings]:
             face = finder.middle_face(copy, label.path)
             if face is None or isinstance(face, str):
                 continue
-            end_years = OPEN_END_YEARS if label.end_years is None else label.end_years
-            truth = (label.low_years, end_years, label.gender == "male")
-            rows.append((person, number, *truth, height_px(face.info), face.info.quality or UNUSABLE))
+            people.append((person, label))
+            rows.append((number, height_px(face.info), face.info.score, face.info.quality or UNUSABLE))
             chips.append(decode_picture(face.chip_jpeg))
         if person % 30 == 0:
             _say(f"{person} of {len(labels)} pictures, {len(chips)} faces")
-    known = np.array(rows, np.float64).T
+    copies, heights_px, scores, qualities = np.array(rows, np.float64).T
     predicted = {views: predict(nets, np.stack(chips), views) for views in VIEWS}
     return {
         views: Readings(
-            person=known[0].astype(np.int64),
-            copy=known[1].astype(np.int64),
-            low_years=known[2],
-            end_years=known[3],
-            male=known[4] > 0,
-            height_px=known[5],
-            quality=known[6],
+            **vars(known(people)),
+            copy=copies.astype(np.int64),
+            height_px=heights_px,
+            score=scores,
+            quality=qualities,
             age_years=np.clip(age_years.astype(np.float64), 0, None),
             male_logit=male_logit.astype(np.float64),
         )
@@ -130,7 +132,7 @@ def measure(labels: Sequence[Label]) -> dict[Views, Readings]:
 
 def by_copy(faces: Readings, pictures: int) -> Iterator[str]:
     """Lines that say how the errors grow as the copies become smaller and more blurred."""
-    errors = errors_years(faces)
+    errors = np.abs(faces.off_years(faces.age_years))
     right = (faces.male_logit > 0) == faces.male
     for number, (wanted_px, blur) in enumerate(COPIES):
         there = faces.copy == number
@@ -140,6 +142,19 @@ def by_copy(faces: Readings, pictures: int) -> Iterator[str]:
                 f"{size}, blurred over {blur:.1%}: {there.sum() / pictures:.0%} found, age error "
                 f"{errors[there].mean():.1f} years, gender right {right[there].mean():.0%}, "
                 f"not worth judging {np.mean(faces.quality[there] <= UNUSABLE):.0%}"
+            )
+
+
+def by_score(faces: Readings) -> Iterator[str]:
+    """Lines that say how the errors of large, sharp faces shrink as the detector becomes surer."""
+    errors = np.abs(faces.off_years(faces.age_years))
+    large = (faces.height_px >= _LARGE_FACE_PX) & np.isin(faces.copy, _NOT_BLURRED)
+    for low, end in pairwise(_SCORES):
+        there = large & (faces.score >= low) & (faces.score < end)
+        if there.any():
+            yield (
+                f"{_LARGE_FACE_PX:.0f} px or more, score {low} to {min(end, 1)}: {there.sum()} faces of "
+                f"{len(np.unique(faces.person[there]))} people, age error {errors[there].mean():.1f} years"
             )
 
 

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from agegender.evaluation.dataset import Label
-from agegender.evaluation.metrics import coverage, error_years
 from services.classify.calibration import Calibration, Judgement, Origin, Tables
 from tools.calibration_fit import AGE_KNOTS_YEARS, QUALITY_KNOTS, UNKNOWN_BELOW, Readings, fit
+from tools.labelled_faces import halves
 
 COVERAGE = 0.8
-HALVES = 20
 _FOLDS = 5
 _AGE_BANDS_YEARS = ((0, 10), (10, 20), (20, 35), (35, 50), (50, 65), (65, 120))
 _SIZE_BANDS_PX = ((24, 32), (32, 48), (48, 64), (64, 96), (96, 10_000))
+_NAMED_FROM = (0.6, UNKNOWN_BELOW, 0.8)
 _SURENESS = ((0.5, 0.6), (0.6, 0.7), (0.7, 0.8), (0.8, 0.9), (0.9, 0.95), (0.95, 1.01))
 
 
@@ -32,7 +30,7 @@ def honest_tail(faces: Readings) -> float:
         shares = []
         for fold in folds:
             other = faces.where(fold & faces.original)
-            shares.append(np.mean(_covered(other, _judged(fit(faces.where(~fold), tail), other))))
+            shares.append(np.mean(_holds(other, _judged(fit(faces.where(~fold), tail), other))))
         if np.mean(shares) >= COVERAGE:
             return float(tail)
     raise ValueError("no interval covers 80 % of people it was not fitted to: expected more faces")
@@ -41,9 +39,10 @@ def honest_tail(faces: Readings) -> float:
 def held_out(faces: Readings) -> Iterator[str]:
     """Lines that say how the intervals and the genders hold on the halves that they were not fitted to."""
     originals, copies = [], []
-    for first, other in _halves(faces):
+    for half in halves(faces.person):
+        first, other = faces.where(half), faces.where(~half)
         judged = _judged(fit(first, honest_tail(first)), other)
-        holds = _covered(other, judged)
+        holds = _holds(other, judged)
         right = np.array([(one.male_probability >= 0.5) for one in judged]) == other.male
         sure = np.array([one.gender_confidence for one in judged])
         width = np.array([np.ptp(one.interval_years) for one in judged])
@@ -55,11 +54,13 @@ def held_out(faces: Readings) -> Iterator[str]:
     yield f"interval: covers {np.mean(each):.1%}, {min(each):.1%} to {max(each):.1%} by half"
     yield from _lines(together, 0, _AGE_BANDS_YEARS, "years read")
     yield from _lines(worse, 1, _SIZE_BANDS_PX, "px high, copies included")
-    named = together[:, 5] >= UNKNOWN_BELOW
-    yield (
-        f"gender: {together[:, 4].mean():.1%} right; under {UNKNOWN_BELOW:.0%} sure {1 - named.mean():.1%}, "
-        f"of whom {together[~named, 4].mean():.1%} right; of the others {together[named, 4].mean():.1%}"
-    )
+    yield f"gender: {together[:, 4].mean():.1%} right"
+    for least in _NAMED_FROM:
+        named = together[:, 5] >= least
+        yield (
+            f"  under {least:.0%} sure {1 - named.mean():.1%}, of whom {together[~named, 4].mean():.1%} "
+            f"right; of the others {together[named, 4].mean():.1%}"
+        )
     for low, end in _SURENESS:
         there = (together[:, 5] >= low) & (together[:, 5] < end)
         if there.any():
@@ -77,25 +78,6 @@ def _lines(
             yield f"  {low:>3} to {end} {unit}: covers {covers:.1%}, {width_years:.1f} years wide"
 
 
-def _halves(faces: Readings) -> Iterator[tuple[Readings, Readings]]:
-    """Random splits of the people in two: to fit to, and to look at."""
-    people = np.unique(faces.person)
-    for seed in range(HALVES):
-        first = np.isin(faces.person, np.random.default_rng(seed).permutation(people)[: len(people) // 2])
-        yield faces.where(first), faces.where(~first)
-
-
-def errors_years(faces: Readings) -> NDArray[np.float64]:
-    """How far each age read lies from the span of its label, (N,)."""
-    labels = zip(_labels(faces), faces.age_years, strict=True)
-    return np.array([abs(error_years(label, float(age))) for label, age in labels])
-
-
-def _labels(faces: Readings) -> Sequence[Label]:
-    spans = zip(faces.low_years, faces.end_years, strict=True)
-    return [Label(Path(), float(low), float(end), None) for low, end in spans]
-
-
 def _judged(tables: Tables, faces: Readings) -> Sequence[Judgement]:
     calibration = Calibration(
         origin=Origin(tool="", dataset="", part="", labels_sha256=None, faces=0, copies=0),
@@ -109,9 +91,6 @@ def _judged(tables: Tables, faces: Readings) -> Sequence[Judgement]:
     return [calibration.judge(float(age), float(logit), float(quality), 1) for age, logit, quality in read]
 
 
-def _covered(faces: Readings, judged: Sequence[Judgement]) -> NDArray[np.float64]:
-    spans = zip(faces.low_years, faces.end_years, judged, strict=True)
-    shares = [
-        coverage(Label(Path(), float(low), float(end), None), *one.interval_years) for low, end, one in spans
-    ]
-    return np.array(shares)
+def _holds(faces: Readings, judged: Sequence[Judgement]) -> NDArray[np.float64]:
+    from_years, to_years = np.array([one.interval_years for one in judged]).T
+    return faces.covered(from_years, to_years)

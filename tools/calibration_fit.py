@@ -13,8 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.classify.calibration import Tables
-
-Floats = NDArray[np.float64]
+from tools.labelled_faces import Chosen, Floats, LabelledFaces
 
 AGE_KNOTS_YEARS = (2.0, 8.0, 15.0, 25.0, 40.0, 55.0, 68.0)
 QUALITY_KNOTS = (0.1, 0.4, 0.7, 1.0)
@@ -30,30 +29,22 @@ _SCALE_PULL = 10.0
 
 
 @dataclass(frozen=True)
-class Readings:
-    """Faces with what is true of them and what the nets read, (N,) each."""
+class Readings(LabelledFaces):
+    """Faces with what the nets read, (N,) each; the person is the picture that they are copies of."""
 
-    person: NDArray[np.int64]
-    """Which picture it is a copy of: copies of one picture belong on one side of a split."""
     copy: NDArray[np.int64]
     """Which of the copies of it; 0 is the picture as it is."""
-    low_years: Floats
-    end_years: Floats
-    """Of a label without an end: where it is taken to end."""
-    male: NDArray[np.bool_]
     height_px: Floats
+    score: Floats
+    """The detector's."""
     quality: Floats
     age_years: Floats
     male_logit: Floats
 
     @property
-    def original(self) -> NDArray[np.bool_]:
+    def original(self) -> Chosen:
         """Which are pictures as they are."""
         return np.asarray(self.copy == 0)
-
-    def where(self, chosen: NDArray[np.bool_]) -> Readings:
-        """The chosen faces alone."""
-        return Readings(**{name: values[chosen] for name, values in vars(self).items()})
 
 
 def fit(faces: Readings, tail: float) -> Tables:
@@ -62,7 +53,7 @@ def fit(faces: Readings, tail: float) -> Tables:
     Years are rounded to tenths, scales to hundredths.
     """
     shares = (np.arange(_DRAWS) + 0.5) / _DRAWS
-    span_years = (faces.end_years - faces.low_years)[:, np.newaxis]
+    span_years = (faces.drawn_end_years - faces.low_years)[:, np.newaxis]
     off_years = (
         faces.low_years[:, np.newaxis] + span_years * shares - faces.age_years[:, np.newaxis]
     ).ravel()

@@ -2,10 +2,10 @@
 
     python -m tools.compare_accuracy DATASET
 
-All rows see the same landmarks. A row that is tuned is tuned on one half of the people; every row is measured
-on the other half, and the figures are means over 20 random halves. Where the landmarks fall depends a little
-on how a picture is scaled, and moves every figure by a tenth of a year; so each picture is taken in five
-sizes, which all belong to the same half, and the first figure is their mean.
+All rows see the same landmarks. A row that chooses or tunes something does so on one half of the people;
+every row is measured on the other half, and the figures are means over 20 random halves. Where the landmarks
+fall depends a little on how a picture is scaled, and moves every figure by a tenth of a year; so each picture
+is taken in five sizes, which all belong to the same half, and the first figure is their mean.
 """
 
 from __future__ import annotations
@@ -13,54 +13,47 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
-from cv2.typing import MatLike
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-from agegender.evaluation.dataset import Label, load_labels
-from agegender.evaluation.judge import read_picture
+from agegender.evaluation.dataset import load_labels
+from agegender.evaluation.metrics import CHILD_YEARS
 from services.classify.nets import LiteRTNets
 from services.classify.views import Views, predict
-from services.detect.alignment import LANDMARK_WEIGHTS, cut_chip
-from services.detect.stage import CHIP_QUALITY
-from services.detect.yunet import Detection, YuNet
+from services.detect.alignment import LANDMARK_WEIGHTS
 from shared.faces import CHIP_SIDE_PX
-from shared.models import weights
-from shared.pictures import Bgr, UnreadablePicture, decode_picture, encode_jpeg
+from shared.pictures import Bgr, decode_picture
+from tools.labelled_faces import HALVES, Chosen, Floats, halves
+from tools.sized_faces import ChipJpegs, SizedFaces, cut_faces
 
-Floats = NDArray[np.float64]
-Chips = NDArray[np.uint8]
-Chosen = NDArray[np.bool_]
-
-HALVES = 20
-SCALES = (1.0, 0.9, 0.8, 0.7, 0.6)
-_ALIKE = np.ones(5)
-_CROPS = (0.95, 1.0, 1.1)
+NOSE_WEIGHTS = (0.0, 0.25, 0.5, 1.0)
+VIEWS: tuple[Views, ...] = (1, 2)
+_PLAIN = 1.0
+_OURS = float(LANDMARK_WEIGHTS[2])
+_ONLY = "the only one"
+_BATCH_FACES = 64
+_SEEN_PX = 112  # of the chip, by net A
 _AGE_KNOTS_YEARS = np.array([0.0, 10, 20, 35, 50, 60, 70, 80])
-_CHILD_YEARS = 10.0
+_SHIFTS = ((0.03, 0.0), (-0.03, 0.0), (0.0, 0.03), (0.0, -0.03))
 _HOLD_BACK = 0.005
 
 
 @dataclass(frozen=True)
-class Faces:
-    """The faces of all pictures in all sizes, with what is true of them; (N,) each but the chips."""
+class Read:
+    """What the nets read from all faces, (N,) each."""
 
-    person: NDArray[np.int64]
-    full_size: NDArray[np.bool_]
-    low_years: Floats
-    end_years: Floats
-    male: NDArray[np.bool_]
-    plain: Chips
-    """Cut with all landmarks counting alike."""
-    chips: Chips
-    """Cut as the pipeline cuts them."""
+    age_years: Floats
+    male_logit: Floats
+    ms: float
+    """CPU time a face."""
 
 
 @dataclass(frozen=True)
@@ -68,12 +61,26 @@ class Row:
     """One way to judge."""
 
     name: str
-    age_years: Floats
-    male_logit: Floats
+    candidates: Mapping[str, Read]
+    """By what tells them apart: the first half chooses the one with the least age error."""
+    tune: Callable[[Read, SizedFaces, Chosen], tuple[Floats, Floats]] | None = None
+    """Age and logit of all, changed by what those of the first half teach."""
+
+
+@dataclass(frozen=True)
+class Figures:
+    """How good a row is: means over the other halves."""
+
+    error_years: float
+    full_size_error_years: float
+    right: float
+    """Share of the genders, 0 to 1."""
+    grown_right: float
+    """The same from CHILD_YEARS on."""
+    chosen: Mapping[str, int]
+    """How many of the halves chose each candidate."""
     ms: float
     """CPU time a face."""
-    tune: Callable[[Floats, Floats, Faces, NDArray[np.bool_]], tuple[Floats, Floats]] | None = None
-    """Age and logit of all, changed by what those chosen teach."""
 
 
 def main() -> int:
@@ -82,148 +89,148 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=layout)
     parser.add_argument("dataset", type=Path)
     cv2.setNumThreads(1)
-    faces = found(load_labels(parser.parse_args().dataset))
+    faces, chips = cut_faces(load_labels(parser.parse_args().dataset), NOSE_WEIGHTS)
     table = Table(title=f"{len(np.unique(faces.person))} people, {len(faces.male)} pictures of them")
     for name in ("", "age error", "full size", "gender right", "from 10", "ms a face", "ratio"):
         table.add_column(name, justify="right" if name else "left")
-    ways = rows(faces)
-    for row in ways:
-        error_years, full_years, right, grown_right = measured(row, faces)
+    measures = {row.name: measured(row, faces) for row in rows(chips)}
+    plain, *_ = measures.values()
+    for name, figures in measures.items():
         table.add_row(
-            row.name,
-            f"{error_years:.2f} years",
-            f"{full_years:.2f} years",
-            f"{right:.1%}",
-            f"{grown_right:.1%}",
-            f"{row.ms:.2f}",
-            f"{row.ms / ways[0].ms:.2f}",
+            name,
+            f"{figures.error_years:.2f} years",
+            f"{figures.full_size_error_years:.2f} years",
+            f"{figures.right:.1%}",
+            f"{figures.grown_right:.1%}",
+            f"{figures.ms:.2f}",
+            f"{figures.ms / plain.ms:.2f}",
         )
-    Console(width=120).print(table)
+    console = Console(width=120)
+    console.print(table)
+    for name, figures in measures.items():
+        if set(figures.chosen) != {_ONLY}:
+            times = ", ".join(f"{one} by {count}" for one, count in sorted(figures.chosen.items()))
+            console.print(f"{name}: of {HALVES} halves, {times}")
     return 0
 
 
-def found(labels: Sequence[Label]) -> Faces:
-    """The faces nearest to the middle of all pictures, in all sizes."""
-    detector = YuNet(weights("yunet"))
-    known: list[tuple[float, ...]] = []
-    cut: list[tuple[Bgr, Bgr]] = []
-    for person, label in enumerate(labels):
-        picture = read_picture(label.path)
-        if isinstance(picture, UnreadablePicture) or label.gender is None:
-            continue
-        for scale in SCALES:
-            scaled = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-            face = _middle_face(detector, np.asarray(scaled, np.uint8))
-            if face is not None:
-                end_years = np.inf if label.end_years is None else label.end_years
-                known.append((person, scale, label.low_years, end_years, label.gender == "male"))
-                cut.append((_chip(scaled, face, _ALIKE), _chip(scaled, face, LANDMARK_WEIGHTS)))
-    people, scales, low_years, ends_years, male = np.array(known, np.float64).T
-    plain, chips = (np.stack(one) for one in zip(*cut, strict=True))
-    return Faces(people.astype(np.int64), scales == 1, low_years, ends_years, male > 0, plain, chips)
-
-
-def _middle_face(detector: YuNet, picture_bgr: Bgr) -> Detection | None:
-    middle_xy = np.array(picture_bgr.shape[1::-1]) / 2
-
-    def from_middle_px(face: Detection) -> float:
-        return float(np.hypot(*(np.reshape(face.box_xyxy, (2, 2)).mean(axis=0) - middle_xy)))
-
-    return min(detector.detect(picture_bgr), key=from_middle_px, default=None)
-
-
-def _chip(picture_bgr: MatLike, face: Detection, landmark_weights: Floats) -> Bgr:
-    chip_bgr = cut_chip(np.asarray(picture_bgr, np.uint8), face.landmarks_xy, landmark_weights)
-    return decode_picture(encode_jpeg(chip_bgr, CHIP_QUALITY))
-
-
-def rows(faces: Faces) -> Sequence[Row]:
-    """Each way to judge, the plain one first and the one of the pipeline third."""
+def rows(chips: Mapping[float, ChipJpegs]) -> Sequence[Row]:
+    """Each way to judge, the plain one first."""
     nets = LiteRTNets()
     nets.open()
-    nets.predict(faces.plain[:32])  # the first calls are slower
-    plain = _read(nets, [faces.plain], 1)
-    mirrored = _read(nets, [faces.plain], 2)
-    ours = _read(nets, [faces.chips], 2)
-    single = _read(nets, [faces.chips], 1)
-    crops = _read(nets, [faces.chips, *(_recut(faces.chips, scale) for scale in _CROPS)], 2)
-    nets.close()
-    return [
-        Row("nets A and B, plain", *plain),
-        Row("+ mirrored", *mirrored),
-        Row("+ the nose weighs a quarter: the pipeline", *ours),
-        Row("the pipeline with one view", *single),
-        Row("tried: + crops of three other sizes", *crops),
-        Row("tried: + the age, bent to the labels", *ours, tune=_bend_age),
-        Row("tried: + a bias between the genders", *ours, tune=_shift_gender),
+    _read(nets, chips[_PLAIN][:32])  # the first calls are slower
+    read = {
+        (nose, views): _read(nets, jpegs, views=views) for nose, jpegs in chips.items() for views in VIEWS
+    }
+    ours = read[_OURS, 2]
+    noses = {f"nose {nose:g}": read[nose, 2] for nose in chips}
+    both = {f"nose {nose:g} and views {views}": one for (nose, views), one in read.items()}
+    crops = _crops().items()
+    ways = [
+        Row("nets A and B, plain", {_ONLY: read[_PLAIN, 1]}),
+        Row("+ mirrored", {_ONLY: read[_PLAIN, 2]}),
+        Row(f"+ the nose weighs {_OURS:g}: the pipeline", {_ONLY: ours}),
+        Row("the nose's weight chosen on the other half", noses),
+        Row("the weight and the views chosen there", both),
+        Row("the pipeline with one view", {_ONLY: read[_OURS, 1]}),
+        *(Row(f"tried: + {name}", {_ONLY: _read(nets, chips[_OURS], warps)}) for name, warps in crops),
+        Row("tried: + the age, bent to the labels", {_ONLY: ours}, tune=_bend_age),
+        Row("tried: + a bias between the genders", {_ONLY: ours}, tune=_shift_gender),
     ]
+    nets.close()
+    return ways
 
 
-def _read(nets: LiteRTNets, crops: Sequence[Chips], views: Views) -> tuple[Floats, Floats, float]:
-    """Age and logit, (N,) each: the mean over the crops and their views; and the CPU time a face."""
-    started_s = time.process_time()
-    read = np.mean([predict(nets, chips, views) for chips in crops], axis=0).astype(np.float64)
-    spent_s = time.process_time() - started_s
-    return np.clip(read[0], 0, None), read[1], spent_s * 1000 / len(crops[0])
-
-
-def _recut(chips: Chips, scale: float) -> Chips:
-    """The chips as they would be if a face filled 1 / `scale` of its place."""
+def _warp(*, scale: float = 1.0, turn_deg: float = 0.0, right: float = 0.0, down: float = 0.0) -> Floats:
+    """Moves a face within its chip, (2, 3): turned, larger, and shifted by shares of what net A sees."""
     middle = (CHIP_SIDE_PX - 1) / 2
-    zoom = cv2.getRotationMatrix2D((middle, middle), 0, 1 / scale)
+    warp = cv2.getRotationMatrix2D((middle, middle), turn_deg, scale)
+    warp[:, 2] += np.array([right, down]) * _SEEN_PX
+    return np.asarray(warp, np.float64)
+
+
+def _crops() -> Mapping[str, Sequence[Floats]]:
+    """Sets of crops to take the mean over, the face as it is among each."""
+    as_it_is = _warp()
+    return {
+        "crops of three other sizes": [as_it_is, *(_warp(scale=1 / size) for size in (0.95, 1.05, 1.1))],
+        "crops shifted by 3 %": [as_it_is, *(_warp(right=x, down=y) for x, y in _SHIFTS)],
+        "crops turned by 6°": [as_it_is, _warp(turn_deg=6), _warp(turn_deg=-6)],
+    }
+
+
+def _read(nets: LiteRTNets, jpegs: ChipJpegs, warps: Sequence[Floats] = (), views: Views = 2) -> Read:
+    """The mean over the chips, moved by each of `warps` where there are some, and their views."""
+    ages, logits = [], []
+    spent_s = 0.0
+    for begin in range(0, len(jpegs), _BATCH_FACES):
+        chips = [decode_picture(jpeg) for jpeg in jpegs[begin : begin + _BATCH_FACES]]
+        crops = [np.stack([_moved(chip, warp) for chip in chips]) for warp in warps] or [np.stack(chips)]
+        started_s = time.process_time()
+        age_years, male_logit = np.mean([predict(nets, crop, views) for crop in crops], axis=0)
+        spent_s += time.process_time() - started_s
+        ages.append(age_years)
+        logits.append(male_logit)
+    age_years, male_logit = np.concatenate(ages), np.concatenate(logits)
+    return Read(np.clip(age_years, 0, None), male_logit, spent_s * 1000 / len(jpegs))
+
+
+def _moved(chip_bgr: Bgr, warp: Floats) -> NDArray[np.uint8]:
     size_wh = (CHIP_SIDE_PX, CHIP_SIDE_PX)
-    how = cv2.BORDER_REPLICATE
-    return np.stack([cv2.warpAffine(chip, zoom, size_wh, borderMode=how) for chip in chips]).astype(np.uint8)
+    return np.asarray(cv2.warpAffine(chip_bgr, warp, size_wh, borderMode=cv2.BORDER_REPLICATE), np.uint8)
 
 
-def _bend_age(age_years: Floats, logit: Floats, faces: Faces, first: Chosen) -> tuple[Floats, Floats]:
+def _bend_age(read: Read, faces: SizedFaces, first: Chosen) -> tuple[Floats, Floats]:
     """The age plus a piecewise linear change that brings it nearer to the labels, held back towards none."""
-    knots = np.eye(len(_AGE_KNOTS_YEARS))
-    shares = np.stack([np.interp(age_years, _AGE_KNOTS_YEARS, row) for row in knots], axis=1)
-    known = shares[first]
+    hats = np.eye(len(_AGE_KNOTS_YEARS))
+    shares = np.stack([np.interp(read.age_years, _AGE_KNOTS_YEARS, hat) for hat in hats], axis=1)
+    known, of_first = faces.where(first), shares[first]
     change_years = np.zeros(len(_AGE_KNOTS_YEARS))
     for step in range(500):
-        off_years = _off_years(age_years[first] + known @ change_years, faces, first)
-        slope = known.T @ np.clip(off_years, -1, 1) / len(known) + _HOLD_BACK * change_years
+        off_years = known.off_years(read.age_years[first] + of_first @ change_years)
+        slope = of_first.T @ np.clip(off_years, -1, 1) / len(of_first) + _HOLD_BACK * change_years
         change_years -= 5 * slope / (1 + step / 100)
-    return age_years + shares @ change_years, logit
+    return read.age_years + shares @ change_years, read.male_logit
 
 
-def _shift_gender(age_years: Floats, logit: Floats, faces: Faces, first: Chosen) -> tuple[Floats, Floats]:
+def _shift_gender(read: Read, faces: SizedFaces, first: Chosen) -> tuple[Floats, Floats]:
     """The logit less the bias under which most genders are right."""
     biases = np.linspace(-3, 3, 61)
-    right = [np.mean((logit[first] > bias) == faces.male[first]) for bias in biases]
-    return age_years, logit - biases[int(np.argmax(right))]
+    right = [np.mean((read.male_logit[first] > bias) == faces.male[first]) for bias in biases]
+    return read.age_years, read.male_logit - biases[int(np.argmax(right))]
 
 
-def measured(row: Row, faces: Faces) -> tuple[float, float, float, float]:
-    """Age error of all sizes and of the full one, share of genders right of all and of those 10 and over."""
-    people = np.unique(faces.person)
+def measured(row: Row, faces: SizedFaces) -> Figures:
+    """The figures of the halves that nothing was chosen by."""
+    chosen: Counter[str] = Counter()
     figures = []
-    for seed in range(HALVES):
-        first = np.isin(faces.person, np.random.default_rng(seed).permutation(people)[: len(people) // 2])
-        age_years, logit = row.age_years, row.male_logit
+    grown = faces.low_years >= CHILD_YEARS
+    for first in halves(faces.person):
+        name = min(row.candidates, key=lambda one: _error(row.candidates[one], faces, first))
+        chosen[name] += 1
+        read = row.candidates[name]
+        age_years, logit = read.age_years, read.male_logit
         if row.tune is not None:
-            age_years, logit = row.tune(age_years, logit, faces, first)
-        errors_years = np.abs(_off_years(age_years, faces, np.full(len(first), True)))
+            age_years, logit = row.tune(read, faces, first)
+        errors_years = np.abs(faces.off_years(age_years))
         right = (logit > 0) == faces.male
-        grown = faces.low_years >= _CHILD_YEARS
         figures.append(
             (
                 errors_years[~first].mean(),
                 errors_years[~first & faces.full_size].mean(),
                 right[~first].mean(),
                 right[~first & grown].mean(),
+                read.ms,
             )
         )
-    error_years, full_years, all_right, grown_right = np.mean(figures, axis=0)
-    return float(error_years), float(full_years), float(all_right), float(grown_right)
+    error_years, full_size_years, all_right, grown_right, ms = (
+        float(mean) for mean in np.mean(figures, axis=0)
+    )
+    return Figures(error_years, full_size_years, all_right, grown_right, chosen, ms)
 
 
-def _off_years(age_years: Floats, faces: Faces, chosen: Chosen) -> Floats:
-    """How far the ages lie above the spans of the labels, or below them as negative numbers; 0 inside."""
-    above_years = np.clip(age_years - faces.end_years[chosen], 0, None)
-    return above_years - np.clip(faces.low_years[chosen] - age_years, 0, None)
+def _error(read: Read, faces: SizedFaces, chosen: Chosen) -> float:
+    return float(np.abs(faces.off_years(read.age_years))[chosen].mean())
 
 
 if __name__ == "__main__":

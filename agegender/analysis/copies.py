@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from agegender.analysis.analyzer import Seen
-from agegender.analysis.covering import cover
 from agegender.analysis.labels import Mark, draw
 from agegender.analysis.people import Someone
 from agegender.records import face_label, interval_text
+from shared.covering import cover
 from shared.messages import BoxXyxy, Result
 from shared.pictures import Bgr
 
@@ -53,7 +53,7 @@ def video_marks(faces: Sequence[Result], people: Sequence[Someone]) -> list[Mark
     """The same in a video: what is known of the person by now, which is steadier than a single frame."""
     marks = []
     for one, person in zip(faces, people, strict=True):
-        known = person.evidence
+        known = person.verdict
         text = face_label(one)
         if known.age_years is not None:
             text = f"{'?' if known.gender == 'unknown' else known.gender} {known.age_years:.0f}"

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from services.detect.tracker import Track, Tracker
 from shared.messages import FrameInfo, Gender, Result
-
-_SUREST = 0.999
-_LEAST_WEIGHT = 0.05
+from shared.votes import Tally, Verdict, Vote
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,74 +34,13 @@ class Person:
     judged: int
     """How many of these were large and sharp enough to be judged."""
     age_years: float | None
-    """The mean of the judged faces, weighted by their quality; None where none was judged."""
+    """What all judged faces say together (`shared/votes.py`); None where none was judged."""
     age_interval_years: tuple[float, float] | None
-    """The mean interval, weighted alike. Not narrower than of one face: the views of one person err alike."""
+    """Hardly narrower than of one face: the views of one person err alike."""
     gender: Gender
-    """By the sum of the log odds of all judged faces, weighted alike; `unknown` where most are that."""
+    """`unknown` where neither is likely enough."""
     gender_confidence: float
-    """From the mean of the log odds, for the same reason as the interval; 0.5 where nothing was judged."""
-
-
-class Evidence:
-    """Sums what the faces of one person say. A face whose gender is unknown speaks for neither."""
-
-    def __init__(self) -> None:
-        self.faces = 0
-        self.judged = 0
-        self._weight = 0.0
-        self._unknown_weight = 0.0
-        self._age = 0.0
-        self._interval: tuple[float, float] | None = (0.0, 0.0)
-        self._male_log_odds = 0.0
-
-    def add(self, result: Result) -> None:
-        """Counts one more face."""
-        self.faces += 1
-        if result.age_years is None:
-            return
-        quality = result.face.score if result.face.quality is None else result.face.quality
-        weight = max(quality, _LEAST_WEIGHT)
-        self.judged += 1
-        self._weight += weight
-        self._age += weight * result.age_years
-        if self._interval is None or result.age_interval_years is None:
-            self._interval = None
-        else:
-            low, high = result.age_interval_years
-            self._interval = (self._interval[0] + weight * low, self._interval[1] + weight * high)
-        if result.gender == "unknown":
-            self._unknown_weight += weight
-        else:
-            sure = min(max(result.gender_confidence, 0.5), _SUREST)
-            sign = 1 if result.gender == "male" else -1
-            self._male_log_odds += sign * weight * math.log(sure / (1 - sure))
-
-    @property
-    def age_years(self) -> float | None:
-        """The weighted mean."""
-        return round(self._age / self._weight, 1) if self._weight else None
-
-    @property
-    def age_interval_years(self) -> tuple[float, float] | None:
-        """The weighted mean of the lower and of the upper ends; None where a judged face had none."""
-        if not self._weight or self._interval is None:
-            return None
-        return round(self._interval[0] / self._weight, 1), round(self._interval[1] / self._weight, 1)
-
-    @property
-    def gender(self) -> Gender:
-        """By the sign of the sum."""
-        if self._male_log_odds == 0 or self._unknown_weight > self._weight / 2:
-            return "unknown"
-        return "male" if self._male_log_odds > 0 else "female"
-
-    @property
-    def gender_confidence(self) -> float:
-        """0.5 to 1."""
-        if not self._weight:
-            return 0.5
-        return round(1 / (1 + math.exp(-abs(self._male_log_odds / self._weight))), 4)
+    """0.5 where nothing was judged."""
 
 
 @dataclass
@@ -112,7 +48,19 @@ class Someone:
     """Whoever a face belongs to, as far as it is known by now."""
 
     track: Track
-    evidence: Evidence = field(default_factory=Evidence)
+    faces: int = 0
+    """Frames in which the face was found."""
+    _tally: Tally = field(default_factory=Tally)
+
+    def add(self, result: Result) -> None:
+        """Counts one more face. Every one has a vote: all were judged anyway."""
+        self.faces += 1
+        self._tally.add(Vote.of(result, self.faces))
+
+    @property
+    def verdict(self) -> Verdict:
+        """What the faces so far say of the person."""
+        return self._tally.verdict()
 
 
 class People:
@@ -135,7 +83,7 @@ class People:
         known_faces = []
         for track, result in zip(tracks, frame.faces, strict=True):
             known = self._known.setdefault(id(track), Someone(track))
-            known.evidence.add(result)
+            known.add(result)
             known_faces.append(known)
         self._sort_out()
         return known_faces
@@ -177,15 +125,15 @@ def _track_id(track: Track) -> str | None:
 
 
 def _person(known: Someone) -> Person:
-    evidence = known.evidence
+    verdict = known.verdict
     return Person(
         track_id=str(known.track.number),
         first_s=round(known.track.first_s, 3),
         last_s=round(known.track.last_s, 3),
-        faces=evidence.faces,
-        judged=evidence.judged,
-        age_years=evidence.age_years,
-        age_interval_years=evidence.age_interval_years,
-        gender=evidence.gender,
-        gender_confidence=evidence.gender_confidence,
+        faces=known.faces,
+        judged=verdict.faces_judged,
+        age_years=verdict.age_years,
+        age_interval_years=verdict.age_interval_years,
+        gender=verdict.gender,
+        gender_confidence=verdict.gender_confidence,
     )

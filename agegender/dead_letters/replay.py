@@ -13,7 +13,7 @@ from shared.settings import KafkaSettings
 from shared.topics import DEAD_LETTERS_NAME, DEAD_LETTERS_RETENTION_S, FACES, FRAMES, RESULTS
 
 if TYPE_CHECKING:
-    from shared.kafka_io import KafkaRawOutput
+    from shared.kafka_output import KafkaRawOutput
     from shared.kafka_reader import KafkaReader
 
 _RETENTION_S = {topic.name: topic.retention_s for topic in (FRAMES, FACES, RESULTS)}
@@ -107,7 +107,7 @@ class Replay:
         return found.encoded if is_it else None
 
     def _write(self, name: str, retention_s: int, message: Encoded) -> None:
-        from shared.kafka_io import KafkaRawOutput
+        from shared.kafka_output import KafkaRawOutput
 
         if name not in self._outputs:
             self._outputs[name] = KafkaRawOutput(name, retention_s, self._kafka)

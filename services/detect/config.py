@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal
 
 import cv2
 from pydantic import Field
 
-from services.detect.stage import DetectStage
+from services.detect.camera_tracks import Patience
+from services.detect.preview import DOUBTFUL_SCORE, Preview
+from services.detect.stage import DetectStage, Judge
 from services.detect.yunet import YuNet
 from shared.models import weights
 from shared.pictures import MAX_PIXELS
@@ -15,7 +17,7 @@ from shared.settings import Settings
 
 
 class DetectSettings(Settings):
-    """How faces are searched."""
+    """How faces are searched, followed and chosen."""
 
     prefix: ClassVar[str] = "DETECT_"
 
@@ -23,6 +25,16 @@ class DetectSettings(Settings):
     """Frames are shrunk to this before the search; the chips are cut from the full frame."""
     min_score: Annotated[float, Field(gt=0, lt=1)] = 0.7
     """Detections with a lower score are no faces."""
+    judge: Judge = "best"
+    """`best` sends the faces that can improve the answer on a person, `every` all that are found."""
+    confirm_faces: Annotated[int, Field(ge=1, le=100)] = 3
+    """In so many frames somebody must be found to be a person: a slip of the detector is none."""
+    lost_s: Annotated[float, Field(gt=0, le=60)] = 2.0
+    """Whose face is lost for longer has gone; a face that comes later is somebody else."""
+    preview: Literal["off", "blurred", "clear"] = "off"
+    """Whether a small picture of each camera is sent once a second, and whether its faces are covered."""
+    preview_px: Annotated[int, Field(ge=64, le=1_920)] = 480
+    """The longer side of that picture."""
     max_pixels: Annotated[int, Field(ge=1)] = MAX_PIXELS
     """A frame that claims more is refused before it is decoded."""
     threads: Annotated[int, Field(ge=1, le=64)] = 1
@@ -33,6 +45,13 @@ class DetectSettings(Settings):
     def stage(self) -> DetectStage:
         """The stage; loads the detector's weights and sets OpenCV's threads for the whole process."""
         cv2.setNumThreads(self.threads)
+        preview = None if self.preview == "off" else Preview(self.preview_px, self.preview)
+        found_from = min(self.min_score, DOUBTFUL_SCORE) if self.preview == "blurred" else self.min_score
         return DetectStage(
-            YuNet(weights("yunet"), self.longer_side_px, self.min_score), max_pixels=self.max_pixels
+            YuNet(weights("yunet"), self.longer_side_px, found_from),
+            max_pixels=self.max_pixels,
+            min_score=self.min_score,
+            judge=self.judge,
+            patience=Patience(self.confirm_faces, self.lost_s),
+            preview=preview,
         )

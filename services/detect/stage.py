@@ -1,21 +1,23 @@
-"""A frame in, one aligned chip for every face out."""
+"""A frame in; out of it the faces that are worth judging, and who is there."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 
-from services.detect.alignment import cut_chip
-from services.detect.quality import face_quality
+from services.detect.camera_tracks import USUAL_PATIENCE, Cameras, CameraTracks, Patience, Visitor
+from services.detect.cutting import Searched
+from services.detect.preview import Preview
 from services.detect.yunet import Detection
-from shared.messages import Face, FaceInfo, Frame, FrameInfo, Presence
-from shared.pictures import MAX_PIXELS, Bgr, UnreadablePicture, decode_picture, encode_jpeg
-from shared.stage import Bad, Done, Outcome
+from shared.messages import Face, Frame, FrameInfo, Presence
+from shared.pictures import MAX_PIXELS, Bgr, UnreadablePicture, decode_picture
+from shared.stage import Bad, Done, Outcome, SkipReason
 
-CHIP_QUALITY = 90
+Judge = Literal["best", "every"]
+"""Which faces are sent to be judged: those that can improve the answer on a person, or all that are found."""
 
 
 class FaceDetector(Protocol):
@@ -26,10 +28,18 @@ class FaceDetector(Protocol):
 
 
 class DetectStage:
-    """Decodes a frame, finds its faces and cuts a chip for each.
+    """Finds the faces of each frame, follows them, and cuts a chip for those that are worth judging.
 
     A frame whose picture cannot be read is bad. Detections without extent (all landmarks on one point) are
-    no faces and are left out.
+    no faces and are left out. A frame that comes a second time gives nothing: it is handed out again to the
+    same process only when all that came of it is safe already. A still is a frame by itself: nobody is
+    followed, and every face is sent.
+
+    Args:
+        min_score: detections below are no faces; a preview covers them nevertheless.
+        judge: which faces are sent.
+        preview: how a presence shows the scene; None for not at all.
+        clock: seconds since 1970, for the messages and for forgetting cameras.
     """
 
     def __init__(
@@ -37,17 +47,29 @@ class DetectStage:
         detector: FaceDetector,
         *,
         max_pixels: int = MAX_PIXELS,
+        min_score: float = 0.7,
+        judge: Judge = "best",
+        patience: Patience = USUAL_PATIENCE,
+        preview: Preview | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._detector = detector
         self._max_pixels = max_pixels
+        self._min_score = min_score
+        self._sends_every = judge == "every"
+        self._preview = preview
         self._clock = clock
+        self._cameras = Cameras(patience)
 
     def process(self, batch: Sequence[Frame]) -> Sequence[Outcome[Face | Presence]]:
-        """One outcome a frame: its faces, or why it is bad."""
-        return [self.find(frame) for frame in batch]
+        """One outcome a frame: its faces worth judging and who is there, or why it is bad."""
+        return [self._process(frame) for frame in batch]
 
-    def find(self, frame: Frame) -> Outcome[Face]:
+    def finish(self) -> list[Presence]:
+        """Who was there last, all of them gone: to be sent when no more frames will come."""
+        return [Presence(info=info) for info in self._cameras.finish(self._clock())]
+
+    def find(self, frame: Frame) -> Done[Face] | Bad:
         """All faces of a frame by itself, or why it is bad."""
         try:
             picture_bgr = decode_picture(frame.jpeg, self._max_pixels)
@@ -57,23 +79,58 @@ class DetectStage:
 
     def faces_in(self, picture_bgr: Bgr, info: FrameInfo) -> tuple[Face, ...]:
         """The faces of a decoded picture, from left to right, for whoever has the pixels already."""
-        found = [d for d in self._detector.detect(picture_bgr) if np.ptp(d.landmarks_xy, axis=0).any()]
-        return tuple(self._face(info, picture_bgr, d, index, len(found)) for index, d in enumerate(found))
+        searched = self._search(picture_bgr, info)
+        return tuple(searched.cut(index).face() for index in range(len(searched.faces)))
 
-    def _face(self, frame: FrameInfo, picture_bgr: Bgr, found: Detection, index: int, number: int) -> Face:
-        chip_bgr = cut_chip(picture_bgr, found.landmarks_xy)
-        quality = face_quality(chip_bgr, found.box_xyxy[3] - found.box_xyxy[1], found.score)
-        landmarks_xy = tuple((round(float(x), 2), round(float(y), 2)) for x, y in found.landmarks_xy)
-        info = FaceInfo.model_validate(
-            {
-                "frame": frame,
-                "index": index,
-                "faces_in_frame": number,
-                "box_xyxy": tuple(round(side, 2) for side in found.box_xyxy),
-                "landmarks_xy": landmarks_xy,
-                "score": round(found.score, 4),
-                "quality": round(quality, 3),
-                "detected_at_s": self._clock(),
-            }
-        )
-        return Face(info=info, chip_jpeg=encode_jpeg(chip_bgr, CHIP_QUALITY))
+    def _process(self, frame: Frame) -> Outcome[Face | Presence]:
+        if _is_still(frame.info):
+            return self.find(frame)
+        camera = self._cameras.of(frame.camera_id, self._clock())
+        if camera.has_seen(frame.info):
+            return Done()
+        try:
+            picture_bgr = decode_picture(frame.jpeg, self._max_pixels)
+        except UnreadablePicture as error:
+            return Bad(str(error))
+        return self._follow(camera, self._search(picture_bgr, frame.info))
+
+    def _search(self, picture_bgr: Bgr, info: FrameInfo) -> Searched:
+        found = [d for d in self._detector.detect(picture_bgr) if np.ptp(d.landmarks_xy, axis=0).any()]
+        faces = [one for one in found if one.score >= self._min_score]
+        doubtful = [one for one in found if one.score < self._min_score]
+        return Searched(info, picture_bgr, faces, doubtful, self._clock())
+
+    def _follow(self, camera: CameraTracks, searched: Searched) -> Done[Face | Presence]:
+        visitors = camera.update(searched.info, [one.box_xyxy for one in searched.faces])
+        chosen = [self._choose(searched, i, visitor, camera.time_s) for i, visitor in enumerate(visitors)]
+        outputs: list[Face | Presence] = [one for one in chosen if isinstance(one, Face)]
+        if camera.is_presence_due:
+            outputs.append(self._presence(camera, searched))
+        return Done(tuple(outputs), tuple(one for one in chosen if isinstance(one, SkipReason)))
+
+    def _choose(
+        self, searched: Searched, index: int, visitor: Visitor | None, time_s: float
+    ) -> Face | SkipReason:
+        """The face as it is sent, or why it is not. What is certain to be left out is not even cut."""
+        if visitor is None:
+            return searched.cut(index).face() if self._sends_every else SkipReason.UNCONFIRMED
+        if visitor.ballot.is_settled and not self._sends_every:
+            return SkipReason.ENOUGH
+        cut = searched.cut(index)
+        refused = visitor.consider(cut.info, time_s)
+        if refused is None:
+            return cut.face(visitor.track_id, visitor.ballot.votes)
+        return cut.face(visitor.track_id) if self._sends_every else refused
+
+    def _presence(self, camera: CameraTracks, searched: Searched) -> Presence:
+        preview_jpeg = None
+        if self._preview is not None and camera.is_second_over:
+            seen = [one.box_xyxy for one in (*searched.faces, *searched.doubtful)]
+            # Who was there a moment ago may be there still, and only be missed by the detector.
+            missed = [v.track.box_xyxy for v in camera.present if v.track.last_s < camera.time_s]
+            preview_jpeg = self._preview.jpeg(searched.picture_bgr, [*seen, *missed])
+        return Presence(info=camera.presence(searched.info, self._clock()), preview_jpeg=preview_jpeg)
+
+
+def _is_still(info: FrameInfo) -> bool:
+    return info.file is not None and info.media_time_s is None

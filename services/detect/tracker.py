@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Self
 
+import numpy as np
+
+from services.detect.track_fit import Expected, best_first, misfit
+from services.detect.tracker_state import TrackerState, TrackState
 from shared.messages import BoxXyxy
 
-_LARGEST_GROWTH = math.log(2.0)
-# In sides of the face. Someone who walks past passes four to eight of them a second.
-_APART_AT_ONCE, _APART_A_SECOND, _FARTHEST = 0.6, 4.0, 1.6
-_PREDICTED_S = 0.5  # a face lost for longer is looked for where it was heading by then
+MOST_TRACKS = 1_000
+"""A tracker holds no more: beyond, those that are lost end first, then those that are not confirmed."""
+
+_VELOCITY_SETTLES_S = 0.25
+_LEAST_STEP_S = 0.001
 
 
 @dataclass(eq=False)
@@ -40,11 +47,11 @@ class Tracker:
     """Follows faces from frame to frame of one stream.
 
     A track is confirmed with its third face: a detector's slip makes no person. A confirmed one that is lost
-    is taken up again at its place for two seconds; the longer it is lost, the further it may have moved. A
-    clock that is set back, or a gap far longer than the frames before were apart, ends all tracks.
+    is taken up again for two seconds, where it was heading or where it was. A clock that is set back, or a
+    gap far longer than the frames before were apart, ends all tracks.
 
-    Each face goes to the track that it fits best, the best pair first. A face fits where its box overlaps the
-    one expected, or its centre is near it and its size alike.
+    Each face goes to the track that it fits best, the best pair first; `track_fit.misfit` says what fits.
+    At most `MOST_TRACKS` are held, whatever comes.
 
     Args:
         confirm_hits: faces that make a track a confirmed one.
@@ -57,9 +64,45 @@ class Tracker:
         self._lost_s = lost_s
         self._tentative_s = tentative_s
         self._tracks: list[Track] = []
+        self._ended: deque[Track] = deque(maxlen=MOST_TRACKS)
         self._confirmed = 0
         self._last_s: float | None = None
         self._gap_s = 0.0
+
+    @classmethod
+    def restored(
+        cls, state: TrackerState, *, confirm_hits: int = 3, lost_s: float = 2.0, tentative_s: float = 0.5
+    ) -> Self:
+        """A tracker that goes on exactly as the one of which `state` was taken, given the same arguments."""
+        tracker = cls(confirm_hits=confirm_hits, lost_s=lost_s, tentative_s=tentative_s)
+        tracker._tracks = [Track(**track.model_dump()) for track in state.tracks]
+        tracker._ended.extend(Track(**track.model_dump()) for track in state.ended)
+        tracker._confirmed, tracker._last_s, tracker._gap_s = state.confirmed, state.last_s, state.gap_s
+        return tracker
+
+    def state(self) -> TrackerState:
+        """All that this tracker knows, to be kept and restored."""
+        return TrackerState(
+            tracks=tuple(TrackState.model_validate(track) for track in self._tracks),
+            ended=tuple(TrackState.model_validate(track) for track in self._ended),
+            confirmed=self._confirmed,
+            last_s=self._last_s,
+            gap_s=self._gap_s,
+        )
+
+    @property
+    def tracks(self) -> list[Track]:
+        """The confirmed tracks that have not ended, in the order of their numbers."""
+        return sorted((t for t in self._tracks if t.number is not None), key=lambda t: t.number or 0)
+
+    def take_ended(self) -> list[Track]:
+        """The confirmed tracks that ended since the last call, the last `MOST_TRACKS` of them.
+
+        Whoever calls it after each `update` and `end` misses none.
+        """
+        ended = list(self._ended)
+        self._ended.clear()
+        return ended
 
     def update(self, boxes_xyxy: Sequence[BoxXyxy], time_s: float) -> list[Track]:
         """The track of each box of the frame at `time_s`, in the order of the boxes.
@@ -67,40 +110,29 @@ class Tracker:
         To be called for frames without faces too. The tracks go on changing with later calls.
         """
         self._watch_clock(time_s)
-        pairs = sorted(
-            (cost, t, b)
-            for t, track in enumerate(self._tracks)
-            for b, box in enumerate(boxes_xyxy)
-            if (cost := _cost(track, box, time_s)) is not None
-        )
         found: dict[int, Track] = {}
-        taken: set[int] = set()
-        for _, t, b in pairs:
-            if t not in taken and b not in found:
-                taken.add(t)
-                found[b] = self._tracks[t]
-                _follow(self._tracks[t], boxes_xyxy[b], time_s)
-        for b, box in enumerate(boxes_xyxy):
-            if b not in found:
-                found[b] = Track(box, time_s, time_s)
-        for t, track in enumerate(self._tracks):
-            if t not in taken:
+        for t, b in self._pairs(boxes_xyxy, time_s):
+            found[b] = self._tracks[t]
+            _follow(self._tracks[t], boxes_xyxy[b], time_s)
+        followed = {id(track) for track in found.values()}
+        for track in self._tracks:
+            if id(track) not in followed:
                 self._miss(track, time_s)
-        known = {id(track) for track in self._tracks}
-        self._tracks = [track for track in self._tracks if not track.ended]
-        self._tracks += [track for track in found.values() if id(track) not in known]
-        in_order = [found[b] for b in range(len(boxes_xyxy))]
+        in_order = [found.get(b) or Track(box, time_s, time_s) for b, box in enumerate(boxes_xyxy)]
+        self._tracks += [track for track in in_order if id(track) not in followed]
         for track in in_order:
             if track.number is None and track.hits >= self._confirm_hits:
                 self._confirmed += 1
                 track.number = self._confirmed
+        self._end_surplus()
+        self._drop_ended()
         return in_order
 
     def end(self) -> None:
         """Ends all tracks."""
         for track in self._tracks:
             track.ended = True
-        self._tracks = []
+        self._drop_ended()
 
     def _watch_clock(self, time_s: float) -> None:
         gap_s = 0.0 if self._last_s is None else time_s - self._last_s
@@ -108,52 +140,50 @@ class Tracker:
             self.end()
         self._last_s, self._gap_s = time_s, max(gap_s, 0.0)
 
+    def _pairs(self, boxes_xyxy: Sequence[BoxXyxy], time_s: float) -> list[tuple[int, int]]:
+        if not self._tracks or not boxes_xyxy:
+            return []
+        unseen_s = np.array([time_s - track.last_s for track in self._tracks])
+        expected = Expected(
+            boxes_xyxy=np.array([track.box_xyxy for track in self._tracks], np.float64),
+            velocities_xy=np.array([track.velocity_xy for track in self._tracks], np.float64),
+            unseen_s=unseen_s,
+            missed_s=np.maximum(unseen_s - self._gap_s, 0.0),
+            is_new=np.array([track.hits == 1 for track in self._tracks]),
+        )
+        return best_first(misfit(expected, np.array(boxes_xyxy, np.float64)))
+
     def _miss(self, track: Track, time_s: float) -> None:
         track.misses += 1
         patience_s = self._tentative_s if track.number is None else self._lost_s
         track.ended = track.misses > 2 and time_s - track.last_s > patience_s
 
+    def _end_surplus(self) -> None:
+        surplus = len(self._tracks) - MOST_TRACKS
+        if surplus > 0:
+            by_worth = sorted(self._tracks, key=lambda t: (t.misses == 0, t.number is not None, t.last_s))
+            for track in by_worth[:surplus]:
+                track.ended = True
 
-def _cost(track: Track, box: BoxXyxy, time_s: float) -> float | None:
-    """How badly `box` fits `track`, from 0; None where it cannot be the same face."""
-    lost_s = time_s - track.last_s
-    ahead_s = min(lost_s, _PREDICTED_S)
-    moved = tuple(track.velocity_xy[i % 2] * ahead_s + side for i, side in enumerate(track.box_xyxy))
-    growth = abs(math.log(_side(box) / _side(track.box_xyxy)))
-    (x, y), (expected_x, expected_y) = _centre(box), _centre(moved)
-    apart = math.hypot(x - expected_x, y - expected_y) / _side(track.box_xyxy)
-    overlap = _overlap(box, moved)
-    may_be_apart = min(_APART_AT_ONCE + _APART_A_SECOND * lost_s, _FARTHEST)
-    if growth > _LARGEST_GROWTH or (overlap < 0.2 and apart > may_be_apart):
-        return None
-    return apart + growth + (1.0 - overlap) + 0.5 * min(lost_s, 2.0)
+    def _drop_ended(self) -> None:
+        self._ended.extend(track for track in self._tracks if track.ended and track.number is not None)
+        self._tracks = [track for track in self._tracks if not track.ended]
 
 
 def _follow(track: Track, box: BoxXyxy, time_s: float) -> None:
     passed_s = time_s - track.last_s
-    if passed_s > 0:
+    if passed_s >= _LEAST_STEP_S:
         (x, y), (before_x, before_y) = _centre(box), _centre(track.box_xyxy)
-        now_xy = ((x - before_x) / passed_s, (y - before_y) / passed_s)
         vx, vy = track.velocity_xy
-        track.velocity_xy = (0.5 * vx + 0.5 * now_xy[0], 0.5 * vy + 0.5 * now_xy[1])
+        # The first velocities count in full; then they are smoothed over a time, not over a number of frames.
+        gain = max(1.0 / track.hits, 1.0 - math.exp(-passed_s / _VELOCITY_SETTLES_S))
+        track.velocity_xy = (
+            vx + gain * ((x - before_x) / passed_s - vx),
+            vy + gain * ((y - before_y) / passed_s - vy),
+        )
     track.box_xyxy, track.last_s = box, time_s
     track.hits, track.misses = track.hits + 1, 0
 
 
 def _centre(box: Sequence[float]) -> tuple[float, float]:
     return (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
-
-
-def _side(box: Sequence[float]) -> float:
-    return max(1.0, math.sqrt(max(0.0, box[2] - box[0]) * max(0.0, box[3] - box[1])))
-
-
-def _overlap(one: Sequence[float], other: Sequence[float]) -> float:
-    """Intersection over union."""
-    width = min(one[2], other[2]) - max(one[0], other[0])
-    height = min(one[3], other[3]) - max(one[1], other[1])
-    if width <= 0 or height <= 0:
-        return 0.0
-    shared = width * height
-    areas = [(box[2] - box[0]) * (box[3] - box[1]) for box in (one, other)]
-    return shared / (sum(areas) - shared)

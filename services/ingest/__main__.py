@@ -9,7 +9,7 @@ from services.ingest.captured import Captured
 from services.ingest.config import IngestSettings
 from services.ingest.followed_cameras import FollowedCameras
 from shared.health import Health
-from shared.kafka_io import KafkaDeadLetters, KafkaOutput
+from shared.kafka_output import KafkaDeadLetters, KafkaOutput
 from shared.messages import Frame
 from shared.metrics import Metrics
 from shared.runner import BatchLimits, Runner
@@ -17,12 +17,11 @@ from shared.service import serve
 from shared.settings import KafkaSettings
 from shared.topics import FRAMES
 
-
 _MOST_FRAMES = 64  # of as many cameras, taken together
 
 
 def build(metrics: Metrics, health: Health) -> Runner[Captured, Frame]:
-    """The service over Kafka: with the cameras of its own settings, or else with those that the group gives it."""
+    """The service over Kafka: with the cameras of its settings, or with those that the group gives it."""
     settings, kafka = IngestSettings.load(), KafkaSettings.load()
     return Runner(
         "ingest",

@@ -5,10 +5,11 @@ from __future__ import annotations
 import sys
 
 from services.sink.config import SinkSettings
-from services.sink.redis_results import RedisResults
+from services.sink.redis_store import RedisStore
 from services.sink.stage import SinkStage
 from shared.health import Health
-from shared.kafka_io import KafkaDeadLetters, KafkaSource
+from shared.kafka_output import KafkaDeadLetters
+from shared.kafka_source import KafkaSource
 from shared.messages import Presence, Result
 from shared.metrics import Metrics
 from shared.runner import BatchLimits, Runner
@@ -25,7 +26,7 @@ def build(metrics: Metrics, health: Health) -> Runner[Result | Presence, Result 
         "sink",
         KafkaSource(RESULTS, "sink", kafka),
         SinkStage(),
-        RedisResults(connect(RedisSettings.load()), settings, metrics),
+        RedisStore(connect(RedisSettings.load()), settings, metrics),
         KafkaDeadLetters(kafka),
         metrics=metrics,
         health=health,

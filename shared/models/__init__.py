@@ -5,6 +5,7 @@ Origins, licences and accuracy are in `docs/models.md`; `tools/rebuild_weights.p
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from pathlib import Path
 from typing import Annotated, Literal
@@ -137,6 +138,25 @@ def calibration_file() -> Path:
     stored = load_manifest().calibration
     made_by = "python -m tools.calibrate DATASET --write"
     return _checked("the calibration", stored.file, stored.sha256, made_by)
+
+
+class _GenderThreshold(BaseModel):
+    """The one number of the calibration that concerns whoever sums up several faces."""
+
+    unknown_below: Annotated[float, Field(ge=0.5, lt=1)]
+
+
+@functools.cache
+def gender_threshold() -> float:
+    """The calibration's `unknown_below`: a gender that is less likely is not named. Read once.
+
+    Raises:
+        WeightsError: the calibration is missing or damaged.
+    """
+    try:
+        return _GenderThreshold.model_validate_json(calibration_file().read_bytes()).unknown_below
+    except ValidationError as error:
+        raise WeightsError(f"cannot read the calibration of the nets: {error}") from error
 
 
 def _checked(what: str, file: str, sha256: str, made_by: str) -> Path:

@@ -1,60 +1,32 @@
-"""What the sink promises of the store, on every server that speaks Redis."""
+"""What the sink promises of single faces and of a store that is away, on every server that speaks Redis."""
 
 from __future__ import annotations
 
-import contextlib
 import random
 import time
-from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Iterator, Sequence
 
 import pytest
 import redis
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from prometheus_client import CollectorRegistry
-from redis.crc import key_slot
 
 from services.sink.config import SinkSettings
-from services.sink.redis_results import RedisResults
 from shared import secrets
 from shared.errors import NotNow, SettingsError
 from shared.messages import Result
-from shared.metrics import Metrics
 from shared.settings import RedisSettings
-from shared.store import CAMERAS_KEY, CameraKeys, ResultStore, connect
+from shared.store import CAMERAS_KEY, CameraKeys, connect
 from tests.support.made_messages import face_info, frame_info, result, unjudged_result
 from tests.support.redis_server import RedisServer
-from tests.support.waiting import wait_until
+from tests.support.sink import Sink, opened_sink
 
 NEW, REPEATED = "agegender_results_written_total", "agegender_results_repeated_total"
 
 
-class Sink(NamedTuple):
-    """The writing end, the reading end and a client of the same store."""
-
-    output: RedisResults
-    store: ResultStore
-    client: redis.Redis
-    metrics: Metrics
-
-
-@contextlib.contextmanager
-def opened(
-    url: str, sink: SinkSettings | None = None, *, now_s: Callable[[], float] = lambda: 1_700_000_000.0
-) -> Iterator[Sink]:
-    timeout = RedisSettings(timeout_s=0.5).at(url)
-    metrics = Metrics(CollectorRegistry())
-    output = RedisResults(connect(timeout), sink or SinkSettings(), metrics, clock=now_s)
-    output.open()
-    with connect(timeout) as client:
-        yield Sink(output, ResultStore(client), client, metrics)
-    output.close()
-
-
 @pytest.fixture
 def sink(redis_database: str) -> Iterator[Sink]:
-    with opened(redis_database) as one:
+    with opened_sink(redis_database) as one:
         yield one
 
 
@@ -63,17 +35,20 @@ def of_frame(sequence: int, *, camera: str = "cam1", stream: str = "s1", faces: 
     return [result(face_info(frame, index, faces), age_years=20.0 + index) for index in range(faces)]
 
 
+def listed(sink: Sink) -> list[str]:
+    return [state.camera_id for state in sink.store.cameras()]
+
+
 def stored(sink: Sink, camera: str = "cam1") -> list[Result]:
     return [one.result for one in sink.store.results(camera, limit=10_000)]
 
 
 def test_what_is_written_can_be_read(redis_database: str) -> None:
     first, second = of_frame(1, faces=2), of_frame(2)
-    with opened(redis_database) as sink:
+    with opened_sink(redis_database) as sink:
         sink.output.write([*first, *second])
         assert stored(sink) == [*first, *second]
-        assert sink.store.latest("cam1") == second
-        assert sink.store.cameras() == ["cam1"]
+        assert listed(sink) == ["cam1"]
         (newest,) = sink.store.results("cam1", limit=1)
         assert newest.result == second[0]
         assert newest.delay_s == newest.written_at_s - newest.result.captured_at_s > 0
@@ -91,7 +66,7 @@ def test_a_face_that_was_not_judged_is_kept_and_counted_as_no_age(sink: Sink) ->
 def test_a_store_without_results_is_empty(sink: Sink) -> None:
     assert sink.store.cameras() == []
     assert sink.store.results("cam1") == []
-    assert sink.store.latest("cam1") == []
+    assert sink.store.now() == []
     sink.output.write([])
     assert sink.client.dbsize() == 0
 
@@ -116,17 +91,15 @@ def test_however_often_and_in_whatever_order_results_come_the_store_is_the_same(
     ]
     arriving = results + chance.sample(results, k=len(results) // 2)
     chance.shuffle(arriving)
-    with opened(redis_url) as sink:
+    with opened_sink(redis_url) as sink:
         sink.client.flushall()
         for start in range(0, len(arriving), batch):
             sink.output.write(arriving[start : start + batch])
         cameras = {camera for camera, _, _ in frames}
-        assert set(sink.store.cameras()) == cameras
+        assert set(listed(sink)) == cameras
         for camera in cameras:
             expected = [one for one in results if one.camera_id == camera]
             assert sorted(map(_face_id, stored(sink, camera))) == sorted(map(_face_id, expected))
-            _, stream, sequence = max(frame for frame in frames if frame[0] == camera)
-            assert sink.store.latest(camera) == of_frame(sequence, camera=camera, stream=stream, faces=faces)
         assert sink.metrics.total(NEW) == len(results)
         assert sink.metrics.total(REPEATED) == len(arriving) - len(results)
 
@@ -135,38 +108,10 @@ def _face_id(result: Result) -> str:
     return result.face.face_id
 
 
-def test_the_faces_of_one_frame_may_come_one_by_one(sink: Sink) -> None:
-    left, middle, right = of_frame(1, faces=3)
-    for one in (right, left, middle):
-        sink.output.write([one])
-    assert sink.store.latest("cam1") == [left, middle, right]
-
-
-def test_a_newer_frame_replaces_all_faces_of_the_one_before(sink: Sink) -> None:
-    sink.output.write(of_frame(9, faces=3))
-    sink.output.write(of_frame(10))
-    assert sink.store.latest("cam1") == of_frame(10)
-    assert sink.client.hget(CameraKeys.of("cam1").latest, "faces_in_frame") == b"1"
-
-
-def test_an_older_frame_that_comes_late_is_kept_and_is_not_the_latest(sink: Sink) -> None:
-    sink.output.write(of_frame(10))
-    sink.output.write(of_frame(9))
-    assert sink.store.latest("cam1") == of_frame(10)
-    assert stored(sink) == [*of_frame(10), *of_frame(9)]
-
-
-def test_a_frame_of_a_later_connection_is_newer_though_it_counts_from_0(sink: Sink) -> None:
-    sink.output.write(of_frame(500, stream="s1"))
-    sink.output.write(of_frame(0, stream="s2"))
-    sink.output.write(of_frame(501, stream="s1"))
-    assert sink.store.latest("cam1") == of_frame(0, stream="s2")
-
-
 def test_the_stream_and_the_memory_of_what_was_seen_are_bounded(redis_database: str) -> None:
     bounded = SinkSettings(results_per_camera=50, remembered_faces=1_000)
     ticks = iter(range(1_700_000_000, 1_800_000_000))
-    with opened(redis_database, bounded, now_s=lambda: float(next(ticks))) as sink:
+    with opened_sink(redis_database, bounded, now_s=lambda: float(next(ticks))) as sink:
         for start in range(0, 2_000, 500):
             sink.output.write([one for n in range(start, start + 500) for one in of_frame(n)])
         keys = CameraKeys.of("cam1")
@@ -177,42 +122,9 @@ def test_the_stream_and_the_memory_of_what_was_seen_are_bounded(redis_database: 
         assert sink.metrics.total(REPEATED, camera="cam1") == 1_000
 
 
-def test_everything_expires(redis_database: str) -> None:
-    with opened(redis_database, SinkSettings(ttl_s=1)) as sink:
-        sink.output.write([*of_frame(1), *of_frame(1, camera="cam2")])
-        keys = list(sink.client.scan_iter())
-        assert len(keys) == 3 + 3 + 1
-        assert all(0 < sink.client.pttl(key) <= 1_000 for key in keys)
-        wait_until(lambda: sink.client.dbsize() == 0, 5, "all keys are gone")
-
-
-def test_the_cameras_are_listed_by_their_last_result_until_they_fall_silent(redis_database: str) -> None:
-    now_s = 1_700_000_000.0
-    with opened(redis_database, SinkSettings(ttl_s=100), now_s=lambda: now_s) as sink:
-        for camera in ("cam1", "cam2", "cam1", "cam3"):
-            now_s += 30
-            sink.output.write(of_frame(int(now_s), camera=camera))
-        assert sink.store.cameras() == ["cam3", "cam1", "cam2"]
-        now_s += 50
-        sink.output.write(of_frame(int(now_s), camera="cam3"))
-        assert sink.store.cameras() == ["cam3", "cam1"]
-
-
 def test_a_camera_whose_clock_is_years_behind_is_listed(sink: Sink) -> None:
     sink.output.write([result(face_info(frame_info(captured_at_s=0.0)))])
-    assert sink.store.cameras() == ["cam1"]
-
-
-def test_the_keys_of_a_camera_live_on_one_node_of_a_cluster(sink: Sink) -> None:
-    sink.output.write([*of_frame(1), *of_frame(1, camera="cam2")])
-    slots = {
-        camera: {key_slot(key.encode()) for key in vars(CameraKeys.of(camera)).values()}
-        for camera in ("cam1", "cam2")
-    }
-    assert all(len(found) == 1 for found in slots.values())
-    assert slots["cam1"] != slots["cam2"]
-    named = {key for camera in slots for key in vars(CameraKeys.of(camera)).values()} | {CAMERAS_KEY}
-    assert {key.decode() for key in sink.client.scan_iter()} == named
+    assert listed(sink) == ["cam1"]
 
 
 def test_a_result_is_counted_once_though_what_follows_it_fails(sink: Sink) -> None:
@@ -231,18 +143,23 @@ def _assert_not_now(sink: Sink, results: Sequence[Result], reason: str) -> None:
 
 
 def test_while_the_server_is_away_nothing_is_lost_or_doubled(own_redis: RedisServer) -> None:
-    with opened(own_redis.url) as sink:
+    with opened_sink(own_redis.url) as sink:
         sink.output.write(of_frame(1))
         own_redis.kill()
         _assert_not_now(sink, of_frame(2), "^Redis: .*refused")
         for read in (
             sink.store.cameras,
+            sink.store.now,
+            sink.store.persons,
+            sink.store.closed,
+            lambda: sink.store.person("cam1", "s1-1"),
+            lambda: sink.store.counts(since_s=0, until_s=60, by="minute"),
             lambda: sink.store.results("cam1"),
-            lambda: sink.store.latest("cam1"),
+            lambda: sink.store.preview("cam1"),
         ):
             with pytest.raises(NotNow, match=r"^Redis: \S"):
                 read()
-        with pytest.raises(NotNow), opened(own_redis.url):
+        with pytest.raises(NotNow), opened_sink(own_redis.url):
             pytest.fail("nobody answered")
         own_redis.start()
         sink.output.write([*of_frame(1), *of_frame(2)])
@@ -250,7 +167,7 @@ def test_while_the_server_is_away_nothing_is_lost_or_doubled(own_redis: RedisSer
 
 
 def test_a_frozen_server_is_waited_for_no_longer_than_told(own_redis: RedisServer) -> None:
-    with opened(own_redis.url) as sink:
+    with opened_sink(own_redis.url) as sink:
         sink.output.write(of_frame(1))
         own_redis.freeze()
         started_s = time.monotonic()
@@ -271,7 +188,7 @@ def test_a_frozen_server_is_waited_for_no_longer_than_told(own_redis: RedisServe
 def test_a_server_that_refuses_writes_for_now_is_waited_for(
     own_redis: RedisServer, name: str, value: str, undone: str, reason: str
 ) -> None:
-    with opened(own_redis.url) as sink:
+    with opened_sink(own_redis.url) as sink:
         sink.output.write(of_frame(1))
         sink.client.config_set(name, value)
         _assert_not_now(sink, of_frame(2, faces=3), f"^Redis: .*{reason}")
@@ -283,16 +200,16 @@ def test_a_server_that_refuses_writes_for_now_is_waited_for(
 
 @pytest.mark.parametrize("login", ["", ":wrong-sesame@", "nobody:wrong-sesame@"])
 def test_a_wrong_password_is_told_without_it(own_redis: RedisServer, login: str) -> None:
-    with opened(own_redis.url) as sink:
+    with opened_sink(own_redis.url) as sink:
         sink.client.config_set("requirepass", "right-sesame")
     address = own_redis.url.removeprefix("redis://")
     with (
-        pytest.raises(NotNow, match=r"^Redis: the login of REDIS_URL was refused: ") as raised,
-        opened(f"redis://{login}{address}"),
+        pytest.raises(NotNow, match=r"^Redis: the login of REDIS_URL or .* was refused: ") as raised,
+        opened_sink(f"redis://{login}{address}"),
     ):
         pytest.fail("the login was taken")
     assert "sesame" not in str(raised.value)
-    with opened(f"redis://:right-sesame@{address}") as sink:
+    with opened_sink(f"redis://:right-sesame@{address}") as sink:
         sink.output.write(of_frame(1))
         assert stored(sink) == of_frame(1)
 

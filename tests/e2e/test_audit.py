@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from agegender.cli import app
 from shared.codec import FRAME_CODEC
-from shared.kafka_io import KafkaRawOutput
+from shared.kafka_output import KafkaRawOutput
 from shared.messages import Frame
 from shared.settings import KafkaSettings
 from shared.store import CameraKeys
@@ -39,7 +39,13 @@ def pipeline(kafka: str, redis_database: str, random_suffix: str, tmp_path: Path
         cameras_file = tmp_path / "cameras.yaml"
         cameras_file.write_text(yaml.safe_dump({"cameras": cameras}))
         services = Distributed(
-            kafka, redis_database, f"{random_suffix}-", cameras_file, tmp_path, INGEST_FPS="2"
+            kafka,
+            redis_database,
+            f"{random_suffix}-",
+            cameras_file,
+            tmp_path,
+            INGEST_FPS="2",
+            DETECT_JUDGE="every",
         )
         with services.running():
             yield services

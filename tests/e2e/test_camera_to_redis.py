@@ -48,7 +48,9 @@ def distributed(
         ]
         cameras_file = tmp_path / "cameras.yaml"
         cameras_file.write_text(yaml.safe_dump({"cameras": cameras}))
-        pipeline = Distributed(kafka, redis_database, f"{random_suffix}-", cameras_file, tmp_path)
+        pipeline = Distributed(
+            kafka, redis_database, f"{random_suffix}-", cameras_file, tmp_path, DETECT_JUDGE="every"
+        )
         with pipeline.running():
             yield pipeline, open_cameras
 

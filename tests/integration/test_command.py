@@ -21,7 +21,7 @@ from agegender.demo import run_demo
 from shared.settings import ProcessSettings
 from simulator.auth import Login
 from simulator.cameras import CameraSimulator
-from simulator.scenes import ASTRONAUT, no_faces, pair_scene
+from simulator.scenes import ASTRONAUT, demo_scene, no_faces, pair_scene
 from tests.support.waiting import wait_until
 
 TIMEOUT_S = 60
@@ -56,18 +56,27 @@ def test_the_demo_judges_faces_and_its_query_finds_them_afterwards(store_path: P
     assert status == 0, err
     assert "frames captured" in out
     assert "capture to store" in out
-    assert "query demo" in out
+    assert "query persons" in out
 
-    status, out, err = _run(store_path, "query", "demo", "--json", "--limit", "12")
+    status, out, err = _run(store_path, "query", "persons", "--json")
+    assert status == 0, err
+    persons = [json.loads(line) for line in out.splitlines()]
+    assert len(persons) == demo_scene().face_count
+    assert all(one["closed"] == "left" and one["faces_judged"] > 0 for one in persons)
+    status, out, err = _run(store_path, "query", "counts", "--json")
+    assert status == 0, err
+    assert sum(json.loads(line)["persons"] for line in out.splitlines()) == len(persons)
+
+    status, out, err = _run(store_path, "query", "faces", "demo", "--json", "--limit", "12")
     assert status == 0, err
     records = [json.loads(line) for line in out.splitlines()]
     assert len(records) == 12
     assert all(0 < one["age_years"] < 100 and one["gender"] in ("female", "male") for one in records)
     assert all(0 <= one["delay_s"] < 10 for one in records)
 
-    status, out, _ = _run(store_path, "query")
-    assert (status, out.split()) == (0, ["demo"])
-    status, out, _ = _run(store_path, "query", "demo")
+    status, out, _ = _run(store_path, "query", "cameras", "--json")
+    assert (status, json.loads(out)["camera_id"]) == (0, "demo")
+    status, out, _ = _run(store_path, "query", "faces", "demo")
     assert status == 0
     assert "Latest results of demo" in out
 
@@ -80,9 +89,9 @@ def test_the_demo_fails_when_no_face_gets_a_result(store_path: Path, monkeypatch
 
 def test_a_video_file_is_read_to_its_end_and_every_frame_has_its_faces(store_path: Path) -> None:
     clip = pair_scene(swapped=False).path
-    status, out, err = _run(store_path, "run", str(clip))
+    status, out, err = _run(store_path, "run", str(clip), DETECT_JUDGE="every")
     assert status == 0, err
-    status, out, err = _run(store_path, "query", "cam1", "--json", "--limit", "1000")
+    status, out, err = _run(store_path, "query", "faces", "cam1", "--json", "--limit", "1000")
     assert status == 0, err
     records = [json.loads(line) for line in out.splitlines()]
     assert len(records) == 2 * 20, "4 s at 5 frames a second, two faces each"
@@ -95,7 +104,7 @@ def test_a_run_on_a_camera_stops_on_sigterm_and_shows_no_password(store_path: Pa
         simulator.add("door", pair_scene(swapped=False).path)
         process = _start(store_path, "run", simulator.url_with_login("door"), AGEGENDER_LOG_LEVEL="info")
         wait_until(
-            lambda: process.poll() is not None or _run(store_path, "query", "cam1")[0] == 0,
+            lambda: process.poll() is not None or _run(store_path, "query", "faces", "cam1")[0] == 0,
             TIMEOUT_S,
             "a query finds results while the run goes on",
         )
@@ -149,6 +158,6 @@ def test_a_wrong_call_or_setting_is_named_and_starts_nothing(
 
 
 def test_a_query_for_a_camera_without_results_says_so(store_path: Path) -> None:
-    status, out, err = _run(store_path, "query", "nobody")
+    status, out, err = _run(store_path, "query", "faces", "nobody")
     assert (status, out) == (1, "")
     assert "nobody" in err

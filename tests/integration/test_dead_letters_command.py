@@ -22,8 +22,9 @@ from agegender.dead_letters.letters import REPLAY_OF_HEADER, REPLAYED_HEADER
 from shared.codec import FRAME_CODEC, Encoded
 from shared.dead_letters import DeadLetter
 from shared.health import Health
-from shared.kafka_io import KafkaDeadLetters, KafkaRawOutput, KafkaSource
+from shared.kafka_output import KafkaDeadLetters, KafkaRawOutput
 from shared.kafka_reader import KafkaReader
+from shared.kafka_source import KafkaSource
 from shared.messages import Frame
 from shared.metrics import Metrics
 from shared.runner import Runner

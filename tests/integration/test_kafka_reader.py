@@ -12,7 +12,8 @@ pytest.importorskip("kafka", reason="the package kafka-python is not installed")
 from kafka import KafkaAdminClient, TopicPartition
 
 from shared.codec import Encoded
-from shared.kafka_io import KafkaRawOutput, committed_offsets
+from shared.kafka_io import committed_offsets
+from shared.kafka_output import KafkaRawOutput
 from shared.kafka_reader import KafkaReader
 from shared.settings import KafkaSettings
 from tests.support.kafka_frames import (

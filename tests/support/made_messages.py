@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from shared.messages import Face, FaceInfo, Frame, FrameInfo, Gender, Result, Unjudged
+from shared.messages import (
+    Face,
+    FaceInfo,
+    Frame,
+    FrameInfo,
+    Gender,
+    Presence,
+    PresenceInfo,
+    Result,
+    Sighting,
+    Unjudged,
+)
 
 JPEG = b"\xff\xd8 a picture \xff\xd9"
 """Stands for a picture where nothing decodes it."""
@@ -76,3 +87,58 @@ def unjudged_result(info: FaceInfo | None = None, why: Unjudged = "too-small") -
         nets="nets-1",
         classified_at_s=1_700_000_001.0,
     )
+
+
+def vote(
+    track_id: str = "s1-1",
+    number: int = 1,
+    *,
+    camera_id: str = "cam1",
+    age_years: float = 34.0,
+    male_probability: float = 0.1,
+    captured_at_s: float = 1_700_000_000.0,
+) -> Result:
+    """The judgement of the `number`-th face that has a say in the person's age and gender."""
+    stream_id, _, person = track_id.partition("-")
+    info = face_info(frame_info(camera_id, stream_id, 100 + number, captured_at_s), int(person), 1_000)
+    judged = result(info.model_copy(update={"track_id": track_id, "vote": number}), age_years=age_years)
+    return judged.model_copy(
+        update={
+            "age_interval_years": (max(age_years - 5.0, 0.0), age_years + 6.0),
+            "male_probability": male_probability,
+            "gender": "male" if male_probability > 0.5 else "female",
+            "gender_confidence": max(male_probability, 1 - male_probability),
+        }
+    )
+
+
+def sighting(
+    track_id: str = "s1-1",
+    *,
+    first_seen_s: float = 1_700_000_000.0,
+    seconds: float = 2.0,
+    frames: int = 10,
+    votes: int = 1,
+    unjudged: Unjudged | None = None,
+    ended: bool = False,
+) -> Sighting:
+    """Somebody who has been there for some seconds."""
+    return Sighting(
+        track_id=track_id,
+        first_seen_s=first_seen_s,
+        last_seen_s=first_seen_s + seconds,
+        frames=frames,
+        votes=votes,
+        unjudged=unjudged,
+        box_xyxy=(100.0, 80.0, 140.0, 130.5),
+        ended=ended,
+    )
+
+
+def presence(*sightings: Sighting, frame: FrameInfo | None = None, preview: bytes | None = None) -> Presence:
+    """Who is there."""
+    frame = frame or frame_info()
+    info = PresenceInfo(
+        frame=frame, frame_rate_hz=5.0, sightings=sightings, detected_at_s=frame.captured_at_s + 0.5
+    )
+    return Presence(info=info, preview_jpeg=preview)

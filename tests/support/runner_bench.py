@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from prometheus_client import CollectorRegistry
 
@@ -42,6 +42,7 @@ class Bench:
         stage: Stage[Frame, Frame] | None = None,
         limit: DeadLetterLimit | None = None,
         grace_s: float = 10.0,
+        last_words: Callable[[], Sequence[Frame]] = tuple,
     ) -> None:
         self.watch, self.stop = Watch(), threading.Event()
         self.topic = MemoryTopic("frames", FRAME_CODEC, capacity=1_000)
@@ -64,6 +65,7 @@ class Bench:
             batch=batch or BatchLimits(4),
             limit=limit,
             grace_s=grace_s,
+            last_words=last_words,
             wall_clock=lambda: 1_700_000_002.0,
         )
 

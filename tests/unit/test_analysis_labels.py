@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from agegender.analysis import labels
-from agegender.analysis.covering import cover
 from agegender.analysis.labels import MIN_LONGER_SIDE_PX, Mark, draw
 from services.classify.nets import LiteRTNets
 from services.detect.alignment import cut_chip
 from services.detect.yunet import YuNet
+from shared.covering import cover
 from shared.messages import BoxXyxy
 from shared.models import weights
 from shared.pictures import Bgr

@@ -46,15 +46,16 @@ def test_a_record_holds_interval_probability_and_quality() -> None:
 
 
 def test_a_summary_lists_faces_not_judged_apart_from_the_ages() -> None:
-
     summary = Summary(
         seconds=1.0,
         captured=1,
         published=1,
         dropped={},
-        faces=5,
+        faces_found=50,
+        faces_judged=5,
         results=5,
         bad=0,
+        persons=5,
         genders={"female": 3, "unknown": 2},
         age_bands={"30-39": 3, "too-small": 2},
         failures={},
@@ -64,4 +65,7 @@ def test_a_summary_lists_faces_not_judged_apart_from_the_ages() -> None:
     Console(file=screen, width=100).print(summary.draw())
     lines = screen.getvalue().splitlines()
     assert any("ages" in line and "30-39: 3" in line and "too-small" not in line for line in lines)
+    assert any("faces found" in line and "50" in line for line in lines)
+    assert any("faces judged" in line and "5 " in line for line in lines)
+    assert any("persons counted" in line and "5 " in line for line in lines)
     assert any("not judged" in line and "too-small: 2" in line for line in lines)

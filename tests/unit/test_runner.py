@@ -35,6 +35,30 @@ def test_everything_goes_through_and_the_loop_ends_with_its_source() -> None:
     assert bench.health.waiting_for == "stopped"
 
 
+def test_the_last_words_follow_the_last_message_and_are_counted() -> None:
+    bench = Bench(last_words=lambda: [frame(sequence=99)])
+    bench.put(0, 1)
+    bench.run()
+    assert bench.sent == [0, 1, 99]
+    assert bench.metrics.total("agegender_messages_sent_total") == 3
+
+
+def test_who_is_told_to_stop_has_no_last_words() -> None:
+    bench = Bench(last_words=lambda: [frame(sequence=99)])
+    bench.put(0)
+    bench.watch.on("source.commit", bench.stop.set)
+    bench.run()
+    assert bench.sent == [0]
+
+
+def test_an_output_is_called_while_nothing_arrives_for_what_is_due_by_the_clock() -> None:
+    bench = Bench()
+    bench.watch.on("output.write", bench.stop.set)
+    bench.runner.run(bench.stop)
+    assert bench.watch.without(*NOISE) == [*OPENS, "output.write", *CLOSES]
+    assert bench.sent == []
+
+
 def test_a_batch_is_committed_only_after_all_that_came_of_it_is_written() -> None:
     bench = Bench(BatchLimits(2))
     bench.put(0, 1, 2)

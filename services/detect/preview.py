@@ -1,0 +1,39 @@
+"""A small picture of what a camera sees, its faces covered unless told otherwise."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from shared.covering import cover
+from shared.messages import BoxXyxy
+from shared.pictures import Bgr, encode_jpeg, shrink
+
+DOUBTFUL_SCORE = 0.3
+"""What is a face for the detector with so little confidence is none to be judged, but one to be covered."""
+
+_JPEG_QUALITY = 75
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """How the scene is shown.
+
+    Args:
+        longer_side_px: of the picture.
+        faces: whether they are covered before anything leaves the process.
+    """
+
+    longer_side_px: int
+    faces: Literal["blurred", "clear"] = "blurred"
+
+    def jpeg(self, picture_bgr: Bgr, faces_xyxy: Iterable[BoxXyxy]) -> bytes:
+        """The picture as a small JPEG; `faces_xyxy` are in pixels of the whole one."""
+        small_bgr = shrink(picture_bgr, self.longer_side_px)
+        if self.faces == "blurred":
+            y, x = np.divide(small_bgr.shape[:2], picture_bgr.shape[:2])
+            small_bgr = cover(small_bgr, [(a * x, b * y, c * x, d * y) for a, b, c, d in faces_xyxy])
+        return encode_jpeg(small_bgr, _JPEG_QUALITY)

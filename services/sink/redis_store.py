@@ -1,0 +1,142 @@
+"""Writes persons, counts and single faces to Redis, each exactly once, however often a message arrives."""
+
+from __future__ import annotations
+
+import functools
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from typing import cast
+
+import redis
+
+from services.sink.camera_books import CameraBooks, Written
+from services.sink.config import SinkSettings
+from services.sink.merging import merge, people, silence
+from services.sink.vigil import Vigil
+from shared.messages import Presence, Result, age_band
+from shared.metrics import Metrics
+from shared.models import gender_threshold
+from shared.store import CAMERAS_KEY, CameraKeys, redis_errors_sorted, server_time_s
+from shared.store.counts import LONGEST_KEPT_S
+
+_SWEPT_AT_ONCE = 200
+
+
+class RedisStore:
+    """An output that is safe to repeat, and for several sinks at once.
+
+    All messages of one camera in a batch are merged into what is known of it and written by one call of a
+    script, which Redis runs as a whole or not at all. Merging the same again changes nothing; single faces
+    are known by their ids, as long as fewer than `SINK_REMEMBERED_FACES` of the camera came in between.
+
+    Each call also looks for persons who fell silent, every few seconds.
+
+    Args:
+        clock: the time of what is written, and when to look; None: the clock of the Redis server.
+    """
+
+    def __init__(
+        self,
+        client: redis.Redis,
+        settings: SinkSettings,
+        metrics: Metrics,
+        *,
+        clock: Callable[[], float] | None = None,
+    ) -> None:
+        self._client = client
+        self._settings = settings
+        self._metrics = metrics
+        self._clock = clock
+        self._vigil = Vigil(settings.silent_s)
+        self._books: CameraBooks | None = None
+
+    def open(self) -> None:
+        """Checks that Redis answers.
+
+        Raises:
+            WeightsError: the calibration, which says when a gender is named, cannot be read.
+        """
+        gender_threshold()
+        self._books = CameraBooks(self._client, self._settings, self._clock)
+        with redis_errors_sorted():
+            self._client.ping()
+
+    def write(self, messages: Sequence[Result | Presence]) -> None:
+        """Returns when Redis holds all of them."""
+        if self._books is None:
+            raise RuntimeError("write before open")
+        by_camera: dict[str, list[Result | Presence]] = defaultdict(list)
+        for message in messages:
+            by_camera[message.camera_id].append(message)
+        with redis_errors_sorted():
+            for camera_id, some in by_camera.items():
+                results = [one for one in some if isinstance(one, Result)]
+                written = self._books.amend(camera_id, people(some), functools.partial(merge, some), results)
+                # Counted before anything else may fail: the next try would find only repeats.
+                self._count_results(results, written)
+                self._count_persons(camera_id, written)
+                self._list_camera(camera_id, written.now_s)
+            if self._vigil.is_time_to_sweep(time.monotonic() if self._clock is None else self._clock()):
+                self._sweep(self._books)
+
+    def close(self) -> None:
+        """Lets go of the connections."""
+        self._client.close()
+
+    def _sweep(self, books: CameraBooks) -> None:
+        """Closes persons not heard of for too long, of all cameras: whoever wrote them may be gone."""
+        now_s = server_time_s(self._client) if self._clock is None else self._clock()
+        listed = self._client.zrangebyscore(CAMERAS_KEY, now_s - self._settings.ttl_s, "+inf")
+        until_s = now_s - self._settings.silent_s
+        cameras = [name.decode() for name in cast("list[bytes]", listed)]
+        pipeline = self._client.pipeline(transaction=False)
+        for camera_id in cameras:
+            key = CameraKeys.of(camera_id).open
+            pipeline.zrange(key, 0, _SWEPT_AT_ONCE - 1, withscores=True)
+            pipeline.zcard(key)
+        answers = pipeline.execute()
+        for camera_id, heard, number in zip(cameras, answers[::2], answers[1::2], strict=True):
+            surplus = [name.decode() for name, _ in heard[: max(0, number - self._settings.open_per_camera)]]
+            silent = [name.decode() for name, heard_s in heard if heard_s <= until_s]
+            names = list(dict.fromkeys([*silent, *surplus]))
+            if names:
+                how = functools.partial(silence, names, until_s, surplus)
+                self._count_persons(camera_id, books.amend(camera_id, names, how))
+
+    def _count_results(self, results: Iterable[Result], written: Written) -> None:
+        for result, is_new, is_late in zip(results, written.new, written.merged.late, strict=True):
+            if not is_new:
+                self._metrics.repeats.labels(result.camera_id).inc()
+                continue
+            self._metrics.results.labels(result.gender, _band(result)).inc()
+            if is_late:
+                self._metrics.late.labels(result.camera_id).inc()
+
+    def _count_persons(self, camera_id: str, written: Written) -> None:
+        for change in written.merged.changes:
+            if change.person is None:
+                continue
+            if change.counted is None:
+                self._metrics.persons.labels(camera_id).inc()
+            if change.person.closed is not None:
+                self._metrics.persons_closed.labels(
+                    change.person.gender, change.person.age_band, change.person.closed
+                ).inc()
+
+    def _list_camera(self, camera_id: str, now_s: float) -> None:
+        """Not in the script: the key of all cameras lives on another node of a cluster.
+
+        By our clock: a camera whose own is far behind would be taken for one that is long gone. Listed as
+        long as its counts may be kept.
+        """
+        pipeline = self._client.pipeline(transaction=False)
+        pipeline.zadd(CAMERAS_KEY, {camera_id: now_s}, gt=True)
+        pipeline.zremrangebyscore(CAMERAS_KEY, "-inf", now_s - LONGEST_KEPT_S)
+        pipeline.expire(CAMERAS_KEY, LONGEST_KEPT_S)
+        pipeline.execute()
+
+
+def _band(result: Result) -> str:
+    """What the result counts as: a face that was not judged is no age."""
+    return age_band(result.age_years) if result.age_years is not None else str(result.unjudged)

@@ -1,0 +1,23 @@
+"""What the sink leaves in Redis, and how to read it back; `docs/redis.md` shows every key."""
+
+from __future__ import annotations
+
+from shared.store.answers import CameraState, Page, StoredResult
+from shared.store.client import connect, redis_errors_sorted, server_time_s
+from shared.store.counts import Count, Period
+from shared.store.keys import CAMERAS_KEY, CameraKeys
+from shared.store.reader import ResultStore
+
+__all__ = [
+    "CAMERAS_KEY",
+    "CameraKeys",
+    "CameraState",
+    "Count",
+    "Page",
+    "Period",
+    "ResultStore",
+    "StoredResult",
+    "connect",
+    "redis_errors_sorted",
+    "server_time_s",
+]

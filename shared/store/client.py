@@ -1,0 +1,70 @@
+"""The connection to Redis, and which of its errors pass by themselves."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
+import redis
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+from redis.retry import Retry
+
+from shared.errors import NotNow, SettingsError
+from shared.redis_login import login_settings, refusal
+from shared.secrets import mask, remember_secret
+from shared.settings import RedisSettings
+
+# The server is away, starting, full or handing over: tried again. Everything else is a mistake of ours.
+_UNAVAILABLE: tuple[type[RedisError], ...] = (
+    redis.exceptions.ConnectionError,
+    redis.exceptions.TimeoutError,
+    redis.exceptions.BusyLoadingError,
+    redis.exceptions.ReadOnlyError,
+    redis.exceptions.OutOfMemoryError,
+    redis.exceptions.ClusterDownError,
+)
+# The same, in answers that have no class: it cannot save, or too few replicas listen.
+_UNAVAILABLE_WORDS = ("MISCONF", "NOREPLICAS")
+
+
+def connect(settings: RedisSettings) -> redis.Redis:
+    """A client for these settings. Connects at its first command.
+
+    Raises:
+        SettingsError: REDIS_URL is no URL of Redis; the text does not repeat it, as it may hold a password.
+    """
+    try:
+        client = redis.Redis.from_url(
+            settings.address,
+            socket_timeout=settings.timeout_s,
+            socket_connect_timeout=settings.timeout_s,
+            # The runner waits and tries again, and says so; the client would do it in silence.
+            retry=Retry(NoBackoff(), 0),
+            **login_settings(settings),
+        )
+    except ValueError as error:
+        raise SettingsError(mask(f"REDIS_URL: {error}")) from None
+    password = client.get_connection_kwargs().get("password")
+    if password:
+        remember_secret(password)
+    return client
+
+
+@contextlib.contextmanager
+def redis_errors_sorted() -> Iterator[None]:
+    """Inside the block, an error of a Redis that may recover becomes NotNow, without passwords."""
+    try:
+        yield
+    except RedisError as error:
+        text = str(error)
+        is_away = isinstance(error, _UNAVAILABLE) or any(word in text for word in _UNAVAILABLE_WORDS)
+        if is_away or isinstance(error, redis.exceptions.NoPermissionError):
+            raise NotNow(mask(f"Redis: {refusal(error) or text}")) from None
+        raise
+
+
+def server_time_s(client: redis.Redis) -> float:
+    """The time by the clock of the server, seconds since 1970."""
+    seconds, microseconds = client.time()
+    return seconds + microseconds / 1_000_000

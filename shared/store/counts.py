@@ -1,0 +1,110 @@
+"""How many persons came, by minute, hour and day (UTC), age band and gender.
+
+counts:minute:2026-11-22T14   MM|BAND|GENDER → persons
+counts:hour:2026-11-22        HH|BAND|GENDER → persons
+counts:day:2026-11            DD|BAND|GENDER → persons
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Literal, NamedTuple
+
+from shared.messages import AGE_BANDS
+from shared.persons import UNKNOWN_BAND, Person
+
+Period = Literal["minute", "hour", "day"]
+
+_BAND_ORDER = {band: place for place, band in enumerate((*AGE_BANDS, UNKNOWN_BAND))}
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """How many persons of one band and gender came to one camera in one minute, hour or day."""
+
+    start_s: float
+    """The beginning of the minute, hour or day, seconds since 1970 UTC."""
+    camera_id: str
+    age_band: str
+    gender: str
+    persons: int
+
+    @property
+    def order(self) -> tuple[float, str, int, str]:
+        """By time, camera, age and gender."""
+        return self.start_s, self.camera_id, _BAND_ORDER.get(self.age_band, len(_BAND_ORDER)), self.gender
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """How one of the periods is stored."""
+
+    period: Period
+    length_s: int
+    hash_format: str
+    """Names the hash that holds the cells of an hour, a day or a month."""
+    cell_format: str
+    """Names the cell inside."""
+    kept_s: int
+
+    def hash_of(self, at_s: float) -> str:
+        """The name of the hash that counts the moment `at_s`."""
+        return f"{self.period}:{_utc(at_s).strftime(self.hash_format)}"
+
+    def start_s(self, at_s: float) -> float:
+        """The beginning of the cell that `at_s` falls into."""
+        return at_s // self.length_s * self.length_s
+
+    def hashes(self, since_s: float, until_s: float) -> Iterator[str]:
+        """The names of all hashes with cells that begin in [since_s, until_s)."""
+        last = ""
+        at_s = since_s
+        while at_s < until_s:
+            name = self.hash_of(at_s)
+            if name != last:
+                yield name
+                last = name
+            at_s += self.length_s
+
+    def read(self, camera_id: str, name: str, fields: Mapping[bytes, bytes]) -> Iterator[Count]:
+        """The counts in a hash called `name`."""
+        stretch = name.split(":", 1)[1]
+        for field, persons in fields.items():
+            cell, band, gender = field.decode().split("|")
+            moment = datetime.strptime(f"{stretch} {cell}", f"{self.hash_format} {self.cell_format}")
+            yield Count(moment.replace(tzinfo=UTC).timestamp(), camera_id, band, gender, int(persons))
+
+
+STEPS: Mapping[Period, Step] = {
+    "minute": Step("minute", 60, "%Y-%m-%dT%H", "%M", kept_s=48 * 3600),
+    "hour": Step("hour", 3600, "%Y-%m-%d", "%H", kept_s=35 * 24 * 3600),
+    "day": Step("day", 24 * 3600, "%Y-%m", "%d", kept_s=400 * 24 * 3600),
+}
+LONGEST_KEPT_S = max(step.kept_s for step in STEPS.values())
+
+
+class Cell(NamedTuple):
+    """One number in one hash."""
+
+    hash: str
+    field: str
+    kept_s: int
+
+
+def cells(person: Person) -> tuple[Cell, ...]:
+    """Where a person is counted: once in each period."""
+    first_seen = _utc(person.first_seen_s)
+    return tuple(
+        Cell(
+            step.hash_of(person.first_seen_s),
+            f"{first_seen.strftime(step.cell_format)}|{person.age_band}|{person.gender}",
+            step.kept_s,
+        )
+        for step in STEPS.values()
+    )
+
+
+def _utc(at_s: float) -> datetime:
+    return datetime.fromtimestamp(at_s, UTC)

@@ -1,0 +1,377 @@
+"""What the sink promises of persons: one record each, and counts that are equal to the records."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import pytest
+from redis.crc import key_slot
+
+from services.sink.camera_books import CameraBooks
+from services.sink.config import SinkSettings
+from services.sink.merging import Known, Merged, merge
+from shared.errors import NotNow
+from shared.messages import Presence, Result
+from shared.persons import Person
+from shared.store import CAMERAS_KEY, CameraKeys, CameraState
+from shared.store.counts import LONGEST_KEPT_S
+from tests.support.made_messages import JPEG, face_info, frame_info, presence, result, sighting, vote
+from tests.support.redis_server import RedisServer
+from tests.support.sink import Sink, opened_sink
+from tests.support.waiting import wait_until
+
+T0 = 1_700_000_000.0  # 2023-11-14T22:13:20Z
+
+
+class Clock:
+    """A clock that stands still until it is moved."""
+
+    def __init__(self) -> None:
+        self.now_s = T0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+    def run(self, sink: Sink, seconds: float) -> None:
+        """Goes on by so many seconds, in which the sink is idle."""
+        for _ in range(math.ceil(seconds / 5)):
+            self.now_s += 5
+            sink.output.write(())
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def sink(redis_database: str, clock: Clock) -> Iterator[Sink]:
+    with opened_sink(redis_database, now_s=clock) as one:
+        yield one
+
+
+def persons(sink: Sink) -> list[Person]:
+    return list(sink.store.persons(limit=10_000).items)
+
+
+def only(sink: Sink) -> Person:
+    (person,) = persons(sink)
+    return person
+
+
+def counted(sink: Sink, by: str = "day") -> dict[tuple[str, str], int]:
+    counts = sink.store.counts(since_s=T0 - 3600, until_s=T0 + 3600, by=by)  # type: ignore[arg-type]
+    return {(one.age_band, one.gender): one.persons for one in counts}
+
+
+def test_somebody_is_counted_as_unknown_until_a_face_is_judged(sink: Sink) -> None:
+    sink.output.write([presence(sighting(votes=1))])
+    assert only(sink).unjudged == "not-yet"
+    for by in ("minute", "hour", "day"):
+        assert counted(sink, by) == {("unknown", "unknown"): 1}
+    sink.output.write([vote(age_years=34.0, male_probability=0.1)])
+    for by in ("minute", "hour", "day"):
+        assert counted(sink, by) == {("30-39", "female"): 1}
+    assert (only(sink).age_years, only(sink).unjudged) == (34.0, None)
+    sink.output.write([vote(number=2, age_years=50.0, male_probability=0.99)])
+    assert counted(sink) == {("40-49", "male"): 1}
+    assert only(sink).faces_judged == 2
+
+
+def test_a_vote_alone_makes_nobody(sink: Sink) -> None:
+    sink.output.write([vote()])
+    assert (persons(sink), sink.store.now(), counted(sink)) == ([], [], {})
+    assert sink.store.person("cam1", "s1-1") is None
+    assert [state.present for state in sink.store.cameras()] == [0]
+    sink.output.write([presence(sighting())])
+    assert only(sink).age_years == 34.0
+
+
+def test_a_visit_is_closed_when_it_has_ended_and_all_its_votes_are_in(sink: Sink) -> None:
+    sink.output.write([presence(sighting(votes=2, ended=True)), vote(number=1)])
+    assert only(sink).closed is None
+    assert sink.closed() == []
+    sink.output.write([vote(number=2)])
+    assert only(sink).closed == "left"
+    assert sink.closed() == [only(sink)]
+    assert sink.store.person("cam1", "s1-1") == only(sink)
+    assert b"votes" not in (sink.client.get(CameraKeys.of("cam1").person("s1-1")) or b"")
+    assert sink.store.now() == []
+
+
+def test_somebody_too_far_away_to_be_judged_is_counted_and_closed_all_the_same(sink: Sink) -> None:
+    sink.output.write([presence(sighting(votes=0, unjudged="too-small", ended=True))])
+    assert (only(sink).unjudged, only(sink).closed) == ("too-small", "left")
+    assert counted(sink) == {("unknown", "unknown"): 1}
+
+
+def test_what_comes_after_the_end_changes_nothing_and_is_counted_as_late(sink: Sink) -> None:
+    sink.output.write([presence(sighting(ended=True)), vote()])
+    before = (only(sink), counted(sink), sink.closed())
+    sink.output.write(
+        [
+            vote(number=2, age_years=80.0),
+            presence(sighting(first_seen_s=T0 - 900, seconds=2_000, frames=99, votes=7)),
+        ]
+    )
+    assert (only(sink), counted(sink), sink.closed()) == before
+    assert sink.metrics.total("agegender_results_late_total", camera="cam1") == 1
+    sink.output.write([vote(number=2, age_years=80.0)])
+    assert sink.metrics.total("agegender_results_late_total") == 1, "a repeat is no late result"
+
+
+def test_somebody_who_is_not_heard_of_is_closed_as_silent(sink: Sink, clock: Clock) -> None:
+    sink.output.write([presence(sighting("s1-1")), presence(sighting("s1-2"), frame=frame_info("cam2"))])
+    clock.run(sink, 115)
+    sink.output.write([presence(sighting("s1-2"), frame=frame_info("cam2"))])
+    clock.run(sink, 10)
+    by_camera = {person.camera_id: person.closed for person in persons(sink)}
+    assert by_camera == {"cam1": "silent", "cam2": None}
+    assert sink.closed() == [sink.store.person("cam1", "s1-1")]
+    assert sink.metrics.by_label("agegender_persons_closed_total", "reason") == {"silent": 1}
+
+
+def test_the_silent_are_closed_though_the_sink_is_never_idle(sink: Sink, clock: Clock) -> None:
+    sink.output.write([presence(sighting())])
+    for number in range(30):
+        clock.now_s += 5
+        sink.output.write([result(face_info(frame_info("cam2", sequence=number)))])
+    assert only(sink).closed == "silent"
+
+
+def test_nobody_is_silent_because_the_sink_was_away(sink: Sink, clock: Clock) -> None:
+    sink.output.write([presence(sighting())])
+    clock.run(sink, 100)
+    clock.now_s += 600
+    clock.run(sink, 100)
+    assert only(sink).closed is None
+    clock.run(sink, 30)
+    assert only(sink).closed == "silent"
+
+
+def test_two_sinks_that_sweep_close_nobody_twice(redis_database: str, clock: Clock) -> None:
+    with opened_sink(redis_database, now_s=clock) as one, opened_sink(redis_database, now_s=clock) as other:
+        one.output.write([presence(sighting("s1-1"), sighting("s1-2"))])
+        for _ in range(26):
+            clock.now_s += 5
+            one.output.write(())
+            other.output.write(())
+        assert [person.closed for person in one.closed()] == ["silent", "silent"]
+
+
+def test_votes_of_nobody_are_forgotten(redis_database: str) -> None:
+    with opened_sink(redis_database, SinkSettings(silent_s=10)) as sink:
+        sink.output.write([vote()])
+        key = CameraKeys.of("cam1").person("s1-1")
+        assert 0 < int(sink.client.pttl(key)) <= 10_000
+
+
+def test_who_is_there_now_was_heard_of_in_the_last_ten_seconds(sink: Sink, clock: Clock) -> None:
+    sink.output.write([presence(sighting("s1-2", first_seen_s=T0), sighting("s1-1", first_seen_s=T0 + 1))])
+    sink.output.write([presence(sighting("s1-1"), frame=frame_info("aisle"))])
+    assert [(one.camera_id, one.person_id) for one in sink.store.now()] == [
+        ("aisle", "s1-1"),
+        ("cam1", "s1-2"),
+        ("cam1", "s1-1"),
+    ]
+    assert [one.person_id for one in sink.store.now(["cam1"])] == ["s1-2", "s1-1"]
+    assert [(state.camera_id, state.present) for state in sink.store.cameras()] == [("aisle", 1), ("cam1", 2)]
+    clock.now_s += 9.5
+    assert len(sink.store.now()) == 3
+    sink.output.write([presence(sighting("s1-3", votes=0, ended=True))])
+    sink.client.zadd(CameraKeys.of("cam1").open, {"s1-3": clock.now_s})
+    assert len(sink.store.now()) == 3, "who left while the answer was made is not there"
+    sink.client.zrem(CameraKeys.of("cam1").open, "s1-3")
+    clock.now_s += 0.5
+    assert sink.store.now() == []
+    assert {state.present for state in sink.store.cameras()} == {0}
+
+
+def test_the_state_of_a_camera_is_that_of_its_newest_presence(sink: Sink, clock: Clock) -> None:
+    clock.now_s = T0 + 8.25
+    newest = frame_info(sequence=8, captured_at_s=T0 + 8)
+    sink.output.write([presence(frame=newest), presence(frame=frame_info(sequence=7)), vote()])
+    expected = CameraState("cam1", T0 + 8, "arrival", (640, 360), 5.0, T0 + 8.25, 0.25, 0)
+    assert sink.store.cameras() == [expected]
+    clock.now_s += 60
+    sink.output.write([presence(frame=frame_info(sequence=3)), presence(frame=newest)])
+    assert sink.store.cameras() == [expected], "neither an older one nor a repeat"
+    sink.output.write([presence(frame=frame_info(stream_id="s2", captured_at_s=T0 + 67))])
+    assert sink.store.cameras()[0].captured_at_s == T0 + 67, "a later connection counts from 0 again"
+
+
+def test_a_camera_of_single_pictures_has_a_state_without_a_rate(sink: Sink) -> None:
+    sink.output.write([result()])
+    (state,) = sink.store.cameras()
+    assert (state.camera_id, state.frame_rate_hz, state.size_wh) == ("cam1", None, (640, 360))
+
+
+def test_a_preview_is_kept_for_seconds(sink: Sink) -> None:
+    assert sink.store.preview("cam1") is None
+    sink.output.write([presence(frame=frame_info(sequence=2), preview=JPEG)])
+    sink.output.write([presence(frame=frame_info(sequence=1), preview=b"\xff\xd8 older \xff\xd9")])
+    assert sink.store.preview("cam1") == JPEG
+    assert 0 < int(sink.client.pttl(CameraKeys.of("cam1").preview)) <= 10_000
+
+
+def crowd(number: int, *, ended: bool = True) -> list[Presence]:
+    return [
+        presence(sighting(f"s1-{n}", first_seen_s=T0 + n, votes=0, unjudged="too-small", ended=ended))
+        for n in range(number)
+    ]
+
+
+def test_closed_persons_are_bounded_and_their_counts_are_not(redis_database: str, clock: Clock) -> None:
+    bounded = SinkSettings(persons_per_camera=100, closed_per_camera=100)
+    with opened_sink(redis_database, bounded, now_s=clock) as sink:
+        stays = sighting("s2-1", first_seen_s=T0 - 60)
+        sink.output.write([presence(stays)])
+        for some in range(0, 350, 50):
+            sink.output.write(crowd(350)[some : some + 50])
+        kept = {person.person_id for person in persons(sink)}
+        assert kept == {"s2-1", *(f"s1-{n}" for n in range(251, 350))}, "whoever is there is not dropped"
+        assert len(list(sink.client.scan_iter("*:person:*"))) == 100
+        assert 100 <= len(sink.closed()) <= 200, "whole blocks of entries are cut off"
+        assert sum(counted(sink).values()) == 351
+
+
+def test_above_the_bound_of_open_persons_the_longest_silent_is_closed(
+    redis_database: str, clock: Clock
+) -> None:
+    with opened_sink(redis_database, SinkSettings(open_per_camera=10, silent_s=30), now_s=clock) as sink:
+        clock.run(sink, 35)
+        for one in crowd(15, ended=False):
+            clock.now_s += 0.1
+            sink.output.write([one])
+        clock.run(sink, 5)
+        left = sorted(int(one.person_id.split("-")[1]) for one in persons(sink) if one.closed is None)
+        assert left == list(range(5, 15))
+
+
+def test_everything_expires(redis_database: str) -> None:
+    with opened_sink(redis_database, SinkSettings(ttl_s=1)) as sink:
+        sink.output.write(
+            [presence(sighting(ended=True), sighting("s1-2"), preview=JPEG), vote(), vote("s1-3")]
+        )
+        sink.output.write([result(face_info(frame_info("cam2")))])
+        keys = {key.decode(): int(sink.client.pttl(key)) for key in sink.client.scan_iter()}
+        of = CameraKeys.of("cam1")
+        assert {*_all_but_counts(of), of.person("s1-2"), of.person("s1-3"), CAMERAS_KEY} <= set(keys)
+        assert all(ttl_ms > 0 for ttl_ms in keys.values()), keys
+        lasting = {name for name, ttl_ms in keys.items() if ttl_ms > 1_000}
+        assert lasting == {
+            of.counts("minute:2023-11-14T22"),
+            of.counts("hour:2023-11-14"),
+            of.counts("day:2023-11"),
+            of.preview,
+            of.person("s1-3"),
+            CAMERAS_KEY,
+        }
+        wait_until(lambda: not sink.store.cameras() and not persons(sink), 5, "cameras and persons are gone")
+        assert counted(sink) == {("30-39", "female"): 1, ("unknown", "unknown"): 1}
+
+
+def _all_but_counts(of: CameraKeys) -> set[str]:
+    return {of.state, of.persons, of.open, of.closed, of.results, of.seen, of.preview}
+
+
+def test_expired_records_leave_the_list(redis_database: str, clock: Clock) -> None:
+    with opened_sink(redis_database, now_s=clock) as sink:
+        sink.output.write(crowd(30))
+        keys = CameraKeys.of("cam1")
+        for number in range(25):
+            sink.client.delete(keys.person(f"s1-{number}"))
+        assert len(persons(sink)) == 5
+        for _ in range(3):
+            sink.output.write([presence()])
+        assert sink.client.zcard(keys.persons) == 5
+
+
+def test_an_open_person_whose_record_is_gone_is_forgotten(sink: Sink, clock: Clock) -> None:
+    sink.output.write([presence(sighting())])
+    keys = CameraKeys.of("cam1")
+    sink.client.delete(keys.person("s1-1"))
+    clock.run(sink, 125)
+    assert not sink.client.exists(keys.open)
+
+
+def test_the_keys_of_a_camera_live_on_one_node_of_a_cluster(sink: Sink) -> None:
+    for camera in ("cam1", "cam2"):
+        frame = frame_info(camera)
+        there = presence(sighting(), sighting("s1-2", ended=True), frame=frame, preview=JPEG)
+        sink.output.write([there, vote("s1-2", camera_id=camera)])
+    found = {key.decode() for key in sink.client.scan_iter()} - {CAMERAS_KEY}
+    assert len(found) == 2 * (7 + 2 + 3)
+    slots = {camera: {key_slot(k.encode()) for k in found if camera in k} for camera in ("cam1", "cam2")}
+    assert all(len(one) == 1 for one in slots.values())
+    assert slots["cam1"] != slots["cam2"]
+
+
+def test_all_of_a_batch_is_written_or_nothing(own_redis: RedisServer) -> None:
+    with opened_sink(own_redis.url) as sink:
+        sink.output.write([presence(sighting())])
+        before = {key: sink.client.dump(key) for key in sink.client.scan_iter()}
+        sink.client.config_set("maxmemory", "1")
+        left = presence(sighting(ended=True), sighting("s1-2"), frame=frame_info(sequence=1))
+        batch: list[Result | Presence] = [vote(), left]
+        with pytest.raises(NotNow, match="maxmemory"):
+            sink.output.write(batch)
+        assert {key: sink.client.dump(key) for key in sink.client.scan_iter()} == before
+        sink.client.config_set("maxmemory", "0")
+        sink.output.write(batch)
+        assert counted(sink) == {("30-39", "female"): 1, ("unknown", "unknown"): 1}
+
+
+def test_what_becomes_of_a_camera_is_decided_anew_when_another_sink_wrote_meanwhile(sink: Sink) -> None:
+    books = CameraBooks(sink.client, SinkSettings(), None)
+    seen: list[Known] = []
+
+    def decide(known: Known) -> Merged:
+        if not seen:
+            sink.output.write([presence(sighting(votes=2)), vote()])
+        seen.append(known)
+        return merge([vote(number=2)], known)
+
+    books.amend("cam1", ["s1-1"], decide)
+    assert [list(known.visits) for known in seen] == [[], ["s1-1"]]
+    assert only(sink).faces_judged == 2
+
+
+def test_a_sink_that_is_always_too_late_waits_its_turn(sink: Sink) -> None:
+    books = CameraBooks(sink.client, SinkSettings(), None)
+
+    def decide(known: Known) -> Merged:
+        sink.client.hincrby(CameraKeys.of("cam1").state, "version", 1)
+        return merge([vote()], known)
+
+    with pytest.raises(NotNow, match="Redis: other sinks keep writing the camera cam1"):
+        books.amend("cam1", ["s1-1"], decide)
+    assert sink.store.cameras() == []
+
+
+def test_times_keep_all_their_digits(sink: Sink) -> None:
+    came_s = T0 + 0.1234567
+    sink.output.write([presence(sighting(first_seen_s=came_s))])
+    assert sink.store.persons(since_s=came_s, until_s=math.nextafter(came_s, math.inf)).items == [only(sink)]
+    assert only(sink).first_seen_s == came_s
+
+
+def test_cameras_are_listed_by_the_time_of_their_last_write(sink: Sink, clock: Clock) -> None:
+    for now_s in (T0, T0 + 100, T0 + 50):
+        clock.now_s = now_s
+        sink.output.write([presence()])
+    assert sink.client.zscore(CAMERAS_KEY, "cam1") == T0 + 100, "a sink whose clock is behind changes nothing"
+    clock.now_s = T0 + 101 + LONGEST_KEPT_S
+    sink.output.write([presence(frame=frame_info("cam2"))])
+    assert sink.client.zrange(CAMERAS_KEY, 0, -1) == [b"cam2"]
+
+
+def test_persons_are_counted_in_the_metrics_once(sink: Sink) -> None:
+    batch: list[Result | Presence] = [presence(sighting(ended=True), sighting("s1-2")), vote()]
+    for _ in range(2):
+        sink.output.write(batch)
+    assert sink.metrics.total("agegender_persons_counted_total", camera="cam1") == 2
+    labels = {"gender": "female", "age_band": "30-39", "reason": "left"}
+    assert sink.metrics.total("agegender_persons_closed_total", **labels) == 1
+    assert sink.metrics.total("agegender_persons_closed_total") == 1

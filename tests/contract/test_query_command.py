@@ -1,0 +1,202 @@
+"""`agegender query …` on a real store: what people read and what programs read."""
+
+from __future__ import annotations
+
+import csv
+import io
+import itertools
+import json
+import os
+import select
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from agegender.cli import app
+from shared.errors import SettingsError
+from tests.support.made_messages import frame_info, presence, sighting, vote
+from tests.support.sink import Sink, opened_sink
+from tests.support.waiting import wait_until
+
+WATCH_S = 30.0
+
+
+@pytest.fixture
+def sink(redis_database: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sink]:
+    """A store of its own, the one that the command reads."""
+    monkeypatch.setenv("REDIS_URL", redis_database)
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setattr("agegender.query.command.start_process", lambda: None)
+    with opened_sink(redis_database) as one:
+        yield one
+
+
+def visit(
+    sink: Sink, number: int, ago_s: float, *, camera: str = "door", age: float = 34.0, male: float = 0.1
+) -> None:
+    """Somebody who came a while ago and has left, after 2 s."""
+    name, came_s = f"s1-{number}", time.time() - ago_s
+    frame = frame_info(camera, sequence=number, captured_at_s=came_s + 2)
+    seen = presence(sighting(name, first_seen_s=came_s, ended=True), frame=frame)
+    sink.output.write([vote(name, camera_id=camera, age_years=age, male_probability=male), seen])
+
+
+@pytest.fixture
+def busy(sink: Sink) -> Sink:
+    """Three visits of this hour or the one before, one of yesterday, and one person who is there."""
+    visit(sink, 1, 600)
+    visit(sink, 2, 700, male=0.99, age=8)
+    visit(sink, 3, 800, camera="hall", male=0.5, age=71)
+    visit(sink, 4, 26 * 3600, camera="hall")
+    came_s = time.time() - 65
+    frame = frame_info("hall", sequence=9, captured_at_s=time.time())
+    sink.output.write([presence(sighting("s1-9", first_seen_s=came_s, seconds=64.6, votes=0), frame=frame)])
+    return sink
+
+
+def ask(*arguments: str) -> Result:
+    found = CliRunner().invoke(app, ["query", *arguments], catch_exceptions=False)
+    assert found.exit_code == 0, found.output
+    return found
+
+
+def records(*arguments: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in ask(*arguments, "--json").stdout.splitlines()]
+
+
+def rows(*arguments: str) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(ask(*arguments, "--csv").stdout)))
+
+
+def ids(found: list[dict[str, Any]]) -> list[str]:
+    return [f"{one['camera_id']}/{one['person_id']}" for one in found]
+
+
+@pytest.mark.usefixtures("busy")
+def test_the_persons_of_the_last_day_come_newest_first() -> None:
+    assert ids(records("persons")) == ["hall/s1-9", "door/s1-1", "door/s1-2", "hall/s1-3"]
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        (("--since", "2d"), ["hall/s1-9", "door/s1-1", "door/s1-2", "hall/s1-3", "hall/s1-4"]),
+        (("--since", "2d", "--until", "24h"), ["hall/s1-4"]),
+        (("--camera", "door"), ["door/s1-1", "door/s1-2"]),
+        (("--camera", "door", "--camera", "hall", "--limit", "3"), ["hall/s1-9", "door/s1-1", "door/s1-2"]),
+        (("--age-band", "0-9", "--age-band", "70+"), ["door/s1-2", "hall/s1-3"]),
+        (("--age-band", "unknown"), ["hall/s1-9"]),
+        (("--gender", "female"), ["door/s1-1"]),
+        (("--gender", "male", "--gender", "unknown"), ["hall/s1-9", "door/s1-2", "hall/s1-3"]),
+    ],
+)
+@pytest.mark.usefixtures("busy")
+def test_persons_are_chosen_by_time_camera_age_and_gender(
+    options: tuple[str, ...], expected: list[str]
+) -> None:
+    assert ids(records("persons", *options)) == expected
+
+
+@pytest.mark.usefixtures("busy")
+def test_a_person_is_told_with_all_that_is_known() -> None:
+    (one,) = records("persons", "--gender", "female")
+    assert one["age_years"] == 34.0
+    assert one["age_interval_years"] == [29.0, 40.0]
+    assert (one["age_band"], one["closed"], one["faces_judged"], one["frames"]) == ("30-39", "left", 1, 10)
+    assert one["dwell_s"] == pytest.approx(2.0)
+    (row,) = rows("persons", "--gender", "female")
+    assert (row["age_interval_years_low"], row["age_interval_years_high"]) == ("29.0", "40.0")
+    assert set(row) >= set(one) - {"age_interval_years"}
+
+
+@pytest.mark.usefixtures("busy")
+def test_a_table_of_persons_fits_a_terminal_and_is_honest() -> None:
+    shown = ask("persons").stdout
+    assert max(len(line.rstrip()) for line in shown.splitlines()) <= 80
+    assert "29\N{EN DASH}40" in shown
+    assert "not yet" in shown
+    assert "1 min 5 s" in shown
+
+
+@pytest.mark.usefixtures("busy")
+def test_who_is_there_now() -> None:
+    assert ids(records("now")) == ["hall/s1-9"]
+    assert records("now", "--camera", "door") == []
+    assert "Nobody is there now." in ask("now", "--camera", "door").stderr
+
+
+@pytest.mark.usefixtures("busy")
+def test_counts_are_the_persons_added_up() -> None:
+    for by in ("minute", "hour", "day"):
+        found = records("counts", "--by", by, "--since", "47h")
+        assert sum(one["persons"] for one in found) == 5
+        assert rows("counts", "--by", by, "--since", "47h")[0]["start"].endswith("Z")
+    chosen = records("counts", "--since", "2h", "--gender", "male", "--age-band", "0-9", "--camera", "door")
+    assert sum(one["persons"] for one in chosen) == 1
+    last = [line for line in ask("counts", "--since", "47h").stdout.splitlines() if "in all" in line]
+    assert last[0].split()[:6] == ["in", "all", "5", "2", "1", "2"]
+
+
+@pytest.mark.usefixtures("busy")
+def test_cameras_are_live_while_they_are_heard_of() -> None:
+    assert [(one["camera_id"], one["present"]) for one in records("cameras")] == [("door", 0), ("hall", 1)]
+    assert rows("cameras")[0]["width_px"] == "640"
+    assert "live" in ask("cameras").stdout
+
+
+@pytest.mark.usefixtures("sink")
+def test_an_empty_store_is_no_error() -> None:
+    assert "No camera has been seen yet." in ask("cameras").stderr
+    assert "Nobody was there then." in ask("persons").stderr
+    assert "Nobody was counted then." in ask("counts").stderr
+    assert records("persons") == records("counts") == records("now") == records("cameras") == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("persons", "--since", "soon"), "expected a time as"),
+        (("persons", "--since", "1h", "--until", "2h"), "expected --since before --until"),
+        (("persons", "--age-band", "20s"), "--age-band: expected one of 0-9"),
+        (("counts", "--gender", "man"), "--gender: expected one of female, male, unknown"),
+        (("counts", "--by", "minute", "--since", "1900-01-01"), "ask for a shorter time"),
+        (("now", "--json", "--csv"), "either --json or --csv"),
+    ],
+)
+@pytest.mark.usefixtures("busy")
+def test_a_question_that_makes_no_sense_is_refused_with_what_to_do(
+    arguments: tuple[str, ...], told: str
+) -> None:
+    with pytest.raises(SettingsError, match=told):
+        CliRunner().invoke(app, ["query", *arguments], catch_exceptions=False)
+
+
+def test_whoever_leaves_is_told_while_one_watches(busy: Sink, redis_database: str) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-m", "agegender", "query", "watch", "--json", "--seconds", str(WATCH_S)],
+        env={**os.environ, "REDIS_URL": redis_database},
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as watching:
+        # Nobody can see when the watch begins, and whoever left before is not told: people go on leaving.
+        numbers = itertools.count(100)
+
+        def is_told() -> bool:
+            visit(busy, next(numbers), 3.0)
+            return _can_read(watching, 0.5)
+
+        wait_until(is_told, WATCH_S, "somebody who left is told")
+        assert watching.stdout is not None
+        assert json.loads(watching.stdout.readline())["closed"] == "left"
+        watching.terminate()
+        assert watching.wait(10) == 0
+
+
+def _can_read(process: subprocess.Popen[str], within_s: float) -> bool:
+    assert process.stdout is not None
+    return bool(select.select([process.stdout], [], [], within_s)[0])

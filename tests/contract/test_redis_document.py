@@ -1,0 +1,136 @@
+"""`docs/redis.md` says what is so: its commands give data, its keys are all there are."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+import redis
+
+from shared.persons import Person
+from tests.support.availability import ServerUnavailableError, skip_or_fail
+from tests.support.made_messages import JPEG, frame_info, presence, sighting, vote
+from tests.support.sink import Sink, opened_sink
+
+_ROOT = Path(__file__).parents[2]
+_DOCUMENT = (_ROOT / "docs" / "redis.md").read_text()
+_EMPTY = ("", "0", "nil")
+
+
+def blocks(language: str) -> list[str]:
+    """What stands in the document between fences of this language."""
+    return re.findall(rf"^```{language}\n(.*?)^```", _DOCUMENT, re.DOTALL | re.MULTILINE)
+
+
+def _write(sink: Sink, number: int) -> None:
+    """Somebody leaves, and somebody stays, at this moment."""
+    now_s = time.time()
+    gone, there = f"s1-{2 * number + 1}", f"s1-{2 * number}"
+    frame = frame_info("entrance", sequence=number, captured_at_s=now_s)
+    left = sighting(gone, first_seen_s=now_s, ended=True)
+    # A minute ahead as well, should the hour change between writing and asking.
+    stays = sighting(there, first_seen_s=now_s + 60)
+    seen = presence(left, stays, frame=frame, preview=JPEG)
+    sink.output.write([vote(gone, camera_id="entrance", captured_at_s=now_s), seen])
+
+
+@pytest.fixture
+def busy_url(redis_database: str) -> Iterator[str]:
+    """A store into which somebody leaves every tenth of a second."""
+    done = threading.Event()
+    with opened_sink(redis_database) as sink:
+        _write(sink, 0)
+
+        def go_on() -> None:
+            number = 1
+            while not done.wait(0.1):
+                _write(sink, number)
+                number += 1
+
+        writer = threading.Thread(target=go_on)
+        writer.start()
+        yield redis_database
+        done.set()
+        writer.join()
+
+
+@pytest.fixture
+def shell(busy_url: str, tmp_path: Path) -> dict[str, str]:
+    """An environment in which `redis-cli` asks that store, and fails where the server does."""
+    program = shutil.which("redis-cli")
+    if program is None:
+        skip_or_fail(ServerUnavailableError("redis-cli is not on PATH (Debian: apt-get install redis-tools)"))
+    wrapper = tmp_path / "redis-cli"
+    wrapper.write_text(f'#!/bin/sh\nexec {program} -e -p {urlsplit(busy_url).port} "$@"\n')
+    wrapper.chmod(0o755)
+    return {**os.environ, "PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}", "REDIS_URL": busy_url}
+
+
+def test_every_command_gives_data(shell: dict[str, str], tmp_path: Path) -> None:
+    commands = [line for block in blocks("sh") for line in block.splitlines()]
+    assert len(commands) >= 15
+    for command in commands:
+        done = subprocess.run(
+            ["sh", "-c", command],
+            env=shell,
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=20,
+            check=False,
+        )
+        assert (done.returncode, done.stderr) == (0, ""), command
+        file = re.search(r"> ([a-z.]+)$", command)
+        if file is None:
+            assert done.stdout.strip() not in _EMPTY, command
+        else:
+            assert (tmp_path / file[1]).read_bytes().startswith(JPEG)
+
+
+def test_every_program_runs_and_says_something(busy_url: str, tmp_path: Path) -> None:
+    programs = blocks("python")
+    assert len(programs) == 2
+    environment = {**os.environ, "REDIS_URL": busy_url, "PYTHONPATH": str(_ROOT)}
+    for program in programs:
+        # The one that follows would go on for ever, as somebody leaves all the time.
+        text = program.replace("while found", "if found").replace(
+            "            break\n", "            continue\n"
+        )
+        done = subprocess.run(
+            [sys.executable, "-W", "error", "-c", text],
+            env=environment,
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+        )
+        assert (done.returncode, done.stderr) == (0, ""), program
+        assert "female" in done.stdout, program
+
+
+def test_the_example_is_a_person_with_all_that_a_person_has() -> None:
+    (example,) = blocks("json")
+    person = Person.model_validate_json(example)
+    assert person.model_fields_set == set(Person.model_fields) - {"unjudged"}
+
+
+def test_every_key_is_in_the_table(busy_url: str) -> None:
+    table = set(re.findall(r"^\| `(agegender:[^`]+)`", _DOCUMENT, re.MULTILINE))
+    with redis.Redis.from_url(busy_url) as client:
+        found = {_kind(key.decode()) for key in client.scan_iter()}
+    assert found == {_kind(key) for key in table}
+
+
+def _kind(key: str) -> str:
+    """The key without what differs from person to person and from hour to hour."""
+    return re.sub(r"(person|minute|hour|day):.*", r"\1", key)

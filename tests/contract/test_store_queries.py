@@ -1,0 +1,257 @@
+"""What can be asked of the store, and what it answers."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+
+import pytest
+
+from shared.messages import Presence, Result
+from shared.persons import Person
+from shared.store import CameraKeys, Count
+from shared.store.newest import newest_persons
+from tests.support.made_messages import frame_info, presence, sighting, vote
+from tests.support.sink import Sink, opened_sink
+
+T0 = 1_700_000_000.0  # 2023-11-14T22:13:20Z
+DAY_S = 86_400
+
+
+@pytest.fixture
+def sink(redis_database: str) -> Iterator[Sink]:
+    with opened_sink(redis_database) as one:
+        yield one
+
+
+def visit(
+    number: int,
+    came_s: float,
+    *,
+    camera: str = "cam1",
+    age: float = 34.0,
+    male: float = 0.1,
+    left: bool = True,
+) -> list[Result | Presence]:
+    """All messages of one visit."""
+    name = f"s1-{number}"
+    seen: Presence = presence(
+        sighting(name, first_seen_s=T0 + came_s, ended=left), frame=frame_info(camera, sequence=number)
+    )
+    return [vote(name, camera_id=camera, age_years=age, male_probability=male), seen]
+
+
+def write(sink: Sink, *visits: list[Result | Presence]) -> None:
+    sink.output.write([message for one in visits for message in one])
+
+
+def names(persons: Sequence[Person]) -> list[str]:
+    return [f"{p.camera_id}/{p.person_id}" for p in persons]
+
+
+@pytest.fixture
+def busy(sink: Sink) -> Sink:
+    """Five visits to two cameras, two of them at the same moment."""
+    write(
+        sink,
+        visit(1, 0, camera="door", age=8),
+        visit(2, 60, camera="door", male=0.99),
+        visit(3, 60, camera="hall", male=0.5),
+        visit(4, 3600, camera="hall", age=71),
+        visit(5, DAY_S, camera="door", left=False),
+    )
+    return sink
+
+
+def test_persons_come_newest_first_over_all_cameras(busy: Sink) -> None:
+    page = busy.store.persons()
+    assert names(page.items) == ["door/s1-5", "hall/s1-4", "hall/s1-3", "door/s1-2", "door/s1-1"]
+    assert page.next is None
+    assert page.items[0].closed is None, "who is still there is among them"
+
+
+def test_persons_of_some_cameras(busy: Sink) -> None:
+    assert names(busy.store.persons(camera_ids=["hall"]).items) == ["hall/s1-4", "hall/s1-3"]
+    twice = busy.store.persons(camera_ids=["hall", "nowhere", "hall"])
+    assert names(twice.items) == ["hall/s1-4", "hall/s1-3"]
+    assert busy.store.persons(camera_ids=[]).items == []
+
+
+def test_persons_since_one_moment_and_before_another(busy: Sink) -> None:
+    store = busy.store
+    assert names(store.persons(since_s=T0 + 60, until_s=T0 + 3600).items) == ["hall/s1-3", "door/s1-2"]
+    assert names(store.persons(since_s=T0 + 3600).items) == ["door/s1-5", "hall/s1-4"]
+    assert names(store.persons(until_s=T0 + 60).items) == ["door/s1-1"]
+    assert store.persons(since_s=T0 + 60, until_s=T0 + 60).items == []
+
+
+def test_persons_of_an_age_or_a_gender(busy: Sink) -> None:
+    store = busy.store
+    assert names(store.persons(age_bands=["0-9", "70+"]).items) == ["hall/s1-4", "door/s1-1"]
+    assert names(store.persons(genders=["male"]).items) == ["door/s1-2"]
+    assert names(store.persons(genders={"unknown"}, age_bands={"30-39"}).items) == ["hall/s1-3"]
+    assert store.persons(age_bands=[]).items == []
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3, 5])
+def test_pages_put_together_are_everybody_once(busy: Sink, limit: int) -> None:
+    found: list[Person] = []
+    before = None
+    while True:
+        page = busy.store.persons(limit=limit, before=before)
+        assert len(page.items) <= limit
+        found += page.items
+        if page.next is None:
+            break
+        before = page.next
+    assert found == list(busy.store.persons().items)
+
+
+def test_who_comes_between_two_pages_moves_nobody(busy: Sink) -> None:
+    first = busy.store.persons(limit=2)
+    write(busy, visit(6, 2 * DAY_S, camera="hall"))
+    second = busy.store.persons(limit=3, before=first.next)
+    assert names(second.items) == ["hall/s1-3", "door/s1-2", "door/s1-1"]
+    assert second.next is None
+
+
+def test_a_page_may_end_anywhere_among_many_of_one_moment(sink: Sink) -> None:
+    write(sink, *(visit(number, 0) for number in range(450)))
+    first = sink.store.persons(limit=215)
+    second = sink.store.persons(limit=1_000, before=first.next)
+    both = names([*first.items, *second.items])
+    assert sorted(both, reverse=True) == both
+    assert len(set(both)) == 450
+
+
+def test_who_comes_while_a_page_is_read_is_no_reason_to_tell_anybody_twice(sink: Sink) -> None:
+    write(sink, *(visit(number, number) for number in range(100)))
+
+    def read(camera_id: str, person_ids: Sequence[str]) -> list[Person | None]:
+        newcomer = int(sink.client.zcard(CameraKeys.of(camera_id).persons))
+        write(sink, *(visit(newcomer + more, newcomer + more) for more in range(10)))
+        return [sink.store.person(camera_id, one) for one in person_ids]
+
+    found = [p.person_id for _, p in newest_persons(sink.client, ["cam1"], None, None, None, read)]
+    assert found == [f"s1-{number}" for number in range(99, -1, -1)]
+
+
+@pytest.mark.parametrize("before", ["", "x", "é", "W10", "WzEsMl0", "bm9uc2Vuc2U"])
+def test_a_cursor_that_is_none_is_refused(sink: Sink, before: str) -> None:
+    with pytest.raises(ValueError, match="before: expected the `next` of an earlier page"):
+        sink.store.persons(before=before)
+
+
+def test_an_answer_of_nobody_cannot_be_asked_for(sink: Sink) -> None:
+    with pytest.raises(ValueError, match="limit: expected 1 or more, got 0"):
+        sink.store.persons(limit=0)
+    with pytest.raises(ValueError, match="limit: expected 1 or more, got 0"):
+        sink.store.closed(limit=0)
+
+
+def test_one_person_is_found_by_camera_and_id(busy: Sink) -> None:
+    person = busy.store.person("door", "s1-2")
+    assert person is not None
+    assert (person.gender, person.first_seen_s, person.closed) == ("male", T0 + 60, "left")
+    assert busy.store.person("hall", "s1-2") is None
+
+
+def test_counts_by_minute_hour_and_day(busy: Sink) -> None:
+    store, minute = busy.store, T0 - 20
+    expected = [
+        Count(minute, "door", "0-9", "female", 1),
+        Count(minute + 60, "door", "30-39", "male", 1),
+        Count(minute + 60, "hall", "30-39", "unknown", 1),
+    ]
+    assert store.counts(since_s=T0, until_s=T0 + 120, by="minute") == expected
+    assert store.counts(since_s=T0 + 41, until_s=T0 + 42, by="minute") == expected[1:], "a whole minute"
+    assert store.counts(since_s=T0, until_s=T0 + 40, by="minute") == expected[:1]
+    hour, day = T0 - 800, T0 - T0 % DAY_S
+    hours = store.counts(since_s=T0, until_s=T0 + 7_200, by="hour")
+    assert [(one.start_s, one.persons) for one in hours] == [*[(hour, 1)] * 3, (hour + 3600, 1)]
+    days = store.counts(since_s=T0, until_s=T0 + 30 * DAY_S, by="day", camera_ids=["door"])
+    assert [(one.start_s - day, one.age_band, one.persons) for one in days] == [
+        (0, "0-9", 1),
+        (0, "30-39", 1),
+        (DAY_S, "30-39", 1),
+    ]
+
+
+def test_counts_go_on_over_the_end_of_a_month_and_of_a_year(sink: Sink) -> None:
+    new_year = 1_704_067_200.0  # 2024-01-01T00:00:00Z
+    write(sink, visit(1, new_year - T0 - 1), visit(2, new_year - T0))
+    for by, length_s in (("minute", 60), ("hour", 3600), ("day", DAY_S)):
+        counts = sink.store.counts(since_s=new_year - 1, until_s=new_year + 1, by=by)  # type: ignore[arg-type]
+        assert [one.start_s for one in counts] == [new_year - length_s, new_year]
+
+
+def test_more_counts_than_anybody_reads_are_refused_with_a_way_out(busy: Sink) -> None:
+    with pytest.raises(ValueError, match="at most 100000 minutes over all cameras, got 115200: ask for"):
+        busy.store.counts(since_s=T0 - 20, until_s=T0 - 20 + 40 * DAY_S, by="minute")
+    assert len(busy.store.counts(since_s=T0, until_s=T0 + 40 * DAY_S, by="day")) == 5
+    assert busy.store.counts(since_s=T0, until_s=T0 - 9e9, by="minute") == []
+
+
+def test_the_closed_are_told_from_now_on_and_each_once(sink: Sink) -> None:
+    write(sink, visit(1, 0))
+    nobody, cursor = sink.store.closed()
+    assert nobody == []
+    write(sink, visit(2, 1), visit(3, 2, camera="cam2"), visit(4, 3, left=False), visit(5, 4))
+    persons, cursor = sink.store.closed(cursor)
+    assert sorted(names(persons)) == ["cam1/s1-2", "cam1/s1-5", "cam2/s1-3"]
+    assert [p.person_id for p in persons if p.camera_id == "cam1"] == ["s1-2", "s1-5"]
+    assert sink.store.closed(cursor) == ([], cursor)
+    write(sink, visit(6, 5))
+    assert names(sink.store.closed(cursor)[0]) == ["cam1/s1-6"]
+
+
+def test_the_closed_come_in_portions_that_leave_nobody_out(sink: Sink) -> None:
+    _, cursor = sink.store.closed()
+    write(sink, *(visit(number, 0, camera=f"cam{number % 3}") for number in range(20)))
+    found: list[str] = []
+    while True:
+        persons, cursor = sink.store.closed(cursor, limit=3)
+        if not persons:
+            break
+        assert len(persons) <= 3
+        found += names(persons)
+    assert sorted(found) == sorted(f"cam{number % 3}/s1-{number}" for number in range(20))
+
+
+def test_a_busy_camera_keeps_no_other_waiting(busy: Sink) -> None:
+    (someone,) = busy.store.persons(camera_ids=["hall"], limit=1).items
+    for camera_id, moments in (("a", [1, 2, 5, 6]), ("b", [3, 4])):
+        for ms in moments:
+            person = someone.model_copy(update={"camera_id": camera_id, "person_id": f"s1-{ms}"})
+            stream = CameraKeys.of(camera_id).closed
+            busy.client.xadd(stream, {"person": person.model_dump_json()}, id=f"{ms}-0")
+    persons, _ = busy.store.closed({}, camera_ids=["a", "b"], limit=4)
+    assert names(persons) == ["a/s1-1", "a/s1-2", "b/s1-3", "b/s1-4"]
+
+
+def test_the_closed_of_one_camera(busy: Sink) -> None:
+    _, cursor = busy.store.closed(camera_ids=["hall"])
+    write(busy, visit(7, 5, camera="door"), visit(8, 6, camera="hall"))
+    persons, cursor = busy.store.closed(cursor, camera_ids=["hall"])
+    assert names(persons) == ["hall/s1-8"]
+    assert set(cursor) == {"hall"}
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_a_wait_for_the_closed_ends_when_somebody_is(redis_database: str, known: bool) -> None:
+    with opened_sink(redis_database) as sink:
+        if known:
+            write(sink, visit(1, 0))
+        _, cursor = sink.store.closed()
+        later = threading.Timer(0.3, lambda: write(sink, visit(2, 0)))
+        later.start()
+        persons, _ = sink.store.closed(cursor, wait_s=10)
+        later.join()
+        assert names(persons) == ["cam1/s1-2"]
+
+
+def test_a_wait_for_the_closed_that_is_in_vain_ends(busy: Sink) -> None:
+    # Longer than the half second for which the client waits for an answer.
+    persons, cursor = busy.store.closed(wait_s=0.8)
+    assert persons == []
+    assert set(cursor) == {"door", "hall"}

@@ -1,0 +1,46 @@
+"""The writing and the reading end of one store."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from typing import NamedTuple, cast
+
+import redis
+from prometheus_client import CollectorRegistry
+
+from services.sink.config import SinkSettings
+from services.sink.redis_store import RedisStore
+from shared.metrics import Metrics
+from shared.persons import Person
+from shared.settings import RedisSettings
+from shared.store import CameraKeys, ResultStore, connect
+
+
+class Sink(NamedTuple):
+    """Both ends, and a client of the same store."""
+
+    output: RedisStore
+    store: ResultStore
+    client: redis.Redis
+    metrics: Metrics
+
+    def closed(self, camera_id: str = "cam1") -> list[Person]:
+        """Everyone in the stream of closed persons of a camera."""
+        entries = self.client.xrange(CameraKeys.of(camera_id).closed)
+        found = cast("list[tuple[bytes, dict[bytes, bytes]]]", entries)
+        return [Person.model_validate_json(fields[b"person"]) for _, fields in found]
+
+
+@contextlib.contextmanager
+def opened_sink(
+    url: str, settings: SinkSettings | None = None, *, now_s: Callable[[], float] | None = None
+) -> Iterator[Sink]:
+    """A sink for the store at `url`, ready to write; by the clock of the server unless told otherwise."""
+    redis_settings = RedisSettings(timeout_s=0.5).at(url)
+    metrics = Metrics(CollectorRegistry())
+    output = RedisStore(connect(redis_settings), settings or SinkSettings(), metrics, clock=now_s)
+    output.open()
+    with connect(redis_settings) as client:
+        yield Sink(output, ResultStore(client, clock=now_s), client, metrics)
+    output.close()

@@ -1,0 +1,255 @@
+"""Who is before a camera, and when others are told."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+
+from services.detect.camera_tracks import (
+    FORGET_AFTER_S,
+    USUAL_PATIENCE,
+    Cameras,
+    CameraTracks,
+    Patience,
+    Visitor,
+)
+from shared.messages import BoxXyxy, FaceInfo, FrameInfo, PresenceInfo, Sighting
+from shared.stage import SkipReason
+from tests.support.made_messages import face_info, frame_info
+
+START_S = 1_700_000_000.0
+
+
+def box(x: float = 100.0, side: float = 60.0) -> BoxXyxy:
+    return (x, 100.0, x + side, 100.0 + side)
+
+
+def info_at(index: int, *, stream: str = "s1", step_s: float = 0.2, start_s: float = START_S) -> FrameInfo:
+    return frame_info(stream_id=stream, sequence=index, captured_at_s=start_s + index * step_s)
+
+
+class Watched:
+    """A camera's tracks, every presence that they were asked for when it was due, and the last visitors."""
+
+    def __init__(self, patience: Patience = USUAL_PATIENCE) -> None:
+        self.tracks = CameraTracks(patience)
+        self.told: list[PresenceInfo] = []
+        self.visitors: list[Visitor | None] = []
+
+    def see(self, info: FrameInfo, *boxes: BoxXyxy) -> PresenceInfo | None:
+        """One frame; the return value is what others are told of it."""
+        self.visitors = self.tracks.update(info, boxes)
+        if not self.tracks.is_presence_due:
+            return None
+        self.told.append(self.tracks.presence(info, info.captured_at_s + 0.1))
+        return self.told[-1]
+
+    @property
+    def sightings(self) -> dict[str, Sighting]:
+        """The newest of each track."""
+        return {one.track_id: one for told in self.told for one in told.sightings}
+
+
+def test_an_empty_scene_is_told_of_once_a_second_with_its_frame_rate() -> None:
+    camera = Watched()
+    for index in range(26):
+        camera.see(info_at(index))
+    assert [told.frame.sequence for told in camera.told] == [0, 5, 10, 15, 20, 25]
+    assert [told.frame_rate_hz for told in camera.told] == [None, 5, 5, 5, 5, 5]
+    assert not any(told.sightings for told in camera.told)
+
+
+def test_the_frame_rate_is_of_late() -> None:
+    camera = Watched()
+    for index in range(100):
+        camera.see(info_at(index, step_s=0.04))
+    for index in range(100, 120):
+        told = camera.see(info_at(index, step_s=1.0))
+    assert told is not None
+    assert told.frame_rate_hz == 1.0
+
+
+def test_a_camera_with_a_frame_every_ten_seconds_has_a_rate_too() -> None:
+    camera = Watched()
+    told = [camera.see(info_at(index, step_s=10.0)) for index in range(4)]
+    assert [one.frame_rate_hz for one in told if one] == [None, 0.1, 0.1, 0.1]
+
+
+def test_who_comes_is_told_at_once_and_a_slip_of_the_detector_never() -> None:
+    camera = Watched()
+    told = [camera.see(info_at(0)), camera.see(info_at(1), box(), box(600.0))]
+    told += [camera.see(info_at(index), box()) for index in (2, 3, 4)]
+    assert [one is not None for one in told] == [True, False, False, True, False]
+    assert [visitor and visitor.track_id for visitor in camera.visitors] == ["s1-0-1"]
+    (sighting,) = camera.sightings.values()
+    assert (sighting.frames, sighting.votes, sighting.ended) == (3, 0, False)
+    assert sighting.first_seen_s == pytest.approx(START_S + 0.2)
+    assert sighting.last_seen_s == pytest.approx(START_S + 0.6)
+
+
+def test_who_goes_is_told_at_once_and_once() -> None:
+    camera = Watched()
+    for index in range(5):
+        camera.see(info_at(index), box())
+    for index in range(5, 40):
+        camera.see(info_at(index))
+    (told,) = [one for one in camera.told if any(s.ended for s in one.sightings)]
+    assert told.frame.captured_at_s == pytest.approx(START_S + 0.8 + 2.0, abs=0.21)
+    (sighting,) = told.sightings
+    assert sighting.frames == 5
+    assert sighting.last_seen_s == pytest.approx(START_S + 0.8)
+    assert camera.told[-1].sightings == ()
+
+
+def test_when_no_more_frames_will_come_everybody_is_told_to_have_gone_and_is_counted_to_the_last_frame() -> (
+    None
+):
+    camera = Watched()
+    for index in range(9):
+        camera.see(info_at(index), box())
+    last = camera.tracks.finish(START_S + 9)
+    assert last is not None
+    assert last.frame == info_at(8)
+    assert [(one.ended, one.frames) for one in last.sightings] == [(True, 9)]
+    again = camera.tracks.finish(START_S + 9)
+    assert again is not None
+    assert again.sightings == ()
+    assert CameraTracks().finish(START_S) is None
+
+
+def test_how_long_somebody_is_waited_for_and_when_a_track_is_a_person_can_be_set() -> None:
+    camera = Watched(Patience(confirm_faces=1, lost_s=0.7))
+    assert [s.frames for s in camera.see(info_at(0), box()).sightings] == [1]  # type: ignore[union-attr]
+    for index in range(1, 8):
+        camera.see(info_at(index))
+    assert camera.sightings["s1-0-1"].ended
+
+
+def test_a_new_stream_ends_the_tracks_of_the_old_one_and_names_its_own_after_itself() -> None:
+    camera = Watched()
+    for index in range(4):
+        camera.see(info_at(index), box())
+    told = camera.see(info_at(0, stream="s2", start_s=START_S + 1), box())
+    assert told is not None
+    assert [(s.track_id, s.ended) for s in told.sightings] == [("s1-0-1", True)]
+    assert told.frame_rate_hz is None
+    for index in (1, 2):
+        camera.see(info_at(index, stream="s2", start_s=START_S + 1), box())
+    assert camera.sightings["s2-0-1"].frames == 3
+
+
+@pytest.mark.parametrize("jump_s", [-30.0, 60.0])
+def test_a_jump_of_the_clock_ends_the_tracks_and_is_told_at_once(jump_s: float) -> None:
+    camera = Watched()
+    for index in range(4):
+        camera.see(info_at(index), box())
+    told = [camera.see(info_at(index, start_s=START_S + jump_s), box()) for index in range(4, 9)]
+    assert told[0] is not None
+    assert [(s.track_id, s.ended) for s in told[0].sightings] == [("s1-0-1", True)]
+    assert set(camera.sightings) == {"s1-0-1", "s1-0-2"}
+
+
+def test_after_a_clock_was_set_back_an_empty_scene_is_still_told_of_once_a_second() -> None:
+    camera = Watched()
+    for index in range(10):
+        camera.see(info_at(index))
+    before = len(camera.told)
+    for index in range(10, 25):
+        camera.see(info_at(index, start_s=START_S - 30))
+    after = camera.told[before:]
+    assert [told.frame.sequence for told in after] == [10, 15, 20]
+    assert [told.frame_rate_hz for told in after] == [None, 5, 5]
+
+
+def test_who_takes_over_in_the_middle_of_a_stream_gives_no_name_again() -> None:
+    first, second = Watched(), Watched()
+    for index in range(10):
+        first.see(info_at(index), box())
+    for index in range(6, 16):
+        second.see(info_at(index), box())
+    assert set(first.sightings).isdisjoint(second.sightings)
+
+
+def test_the_same_frames_give_the_same_names() -> None:
+    cameras = Watched(), Watched()
+    for camera in cameras:
+        for index in range(7, 17):
+            camera.see(info_at(index), box(), box(400.0))
+    assert cameras[0].told == cameras[1].told
+    assert set(cameras[0].sightings) == {"s1-7-1", "s1-7-2"}
+
+
+def test_a_frame_that_was_looked_at_is_known_again() -> None:
+    tracks = CameraTracks()
+    assert not tracks.has_seen(info_at(0))
+    tracks.update(info_at(3), [])
+    assert [tracks.has_seen(info_at(index)) for index in (2, 3, 4)] == [True, True, False]
+    assert not tracks.has_seen(info_at(3, stream="s2"))
+
+
+def test_a_file_is_timed_as_if_it_were_played_however_fast_it_is_read() -> None:
+    camera = Watched()
+    for index in range(50):
+        read = info_at(index, step_s=0.01)
+        camera.see(read.model_copy(update={"media_time_s": index * 0.2, "file": "a.mp4"}), box())
+    (sighting,) = camera.sightings.values()
+    assert sighting.first_seen_s == START_S
+    assert sighting.last_seen_s == pytest.approx(START_S + 9.0, abs=0.9)
+    assert camera.told[-1].frame_rate_hz == 5
+    assert 10 <= len(camera.told) <= 12
+
+
+def face_of(quality: float, height_px: float = 60.0) -> FaceInfo:
+    return face_info().model_copy(update={"quality": quality, "box_xyxy": (0.0, 0.0, height_px, height_px)})
+
+
+def test_a_sighting_says_how_many_faces_voted_or_why_none_did() -> None:
+    camera = Watched()
+    for index in range(3):
+        camera.see(info_at(index), box())
+    (visitor,) = camera.visitors
+    assert visitor is not None
+
+    def sighting() -> Sighting:
+        (one,) = camera.tracks.presence(info_at(3), START_S).sightings
+        return one
+
+    steps = [
+        (face_of(0.0, 20), SkipReason.POOR, 0, "too-small"),
+        (face_of(0.0), SkipReason.POOR, 0, "too-blurred"),
+        (face_of(0.0, 20), SkipReason.POOR, 0, "too-blurred"),
+        (face_of(0.5), None, 1, None),
+        (face_of(0.0), SkipReason.POOR, 1, None),
+        (face_of(0.5), SkipReason.ENOUGH, 1, None),
+        (face_of(0.9), None, 2, None),
+    ]
+    for face, refused, votes, unjudged in steps:
+        assert visitor.consider(face, camera.tracks.time_s) == refused
+        assert (sighting().votes, sighting().unjudged) == (votes, unjudged)
+
+
+def test_everything_in_a_sighting_but_the_box_only_grows() -> None:
+    camera = Watched()
+    for index in range(60):
+        camera.see(info_at(index), *([box(100 + index)] if index % 7 < 5 else []))
+        for visitor in camera.visitors:
+            if visitor is not None:
+                visitor.consider(face_of(0.6), camera.tracks.time_s)
+    sightings = [one for told in camera.told for one in told.sightings]
+    assert {one.track_id for one in sightings} == {"s1-0-1"}
+    for before, after in pairwise(sightings):
+        assert after.first_seen_s == before.first_seen_s
+        assert after.last_seen_s >= before.last_seen_s
+        assert after.frames >= before.frames
+        assert after.votes >= before.votes
+
+
+def test_a_camera_not_heard_of_for_ten_minutes_is_forgotten_and_no_other() -> None:
+    cameras = Cameras()
+    silent, lively = cameras.of("silent", 0.0), cameras.of("lively", 1.0)
+    assert cameras.of("lively", FORGET_AFTER_S) is lively
+    assert len(cameras) == 2
+    assert cameras.of("lively", FORGET_AFTER_S + 1.0) is lively
+    assert len(cameras) == 1
+    assert cameras.of("silent", FORGET_AFTER_S + 2.0) is not silent

@@ -1,0 +1,221 @@
+"""Frames of a camera in, one after the other: who is followed, who is judged, what others are told."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+import pytest
+
+from services.detect.config import DetectSettings
+from services.detect.stage import DetectStage
+from services.detect.yunet import YuNet
+from shared.codec import FACES_CODEC
+from shared.messages import Face, Frame, FrameInfo, Presence
+from shared.models import weights
+from shared.pictures import Bgr, decode_picture, encode_jpeg
+from shared.stage import Bad, Done, Outcome, SkipReason
+from tests.support.faces import astronaut
+from tests.support.made_messages import frame_info
+
+START_S = 1_700_000_000.0
+RATE_HZ = 5.0
+
+
+def scene(shift_px: int = 0, *, blurred: bool = False, face: bool = True) -> Bgr:
+    """640 x 360 pixels, a face of about 110 px in it that moves with `shift_px`."""
+    canvas = np.full((360, 640, 3), 128, np.uint8)
+    if face:
+        canvas[20:340, 60 + shift_px : 380 + shift_px] = astronaut()[0:320, 64:384]
+    return np.asarray(cv2.GaussianBlur(canvas, (0, 0), 5), np.uint8) if blurred else canvas
+
+
+def frames(pictures: Sequence[Bgr], *, stream: str = "s1", start_s: float = START_S) -> list[Frame]:
+    return [
+        Frame(info=_info(stream, index, start_s), jpeg=encode_jpeg(picture, 90))
+        for index, picture in enumerate(pictures)
+    ]
+
+
+def _info(stream: str, index: int, start_s: float) -> FrameInfo:
+    return frame_info(stream_id=stream, sequence=index, captured_at_s=start_s + index / RATE_HZ)
+
+
+def stage(**settings: object) -> DetectStage:
+    return DetectSettings.model_validate(settings).stage()
+
+
+def faces(outcomes: Sequence[Outcome[Face | Presence]]) -> list[Face]:
+    return [one for outcome in _done(outcomes) for one in outcome.outputs if isinstance(one, Face)]
+
+
+def presences(outcomes: Sequence[Outcome[Face | Presence]]) -> list[Presence]:
+    return [one for outcome in _done(outcomes) for one in outcome.outputs if isinstance(one, Presence)]
+
+
+def skipped(outcomes: Sequence[Outcome[Face | Presence]]) -> Counter[SkipReason]:
+    return Counter(reason for outcome in _done(outcomes) for reason in outcome.skipped)
+
+
+def _done(outcomes: Sequence[Outcome[Face | Presence]]) -> list[Done[Face | Presence]]:
+    return [outcome for outcome in outcomes if isinstance(outcome, Done)]
+
+
+def test_a_person_is_judged_from_a_few_faces_with_numbers_and_every_face_is_accounted_for() -> None:
+    outcomes = stage().process(frames([scene(2 * i) for i in range(20)]))
+    sent = faces(outcomes)
+    assert [face.info.vote for face in sent] == [1, 2, 3]
+    assert {face.info.track_id for face in sent} == {"s1-0-1"}
+    assert [face.info.frame.sequence for face in sent] == [2, 7, 14]
+    assert skipped(outcomes) == {SkipReason.UNCONFIRMED: 2, SkipReason.ENOUGH: 15}
+
+
+def test_others_are_told_once_a_second_how_many_faces_to_expect() -> None:
+    shown = [scene(2 * i) for i in range(20)] + [scene(face=False)] * 15
+    told = presences(stage().process(frames(shown)))
+    assert [one.info.frame.sequence for one in told] == [0, 2, 5, 10, 15, 20, 25, 30]
+    votes = [sighting.votes for one in told for sighting in one.info.sightings]
+    assert votes == [1, 1, 2, 3, 3, 3, 3]
+    (last,) = told[-1].info.sightings
+    assert (last.ended, last.frames, last.unjudged) == (True, 20, None)
+    assert all(one.preview_jpeg is None for one in told)
+
+
+def test_a_short_visit_has_a_face_to_be_judged() -> None:
+    shown = [scene(face=False)] * 3 + [scene(12 * i) for i in range(8)] + [scene(face=False)] * 13
+    outcomes = stage().process(frames(shown))
+    assert len(faces(outcomes)) >= 1
+    (last,) = presences(outcomes)[-1].info.sightings
+    assert last.ended
+    assert last.votes == len(faces(outcomes))
+
+
+def test_after_how_many_frames_somebody_is_a_person_can_be_set() -> None:
+    outcomes = stage(confirm_faces=1, lost_s=0.3).process(frames([scene()] + [scene(face=False)] * 4))
+    assert [face.info.vote for face in faces(outcomes)] == [1]
+    (last,) = presences(outcomes)[-1].info.sightings
+    assert last.ended
+
+
+def test_a_person_seen_only_blurred_is_told_of_and_not_judged_until_a_face_is_sharp() -> None:
+    detect = stage(min_score=0.4)
+    blurred = detect.process(frames([scene(i, blurred=True) for i in range(8)]))
+    assert not faces(blurred)
+    assert skipped(blurred) == {SkipReason.UNCONFIRMED: 2, SkipReason.POOR: 6}
+    (sighting,) = presences(blurred)[-1].info.sightings
+    assert (sighting.votes, sighting.unjudged) == (0, "too-blurred")
+
+    sharp = [Frame(info=_info("s1", 8 + i, START_S), jpeg=encode_jpeg(scene(8 + i), 90)) for i in range(8)]
+    outcomes = detect.process(sharp)
+    assert faces(outcomes)[0].info.frame.sequence == 8
+    (sighting,) = presences(outcomes)[-1].info.sightings
+    assert sighting.votes >= 1
+    assert sighting.unjudged is None
+
+
+def test_where_every_face_is_wanted_every_face_is_sent_and_the_same_ones_vote() -> None:
+    shown = frames([scene(2 * i) for i in range(12)])
+    every, best = stage(judge="every").process(shown), stage().process(shown)
+    assert not skipped(every)
+    assert [face.info.frame.sequence for face in faces(every)] == list(range(12))
+    assert [face.info.track_id for face in faces(every)] == [None] * 2 + ["s1-0-1"] * 10
+    voting = [face for face in faces(every) if face.info.vote is not None]
+    assert [face.info.face_id for face in voting] == [face.info.face_id for face in faces(best)]
+    assert [face.info.vote for face in voting] == [face.info.vote for face in faces(best)]
+
+
+def test_stills_are_frames_by_themselves() -> None:
+    still = {"file": "a.jpg", "media_time_s": None}
+    shown = [
+        frame.model_copy(update={"info": frame.info.model_copy(update=still)})
+        for frame in frames([scene()] * 4)
+    ]
+    outcomes = stage().process(shown)
+    assert [(face.info.track_id, face.info.vote) for face in faces(outcomes)] == [(None, None)] * 4
+    assert not presences(outcomes)
+    assert not skipped(outcomes)
+
+
+def test_a_frame_that_comes_again_gives_nothing_and_the_next_one_goes_on() -> None:
+    detect, shown = stage(), frames([scene(2 * i) for i in range(12)])
+    first = detect.process(shown[:8])
+    assert detect.process(shown[4:8]) == [Done()] * 4
+    again = detect.process(shown[8:])
+    assert len(faces(first)) + len(faces(again)) == 2
+    assert {s.track_id for one in presences(again) for s in one.info.sightings} == {"s1-0-1"}
+
+
+def test_another_process_gives_the_same_names_and_votes_for_the_same_frames() -> None:
+    shown = frames([scene(2 * i) for i in range(12)])
+    sent, again = (faces(stage().process(shown)) for _ in range(2))
+    assert [(f.info.face_id, f.info.track_id, f.info.vote) for f in sent] == [
+        (f.info.face_id, f.info.track_id, f.info.vote) for f in again
+    ]
+
+
+def test_cameras_are_followed_apart_and_a_bad_frame_harms_nobody() -> None:
+    here = frames([scene(2 * i) for i in range(6)])
+    there = [f.model_copy(update={"info": f.info.model_copy(update={"camera_id": "cam2"})}) for f in here]
+    mixed = [frame for pair in zip(here, there, strict=True) for frame in pair]
+    mixed[4] = mixed[4].model_copy(update={"jpeg": b"no picture"})
+    outcomes = stage().process(mixed)
+    assert isinstance(outcomes[4], Bad)
+    assert Counter((f.camera_id, f.info.track_id) for f in faces(outcomes)) == {
+        ("cam1", "s1-0-1"): 1,
+        ("cam2", "s1-0-1"): 1,
+    }
+
+
+def test_a_new_connection_ends_the_visit() -> None:
+    detect = stage()
+    detect.process(frames([scene()] * 4))
+    (outcome,) = detect.process(frames([scene()], stream="s2", start_s=START_S + 1))
+    (told,) = presences([outcome])
+    assert [(s.track_id, s.ended) for s in told.info.sightings] == [("s1-0-1", True)]
+
+
+@pytest.mark.parametrize("preview", ["off", "blurred", "clear"])
+def test_a_preview_is_small_comes_once_a_second_and_shows_faces_only_where_told_to(preview: str) -> None:
+    detect = stage(preview=preview, preview_px=320)
+    told = presences(detect.process(frames([scene(2 * i) for i in range(11)])))
+    pictures = [one.preview_jpeg for one in told]
+    if preview == "off":
+        assert set(pictures) == {None}
+        return
+    assert [picture is not None for picture in pictures] == [True, False, True, True]
+    detector = YuNet(weights("yunet"), min_score=0.3)
+    for picture in filter(None, pictures):
+        small = decode_picture(picture)
+        assert small.shape == (180, 320, 3)
+        assert len(picture) < 30_000
+        assert len(detector.detect(small)) == (1 if preview == "clear" else 0)
+
+
+def test_a_preview_covers_also_what_is_no_face_to_be_judged() -> None:
+    doubtful = scene(blurred=True)
+    certain = YuNet(weights("yunet"), min_score=0.3).detect(doubtful)[0].score + 0.01
+    detect = stage(preview="blurred", min_score=certain, preview_px=640)
+    (outcome,) = detect.process(frames([doubtful]))
+    assert not skipped([outcome])
+    (told,) = presences([outcome])
+    assert told.preview_jpeg is not None
+    assert not YuNet(weights("yunet"), min_score=0.3).detect(decode_picture(told.preview_jpeg))
+
+
+def test_a_preview_covers_who_was_there_a_moment_ago() -> None:
+    detect = stage(preview="blurred", preview_px=640)
+    shown = [scene()] * 5 + [scene(face=False)]
+    told = presences(detect.process(frames(shown)))
+    assert told[-1].info.frame.sequence == 5
+    assert told[-1].preview_jpeg is not None
+    shown_empty = decode_picture(encode_jpeg(scene(face=False), 75))
+    assert told[-1].info.sightings[0].frames == 5
+    # A flat grey face area stays what it is but for the rounding of its colour.
+    assert np.any(decode_picture(told[-1].preview_jpeg) != shown_empty)
+
+
+def test_what_is_told_travels() -> None:
+    for presence in presences(stage(preview="blurred").process(frames([scene(2 * i) for i in range(8)]))):
+        assert FACES_CODEC.decode(FACES_CODEC.encode(presence)) == presence
