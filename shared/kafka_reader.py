@@ -10,11 +10,9 @@ from typing import Any, Self
 
 from shared.codec import Encoded
 from shared.errors import NotNow
-from shared.kafka_io import answered, open_consumer, partitions_of
+from shared.kafka_io import ANSWER_MS, CLOSE_MS, answered, open_consumer, partitions_of
 from shared.settings import KafkaSettings
 
-_ANSWER_MS = 3_000
-_CLOSE_MS = 2_000
 _SILENT_S = 15.0  # a broker that sends nothing for so long, of what it says that it has, is not well
 
 
@@ -56,18 +54,18 @@ class KafkaReader:
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._consumer.close(autocommit=False, timeout_ms=_CLOSE_MS)
+        self._consumer.close(autocommit=False, timeout_ms=CLOSE_MS)
 
     def begins(self, topic: str) -> Offsets:
         """The first offset of each partition that is still there."""
         with answered(self._kafka):
-            found = self._consumer.beginning_offsets(self._partitions(topic), timeout_ms=_ANSWER_MS)
+            found = self._consumer.beginning_offsets(self._partitions(topic), timeout_ms=ANSWER_MS)
         return {partition.partition: offset for partition, offset in found.items()}
 
     def ends(self, topic: str) -> Offsets:
         """The offset of each partition that the next message will get."""
         with answered(self._kafka):
-            found = self._consumer.end_offsets(self._partitions(topic), timeout_ms=_ANSWER_MS)
+            found = self._consumer.end_offsets(self._partitions(topic), timeout_ms=ANSWER_MS)
         return {partition.partition: offset for partition, offset in found.items()}
 
     def since(self, topic: str, time_s: float) -> Offsets:
@@ -77,7 +75,7 @@ class KafkaReader:
         if not wanted:
             return {}
         with answered(self._kafka):
-            found = self._consumer.offsets_for_times(wanted, timeout_ms=_ANSWER_MS)
+            found = self._consumer.offsets_for_times(wanted, timeout_ms=ANSWER_MS)
         # There is no such message where the answer is empty; one appended meanwhile does not count.
         return {
             partition.partition: ends[partition.partition] if at is None else at.offset
@@ -122,7 +120,7 @@ class KafkaReader:
     def _leave_what_is_read(self, topic: str, left: dict[int, int]) -> None:
         with answered(self._kafka):
             for partition in partitions_of(topic, list(left)):
-                if self._consumer.position(partition, timeout_ms=_ANSWER_MS) >= left[partition.partition]:
+                if self._consumer.position(partition, timeout_ms=ANSWER_MS) >= left[partition.partition]:
                     self._consumer.pause(partition)
                     del left[partition.partition]
 

@@ -16,17 +16,18 @@ from agegender.audit.evidence import gather
 from agegender.audit.one_process import balances_of_one_process
 from agegender.audit.prometheus import counters_with_history
 from agegender.audit.report import Report
+from agegender.session import start_process
 from agegender.topics import kafka_reader
 from shared.errors import SettingsError
-from shared.logs import set_up_logs
 from shared.moments import EXPECTED, moment_s
-from shared.settings import KafkaSettings, ProcessSettings, RedisSettings
+from shared.settings import KafkaSettings, RedisSettings
 from shared.store import connect
 from shared.topics import FACES, FRAMES
 
 _USUAL = tuple(f"http://127.0.0.1:{port}/metrics" for port in (9100, 9101, 9102, 9103, 9104))
 _LOOKS = 4
 _PAUSE_S = 1.0
+_HINT = "What workers that have ended had counted is not in this; --prometheus adds it."
 _LONGEST_S = min(FRAMES.retention_s, FACES.retention_s)
 
 
@@ -52,9 +53,10 @@ def audit(
     store. Fails when something does not add up, and says what. Without addresses the workers on this machine
     are asked. Of `agegender run`, which has no Kafka, the metrics alone are looked at.
     """
-    process = ProcessSettings.load()
-    set_up_logs(process.log_level or "warning", process.log_format or "text")
+    start_process()
     report = settled(lambda: _look(metrics, prometheus, _window_s(since)))
+    if not report.balanced and prometheus is None:
+        report = report.with_note(_HINT)
     if as_json:
         typer.echo(json.dumps(report.record()))
     else:

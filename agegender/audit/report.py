@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Self
 
 from rich.console import Group, RenderableType
@@ -40,6 +40,10 @@ class Report:
             for camera, kinds in flows.items()
         }
         return cls([*found, *unread], tally.notes, {c: kinds for c, kinds in repeats.items() if kinds})
+
+    def with_note(self, note: str) -> Self:
+        """The same with another note."""
+        return replace(self, notes=[*self.notes, note])
 
     @property
     def differences(self) -> Sequence[str]:

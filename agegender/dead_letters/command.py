@@ -21,11 +21,11 @@ from agegender.dead_letters.tables import (
     summary_records,
     summary_table,
 )
+from agegender.session import start_process
 from agegender.topics import kafka_reader
 from shared.errors import SettingsError
-from shared.logs import set_up_logs
 from shared.moments import EXPECTED, moment_s
-from shared.settings import KafkaSettings, ProcessSettings
+from shared.settings import KafkaSettings
 
 dead_letters = typer.Typer(
     help="What no service could process: looks at it, and tries it again.",
@@ -55,7 +55,7 @@ def list_letters(
     as_json: AsJson = False,
 ) -> None:
     """Lists the newest dead letters, the newest last."""
-    _set_up_logs()
+    start_process()
     kafka = KafkaSettings.load()
     choice = _choice(service, reason, topic, camera, since)
     with kafka_reader(kafka, _PURPOSE) as reader:
@@ -86,7 +86,7 @@ def replay(
     A message that its letter does not carry is read again where it came from, while its topic keeps it.
     Fails when some of the messages could not be sent.
     """
-    _set_up_logs()
+    start_process()
     kafka = KafkaSettings.load()
     choice = _choice(service, reason, topic, camera, since)
     with kafka_reader(kafka, _PURPOSE) as reader:
@@ -124,8 +124,3 @@ def _print(records: Iterable[Mapping[str, object]], table: RenderableType, *, as
             typer.echo(json.dumps(record))
     else:
         Console().print(table)
-
-
-def _set_up_logs() -> None:
-    process = ProcessSettings.load()
-    set_up_logs(process.log_level or "warning", process.log_format or "text")

@@ -39,7 +39,13 @@ def pipeline(kafka: str, redis_database: str, random_suffix: str, tmp_path: Path
         cameras_file = tmp_path / "cameras.yaml"
         cameras_file.write_text(yaml.safe_dump({"cameras": cameras}))
         services = Distributed(
-            kafka, redis_database, f"{random_suffix}-", cameras_file, tmp_path, INGEST_FPS="2"
+            kafka,
+            redis_database,
+            f"{random_suffix}-",
+            cameras_file,
+            tmp_path,
+            INGEST_FPS="2",
+            DETECT_JUDGE="every",
         )
         with services.running():
             yield services

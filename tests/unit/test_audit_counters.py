@@ -108,6 +108,7 @@ def test_a_run_in_one_process_is_audited_by_its_metrics_alone(whole: tuple[Metri
     done = CliRunner(env={"COLUMNS": "200"}).invoke(app, ["audit", "--metrics", address])
     assert done.exit_code == 1
     assert "3 frames of camera door were captured and neither published nor dropped" in done.stdout
+    assert "--prometheus adds it" in done.stdout
 
 
 @pytest.mark.parametrize(
