@@ -31,6 +31,7 @@ from shared.errors import NotNow, SettingsError
 from shared.kafka_login import login_settings, refusals
 from shared.secrets import mask
 from shared.settings import KafkaSettings
+from shared.topic_retention import deviations, retention_configs
 
 log = logging.getLogger(__name__)
 
@@ -201,6 +202,9 @@ def open_producer(kafka: KafkaSettings, client_id: str) -> Any:  # noqa: ANN401
 def ensure_topic(kafka: KafkaSettings, name: str, retention_s: int) -> None:
     """Creates the topic when it does not exist; one that does is left as it is.
 
+    One that keeps its messages for longer is told of in the log: somebody else has made it, and may have
+    reasons that are not ours to overwrite.
+
     Segments are closed long before they may be deleted: Kafka deletes only closed ones, so pictures would
     otherwise stay for days in a topic that is said to keep them for minutes. Their age is counted by the
     broker's clock, whatever the workers' clocks say.
@@ -208,16 +212,22 @@ def ensure_topic(kafka: KafkaSettings, name: str, retention_s: int) -> None:
     Raises:
         NotNow: no broker answers.
     """
-    _ensure(
-        kafka,
-        name,
-        kafka.partitions,
-        {
-            "cleanup.policy": "delete",
-            "retention.ms": str(retention_s * 1000),
-            "segment.ms": str(max(60_000, retention_s * 1000 // 4)),
-        },
-    )
+    with _admin(kafka) as admin:
+        if _ensure(admin, kafka, name, kafka.partitions, retention_configs(retention_s)):
+            return
+        found = _configs(admin, name, retention_configs(retention_s))
+    about = {"topic": name}
+    if not found:
+        reason = "the broker does not tell its settings: allow DescribeConfigs on it"
+        log.warning("topic's retention not checked", extra=about | {"reason": reason})
+        return
+    for setting, expected, got in deviations(found, retention_s):
+        about |= {"setting": setting, "expected": expected, "found": got}
+        advice = (
+            f"kafka-configs.sh --bootstrap-server {kafka.bootstrap_servers} --alter --entity-type topics "
+            f"--entity-name {name} --add-config {setting}={expected}"
+        )
+        log.warning("topic keeps its messages for too long", extra=about | {"advice": advice})
 
 
 def ensure_table(kafka: KafkaSettings, name: str, partitions: int) -> None:
@@ -227,13 +237,13 @@ def ensure_table(kafka: KafkaSettings, name: str, partitions: int) -> None:
         NotNow: no broker answers.
         SettingsError: the topic exists and is not compacted: Kafka would forget what is in it.
     """
-    _ensure(kafka, name, partitions, {"cleanup.policy": "compact", "segment.ms": str(_TABLE_SEGMENT_MS)})
-    wanted = ConfigResource(ConfigResourceType.TOPIC, name, {"cleanup.policy": None})
+    configs = {"cleanup.policy": "compact", "segment.ms": str(_TABLE_SEGMENT_MS)}
     with _admin(kafka) as admin:
-        policy = admin.describe_configs([wanted], config_filter="all")["topic"][name]["cleanup.policy"]
-    if "compact" not in policy["value"]:
+        _ensure(admin, kafka, name, partitions, configs)
+        policy = _configs(admin, name, ["cleanup.policy"])["cleanup.policy"]
+    if "compact" not in policy:
         raise SettingsError(
-            f"the topic {name!r} has cleanup.policy={policy['value']}, expected compact: Kafka would forget "
+            f"the topic {name!r} has cleanup.policy={policy}, expected compact: Kafka would forget "
             "its records after a while. Change it with kafka-configs.sh, or delete the topic: it is made anew"
         )
 
@@ -248,7 +258,21 @@ def _admin(kafka: KafkaSettings) -> Iterator[Any]:
         admin.close()
 
 
-def _ensure(kafka: KafkaSettings, name: str, partitions: int, configs: Mapping[str, str]) -> None:
+def _configs(admin: Any, topic: str, settings: Iterable[str]) -> Mapping[str, str]:  # noqa: ANN401
+    """What these settings of a topic are; empty where the broker does not let us see them."""
+    wanted = ConfigResource(ConfigResourceType.TOPIC, topic, dict.fromkeys(settings))
+    found = admin.describe_configs([wanted], config_filter="all")["topic"][topic]
+    return {name: str(entry["value"]) for name, entry in found.items()}
+
+
+def _ensure(
+    admin: Any,  # noqa: ANN401
+    kafka: KafkaSettings,
+    name: str,
+    partitions: int,
+    configs: Mapping[str, str],
+) -> bool:
+    """Whether the topic did not exist, and so has these settings now."""
     topic = {
         "num_partitions": partitions,
         "replication_factor": kafka.replication,
@@ -260,15 +284,15 @@ def _ensure(kafka: KafkaSettings, name: str, partitions: int, configs: Mapping[s
             "min.insync.replicas": str(max(1, kafka.replication - 1)),
         },
     }
-    with _admin(kafka) as admin:
-        if name in admin.list_topics():
-            return
-        try:
-            admin.create_topics({name: topic})
-            log.info("topic created", extra={"topic": name, "partitions": partitions})
-        except kafka_errors.TopicAlreadyExistsError:
-            pass  # another worker was faster
-        admin.wait_for_topics([name], timeout_ms=ANSWER_MS)
+    if name in admin.list_topics():
+        return False
+    try:
+        admin.create_topics({name: topic})
+        log.info("topic created", extra={"topic": name, "partitions": partitions})
+    except kafka_errors.TopicAlreadyExistsError:
+        pass  # another worker was faster
+    admin.wait_for_topics([name], timeout_ms=ANSWER_MS)
+    return True
 
 
 def committed_offsets(kafka: KafkaSettings, group: str, topic: str) -> Mapping[int, int]:

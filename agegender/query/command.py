@@ -31,7 +31,8 @@ from shared.moments import EXPECTED, moment_s
 from shared.persons import UNKNOWN_BAND, Person
 from shared.service import stop_on_signals
 from shared.settings import RedisSettings
-from shared.store import Period, ResultStore
+from shared.store import Period, ResultStore, given_out
+from shared.store.small_counts import NOTHING_LEFT_OUT
 
 query = typer.Typer(
     help="Asks the store: who is there, who was, how many.",
@@ -127,11 +128,19 @@ def counts(
     by: Annotated[Period, typer.Option(help="How long each count is.")] = "hour",
     age_band: Bands = None,
     gender: Genders = None,
+    least: Annotated[
+        int,
+        typer.Option(
+            help="Add up or leave out numbers under this one, 3 or more, so that nobody is told by them."
+        ),
+    ] = NOTHING_LEFT_OUT,
     as_json: AsJson = False,
     as_csv: AsCsv = False,
 ) -> None:
     """How many persons came, by time, age band and gender. Days are those of UTC."""
     since_s, until_s = _range(since, until)
+    if least != NOTHING_LEFT_OUT and (age_band or gender):
+        raise SettingsError("give --least without --age-band and --gender: the rest could be subtracted")
     bands, genders = _chosen("--age-band", age_band, _BANDS), _chosen("--gender", gender, _GENDERS)
     with _store() as store:
         try:
@@ -143,10 +152,14 @@ def counts(
         for one in found
         if (bands is None or one.age_band in bands) and (genders is None or one.gender in genders)
     ]
+    try:
+        given = given_out(chosen, least, by, time.time())
+    except ValueError as error:
+        raise SettingsError(f"--least: {error}") from None
     _print(
-        [count_record(one) for one in chosen],
+        [count_record(one) for one in given],
         COUNT_COLUMNS,
-        lambda: counts_table(chosen, by),
+        lambda: counts_table(given, by),
         "Nobody was counted then.",
         as_json=as_json,
         as_csv=as_csv,

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import IO
 
 from shared.persons import Person
-from shared.store import CameraState, Count
+from shared.store import CameraState, GivenCount
 
 Record = Mapping[str, object]
 
@@ -24,7 +24,7 @@ def person_record(person: Person) -> Record:
     }
 
 
-def count_record(count: Count) -> Record:
+def count_record(count: GivenCount) -> Record:
     """How many persons of one band and gender a camera saw in one minute, hour or day."""
     return {
         "start": datetime.fromtimestamp(count.start_s, tz=UTC).isoformat().replace("+00:00", "Z"),
@@ -33,6 +33,7 @@ def count_record(count: Count) -> Record:
         "age_band": count.age_band,
         "gender": count.gender,
         "persons": count.persons,
+        "fewer_than": count.fewer_than,
     }
 
 
@@ -84,4 +85,4 @@ CAMERA_COLUMNS = (
     *("camera_id", "captured_at_s", "clock", "width_px", "height_px", "frame_rate_hz"),
     *("written_at_s", "delay_s", "present"),
 )
-COUNT_COLUMNS = ("start", "start_s", "camera_id", "age_band", "gender", "persons")
+COUNT_COLUMNS = ("start", "start_s", "camera_id", "age_band", "gender", "persons", "fewer_than")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Literal
 
@@ -13,7 +12,7 @@ from rich.table import Table
 from agegender.records import interval_text
 from shared.messages import AGE_BANDS, Unjudged
 from shared.persons import UNKNOWN_BAND, Person
-from shared.store import CameraState, Count, Period
+from shared.store import CameraState, GivenCount, Period
 
 _SILENT_S = 10.0
 _START_FORMATS: dict[Period, str] = {
@@ -57,8 +56,11 @@ def persons_table(title: str, persons: Iterable[Person]) -> Table:
     return table
 
 
-def counts_table(counts: Sequence[Count], by: Period) -> Table:
-    """One minute, hour or day a row, of all cameras, and the sum below; ages that nobody had are left out."""
+def counts_table(counts: Sequence[GivenCount], by: Period) -> Table:
+    """One minute, hour or day a row, of all cameras, and the sum below; ages that nobody had are left out.
+
+    Where some numbers were not given out, sums hold those that were, and say so: `4+`.
+    """
     bands = [band for band in (*AGE_BANDS, UNKNOWN_BAND) if any(one.age_band == band for one in counts)]
     headings = [band if band in AGE_BANDS else f"age {band}" for band in bands]
     table = _table(f"Persons by {by}", (by,), ("persons", "female", "male", "unknown", *headings))
@@ -106,14 +108,21 @@ def duration_text(seconds: float) -> str:
     return f"{whole // 86_400} d {whole % 86_400 // 3600} h"
 
 
-def _sums(counts: Iterable[Count], bands: Sequence[str]) -> list[str]:
-    by_gender: Counter[str] = Counter()
-    by_band: Counter[str] = Counter()
-    for count in counts:
-        by_gender[count.gender] += count.persons
-        by_band[count.age_band] += count.persons
-    genders = [by_gender[gender] for gender in ("female", "male", "unknown")]
-    return [str(number or "") for number in (by_gender.total(), *genders, *(by_band[band] for band in bands))]
+def _sums(counts: Sequence[GivenCount], bands: Sequence[str]) -> list[str]:
+    """The cells of a row: everybody, by gender, by age."""
+    known = [one for one in counts if one.persons is not None]
+    genders = [[one for one in known if one.gender == gender] for gender in ("female", "male", "unknown")]
+    ages = [[one for one in known if one.age_band == band] for band in bands]
+    return [
+        _sum(known, is_all=len(known) == len(counts)),
+        *(_sum(some, is_all=all(one.gender is not None for one in counts)) for some in genders),
+        *(_sum(some, is_all=all(one.age_band is not None for one in counts)) for some in ages),
+    ]
+
+
+def _sum(counts: Iterable[GivenCount], *, is_all: bool) -> str:
+    number = sum(one.persons or 0 for one in counts)
+    return str(number or "") if is_all else f"{number}+"
 
 
 def _clock(seconds: float) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import asdict
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -10,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from services.api.queries import AgeBand, By
 from shared.messages import Clock, Gender, Unjudged
 from shared.persons import Closed, Person
-from shared.store import CameraState, Count, Page
+from shared.store import CameraState, GivenCount, Page
 
 LIVE_WITHIN_S = 10.0
 """A camera of which nothing was written for longer is silent."""
@@ -43,7 +44,9 @@ class CameraAnswer(Answer):
     )
     width_px: int = Field(examples=[1280])
     height_px: int = Field(examples=[720])
-    present: int = Field(description="How many people are there now.", examples=[3])
+    present: int | None = Field(
+        description="How many people are there now; null where API_LEAST_COUNT is above 1.", examples=[3]
+    )
     has_preview: bool = Field(description="Whether preview.jpg has a picture.")
 
     @classmethod
@@ -134,24 +137,22 @@ class CountAnswer(Answer):
 
     start_s: float = Field(description="When the cell begins (UTC).", examples=[_A_TIME])
     camera_id: str = Field(examples=["door"])
-    age_band: AgeBand = Field(examples=["30-39"])
-    gender: Gender = Field(examples=["female"])
-    persons: int = Field(examples=[4])
+    age_band: AgeBand | None = Field(description="null: all ages together.", examples=["30-39"])
+    gender: Gender | None = Field(description="null: all genders together.", examples=["female"])
+    persons: int | None = Field(description="null: some, and fewer than `fewer_than`.", examples=[4])
+    fewer_than: int | None = Field(description="null: `persons` is given.")
 
     @classmethod
-    def of(cls, count: Count) -> CountAnswer:
+    def of(cls, count: GivenCount) -> CountAnswer:
         """One cell."""
-        return cls(
-            start_s=count.start_s,
-            camera_id=count.camera_id,
-            age_band=count.age_band,
-            gender=count.gender,
-            persons=count.persons,
-        )
+        return cls.model_validate(asdict(count))
 
 
 class CountsAnswer(Answer):
-    """Visits by the time they began, by camera, age and gender; cells with none are left out."""
+    """Visits by the time they began, by camera, age and gender; cells with none are left out.
+
+    Where API_LEAST_COUNT is above 1, ages and then genders are added up until no number is smaller.
+    """
 
     by: By
     since_s: float = Field(examples=[_A_TIME])

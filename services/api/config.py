@@ -6,10 +6,12 @@ import ipaddress
 from collections.abc import Sequence
 from typing import Annotated, ClassVar
 
-from pydantic import Field, SecretStr
+from pydantic import AfterValidator, Field, SecretStr
 
 from shared.errors import SettingsError
 from shared.settings import Settings
+from shared.store import Period
+from shared.store.small_counts import NOTHING_LEFT_OUT, checked_least
 
 
 class ApiSettings(Settings):
@@ -33,6 +35,18 @@ class ApiSettings(Settings):
     """Most readers of /v1/events at a time."""
     threads: Annotated[int, Field(ge=1, le=64)] = 8
     """Most requests that read Redis at a time; the others wait."""
+
+    least_count: Annotated[int, AfterValidator(checked_least)] = NOTHING_LEFT_OUT
+    """The smallest number of people given out. Above 1 nothing is said of single people, and smaller counts
+    are added up or left out; 2 would hide nothing."""
+    counts_by: Period = "hour"
+    """The only step of counts that is given out where `least_count` is above 1: of two, one can be subtracted
+    from the other."""
+
+    @property
+    def gives_single_persons(self) -> bool:
+        """Whether anything but counts is given out of people."""
+        return self.least_count == NOTHING_LEFT_OUT
 
     @property
     def is_local(self) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from http import HTTPStatus
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Header, Path, Query
+from fastapi import APIRouter, Depends, Header, Path, Query
 from fastapi.responses import Response, StreamingResponse
 
 from services.api.answers import (
@@ -18,12 +18,13 @@ from services.api.answers import (
     PersonAnswer,
     PersonsAnswer,
 )
+from services.api.config import ApiSettings
 from services.api.events import EventStream, Hub
 from services.api.problems import MEDIA_TYPE, Problem, Refusal
 from services.api.queries import By, CameraQuery, CountsQuery, NoQuery, PersonsQuery
 from services.api.reading import cameras_now, persons_now, previews_of
 from shared.messages import CameraId, TrackId
-from shared.store import ResultStore
+from shared.store import ResultStore, given_out
 
 _DEFAULT_RANGE_S: dict[By, float] = {"minute": 3_600.0, "hour": 86_400.0, "day": 30 * 86_400.0}
 # As long as each is kept.
@@ -37,6 +38,7 @@ def _problems(**why: str) -> dict[int | str, dict[str, Any]]:
     """The errors of a route as OpenAPI describes them, by `s404="…"`."""
     always = {
         "s401": "The token is missing or another.",
+        "s403": "API_LEAST_COUNT is above 1, so that nothing is said of single people.",
         "s422": "A parameter is wrong; the answer names it.",
         "s503": "Redis is away. `Retry-After` says when to ask again.",
     }
@@ -79,20 +81,48 @@ def _mistakes_told() -> Iterator[None]:
         ) from None
 
 
-def store_routes(store: ResultStore, hub: Hub, clock: Callable[[], float]) -> APIRouter:
+def store_routes(
+    store: ResultStore, hub: Hub, clock: Callable[[], float], settings: ApiSettings
+) -> APIRouter:
     """The routes over one store. All but the events run in threads, because Redis may keep them waiting."""
     router = APIRouter(prefix="/v1", responses=_problems())
+
+    def check_single_persons() -> None:
+        if not settings.gives_single_persons:
+            raise Refusal(
+                HTTPStatus.FORBIDDEN,
+                f"Nothing is said of single people here: API_LEAST_COUNT is {settings.least_count}.",
+                f"/v1/counts?by={settings.counts_by} gives how many came.",
+            )
+
+    def check_step(by: By) -> None:
+        if not settings.gives_single_persons and by != settings.counts_by:
+            raise Refusal(
+                HTTPStatus.FORBIDDEN,
+                f"Expected by={settings.counts_by}, got by={by}: API_LEAST_COUNT is {settings.least_count}, "
+                "and one step could be subtracted from another.",
+                f"Ask for /v1/counts?by={settings.counts_by}, or set API_COUNTS_BY to another step.",
+            )
+
+    single_persons = [Depends(check_single_persons)]
 
     @router.get("/cameras", summary="All cameras and how they go")
     def cameras(_query: Annotated[NoQuery, Query()]) -> CamerasAnswer:
         now_s = clock()
-        return CamerasAnswer(at_s=now_s, cameras=cameras_now(store, now_s, previews_of(store)))
+        found = cameras_now(store, now_s, previews_of(store))
+        if not settings.gives_single_persons:
+            found = [one.model_copy(update={"present": None}) for one in found]
+        return CamerasAnswer(at_s=now_s, cameras=found)
 
-    @router.get("/now", summary="Who is there now")
+    @router.get("/now", summary="Who is there now", dependencies=single_persons)
     def now(query: Annotated[CameraQuery, Query()]) -> NowAnswer:
         return NowAnswer(at_s=clock(), persons=persons_now(store, query.camera_ids))
 
-    @router.get("/persons", summary="Persons by the time they were first seen, the latest first")
+    @router.get(
+        "/persons",
+        summary="Persons by the time they were first seen, the latest first",
+        dependencies=single_persons,
+    )
     def persons(query: Annotated[PersonsQuery, Query()]) -> PersonsAnswer:
         _check_range(query.since, query.until)
         with _mistakes_told():
@@ -110,6 +140,7 @@ def store_routes(store: ResultStore, hub: Hub, clock: Callable[[], float]) -> AP
     @router.get(
         "/persons/{camera_id}/{person_id}",
         summary="One person",
+        dependencies=single_persons,
         responses=_problems(s404="The person is unknown, or kept no longer."),
     )
     def person(camera_id: CameraPath, person_id: PersonPath) -> PersonAnswer:
@@ -124,18 +155,21 @@ def store_routes(store: ResultStore, hub: Hub, clock: Callable[[], float]) -> AP
 
     @router.get("/counts", summary="How many visits began, by time, camera, age and gender")
     def counts(query: Annotated[CountsQuery, Query()]) -> CountsAnswer:
-        until_s = clock() if query.until is None else query.until
+        check_step(query.by)
+        now_s = clock()
+        until_s = now_s if query.until is None else query.until
         since_s = max(0.0, until_s - _DEFAULT_RANGE_S[query.by]) if query.since is None else query.since
         _check_range(since_s, until_s)
         _check_length(since_s, until_s, query.by)
         with _mistakes_told():
             found = store.counts(since_s=since_s, until_s=until_s, by=query.by, camera_ids=query.camera_ids)
-        cells = [CountAnswer.of(one) for one in found]
+        cells = [CountAnswer.of(one) for one in given_out(found, settings.least_count, query.by, now_s)]
         return CountsAnswer(by=query.by, since_s=since_s, until_s=until_s, counts=cells)
 
     @router.get(
         "/cameras/{camera_id}/preview.jpg",
         summary="A small picture of what the camera sees now",
+        dependencies=single_persons,
         response_class=Response,
         responses={
             200: {"content": {"image/jpeg": {}}, "description": "A JPEG of the last ten seconds."},
@@ -157,6 +191,7 @@ def store_routes(store: ResultStore, hub: Hub, clock: Callable[[], float]) -> AP
         "/events",
         summary="Closed persons as they come, and every second how things are",
         description=_ABOUT_EVENTS,
+        dependencies=single_persons,
         response_class=StreamingResponse,
         responses={
             200: {"content": {"text/event-stream": {}}, "description": "Server-sent events without an end."},

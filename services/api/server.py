@@ -68,7 +68,9 @@ class ApiServer:
 
         self._watcher = Watcher(store, hub, health, clock)
         config = uvicorn.Config(
-            create_app(store_routes(store, hub, clock), settings, metrics, health, hub, self._watcher),
+            create_app(
+                store_routes(store, hub, clock, settings), settings, metrics, health, hub, self._watcher
+            ),
             log_config=None,  # ours stay as they are
             log_level="warning",
             access_log=False,

@@ -7,17 +7,20 @@ from shared.store.client import connect, redis_errors_sorted, server_time_s
 from shared.store.counts import Count, Period
 from shared.store.keys import CAMERAS_KEY, CameraKeys
 from shared.store.reader import ResultStore
+from shared.store.small_counts import GivenCount, given_out
 
 __all__ = [
     "CAMERAS_KEY",
     "CameraKeys",
     "CameraState",
     "Count",
+    "GivenCount",
     "Page",
     "Period",
     "ResultStore",
     "StoredResult",
     "connect",
+    "given_out",
     "redis_errors_sorted",
     "server_time_s",
 ]

@@ -142,6 +142,25 @@ def test_counts_are_the_persons_added_up() -> None:
     assert last[0].split()[:6] == ["in", "all", "5", "2", "1", "2"]
 
 
+def test_small_counts_are_added_up_or_left_out_and_the_table_says_so(sink: Sink) -> None:
+    yesterday_s = time.time() // 86_400 * 86_400 - 43_200
+    for number in range(7):
+        ago_s = time.time() - yesterday_s - number
+        visit(sink, number, ago_s, male=0.99 if number < 3 else 0.1, age=71 if number == 6 else 34)
+    visit(sink, 7, time.time() - yesterday_s + 7_200)
+    visit(sink, 8, 30)
+    found = records("counts", "--since", "3d", "--least", "3")
+    told = [(one["age_band"], one["gender"], one["persons"], one["fewer_than"]) for one in found]
+    assert told == [(None, None, None, 3), (None, "female", 4, None), (None, "male", 3, None)]
+    assert rows("counts", "--since", "3d", "--least", "3")[0]["fewer_than"] == "3"
+    lines = [line.split() for line in ask("counts", "--since", "3d", "--least", "3").stdout.splitlines()]
+    assert [line[2:] for line in lines if ":00" in " ".join(line)] == [
+        ["0+", "0+", "0+", "0+"],
+        ["7", "4", "3"],
+    ]
+    assert [line for line in lines if line[:2] == ["in", "all"]] == [["in", "all", "7+", "4+", "3+", "0+"]]
+
+
 @pytest.mark.usefixtures("busy")
 def test_cameras_are_live_while_they_are_heard_of() -> None:
     assert [(one["camera_id"], one["present"]) for one in records("cameras")] == [("door", 0), ("hall", 1)]
@@ -165,6 +184,8 @@ def test_an_empty_store_is_no_error() -> None:
         (("persons", "--age-band", "20s"), "--age-band: expected one of 0-9"),
         (("counts", "--gender", "man"), "--gender: expected one of female, male, unknown"),
         (("counts", "--by", "minute", "--since", "1900-01-01"), "ask for a shorter time"),
+        (("counts", "--least", "2"), "--least: expected 1 .* or 3 and more, got 2"),
+        (("counts", "--least", "3", "--gender", "male"), "without --age-band and --gender"),
         (("now", "--json", "--csv"), "either --json or --csv"),
     ],
 )

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from shared.store import Count
+from shared.store import GivenCount, given_out
 from tests.support.api import ApiClient, running_api
 from tests.support.made_messages import JPEG, frame_info, presence, sighting, vote
 from tests.support.sink import Sink, opened_sink
@@ -157,12 +157,34 @@ def test_counts_are_those_of_the_store(world: World, by: str, starts: list[int])
     counts = answer.json["counts"]
     assert sorted({one["start_s"] for one in counts}) == [NOON_S + start for start in starts]
     stored = world.sink.store.counts(since_s=NOON_S, until_s=NOON_S + 120, by=by)  # type: ignore[arg-type]
-    assert [Count(**one) for one in counts] == stored
+    assert [GivenCount(**one) for one in counts] == given_out(stored, 1, by, NOON_S)  # type: ignore[arg-type]
     assert sum(one["persons"] for one in counts) == 3
     of_one = world.api.get("/v1/counts", by=by, since=NOON_S, until=NOON_S + 120, camera="cam2").json[
         "counts"
     ]
     assert [(one["camera_id"], one["age_band"], one["persons"]) for one in of_one] == [("cam2", "70+", 1)]
+
+
+def test_with_a_least_count_nothing_but_large_enough_counts_is_given_out(
+    world: World, redis_url: str
+) -> None:
+    for number in range(3):
+        _write_visit(world.sink, number, at_s=NOON_S + number, age_years=20.0 + 10 * number)
+    _write_visit(world.sink, 3, at_s=NOON_S + 3_600)
+    _write_visit(world.sink, 4, at_s=time.time() - 5)
+    with running_api(redis_url, least_count=3, counts_by="hour") as api:
+        counts = api.get("/v1/counts", since=NOON_S, until=NOON_S + 7_200).json["counts"]
+        told = [(one["age_band"], one["gender"], one["persons"], one["fewer_than"]) for one in counts]
+        assert told == [(None, "female", 3, None), (None, None, None, 3)]
+        assert api.get("/v1/counts").json["counts"] == [], "who came just now"
+        assert [one["present"] for one in api.get("/v1/cameras").json["cameras"]] == [None]
+        for path in (
+            *("/v1/now", "/v1/persons", "/v1/persons/cam1/s1-1", "/v1/events"),
+            *("/v1/cameras/cam1/preview.jpg", "/v1/counts?by=minute", "/v1/counts?by=day"),
+        ):
+            answer = api.get(path)
+            assert (answer.status, "API_LEAST_COUNT is 3" in answer.json["detail"]) == (403, True), path
+            assert "/v1/counts?by=hour" in answer.json["hint"]
 
 
 def test_counts_without_a_range_end_now(world: World) -> None:

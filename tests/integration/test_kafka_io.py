@@ -19,7 +19,7 @@ from shared.dead_letters import DeadLetter
 from shared.errors import SettingsError
 from shared.kafka_output import KafkaDeadLetters, KafkaOutput
 from shared.settings import KafkaSettings
-from shared.topics import DEAD_LETTERS_NAME, FRAMES
+from shared.topics import DEAD_LETTERS_NAME, FACES, FRAMES, RESULTS
 from tests.support.kafka_frames import (
     CAMERAS,
     by_camera,
@@ -61,20 +61,78 @@ def configs(admin: Admin, topic: str) -> dict[str, str]:
     return {name: str(entry["value"]) for name, entry in found.items()}
 
 
-def test_a_topic_keeps_pictures_for_its_time_by_the_clock_of_the_broker(
-    settings: KafkaSettings, admin: Admin
+def warnings_of(caplog: pytest.LogCaptureFixture) -> list[dict[str, Any]]:
+    """Ours: the client warns of slow machines."""
+    ours = [record for record in caplog.records if record.name.startswith("shared.")]
+    return [vars(record) for record in ours if record.levelname == "WARNING"]
+
+
+@pytest.mark.parametrize(
+    ("topic", "kept_s"), [("frames", 600), ("faces", 600), ("results", 86_400), ("dead-letters", 604_800)]
+)
+def test_a_topic_keeps_messages_for_its_time_by_the_clock_of_the_broker(
+    settings: KafkaSettings,
+    admin: Admin,
+    caplog: pytest.LogCaptureFixture,
+    topic: str,
+    kept_s: int,
 ) -> None:
-    name = f"{settings.topic_prefix}frames"
-    with opened(frames_output(settings)):
-        (topic,) = admin.describe_topics([name])
-        found = configs(admin, name)
-    assert len(topic["partitions"]) == 4
+    name = f"{settings.topic_prefix}{topic}"
+    outputs: dict[str, KafkaOutput[Any] | KafkaDeadLetters] = {
+        one.name: KafkaOutput(one, settings) for one in (FRAMES, FACES, RESULTS)
+    }
+    outputs[DEAD_LETTERS_NAME] = KafkaDeadLetters(settings)
+    for _ in ("made", "found"):
+        until_done(outputs[topic].open)
+        outputs[topic].close()
+    (described,) = admin.describe_topics([name])
+    found = configs(admin, name)
+    assert len(described["partitions"]) == 4
     assert found["cleanup.policy"] == "delete"
-    assert found["retention.ms"] == str(10 * 60 * 1000)
+    assert found["retention.ms"] == str(kept_s * 1000)
     # Kafka deletes whole segments: one must be closed well before the pictures in it are due.
     assert int(found["segment.ms"]) <= int(found["retention.ms"]) / 4
     assert found["message.timestamp.type"] == "LogAppendTime"
     assert int(found["max.message.bytes"]) > MAX_MESSAGE_BYTES
+    assert warnings_of(caplog) == []
+
+
+@pytest.mark.parametrize(
+    ("theirs", "told"),
+    [
+        ({}, [("retention.ms", "604800000"), ("segment.ms", "604800000")]),
+        ({"retention.ms": "-1", "segment.ms": "150000"}, [("retention.ms", "-1")]),
+        ({"retention.ms": "600001", "segment.ms": "150000"}, [("retention.ms", "600001")]),
+        ({"retention.ms": "600000", "segment.ms": "150001"}, [("segment.ms", "150001")]),
+        (
+            {"cleanup.policy": "compact", "retention.ms": "60000", "segment.ms": "60000"},
+            [("cleanup.policy", "compact")],
+        ),
+        ({"cleanup.policy": "compact,delete", "retention.ms": "60000", "segment.ms": "60000"}, []),
+    ],
+)
+def test_a_topic_of_others_that_keeps_pictures_for_longer_is_told_of_and_left_as_it_is(
+    settings: KafkaSettings,
+    admin: Admin,
+    caplog: pytest.LogCaptureFixture,
+    theirs: dict[str, str],
+    told: list[tuple[str, str]],
+) -> None:
+    name = f"{settings.topic_prefix}frames"
+    admin.create_topics({name: {"configs": theirs}}, wait_for_metadata=True)
+    before = configs(admin, name)
+    with opened(frames_source(settings)):
+        assert configs(admin, name) == before
+    warned = warnings_of(caplog)
+    assert [(one["setting"], one["found"]) for one in warned] == told
+    for one in warned:
+        assert one["topic"] == name
+        assert f"--entity-name {name} --add-config {one['setting']}={one['expected']}" in one["advice"]
+        alter = {one["setting"]: one["expected"]}
+        admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, name, alter)])
+    caplog.clear()
+    with opened(frames_output(settings)):
+        assert warnings_of(caplog) == []
 
 
 def test_many_workers_that_start_at_once_create_a_topic_once(settings: KafkaSettings) -> None:

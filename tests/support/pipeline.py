@@ -47,8 +47,17 @@ class Distributed:
     """Four processes that share a broker and a store, under topic names of their own."""
 
     def __init__(
-        self, kafka: str, redis_url: str, prefix: str, cameras: Path, folder: Path, **more_settings: str
+        self,
+        kafka: str,
+        redis_url: str,
+        prefix: str,
+        cameras: Path,
+        folder: Path,
+        *,
+        home: Path | None = None,
+        **more_settings: str,
     ) -> None:
+        """`folder` and `home`: see `Service`."""
         self.kafka = kafka
         self.prefix = prefix
         self.redis_url = redis_url
@@ -65,7 +74,9 @@ class Distributed:
         # Each is told only what concerns it.
         concerns = {name: ("AGEGENDER_", "KAFKA_", "REDIS_", f"{name.upper()}_") for name in SERVICES}
         self.services = {
-            name: Service(name, {k: v for k, v in settings.items() if k.startswith(prefixes)}, folder)
+            name: Service(
+                name, {k: v for k, v in settings.items() if k.startswith(prefixes)}, folder, home=home
+            )
             for name, prefixes in concerns.items()
         }
 

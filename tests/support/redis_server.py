@@ -44,6 +44,9 @@ class RedisServer:
     Args:
         more_settings: of redis.conf, by name. They stand in the list of processes: no passwords.
         authority: where given, the server takes TLS alone, and only clients with a certificate of it.
+
+    Attributes:
+        directory: where its files are, until `close`.
     """
 
     def __init__(
@@ -55,11 +58,11 @@ class RedisServer:
         authority: Authority | None = None,
     ) -> None:
         self._port = free_loopback_port()
-        self._directory = Path(tempfile.mkdtemp(prefix="agegender-redis-"))
+        self.directory = Path(tempfile.mkdtemp(prefix="agegender-redis-"))
         settings = {
             "port": str(self._port),
             "bind": "127.0.0.1",
-            "dir": str(self._directory),
+            "dir": str(self.directory),
             "save": "",
             "appendonly": "yes" if keep_data else "no",
             **(more_settings or {}),
@@ -81,7 +84,7 @@ class RedisServer:
                 "ssl_keyfile": str(visitor.key),
             }
         words = [word for name, value in settings.items() for word in (f"--{name}", value)]
-        self._process = ServerProcess([program, *words], log_path=self._directory / "server.log")
+        self._process = ServerProcess([program, *words], log_path=self.directory / "server.log")
 
     @property
     def url(self) -> str:
@@ -121,7 +124,7 @@ class RedisServer:
     def close(self) -> None:
         """Stop the server for good and remove its files."""
         self._process.stop()
-        shutil.rmtree(self._directory)
+        shutil.rmtree(self.directory)
 
     def _answers(self) -> bool:
         with redis.Redis.from_url(self.url, socket_timeout=1.0, **self._tls) as client:

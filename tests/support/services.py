@@ -21,14 +21,25 @@ _STOP_TIMEOUT_S = 30.0
 
 
 class Service:
-    """`python -m services.NAME` with settings of its own and nothing of ours from the outer environment."""
+    """`python -m services.NAME` with settings of its own and nothing of ours from the outer environment.
 
-    def __init__(self, name: str, settings: Mapping[str, str], folder: Path) -> None:
+    Args:
+        folder: holds the log.
+        home: where it works, and finds its home and its temporary folder; None: where we work and find ours.
+    """
+
+    def __init__(
+        self, name: str, settings: Mapping[str, str], folder: Path, *, home: Path | None = None
+    ) -> None:
         self.name = name
         self.log_path = folder / f"{name}.log"
         ours = ("AGEGENDER_", "KAFKA_", "REDIS_", "INGEST_", "DETECT_", "CLASSIFY_", "SINK_", "API_")
         outer = {key: value for key, value in os.environ.items() if not key.startswith(ours)}
         self._environment = {**outer, **settings, "AGEGENDER_HTTP_PORT": "0"}
+        self._home = _ROOT if home is None else home
+        if home is not None:
+            homes = dict.fromkeys(("HOME", "TMPDIR", "XDG_STATE_HOME", "XDG_CACHE_HOME"), str(home))
+            self._environment |= {**homes, "PYTHONPATH": str(_ROOT)}
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> Service:
@@ -36,7 +47,7 @@ class Service:
         with self.log_path.open("ab") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", f"services.{self.name}"],
-                cwd=_ROOT,
+                cwd=self._home,
                 env=self._environment,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
