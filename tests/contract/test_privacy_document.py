@@ -1,4 +1,4 @@
-"""`docs/privacy.md` says what is so: its times, its settings, and its commands, which delete what they name."""
+"""`docs/privacy.md` says what is so: times, settings, and commands, which delete what they name."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import re
 import shutil
 import subprocess
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -41,7 +40,7 @@ def kept_s(row: str) -> list[int]:
 
 
 @pytest.fixture
-def shell(redis_database: str, tmp_path: Path) -> Iterator[dict[str, str]]:
+def shell(redis_database: str, tmp_path: Path) -> dict[str, str]:
     """An environment in which `redis-cli` asks a store that holds two cameras, and fails where that does."""
     program = shutil.which("redis-cli")
     if program is None:
@@ -57,7 +56,7 @@ def shell(redis_database: str, tmp_path: Path) -> Iterator[dict[str, str]]:
                 seen, frame=frame_info(camera, captured_at_s=now_s), preview=b"\xff\xd8 \xff\xd9"
             )
             sink.output.write([vote(camera_id=camera, captured_at_s=now_s), picture])
-    yield {**os.environ, "PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}"}
+    return {**os.environ, "PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}"}
 
 
 def test_the_commands_delete_a_camera_without_its_counts_then_all_of_it(

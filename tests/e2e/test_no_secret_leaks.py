@@ -78,7 +78,7 @@ def setup(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Setup]:
         }
         cameras = folder / "cameras.yaml"
         cameras.write_text(yaml.safe_dump({"cameras": _cameras(stack, folder)}))
-        pipeline = Distributed(broker.open_servers, url, PREFIX, cameras, folder, **settings)
+        pipeline = Distributed(broker.open_servers, url, PREFIX, cameras, folder, home=None, **settings)
         _written(folder / "kafka-wrong", WRONG_SECRET)
         wrong = {"KAFKA_PASSWORD_FILE": str(folder / "kafka-wrong"), "REDIS_URL": url}
         stranger = Service("sink", {**settings, **wrong}, tmp_path_factory.mktemp("stranger"))
