@@ -15,8 +15,8 @@ from rich.console import Console, RenderableType
 from agegender.analysis.analyzer import Analyzer
 from agegender.analysis.copies import Style, picture_marks
 from agegender.analysis.writing import write_picture
-from agegender.demo import CAMERA, run_demo
-from agegender.records import results_table
+from agegender.demo import run_demo
+from agegender.query.tables import persons_table
 from agegender.session import Watch, store_for_reading
 from agegender.view import LiveView
 from shared.metrics import Metrics
@@ -70,9 +70,9 @@ def draw_demo() -> None:
         process = ProcessSettings(store_path=Path(folder))
         console.print("[bold]$ make demo[/bold]")
         run_demo(console, SECONDS, process, threading.Event(), _last_table)
-        console.print(f"[bold]$ {PROGRAM} query {CAMERA} --limit 6[/bold]", highlight=False)
+        console.print(f"[bold]$ {PROGRAM} query persons[/bold]", highlight=False)
         with store_for_reading(RedisSettings(), process) as store:
-            console.print(results_table(CAMERA, store.results(CAMERA, limit=6)))
+            console.print(persons_table("Persons", store.persons().items))
     svg = console.export_svg(title="make demo")
     svg = _FONT_FACES.sub("", svg).replace("Fira Code, monospace", "ui-monospace, Menlo, Consolas, monospace")
     TARGET.write_text("\n".join(line.rstrip() for line in svg.splitlines()) + "\n")
