@@ -168,12 +168,13 @@ def test_counts_are_those_of_the_store(world: World, by: str, starts: list[int])
 def test_with_a_least_count_nothing_but_large_enough_counts_is_given_out(
     world: World, redis_url: str
 ) -> None:
+    over_s = time.time() // 86_400 * 86_400 - 3 * 86_400
     for number in range(3):
-        _write_visit(world.sink, number, at_s=NOON_S + number, age_years=20.0 + 10 * number)
-    _write_visit(world.sink, 3, at_s=NOON_S + 3_600)
+        _write_visit(world.sink, number, at_s=over_s + number, age_years=20.0 + 10 * number)
+    _write_visit(world.sink, 3, at_s=over_s + 3_600)
     _write_visit(world.sink, 4, at_s=time.time() - 5)
     with running_api(redis_url, least_count=3, counts_by="hour") as api:
-        counts = api.get("/v1/counts", since=NOON_S, until=NOON_S + 7_200).json["counts"]
+        counts = api.get("/v1/counts", since=over_s, until=over_s + 7_200).json["counts"]
         told = [(one["age_band"], one["gender"], one["persons"], one["fewer_than"]) for one in counts]
         assert told == [(None, "female", 3, None), (None, None, None, 3)]
         assert api.get("/v1/counts").json["counts"] == [], "who came just now"
