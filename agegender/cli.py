@@ -13,6 +13,7 @@ import typer
 from rich.console import Console
 
 from agegender.analysis.command import analyze
+from agegender.cameras.command import cameras_app
 from agegender.query.command import query
 from agegender.session import run_session, start_process
 from services.ingest.config import IngestSettings
@@ -30,6 +31,7 @@ app = typer.Typer(
 RUN_PORT = 9100
 
 app.command()(analyze)
+app.add_typer(cameras_app, name="cameras")
 app.add_typer(query, name="query")
 
 

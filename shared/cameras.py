@@ -146,6 +146,15 @@ def split_login(source: str) -> tuple[str, str | None, str | None]:
     return f"{url['scheme'].lower()}://{host}", username, password
 
 
+def camera_of(fields: Mapping[str, object]) -> Camera:
+    """One camera of the fields that a person gave.
+
+    Raises:
+        SettingsError: a field is malformed; the text holds no login.
+    """
+    return _validated(dict(fields), f"camera {fields.get('id')}")
+
+
 def cameras_from_sources(sources: Iterable[str]) -> list[Camera]:
     """Cameras named `cam1`, `cam2`, … for sources given on a command line.
 

@@ -16,6 +16,7 @@ from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 from pydantic import ValidationError
 
+from shared.camera_settings import CameraSettings
 from shared.errors import BadMessage
 from shared.messages import Face, FaceInfo, Frame, FrameInfo, Model, Presence, PresenceInfo, Result
 
@@ -153,6 +154,13 @@ PRESENCE_CODEC: Codec[Presence] = Codec(
     join=lambda meta, value: Presence(
         info=PresenceInfo.model_validate_json(meta), preview_jpeg=value or None
     ),
+)
+
+CAMERA_SETTINGS_CODEC: Codec[CameraSettings] = Codec(
+    schema="camera-settings/1",
+    key=lambda camera: camera.id,
+    split=lambda camera: ("{}", camera.model_dump_json(exclude_none=True).encode()),
+    join=lambda _meta, value: CameraSettings.model_validate_json(value),
 )
 
 FACES_CODEC: AnyCodec[Face | Presence] = MixedCodec({Face: FACE_CODEC, Presence: PRESENCE_CODEC})

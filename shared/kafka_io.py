@@ -1,4 +1,6 @@
-"""The transport over Kafka. The only file that knows the client, kafka-python.
+"""The transport over Kafka. The only file that imports the client, kafka-python.
+
+`kafka_table` and `kafka_group` build on what is opened here.
 
 An output returns when all brokers that must have a message have it; a source commits by hand, after the
 runner has done the work. Between these two a crash can repeat messages and never lose one. Repeats do no
@@ -7,16 +9,20 @@ harm: ids of faces are derived from camera, frame and position, and the store re
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence, Set
 from typing import Any, Generic, TypeVar
 
 from kafka import ConsumerRebalanceListener, KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 from kafka import errors as kafka_errors
+from kafka.admin import ConfigResource, ConfigResourceType
+from kafka.coordinator.assignors.abstract import AbstractPartitionAssignor, RebalanceProtocol
 from kafka.errors import KafkaError
 from kafka.net.compat import KafkaNetClient
+from kafka.protocol.consumer.metadata import ConsumerProtocolAssignment, ConsumerProtocolSubscription
 from kafka.structs import OffsetAndMetadata
 
 from shared.codec import MAX_MESSAGE_BYTES, Encoded, check_size
@@ -37,6 +43,7 @@ _LARGEST_BYTES = MAX_MESSAGE_BYTES + 64_000  # with what the client and the brok
 _ANSWER_MS = 3_000  # how long one call waits for the broker before the runner hears of it
 _CLOSE_MS = 3_000
 _KEEP_ALIVE_MS = 100  # without any time, a poll would never take partitions in
+_TABLE_SEGMENT_MS = 24 * 3600 * 1000  # Kafka compacts only closed segments
 _ASK_AFTER_S = 5.0  # an empty poll says nothing: after so much silence the broker is asked
 
 _MISTAKES: tuple[type[Exception], ...] = (
@@ -87,6 +94,57 @@ def _connected(client: Callable[..., Any], kafka: KafkaSettings, **settings: Any
         raise _held_back(error, kafka) from None
 
 
+@contextlib.contextmanager
+def answered(kafka: KafkaSettings) -> Iterator[None]:
+    """Raises NotNow instead of what the client raises inside the block when no broker answers or is able."""
+    try:
+        yield
+    except KafkaError as error:
+        raise _held_back(error, kafka) from None
+
+
+def open_consumer(kafka: KafkaSettings, **settings: Any) -> Any:  # noqa: ANN401
+    """A consumer that begins at the beginning and commits nothing by itself; raises NotNow."""
+    return _connected(
+        KafkaConsumer,
+        kafka,
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+        max_partition_fetch_bytes=_LARGEST_BYTES,
+        fetch_max_wait_ms=200,
+        allow_auto_create_topics=False,
+        **settings,
+    )
+
+
+def open_member(kafka: KafkaSettings, group: str, **settings: Any) -> Any:  # noqa: ANN401
+    """A consumer that may join the group, whose name is that with the prefix; raises NotNow."""
+    session_ms = int(kafka.session_timeout_s * 1000)
+    membership = {
+        "group_id": group,
+        "client_id": f"agegender-{group}",
+        "session_timeout_ms": session_ms,
+        "heartbeat_interval_ms": session_ms // 3,
+    }
+    return open_consumer(kafka, **(membership | settings))
+
+
+def open_producer(kafka: KafkaSettings, client_id: str) -> Any:  # noqa: ANN401
+    """A producer whose messages are safe with all brokers that must have them; raises NotNow."""
+    return _connected(
+        KafkaProducer,
+        kafka,
+        client_id=client_id,
+        acks="all",
+        enable_idempotence=True,
+        linger_ms=0,
+        batch_size=256 * 1024,
+        max_request_size=_LARGEST_BYTES,
+        max_block_ms=_ANSWER_MS,
+        allow_auto_create_topics=False,
+    )
+
+
 def ensure_topic(kafka: KafkaSettings, name: str, retention_s: int) -> None:
     """Creates the topic when it does not exist; one that does is left as it is.
 
@@ -97,33 +155,150 @@ def ensure_topic(kafka: KafkaSettings, name: str, retention_s: int) -> None:
     Raises:
         NotNow: no broker answers.
     """
-    topic = {
-        "num_partitions": kafka.partitions,
-        "replication_factor": kafka.replication,
-        "configs": {
+    _ensure(
+        kafka,
+        name,
+        kafka.partitions,
+        {
             "cleanup.policy": "delete",
             "retention.ms": str(retention_s * 1000),
             "segment.ms": str(max(60_000, retention_s * 1000 // 4)),
+        },
+    )
+
+
+def ensure_table(kafka: KafkaSettings, name: str, partitions: int) -> None:
+    """Creates a compacted topic when it does not exist; one that does is left as it is.
+
+    Raises:
+        NotNow: no broker answers.
+        SettingsError: the topic exists and is not compacted: Kafka would forget what is in it.
+    """
+    _ensure(kafka, name, partitions, {"cleanup.policy": "compact", "segment.ms": str(_TABLE_SEGMENT_MS)})
+    wanted = ConfigResource(ConfigResourceType.TOPIC, name, {"cleanup.policy": None})
+    with _admin(kafka) as admin:
+        policy = admin.describe_configs([wanted], config_filter="all")["topic"][name]["cleanup.policy"]
+    if "compact" not in policy["value"]:
+        raise SettingsError(
+            f"the topic {name!r} has cleanup.policy={policy['value']}, expected compact: Kafka would forget "
+            "its records after a while. Change it with kafka-configs.sh, or delete the topic: it is made anew"
+        )
+
+
+@contextlib.contextmanager
+def _admin(kafka: KafkaSettings) -> Iterator[Any]:
+    admin = _connected(KafkaAdminClient, kafka, request_timeout_ms=_ANSWER_MS)
+    try:
+        with answered(kafka):
+            yield admin
+    finally:
+        admin.close()
+
+
+def _ensure(kafka: KafkaSettings, name: str, partitions: int, configs: Mapping[str, str]) -> None:
+    topic = {
+        "num_partitions": partitions,
+        "replication_factor": kafka.replication,
+        "configs": {
+            **configs,
             "message.timestamp.type": "LogAppendTime",
             "max.message.bytes": str(_LARGEST_BYTES),
             # With several copies, one broker may be away and nothing is held back or lost.
             "min.insync.replicas": str(max(1, kafka.replication - 1)),
         },
     }
-    admin = _connected(KafkaAdminClient, kafka, request_timeout_ms=_ANSWER_MS)
-    try:
+    with _admin(kafka) as admin:
         if name in admin.list_topics():
             return
         try:
             admin.create_topics({name: topic})
-            log.info("topic created", extra={"topic": name, "partitions": kafka.partitions})
+            log.info("topic created", extra={"topic": name, "partitions": partitions})
         except kafka_errors.TopicAlreadyExistsError:
             pass  # another worker was faster
         admin.wait_for_topics([name], timeout_ms=_ANSWER_MS)
-    except KafkaError as error:
-        raise _held_back(error, kafka) from None
-    finally:
-        admin.close()
+
+
+def partitions_of(topic: str, numbers: Iterable[int]) -> list[Any]:
+    """Partitions as the client wants to have them named."""
+    return [TopicPartition(topic, number) for number in numbers]
+
+
+class Handover(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python has no types
+    """Is told, inside of polls and by a thread of the client, which partitions go to somebody else.
+
+    Args:
+        give_up: returns when nothing of ours works on them any more; until then nobody else gets them.
+    """
+
+    def __init__(self, give_up: Callable[[Set[int]], None]) -> None:
+        self._give_up = give_up
+
+    def on_partitions_revoked(self, revoked: Collection[TopicPartition]) -> None:
+        """These go to another member once we return."""
+        self._give_up({one.partition for one in revoked})
+
+    def on_partitions_lost(self, lost: Collection[TopicPartition]) -> None:
+        """The group took us for dead: these may be another's already."""
+        self._give_up({one.partition for one in lost})
+
+    def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:
+        """The member sees for itself what it has."""
+
+
+class Cooperative(AbstractPartitionAssignor):  # type: ignore[misc]  # kafka-python has no types
+    """Shares out the partitions of one topic by a plan of ours; what does not move is not interrupted.
+
+    The client's own cooperative assignor goes on claiming what a member has lost to another, so that both
+    could be given it.
+
+    Args:
+        owned: the partitions of this member.
+        plan: what each member owns now, and the numbers of all partitions → what each gets. It must give
+            nobody what somebody else owns.
+    """
+
+    name = "agegender-by-load"
+    version = 1  # of the client's protocol: from this one on, members say what they own
+
+    def __init__(
+        self,
+        topic: str,
+        owned: Callable[[], Collection[int]],
+        plan: Callable[[Mapping[str, Set[int]], Set[int]], Mapping[str, Set[int]]],
+    ) -> None:
+        self._topic = topic
+        self._owned = owned
+        self._plan = plan
+
+    def supported_protocols(self) -> list[RebalanceProtocol]:
+        """Only the one with two rounds: first what moves is given up, then it is given."""
+        return [RebalanceProtocol.COOPERATIVE]
+
+    def metadata(self, topics: Collection[str]) -> ConsumerProtocolSubscription:
+        """What this member tells the one who shares out."""
+        owned = ConsumerProtocolSubscription.TopicPartition(
+            topic=self._topic, partitions=sorted(self._owned())
+        )
+        return ConsumerProtocolSubscription(
+            version=self.version, topics=sorted(topics), user_data=b"", owned_partitions=[owned]
+        )
+
+    def assign(self, cluster: Any, members: Iterable[Any]) -> dict[str, ConsumerProtocolAssignment]:  # noqa: ANN401
+        """Called in the one member that shares out."""
+        owned = {
+            member.member_id: {
+                number for one in member.metadata.owned_partitions or () for number in one.partitions
+            }
+            for member in members
+        }
+        plan = self._plan(owned, set(cluster.partitions_for_topic(self._topic) or ()))
+        return {
+            member: ConsumerProtocolAssignment(self.version, [(self._topic, sorted(parts))], b"")
+            for member, parts in plan.items()
+        }
+
+    def on_assignment(self, assignment: Any, generation: int) -> None:  # noqa: ANN401
+        """What a member has is asked of the member."""
 
 
 def _partition(record: Any) -> TopicPartition:  # noqa: ANN401  (kafka-python has no types)
@@ -168,20 +343,7 @@ class KafkaSource(Generic[M]):
     def open(self) -> None:
         """Joins the group; creates the topic where it does not exist."""
         ensure_topic(self._kafka, self._name, self._topic.retention_s)
-        session_ms = int(self._kafka.session_timeout_s * 1000)
-        self._consumer = _connected(
-            KafkaConsumer,
-            self._kafka,
-            group_id=self._group,
-            client_id=f"agegender-{self._group}",
-            enable_auto_commit=False,
-            auto_offset_reset="earliest",
-            max_partition_fetch_bytes=_LARGEST_BYTES,
-            session_timeout_ms=session_ms,
-            heartbeat_interval_ms=session_ms // 3,
-            fetch_max_wait_ms=200,
-            allow_auto_create_topics=False,
-        )
+        self._consumer = open_member(self._kafka, self._group)
         self._consumer.subscribe([self._name], listener=_Sharing(self._keep))
         self._heard_at_s = time.monotonic()
 
@@ -301,18 +463,7 @@ class _KafkaWriter(Generic[T]):
         """See `transport.Output`."""
         if self._producer is None:
             ensure_topic(self._kafka, self._name, self._retention_s)
-            self._producer = _connected(
-                KafkaProducer,
-                self._kafka,
-                client_id=f"agegender-{self._name}",
-                acks="all",
-                enable_idempotence=True,
-                linger_ms=0,
-                batch_size=256 * 1024,
-                max_request_size=_LARGEST_BYTES,
-                max_block_ms=_ANSWER_MS,
-                allow_auto_create_topics=False,
-            )
+            self._producer = open_producer(self._kafka, f"agegender-{self._name}")
 
     def write(self, messages: Sequence[T]) -> None:
         """See `transport.Output`.

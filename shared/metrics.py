@@ -91,6 +91,11 @@ class Metrics:
             ["camera"],
             registry=registry,
         )
+        self.held_cameras = Gauge(
+            "agegender_held_cameras",
+            "Cameras that this worker reads, or tries to.",
+            registry=registry,
+        )
         self.camera_up = Gauge(
             "agegender_camera_up_bool",
             "1 while frames come from the camera.",

@@ -130,6 +130,9 @@ class KafkaSettings(Settings):
     """Put before the names of topics and groups, so that two systems can share a broker."""
     partitions: Annotated[int, Field(ge=1, le=1_000)] = 12
     """Partitions of a topic that does not exist yet; the most workers that can share its work."""
+    camera_partitions: Annotated[int, Field(ge=1, le=1_000)] = 64
+    """Partitions of the topic of the cameras, if it does not exist yet. A worker holds whole partitions: with
+    many more of them than cameras, workers hold as many cameras each as can be."""
     replication: Annotated[int, Field(ge=1, le=9)] = 1
     """Copies of a topic that does not exist yet."""
     session_timeout_s: Annotated[float, Field(ge=6, le=300)] = 10.0

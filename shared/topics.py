@@ -1,11 +1,12 @@
-"""The topics between the services: what each carries and for how long."""
+"""The topics: what each carries between the services, for how long, and which cameras there are."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from shared.codec import FACES_CODEC, FRAME_CODEC, RESULTS_CODEC, AnyCodec
+from shared.camera_settings import CameraSettings
+from shared.codec import CAMERA_SETTINGS_CODEC, FACES_CODEC, FRAME_CODEC, RESULTS_CODEC, AnyCodec
 from shared.messages import Face, Frame, Model, Presence, Result
 
 M = TypeVar("M", bound=Model)
@@ -19,6 +20,16 @@ class Topic(Generic[M]):
     codec: AnyCodec[M]
     retention_s: int
 
+
+@dataclass(frozen=True)
+class Table(Generic[M]):
+    """A compacted topic: the newest message of each key counts, for ever, and an empty one takes it away."""
+
+    name: str
+    codec: AnyCodec[M]
+
+
+CAMERAS: Table[CameraSettings] = Table("cameras", CAMERA_SETTINGS_CODEC)
 
 FRAMES: Topic[Frame] = Topic("frames", FRAME_CODEC, retention_s=10 * 60)
 FACES: Topic[Face | Presence] = Topic("faces", FACES_CODEC, retention_s=10 * 60)

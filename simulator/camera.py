@@ -6,6 +6,7 @@ import asyncio
 import struct
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 from simulator.media import Track
 from simulator.rtp import RtpSource, payloads
@@ -15,6 +16,18 @@ MOST_UNSENT_BYTES = 2_000_000
 
 REPORT_EVERY_S = 2.0
 """A camera with a clock tells the time this often, and before the first picture that a viewer gets."""
+
+
+@dataclass(frozen=True)
+class Audience:
+    """Who watches a camera."""
+
+    now: int = 0
+    """Viewers at this moment."""
+    most: int = 0
+    """The most that there were at a time."""
+    admitted: int = 0
+    """All that there ever were."""
 
 
 class Viewer:
@@ -46,15 +59,19 @@ class Camera:
         self.stalled = False
         self._clock = clock
         self._viewers: set[Viewer] = set()
+        self.audience = Audience()
         self._payloads = [tuple(payloads(unit.nals)) for unit in track.units]
 
     def admit(self, viewer: Viewer) -> None:
         """From the next keyframe on, `viewer` gets everything."""
         self._viewers.add(viewer)
+        now = len(self._viewers)
+        self.audience = Audience(now, max(now, self.audience.most), self.audience.admitted + 1)
 
     def dismiss(self, viewer: Viewer) -> None:
         """`viewer` gets nothing more; nothing happens if it never did."""
         self._viewers.discard(viewer)
+        self.audience = replace(self.audience, now=len(self._viewers))
 
     async def play(self) -> None:
         """Plays until it is cancelled. Each call is a new stream: its own numbers and its own start."""

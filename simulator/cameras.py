@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 from simulator.auth import Gatekeeper, Login, Scheme
-from simulator.camera import Camera
+from simulator.camera import Audience, Camera
 from simulator.media import load_track
 from simulator.rtsp_server import RtspServer
 
@@ -103,6 +103,10 @@ class CameraSimulator:
     def resume(self, name: str) -> None:
         """Ends a stall: pictures come again from the next keyframe on, their times having moved on."""
         self._servers[name].camera.stalled = False
+
+    def audience(self, name: str) -> Audience:
+        """Who watches the camera, at this moment and so far."""
+        return self._servers[name].camera.audience
 
     def close(self) -> None:
         """Stops all cameras and the thread. May be called twice."""

@@ -7,6 +7,7 @@ import sys
 from services.ingest.camera_source import CameraSource
 from services.ingest.captured import Captured
 from services.ingest.config import IngestSettings
+from services.ingest.followed_cameras import FollowedCameras
 from shared.health import Health
 from shared.kafka_io import KafkaDeadLetters, KafkaOutput
 from shared.messages import Frame
@@ -16,21 +17,28 @@ from shared.service import serve
 from shared.settings import KafkaSettings
 from shared.topics import FRAMES
 
+_MOST_FRAMES = 64  # of as many cameras, taken together
+
 
 def build(metrics: Metrics, health: Health) -> Runner[Captured, Frame]:
-    """The service over Kafka."""
+    """The service over Kafka: with the cameras of its settings, or with those that the group gives it."""
     settings, kafka = IngestSettings.load(), KafkaSettings.load()
-    cameras = settings.camera_list()
     return Runner(
         "ingest",
-        CameraSource(cameras, settings, metrics),
+        _fixed(settings, metrics) if settings.has_list else FollowedCameras(settings, kafka, metrics),
         settings.stage(),
         KafkaOutput(FRAMES, kafka),
         KafkaDeadLetters(kafka),
         metrics=metrics,
         health=health,
-        batch=BatchLimits(len(cameras)),
+        batch=BatchLimits(_MOST_FRAMES),
     )
+
+
+def _fixed(settings: IngestSettings, metrics: Metrics) -> CameraSource:
+    cameras = settings.camera_list()
+    metrics.held_cameras.set(len(cameras))
+    return CameraSource(cameras, settings, metrics)
 
 
 if __name__ == "__main__":

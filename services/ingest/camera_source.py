@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from services.ingest.camera_clock import ClockTrust
 from services.ingest.captured import Captured, OpenStream
 from services.ingest.config import IngestSettings
-from services.ingest.reader import SERVICE, CameraReader, ReaderSettings
+from services.ingest.reader import SERVICE, CameraReader, ReaderSettings, always
 from services.ingest.rtsp import open_rtsp
 from services.ingest.slot import Slots, WhenFull
 from services.ingest.stills import SUFFIXES, StillsStream
@@ -20,7 +21,9 @@ from shared.metrics import Metrics
 from shared.stage import DropReason
 from shared.transport import Delivery
 
-_CLOSE_S = 2.0
+log = logging.getLogger(__name__)
+
+_CLOSE_S = 2.0  # less than a third of the shortest session: giving a camera away must not cost the membership
 _HANG_GRACE_S = 5.0  # what connecting may take beyond the time without a frame
 
 
@@ -30,33 +33,97 @@ class CameraSource:
     A frame handed out cannot be asked for again: a live camera has no past. What was not committed by the end
     is counted as dropped. What is lost with a crashed worker was never published, and the next stream begins
     a new count.
+
+    Args:
+        cameras: what is read from `open` on.
+        change: whether `set_cameras` will be called; such a source is never exhausted.
+        may_read: whether the cameras are ours to read at this moment; asked by all readers, at every frame.
     """
 
-    def __init__(self, cameras: Sequence[Camera], settings: IngestSettings, metrics: Metrics) -> None:
-        self._slots = Slots(len(cameras))
+    def __init__(
+        self,
+        cameras: Sequence[Camera],
+        settings: IngestSettings,
+        metrics: Metrics,
+        *,
+        change: bool = False,
+        may_read: Callable[[], bool] = always,
+    ) -> None:
+        self._settings = settings
         self._metrics = metrics
+        self._may_read = may_read
+        self._slots = Slots(None if change else len(cameras))
         self._in_hand: list[Captured] = []
-        self._readers = [
-            CameraReader(
-                camera.id,
-                camera.source,
-                _opener(camera, settings),
-                self._slots,
-                metrics,
-                reader_settings(camera, settings),
-            )
-            for camera in cameras
-        ]
+        # Never changed in place, as it is read by one thread and written by another.
+        self._readers: Mapping[str, tuple[Camera, CameraReader]] = {
+            camera.id: (camera, self._reader(camera)) for camera in cameras
+        }
+
+    def _reader(self, camera: Camera) -> CameraReader:
+        return CameraReader(
+            camera.id,
+            camera.source,
+            _opener(camera, self._settings),
+            self._slots,
+            self._metrics,
+            reader_settings(camera, self._settings),
+            self._may_read,
+        )
+
+    @property
+    def _all(self) -> list[CameraReader]:
+        return [reader for _, reader in self._readers.values()]
 
     def open(self) -> None:
         """Starts reading all cameras; one that is away is tried again by its own reader."""
-        for reader in self._readers:
+        for reader in self._all:
             reader.start()
+
+    def set_cameras(self, cameras: Iterable[Camera]) -> None:
+        """From now on these cameras are read. Those that stay as they are go on undisturbed.
+
+        Returns when those that went, and those that are to be read in another way, are closed, or after 2 s:
+        a camera that sends nothing just then closes later, by itself. May be called by one thread while
+        another polls.
+        """
+        wanted = {camera.id: camera for camera in cameras}
+        gone = {i: reader for i, (camera, reader) in self._readers.items() if camera != wanted.get(i)}
+        kept = {i: held for i, held in self._readers.items() if i not in gone}
+        self._readers = kept
+        self._stop(gone.values())
+        for camera_id, reader in gone.items():
+            self._count_dropped(self._slots.clear([camera_id]), DropReason.STOPPED)
+            if camera_id not in wanted:
+                reader.forget()
+                log.info("camera given up", extra={"camera": camera_id})
+        new = {i: (camera, self._reader(camera)) for i, camera in wanted.items() if i not in kept}
+        for camera, reader in new.values():
+            changed = camera.id in gone
+            log.info("camera changed" if changed else "camera taken", extra={"camera": camera.id})
+            reader.start()
+        self._readers = {**kept, **new}
+
+    @staticmethod
+    def _stop(readers: Collection[CameraReader]) -> None:
+        for reader in readers:
+            reader.stop()
+        until_s = time.monotonic() + _CLOSE_S
+        for reader in readers:
+            if not reader.join(max(0.0, until_s - time.monotonic())):
+                log.warning("camera does not close yet", extra={"camera": reader.camera_id})
+
+    def _count_dropped(self, left: Iterable[Captured], reason: DropReason) -> None:
+        for one in left:
+            self._metrics.dropped.labels(SERVICE, one.camera_id, reason.value).inc()
 
     def poll(self, max_messages: int, timeout_s: float) -> Sequence[Delivery[Captured]]:
         """See `transport.Source`; at most one frame of each camera."""
         self.keep_alive()
         taken = self._slots.take(max_messages, timeout_s)
+        if not self._may_read():
+            # Taken before the cameras were lost: whoever has them now may have sent later ones already.
+            self._count_dropped(taken, DropReason.STALE)
+            return []
         self._in_hand += taken
         return [Delivery(one, f"{one.camera_id}/{one.stream_id}@{one.sequence}") for one in taken]
 
@@ -66,7 +133,7 @@ class CameraSource:
 
     def keep_alive(self) -> None:
         """Gives up on readers that hang."""
-        for reader in self._readers:
+        for reader in self._all:
             reader.watch()
 
     @property
@@ -77,21 +144,18 @@ class CameraSource:
     @property
     def failures(self) -> Mapping[str, str]:
         """Camera id → why it gives no frames at the moment."""
-        return {r.camera_id: str(r.failure) for r in self._readers if r.failure is not None}
+        return {r.camera_id: str(r.failure) for r in self._all if r.failure is not None}
 
     def close(self) -> None:
         """Stops all readers; frames that were not sent are counted as dropped.
 
         Takes 2 s at most: a thread that waits for a silent camera is left to end by itself.
         """
-        for reader in self._readers:
+        for reader in self._all:
             reader.stop()
-        for left in (*self._in_hand, *self._slots.close()):
-            self._metrics.dropped.labels(SERVICE, left.camera_id, DropReason.STOPPED.value).inc()
+        self._count_dropped([*self._in_hand, *self._slots.close()], DropReason.STOPPED)
         self._in_hand.clear()
-        until_s = time.monotonic() + _CLOSE_S
-        for reader in self._readers:
-            reader.join(max(0.0, until_s - time.monotonic()))
+        self._stop(self._all)
 
 
 def reader_settings(camera: Camera, settings: IngestSettings) -> ReaderSettings:

@@ -35,6 +35,11 @@ class IngestSettings(Settings):
         """The stage."""
         return IngestStage(self.longer_side_px, self.jpeg_quality)
 
+    @property
+    def has_list(self) -> bool:
+        """Whether the cameras are given here, for one worker; if not, they come from Kafka, for many."""
+        return bool(self.cameras.get_secret_value().split()) or self.cameras_path is not None
+
     def camera_list(self) -> Sequence[Camera]:
         """The cameras.
 

@@ -36,6 +36,12 @@ SERVICE = "ingest"
 _REPEAT_LOG_S = 60.0
 _STEADY_S = 10.0
 _MOST_HUNG_THREADS = 3
+_LOOK_EVERY_S = 0.1  # how late a reader that is held off may notice that it may go on
+
+
+def always() -> bool:
+    """The permission of a camera that nobody else can be reading."""
+    return True
 
 
 @dataclass(frozen=True)
@@ -61,6 +67,8 @@ class CameraReader:
     Args:
         camera_id: for messages, metrics and logs.
         shown: the source without its login, for logs.
+        may_read: asked at every frame, by the thread that reads. While it says no, the stream is closed and
+            nothing is handed over; once it says yes again, the camera is opened anew.
     """
 
     def __init__(
@@ -71,6 +79,7 @@ class CameraReader:
         slots: Slots,
         metrics: Metrics,
         settings: ReaderSettings,
+        may_read: Callable[[], bool] = always,
     ) -> None:
         self.camera_id = camera_id
         self._shown = shown
@@ -78,6 +87,7 @@ class CameraReader:
         self._slots = slots
         self._metrics = metrics
         self._settings = settings
+        self._may_read = may_read
         self._stop = threading.Event()
         self._current: threading.Thread | None = None
         self._hung: list[threading.Thread] = []
@@ -120,24 +130,42 @@ class CameraReader:
         """Asks the thread to end."""
         self._stop.set()
 
-    def join(self, timeout_s: float) -> None:
-        """Waits up to `timeout_s` for the thread to end; one that hangs is left to the end of the process."""
+    def join(self, timeout_s: float) -> bool:
+        """Waits up to `timeout_s` for the thread to end, and says whether it has.
+
+        One that hangs is left to end by itself.
+        """
         if self._current is not None:
             self._current.join(timeout_s)
         self._up.set(0)
+        return self._current is None or not self._current.is_alive()
+
+    def forget(self) -> None:
+        """Takes the camera's state out of the metrics: it is not ours any more. Its counters stay."""
+        for gauge in (self._metrics.camera_up, self._metrics.clock_skew):
+            gauge.remove(self.camera_id)
 
     @property
     def _is_mine(self) -> bool:
-        """Whether the calling thread is still the one that reads; a thread given up on is not."""
+        """Whether the calling thread is still the one to read; a thread given up on is not."""
         return threading.current_thread() is self._current and not self._stop.is_set()
+
+    @property
+    def _goes_on(self) -> bool:
+        return self._is_mine and self._may_read()
 
     def _run(self) -> None:
         backoff, login_backoff = self._settings.backoff(), self._settings.login_backoff()
         while self._is_mine:
+            if not self._may_read():
+                self._hold_off()
+                continue
             started_s = time.monotonic()
             error = self._read_stream()
             if not self._is_mine:
                 return
+            if not self._may_read():
+                continue
             if not self._settings.reopens:
                 if error is not None:
                     self._failed(error)
@@ -155,6 +183,11 @@ class CameraReader:
             self._failed(error, wait_s)
             self._wait(wait_s)
 
+    def _hold_off(self) -> None:
+        self._up.set(0)
+        self._alive_at_s = time.monotonic()
+        self._stop.wait(_LOOK_EVERY_S)
+
     def _wait(self, seconds: float) -> None:
         until_s = time.monotonic() + seconds
         while self._is_mine and (left_s := until_s - time.monotonic()) > 0:
@@ -168,7 +201,8 @@ class CameraReader:
             stream = self._open_stream()
             self._opening = False
             try:
-                self._hand_over_frames(stream)
+                if self._goes_on:  # connecting takes seconds, in which the camera may have become another's
+                    self._hand_over_frames(stream)
             finally:
                 stream.close()
         except CameraError as error:
@@ -183,7 +217,7 @@ class CameraReader:
         sampler = Sampler(self._settings.fps)
         stream_id, sequence = self._new_stream_id(), 0
         for frame in stream.frames():
-            if not self._is_mine:
+            if not self._goes_on:
                 return
             self._alive_at_s = time.monotonic()
             if sequence == 0:

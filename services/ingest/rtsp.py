@@ -55,6 +55,11 @@ def open_rtsp(camera: Camera, trust: ClockTrust, no_frame_s: float) -> RtspStrea
     Raises:
         CameraError: with the reason, and without the login.
     """
+    return RtspStream(open_container(camera, no_frame_s), trust, no_frame_s)
+
+
+def open_container(camera: Camera, no_frame_s: float) -> InputContainer:
+    """The connection to an RTSP camera, for what `RtspStream` does not tell; raises CameraError."""
     try:
         url = camera.url_with_login()
     except SettingsError as error:
@@ -67,23 +72,34 @@ def open_rtsp(camera: Camera, trust: ClockTrust, no_frame_s: float) -> RtspStrea
     started_s = time.monotonic()
     try:
         # Interrupts FFmpeg wherever it waits; its own timeout counts each read of the socket anew.
-        container = av.open(url, mode="r", options=_OPTIONS, timeout=(connect_s, no_frame_s))
+        return av.open(url, mode="r", options=_OPTIONS, timeout=(connect_s, no_frame_s))
     except av.error.FFmpegError as error:
         # FFmpeg calls an answer that was cut short by the timeout invalid data.
         if isinstance(error, (*_TIMEOUTS, av.error.InvalidDataError)) and (
             time.monotonic() - started_s >= connect_s
         ):
             raise CameraError(FailureReason.UNREACHABLE, f"no answer within {connect_s:g} s") from None
-        raise _explained(error) from None
-    return RtspStream(container, trust, no_frame_s)
+        raise explained(error) from None
 
 
-def _explained(error: av.error.FFmpegError) -> CameraError:
+def explained(error: av.error.FFmpegError) -> CameraError:
     """`error` in words of ours: FFmpeg's own repeat the URL with its login."""
     for kind, reason, text in _REASONS:
         if isinstance(error, kind):
             return CameraError(reason, text)
     return CameraError(FailureReason.NOT_VIDEO, error.strerror or type(error).__name__)
+
+
+def camera_clock(packet: Packet[VideoStream]) -> float | None:
+    """The wall clock by the camera, as its RTCP reports tell, minus the stream's own time, in seconds.
+
+    None for the many packets that do not tell.
+    """
+    if packet.pts is None or packet.time_base is None or not packet.has_sidedata("prft"):
+        return None
+    # AVProducerReferenceTime: int64 wall clock in microseconds, int flags.
+    (wall_us,) = struct.unpack_from("=q", bytes(packet.get_sidedata("prft")))
+    return float(wall_us / 1e6 - float(packet.pts * packet.time_base))
 
 
 class RtspStream:
@@ -101,7 +117,7 @@ class RtspStream:
         seen_at_s = time.monotonic()
         try:
             for packet in self._container.demux(self._video):
-                self._read_camera_clock(packet)
+                self._wall_minus_stream_s = camera_clock(packet) or self._wall_minus_stream_s
                 for frame in decoded(self._video, packet):
                     seen_at_s = time.monotonic()
                     # The first frame of a connection has no time: FFmpeg counts from the second on.
@@ -113,15 +129,7 @@ class RtspStream:
         except _TIMEOUTS:
             raise CameraError(FailureReason.NO_FRAME, f"no frame for {self._no_frame_s:g} s") from None
         except av.error.FFmpegError as error:
-            raise _explained(error) from None
-
-    def _read_camera_clock(self, packet: Packet[VideoStream]) -> None:
-        """Learns what wall clock time the stream's own times stand for, from the camera's RTCP reports."""
-        if packet.pts is None or packet.time_base is None or not packet.has_sidedata("prft"):
-            return
-        # AVProducerReferenceTime: int64 wall clock in microseconds, int flags.
-        (wall_us,) = struct.unpack_from("=q", bytes(packet.get_sidedata("prft")))
-        self._wall_minus_stream_s = wall_us / 1e6 - float(packet.pts * packet.time_base)
+            raise explained(error) from None
 
     def _capture_time(self, time_s: float) -> tuple[float, Clock]:
         now_s = time.time()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterable
 from enum import Enum
 
 from services.ingest.captured import Captured
@@ -21,10 +22,11 @@ class Slots:
     """One place for each camera; one condition for all, so that the taker can wait for any of them.
 
     Args:
-        readers: how many leave frames here, until each says that it is `finished`.
+        readers: how many leave frames here, until each says that it is `finished`; None where cameras come
+            and go, so that nobody can know which frame is the last.
     """
 
-    def __init__(self, readers: int) -> None:
+    def __init__(self, readers: int | None) -> None:
         self._changed = threading.Condition()
         self._held: dict[str, Captured] = {}
         self._readers = readers
@@ -46,7 +48,8 @@ class Slots:
     def finished(self) -> None:
         """One reader will leave no more frames."""
         with self._changed:
-            self._readers -= 1
+            if self._readers is not None:
+                self._readers -= 1
             self._changed.notify_all()
 
     def take(self, max_frames: int, timeout_s: float) -> list[Captured]:
@@ -67,11 +70,16 @@ class Slots:
         with self._changed:
             return self._readers == 0 and not self._held
 
+    def clear(self, camera_ids: Iterable[str] | None = None) -> list[Captured]:
+        """Empties the places of these cameras, or all; returns the frames that lay there."""
+        with self._changed:
+            chosen = list(self._held) if camera_ids is None else camera_ids
+            left = [self._held.pop(camera) for camera in chosen if camera in self._held]
+            self._changed.notify_all()
+            return left
+
     def close(self) -> list[Captured]:
         """Refuses frames from now on; returns those that nobody took."""
         with self._changed:
             self._closed = True
-            left = list(self._held.values())
-            self._held.clear()
-            self._changed.notify_all()
-            return left
+            return self.clear()

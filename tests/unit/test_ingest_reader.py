@@ -15,7 +15,7 @@ from prometheus_client import CollectorRegistry
 
 from services.ingest import reader as reader_module
 from services.ingest.captured import CameraError, Captured, FailureReason, StreamFrame
-from services.ingest.reader import CameraReader, ReaderSettings
+from services.ingest.reader import CameraReader, ReaderSettings, always
 from services.ingest.slot import Slots, WhenFull
 from shared.backoff import Backoff
 from shared.metrics import Metrics
@@ -64,13 +64,18 @@ FILE = replace(LIVE, when_full=WhenFull.WAIT, reopens=False)
 class Bench:
     """One reader, and what comes out of it."""
 
-    def __init__(self, open_stream: Callable[[], Scripted], settings: ReaderSettings = LIVE) -> None:
+    def __init__(
+        self,
+        open_stream: Callable[[], Scripted],
+        settings: ReaderSettings = LIVE,
+        may_read: Callable[[], bool] = always,
+    ) -> None:
         self.metrics = Metrics(CollectorRegistry())
         self.slots = Slots(1)
         self.opened_at_s: list[float] = []
         self._open_stream = open_stream
         self.reader = CameraReader(
-            "door", "rtsp://u:p4ssword@host/x", self._open, self.slots, self.metrics, settings
+            "door", "rtsp://u:p4ssword@host/x", self._open, self.slots, self.metrics, settings, may_read
         )
 
     def _open(self) -> Scripted:
@@ -100,7 +105,7 @@ class Bench:
         return sum(thread.name == "camera door" for thread in threading.enumerate())
 
 
-def always(error: Exception) -> Callable[[], Scripted]:
+def failing(error: Exception) -> Callable[[], Scripted]:
     def open_stream() -> Scripted:
         raise error
 
@@ -110,7 +115,7 @@ def always(error: Exception) -> Callable[[], Scripted]:
 def test_a_camera_that_fails_is_tried_again_after_growing_waits_and_named_once(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    with Bench(always(REFUSED)) as bench:
+    with Bench(failing(REFUSED)) as bench:
         wait_until(lambda: len(bench.opened_at_s) >= 7, 5, "seven tries")
         assert str(bench.reader.failure) == "nothing listens"
     waits_s = [after - before for before, after in pairwise(bench.opened_at_s)]
@@ -124,7 +129,7 @@ def test_a_camera_that_fails_is_tried_again_after_growing_waits_and_named_once(
 
 
 def test_a_wrong_password_is_tried_ever_more_seldom() -> None:
-    with Bench(always(WRONG_LOGIN)) as bench:
+    with Bench(failing(WRONG_LOGIN)) as bench:
         wait_until(lambda: len(bench.opened_at_s) >= 6, 5, "six tries")
     waits_s = [after - before for before, after in pairwise(bench.opened_at_s)]
     assert all(
@@ -229,7 +234,7 @@ def test_a_file_is_read_to_its_end_in_order_and_its_bad_pictures_are_handed_on()
 
 @pytest.mark.parametrize("error", [REFUSED, ZeroDivisionError("oh")])
 def test_a_file_that_fails_is_not_tried_again_and_counts_as_read(error: Exception) -> None:
-    with Bench(always(error), FILE) as bench:
+    with Bench(failing(error), FILE) as bench:
         assert bench.take_all() == []
         wait_until(lambda: bench.threads() == 0, 5, "the thread ends")
     assert sum(bench.failures().values()) == 1
@@ -333,7 +338,7 @@ def test_stopping_is_prompt_in_every_state(state: str) -> None:
                 release.wait(20)
 
     slow = replace(LIVE, backoff=lambda: Backoff(60, 60))
-    opener = always(REFUSED) if state == "waiting for a retry" else lambda: Scripted(endless())
+    opener = failing(REFUSED) if state == "waiting for a retry" else lambda: Scripted(endless())
     with Bench(opener, slow) as bench:
         wait_until(lambda: bench.opened_at_s, 5, "it has begun")
         wait_until(lambda: bench.reader.failure or bench.slots.take(1, 0.1), 5, f"it is {state}")
@@ -344,3 +349,54 @@ def test_stopping_is_prompt_in_every_state(state: str) -> None:
         assert bench.threads() == (1 if state == "stuck" else 0)
         release.set()
     wait_until(lambda: bench.threads() == 0, 5, "the thread ends")
+
+
+def test_a_reader_that_may_not_read_hands_nothing_over_closes_the_stream_and_comes_back() -> None:
+    allowed = threading.Event()
+    allowed.set()
+    streams: list[Scripted] = []
+
+    def open_stream() -> Scripted:
+        streams.append(Scripted(frames(1_000_000)))
+        return streams[-1]
+
+    with Bench(open_stream, may_read=allowed.is_set) as bench:
+        wait_until(lambda: bench.slots.take(1, 0.1), 5, "a frame is taken")
+        allowed.clear()
+        wait_until(streams[0].closed.is_set, 5, "the stream is closed")
+        bench.slots.clear()
+        captured = bench.metrics.total("agegender_frames_captured_total")
+        wait_until(lambda: bench.metrics.total("agegender_camera_up_bool") == 0, 5, "the camera is down")
+        assert bench.slots.take(1, 0.3) == []
+        assert bench.metrics.total("agegender_frames_captured_total") == captured
+        assert len(streams) == 1
+        allowed.set()
+        wait_until(lambda: bench.slots.take(1, 0.1), 5, "a frame is taken again")
+    assert len(streams) == 2
+    assert bench.failures() == {}
+
+
+def test_a_camera_lost_while_it_was_connected_to_is_let_go_before_its_first_frame() -> None:
+    allowed = threading.Event()
+    allowed.set()
+
+    def open_stream() -> Scripted:
+        allowed.clear()
+        return stream
+
+    stream = Scripted(frames(5))
+    with Bench(open_stream, may_read=allowed.is_set) as bench:
+        wait_until(stream.closed.is_set, 5, "the stream is closed")
+        assert next(stream.given).time_s == 0
+        assert bench.slots.take(1, 0.1) == []
+
+
+def test_a_camera_given_up_leaves_the_gauges_and_keeps_its_counters() -> None:
+    with Bench(lambda: Scripted(frames(3))) as bench:
+        wait_until(lambda: bench.slots.take(1, 0.1), 5, "a frame is taken")
+        bench.reader.stop()
+        assert bench.reader.join(2)
+        bench.reader.forget()
+        bench.reader.forget()
+    assert bench.metrics.by_label("agegender_camera_up_bool", "camera") == {}
+    assert bench.metrics.total("agegender_frames_captured_total", camera="door") > 0

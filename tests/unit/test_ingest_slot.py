@@ -84,3 +84,21 @@ def test_closing_gives_back_what_nobody_took_and_frees_a_reader_that_waits() -> 
     assert returned[0].sequence == 1
     late = captured("a", 2)
     assert slots.put(late, WhenFull.REPLACE) is late
+
+
+def test_where_cameras_come_and_go_no_frame_is_the_last_and_taking_waits() -> None:
+    slots = Slots(None)
+    slots.finished()
+    assert not slots.exhausted
+    started_s = time.monotonic()
+    assert taken(slots, timeout_s=0.05) == []
+    assert time.monotonic() - started_s > 0.04
+    assert not slots.exhausted
+
+
+def test_the_place_of_one_camera_is_cleared_and_the_others_stay() -> None:
+    slots = Slots(None)
+    for camera in ("a", "b"):
+        slots.put(captured(camera, 0), WhenFull.REPLACE)
+    assert [one.camera_id for one in slots.clear(["a", "unknown"])] == ["a"]
+    assert taken(slots) == [("b", 0)]

@@ -42,7 +42,7 @@ def test_sums_by_label_add_up_to_the_total(metrics: Metrics) -> None:
 
 
 def test_every_name_begins_alike_and_ends_in_what_it_counts(metrics: Metrics) -> None:
-    units = ("_total", "_seconds", "_messages", "_bool")
+    units = ("_total", "_seconds", "_messages", "_cameras", "_bool")
     for family in metrics.registry.collect():
         name = family.name + ("_total" if family.type == "counter" else "")
         assert name.startswith("agegender_")

@@ -1,0 +1,81 @@
+"""The settings of a camera as Kafka may hold them: where its password is, and never what it is."""
+
+from __future__ import annotations
+
+import re
+from typing import Self
+
+from pydantic import ValidationError, model_validator
+
+from shared.cameras import Camera
+from shared.errors import SettingsError
+from shared.messages import CameraId, Model
+
+_SECRET_IN_URL = re.compile(
+    r"[?&/;](?P<name>\w*(?:pass|passwd|password|pwd|secret|token|auth|key))=[^&;/]+", re.IGNORECASE
+)
+_HOW = "name its environment variable in password_env or its file in password_file"
+
+
+class CameraSettings(Model):
+    """One camera, for all workers: the value of a record in the topic `cameras`.
+
+    Only RTSP cameras: a file or a webcam belongs to one machine, and workers would hand it over to another.
+    """
+
+    id: CameraId
+    source: str
+    """An RTSP URL without a login."""
+    username: str | None = None
+    password_env: str | None = None
+    """The environment variable, on each worker, that holds the password."""
+    password_file: str | None = None
+    """The file, on each worker, that holds the password."""
+    fps: float | None = None
+
+    @model_validator(mode="after")
+    def _is_a_camera_without_secrets(self) -> Self:
+        try:
+            camera = self.camera()
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_input=False)[0]
+            raise ValueError(first["msg"].removeprefix("Value error, ")) from None
+        if why := _unfit(camera):
+            raise ValueError(why)
+        return self
+
+    @classmethod
+    def of(cls, camera: Camera) -> CameraSettings:
+        """The settings of a camera that a person gave.
+
+        Raises:
+            SettingsError: the camera is none for Kafka: it holds its password, or belongs to one machine.
+        """
+        if why := _unfit(camera):
+            raise SettingsError(f"camera {camera.id}: {why}")
+        return cls(
+            id=camera.id,
+            source=camera.source,
+            username=camera.username,
+            password_env=camera.password_env,
+            password_file=None if camera.password_file is None else str(camera.password_file),
+            fps=camera.fps,
+        )
+
+    def camera(self) -> Camera:
+        """The camera to read."""
+        return Camera.model_validate(self.model_dump())
+
+
+def _unfit(camera: Camera) -> str | None:
+    """Why this camera must not go into Kafka; the text repeats no secret."""
+    if camera.password is not None:
+        return f"a password never enters Kafka: keep the username, and instead of the password {_HOW}"
+    if not camera.is_rtsp:
+        return "expected rtsp:// or rtsps://: a file or a webcam is not there for every worker"
+    if found := _SECRET_IN_URL.search(camera.source):
+        return (
+            f"its URL seems to hold a secret, {found['name']}=…, and no secret enters Kafka: if the camera "
+            f"takes user and password as a login too, keep the username and {_HOW}"
+        )
+    return None

@@ -1,0 +1,147 @@
+"""Cameras that come, change and go while the others are read."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from prometheus_client import CollectorRegistry
+
+from services.ingest.camera_source import CameraSource
+from services.ingest.config import IngestSettings
+from services.ingest.reader import always
+from shared.cameras import Camera
+from shared.metrics import Metrics
+from simulator.cameras import CameraSimulator
+from simulator.clips import write_video
+from tests.support.waiting import wait_until
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Begins anew, with a keyframe, every fifth of a second."""
+    path = tmp_path_factory.mktemp("clips") / "short.mp4"
+    write_video(path, (np.full((90, 160, 3), n * 40, np.uint8) for n in range(5)), size_wh=(160, 90), fps=25)
+    return path
+
+
+@pytest.fixture
+def simulator(clip: Path) -> Iterator[CameraSimulator]:
+    with CameraSimulator() as cameras:
+        for name in ("door", "hall", "yard"):
+            cameras.add(name, clip)
+        yield cameras
+
+
+class Source:
+    """An open source whose cameras change, and its metrics."""
+
+    def __init__(self, may_read: Callable[[], bool] = always) -> None:
+        self.metrics = Metrics(CollectorRegistry())
+        self.source = CameraSource((), IngestSettings(), self.metrics, change=True, may_read=may_read)
+
+    def __enter__(self) -> Source:
+        self.source.open()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.source.close()
+
+    def gives(self, *wanted: str) -> None:
+        """Waits until frames of exactly these cameras come, of each at least one."""
+        self.take()
+
+        def seen() -> bool:
+            return self.take() == set(wanted)
+
+        wait_until(seen, 10, f"frames of {wanted} come")
+
+    def take(self) -> set[str]:
+        found = {one.origin.split("/")[0] for _ in range(5) for one in self.source.poll(9, 0.1)}
+        self.source.commit()
+        return found
+
+    @property
+    def captured(self) -> float:
+        return self.metrics.total("agegender_frames_captured_total")
+
+    @property
+    def known(self) -> set[str]:
+        return set(self.metrics.by_label("agegender_camera_up_bool", "camera"))
+
+
+def camera(simulator: CameraSimulator, name: str, **fields: object) -> Camera:
+    return Camera.model_validate({"id": name, "source": simulator.url(name), **fields})
+
+
+def test_cameras_come_and_go_and_those_that_stay_are_not_interrupted(simulator: CameraSimulator) -> None:
+    door, hall, yard = (camera(simulator, name) for name in ("door", "hall", "yard"))
+    with Source() as source:
+        assert source.take() == set()
+        assert not source.source.exhausted
+        source.source.set_cameras([door, hall])
+        source.gives("door", "hall")
+        source.source.set_cameras([yard, door])
+        assert simulator.audience("hall").now == 0
+        source.gives("door", "yard")
+        assert source.known == {"door", "yard"}
+        source.source.set_cameras([])
+        source.gives()
+        assert source.known == set()
+        source.source.set_cameras([door])
+        source.gives("door")
+    assert simulator.audience("door").admitted == 2
+    assert simulator.audience("door").most == 1
+    assert not source.source.exhausted
+
+
+def test_a_camera_that_changes_is_closed_before_it_is_opened_anew(
+    simulator: CameraSimulator,
+) -> None:
+    with Source() as source:
+        source.source.set_cameras([camera(simulator, "door"), camera(simulator, "hall")])
+        source.gives("door", "hall")
+        source.source.set_cameras([camera(simulator, "hall"), camera(simulator, "door", fps=25)])
+        source.gives("door", "hall")
+        moved = Camera.model_validate({"id": "hall", "source": simulator.url("yard")})
+        source.source.set_cameras([moved, camera(simulator, "door", fps=25)])
+        wait_until(lambda: simulator.audience("yard").now == 1, 10, "the new place is read")
+    assert [simulator.audience(name).admitted for name in ("door", "hall", "yard")] == [2, 1, 1]
+    assert [simulator.audience(name).most for name in ("door", "hall", "yard")] == [1, 1, 1]
+
+
+def test_a_camera_that_is_silent_or_away_does_not_hold_up_a_change(simulator: CameraSimulator) -> None:
+    away = Camera.model_validate({"id": "away", "source": "rtsp://127.0.0.1:1/x"})
+    with Source() as source:
+        source.source.set_cameras([camera(simulator, "door"), away])
+        source.gives("door")
+        simulator.stall("door")
+        changed = threading.Thread(target=source.source.set_cameras, args=([camera(simulator, "hall")],))
+        changed.start()
+        changed.join(5)
+        assert not changed.is_alive()
+        source.gives("hall")
+
+
+def test_what_lies_there_when_the_cameras_are_lost_is_dropped_and_counted(simulator: CameraSimulator) -> None:
+    ours = threading.Event()
+    ours.set()
+    with Source(ours.is_set) as source:
+        source.source.set_cameras([camera(simulator, "door")])
+        source.gives("door")
+        captured = source.metrics.total("agegender_frames_captured_total")
+        wait_until(
+            lambda: source.metrics.total("agegender_frames_captured_total") > captured,
+            5,
+            "a frame lies there",
+        )
+        ours.clear()
+        assert source.take() == set()
+        dropped = source.metrics.by_label("agegender_messages_dropped_total", "reason")
+        assert dropped["stale"] == 1
+        wait_until(lambda: simulator.audience("door").now == 0, 5, "the connection is closed")
+        ours.set()
+        source.gives("door")

@@ -1,0 +1,93 @@
+"""Who gets which part: evenly by load, with few moves, and never two at a time."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Mapping
+
+import pytest
+
+from shared.sharing_out import is_worth_moving, share_out, without_moves
+
+PARTS = range(64)
+
+
+def loads(shares: Mapping[str, Iterable[int]], weights: Mapping[int, int]) -> list[int]:
+    return sorted(sum(weights.get(part, 0) for part in share) for share in shares.values())
+
+
+def moved(before: Mapping[str, set[int]], after: Mapping[str, set[int]]) -> int:
+    return sum(len(before[member] - after.get(member, set())) for member in before)
+
+
+def test_nobody_is_given_nothing() -> None:
+    assert share_out({}, {1: 1}, PARTS) == {}
+    assert not is_worth_moving({}, {1: 1}, PARTS)
+
+
+def test_one_gets_everything() -> None:
+    assert share_out({"a": ()}, {1: 1}, PARTS) == {"a": set(PARTS)}
+
+
+@pytest.mark.parametrize("seed", range(50))
+def test_every_part_goes_to_one_and_loads_are_even(seed: int) -> None:
+    rng = random.Random(seed)  # noqa: S311
+    members = [f"member{number}" for number in range(rng.randint(1, 8))]
+    weights = {rng.randrange(64): 1 for _ in range(rng.randint(0, 60))}
+    owned: dict[str, set[int]] = {member: set() for member in members}
+    for part in PARTS:
+        if rng.random() < 0.7:
+            owned[rng.choice(members)].add(part)
+    shares = share_out(owned, weights, PARTS)
+    assert sorted(part for share in shares.values() for part in share) == list(PARTS)
+    low, *_, high = [*loads(shares, weights), loads(shares, weights)[-1]]
+    assert high - low <= 1
+    empty = [len(share - weights.keys()) for share in shares.values()]
+    assert max(empty) - min(empty) <= 1
+
+
+def test_a_newcomer_gets_its_half_and_nothing_else_moves() -> None:
+    weights = dict.fromkeys(range(10), 1)
+    first = share_out({"a": ()}, weights, PARTS)
+    both = share_out({**first, "b": set()}, weights, PARTS)
+    assert loads(both, weights) == [5, 5]
+    assert moved(first, both) == 32
+
+
+def test_what_a_dead_member_had_is_spread_and_the_others_keep_theirs() -> None:
+    weights = dict.fromkeys(range(12), 1)
+    three = share_out({"a": (), "b": (), "c": ()}, weights, PARTS)
+    two = share_out({"a": three["a"], "c": three["c"]}, weights, PARTS)
+    assert moved({"a": three["a"], "c": three["c"]}, two) == 0
+    assert loads(two, weights) == [6, 6]
+
+
+def test_parts_that_do_not_exist_any_more_are_given_to_nobody() -> None:
+    assert share_out({"a": {1, 99}}, {}, range(4)) == {"a": {0, 1, 2, 3}}
+
+
+def test_what_two_claim_one_keeps_and_it_is_given_to_nobody_until_the_other_gave_it_up() -> None:
+    owned = {"a": {0, 1}, "b": {1, 2}}
+    target = share_out(owned, {}, range(4))
+    assert sorted(part for share in target.values() for part in share) == [0, 1, 2, 3]
+    assert all(1 not in share for share in without_moves(target, owned).values())
+
+
+def test_what_moves_is_held_back_for_a_round() -> None:
+    owned = {"a": set(range(4)), "b": set[int]()}
+    target = share_out(owned, {}, range(4))
+    first_round = without_moves(target, owned)
+    assert first_round == {"a": target["a"], "b": set()}
+    second = share_out(first_round, {}, range(4))
+    assert without_moves(second, first_round) == target
+
+
+def test_small_differences_are_not_worth_an_interruption() -> None:
+    weights = dict.fromkeys(range(40), 1)
+    assert not is_worth_moving({"a": set(range(22)), "b": set(range(22, 64))}, weights, PARTS)
+    assert is_worth_moving({"a": set(range(26)), "b": set(range(26, 64))}, weights, PARTS)
+    assert is_worth_moving({"a": {0, 1}, "b": {2}}, {0: 1, 1: 1}, range(3))
+
+
+def test_what_cannot_be_made_even_is_left() -> None:
+    assert not is_worth_moving({"a": {0}, "b": {1}}, {0: 5}, range(2))
