@@ -31,8 +31,8 @@ from shared.errors import BadMessage, NotNow, SettingsError
 from shared.messages import Model
 from shared.secrets import mask
 from shared.settings import KafkaSettings
-from shared.topics import DEAD_LETTERS_NAME, DEAD_LETTERS_RETENTION_S, Topic
-from shared.transport import Delivery
+from shared.topics import DEAD_LETTERS_NAME, DEAD_LETTERS_RETENTION_S, Table, Topic
+from shared.transport import Delivery, Share
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +44,7 @@ _ANSWER_MS = 3_000  # how long one call waits for the broker before the runner h
 _CLOSE_MS = 3_000
 _KEEP_ALIVE_MS = 100  # without any time, a poll would never take partitions in
 _TABLE_SEGMENT_MS = 24 * 3600 * 1000  # Kafka compacts only closed segments
+_CHANGING_SEGMENT_MS = 60 * 1000
 _ASK_AFTER_S = 5.0  # an empty poll says nothing: after so much silence the broker is asked
 
 _MISTAKES: tuple[type[Exception], ...] = (
@@ -167,14 +168,26 @@ def ensure_topic(kafka: KafkaSettings, name: str, retention_s: int) -> None:
     )
 
 
-def ensure_table(kafka: KafkaSettings, name: str, partitions: int) -> None:
+def ensure_table(kafka: KafkaSettings, name: str, partitions: int, kept_s: int | None = None) -> None:
     """Creates a compacted topic when it does not exist; one that does is left as it is.
+
+    Args:
+        kept_s: how long each message is kept; None: for ever. Such a table changes all the time, and Kafka
+            compacts what is older than a minute.
 
     Raises:
         NotNow: no broker answers.
         SettingsError: the topic exists and is not compacted: Kafka would forget what is in it.
     """
-    _ensure(kafka, name, partitions, {"cleanup.policy": "compact", "segment.ms": str(_TABLE_SEGMENT_MS)})
+    configs = {"cleanup.policy": "compact", "segment.ms": str(_TABLE_SEGMENT_MS)}
+    if kept_s is not None:
+        configs = {
+            "cleanup.policy": "compact,delete",
+            "retention.ms": str(kept_s * 1000),
+            "segment.ms": str(_CHANGING_SEGMENT_MS),
+            "min.compaction.lag.ms": str(_CHANGING_SEGMENT_MS),
+        }
+    _ensure(kafka, name, partitions, configs)
     wanted = ConfigResource(ConfigResourceType.TOPIC, name, {"cleanup.policy": None})
     with _admin(kafka) as admin:
         policy = admin.describe_configs([wanted], config_filter="all")["topic"][name]["cleanup.policy"]
@@ -182,6 +195,25 @@ def ensure_table(kafka: KafkaSettings, name: str, partitions: int) -> None:
         raise SettingsError(
             f"the topic {name!r} has cleanup.policy={policy['value']}, expected compact: Kafka would forget "
             "its records after a while. Change it with kafka-configs.sh, or delete the topic: it is made anew"
+        )
+
+
+def ensure_partitions(kafka: KafkaSettings, name: str, partitions: int) -> None:
+    """Adds partitions to a topic that has fewer.
+
+    Raises:
+        NotNow: no broker answers, or the topic has more, of which none can be taken away.
+    """
+    with _admin(kafka) as admin:
+        (topic,) = admin.describe_topics([name])
+        have = len(topic["partitions"])
+        if have < partitions:
+            admin.create_partitions({name: partitions})
+            log.info("partitions added", extra={"topic": name, "partitions": partitions})
+    if have > partitions:
+        raise NotNow(
+            f"Kafka: the topic {name!r} has {have} partitions, expected {partitions}: what it holds would be "
+            "looked for in the wrong ones. Delete it: it is made anew"
         )
 
 
@@ -328,9 +360,17 @@ class KafkaSource(Generic[M]):
 
     Args:
         group: the name of the group without the prefix of the settings.
+        on_share: called in `poll` when what this member holds has changed: after all that was handed out is
+            committed, and before anything more is. It may raise NotNow, and is then called again.
     """
 
-    def __init__(self, topic: Topic[M], group: str, kafka: KafkaSettings) -> None:
+    def __init__(
+        self,
+        topic: Topic[M],
+        group: str,
+        kafka: KafkaSettings,
+        on_share: Callable[[Share], None] | None = None,
+    ) -> None:
         self._topic = topic
         self._name = kafka.topic_prefix + topic.name
         self._group = kafka.topic_prefix + group
@@ -339,6 +379,10 @@ class KafkaSource(Generic[M]):
         self._done: dict[TopicPartition, int] = {}
         self._buffer: deque[Any] = deque()
         self._heard_at_s = 0.0
+        self._on_share = on_share
+        self._held: frozenset[int] = frozenset()
+        self._is_share_new = False
+        self._is_in_hand = False
 
     def open(self) -> None:
         """Joins the group; creates the topic where it does not exist."""
@@ -349,6 +393,9 @@ class KafkaSource(Generic[M]):
 
     def _keep(self, partitions: Collection[TopicPartition]) -> None:
         """Forgets what was read from partitions that are not ours any more."""
+        held = frozenset(one.partition for one in partitions)
+        if held != self._held:
+            self._held, self._is_share_new = held, True
         self._buffer = deque(record for record in self._buffer if _partition(record) in partitions)
         self._done = {
             partition: offset for partition, offset in self._done.items() if partition in partitions
@@ -358,10 +405,26 @@ class KafkaSource(Generic[M]):
         """See `transport.Source`."""
         if not self._buffer:
             self._fetch(max_messages, timeout_s)
+        if self._is_share_new and self._on_share is not None:
+            if self._is_in_hand:
+                return ()
+            self._tell_share(self._on_share)
         taken = [self._buffer.popleft() for _ in range(min(max_messages, len(self._buffer)))]
+        self._is_in_hand = self._is_in_hand or bool(taken)
         for record in taken:
             self._done[_partition(record)] = record.offset + 1
         return [self._deliver(record) for record in taken]
+
+    def _tell_share(self, on_share: Callable[[Share], None]) -> None:
+        while self._is_share_new:
+            # First, because a thread of the client may change it again meanwhile.
+            self._is_share_new = False
+            try:
+                partitions = len(self._consumer.partitions_for_topic(self._name) or ())
+                on_share(Share(self._held, partitions))
+            except NotNow:
+                self._is_share_new = True
+                raise
 
     def _fetch(self, max_messages: int, timeout_s: float) -> None:
         try:
@@ -403,6 +466,7 @@ class KafkaSource(Generic[M]):
     def commit(self) -> None:
         """Stores the position behind everything handed out, but for partitions that were taken away."""
         if not self._done:
+            self._is_in_hand = False
             return
         offsets = {partition: OffsetAndMetadata(offset, "", -1) for partition, offset in self._done.items()}
         try:
@@ -413,6 +477,7 @@ class KafkaSource(Generic[M]):
         except KafkaError as error:
             raise _held_back(error, self._kafka) from None
         self._done.clear()
+        self._is_in_hand = False
 
     def keep_alive(self) -> None:
         """Polls with all partitions paused, so that the group does not take us for dead."""
@@ -434,6 +499,7 @@ class KafkaSource(Generic[M]):
 
     def close(self) -> None:
         """Leaves the group at once, so that others take over without waiting."""
+        self._is_in_hand = False
         consumer, self._consumer = self._consumer, None
         self._keep(())
         if consumer is not None:
@@ -448,10 +514,14 @@ class _KafkaWriter(Generic[T]):
     """
 
     def __init__(
-        self, name: str, retention_s: int, encode: Callable[[T], Encoded], kafka: KafkaSettings
+        self,
+        name: str,
+        ensure: Callable[[str], None],
+        encode: Callable[[T], Encoded],
+        kafka: KafkaSettings,
     ) -> None:
         self._name = name
-        self._retention_s = retention_s
+        self._ensure = ensure
         self._encode = encode
         self._kafka = kafka
         self._producer: Any = None
@@ -462,7 +532,7 @@ class _KafkaWriter(Generic[T]):
     def open(self) -> None:
         """See `transport.Output`."""
         if self._producer is None:
-            ensure_topic(self._kafka, self._name, self._retention_s)
+            self._ensure(self._name)
             self._producer = open_producer(self._kafka, f"agegender-{self._name}")
 
     def write(self, messages: Sequence[T]) -> None:
@@ -538,7 +608,28 @@ class KafkaOutput(_KafkaWriter[M]):
     """Writes the messages of a topic."""
 
     def __init__(self, topic: Topic[M], kafka: KafkaSettings) -> None:
-        super().__init__(kafka.topic_prefix + topic.name, topic.retention_s, topic.codec.encode, kafka)
+        super().__init__(
+            kafka.topic_prefix + topic.name,
+            lambda name: ensure_topic(kafka, name, topic.retention_s),
+            topic.codec.encode,
+            kafka,
+        )
+
+
+class KafkaTableOutput(_KafkaWriter[M]):
+    """Writes the messages of a table.
+
+    Args:
+        partitions: of the topic, where it does not exist yet.
+    """
+
+    def __init__(self, table: Table[M], kafka: KafkaSettings, partitions: int) -> None:
+        super().__init__(
+            kafka.topic_prefix + table.name,
+            lambda name: ensure_table(kafka, name, partitions, table.kept_s),
+            table.codec.encode,
+            kafka,
+        )
 
 
 class KafkaDeadLetters(_KafkaWriter[DeadLetter]):
@@ -548,5 +639,8 @@ class KafkaDeadLetters(_KafkaWriter[DeadLetter]):
         name = kafka.topic_prefix + DEAD_LETTERS_NAME
         keep = kafka.dead_letter_pictures
         super().__init__(
-            name, DEAD_LETTERS_RETENTION_S, lambda letter: letter.encoded(keep_value=keep), kafka
+            name,
+            lambda name: ensure_topic(kafka, name, DEAD_LETTERS_RETENTION_S),
+            lambda letter: letter.encoded(keep_value=keep),
+            kafka,
         )
