@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import time
+from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from typing import Any, Generic, TypeVar
 
 from shared.codec import Encoded
@@ -29,6 +31,7 @@ M = TypeVar("M", bound=Model)
 _ANSWER_MS = 3_000
 _READ_S = 20.0
 _CLOSE_MS = 2_000
+_LAST = 4  # of each key: as many members as may write too late, one after the other, and one more
 
 
 class KafkaChangelog(Generic[M]):
@@ -45,7 +48,10 @@ class KafkaChangelog(Generic[M]):
         self._output: KafkaTableOutput[M] | None = None
 
     def read(self, share: Share) -> Sequence[M]:
-        """All messages of the partitions of that share, those of a key in the order of their writing.
+        """The last messages of each key in the partitions of that share, in the order of their writing.
+
+        More than one, because the last one need not be the best: whoever lost a partition without noticing it
+        may have written once more, after the next one did.
 
         Creates the topic where it does not exist, and adds partitions where it has fewer. A message that
         cannot be read is logged and left out.
@@ -61,15 +67,16 @@ class KafkaChangelog(Generic[M]):
         consumer = open_consumer(self._kafka)
         try:
             with answered(self._kafka):
-                found = list(self._decoded(self._records(consumer, share.held)))
+                read = list(self._records(consumer, share.held))
         finally:
             consumer.close(autocommit=False, timeout_ms=_CLOSE_MS)
+        found = list(self._decoded(_last_of_each_key(read)))
         log.info(
             "taken over",
             extra={
                 "topic": self.name,
                 "partitions": len(share.held),
-                "messages": len(found),
+                "messages": len(read),
                 "seconds": round(time.monotonic() - started_s, 3),
             },
         )
@@ -109,3 +116,10 @@ class KafkaChangelog(Generic[M]):
         """Lets go. Everything that `write` returned for is safe already."""
         if self._output is not None:
             self._output.close()
+
+
+def _last_of_each_key(records: Iterable[Any]) -> Iterator[Any]:
+    last: dict[bytes, deque[Any]] = defaultdict(lambda: deque(maxlen=_LAST))
+    for record in records:
+        last[record.key or b""].append(record)
+    return chain.from_iterable(last.values())

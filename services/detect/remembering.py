@@ -38,10 +38,7 @@ class Changelog(Protocol):
     """Where states are kept."""
 
     def read(self, share: Share) -> Sequence[CameraState]:
-        """The states of the cameras of that share, those of a camera in the order of their writing.
-
-        Raises NotNow.
-        """
+        """The last states of each camera of that share, in the order of their writing. Raises NotNow."""
 
     def write(self, messages: Sequence[CameraState]) -> None:
         """Returns when the states are safe. Raises NotNow, and is then called again."""
