@@ -23,7 +23,6 @@ from tests.support.kafka_frames import (
     frames_source,
     numbers,
     opened,
-    some,
     until_done,
 )
 from tests.support.made_messages import frame_info
