@@ -13,7 +13,10 @@ import typer
 from rich.console import Console
 
 from agegender.analysis.command import analyze
+from agegender.audit.command import audit
 from agegender.cameras.command import cameras_app
+from agegender.dead_letters.command import dead_letters
+from agegender.page import load_page_settings
 from agegender.query.command import query
 from agegender.session import run_session, start_process
 from services.ingest.config import IngestSettings
@@ -33,6 +36,8 @@ RUN_PORT = 9100
 app.command()(analyze)
 app.add_typer(cameras_app, name="cameras")
 app.add_typer(query, name="query")
+app.command()(audit)
+app.add_typer(dead_letters, name="dead-letters")
 
 
 @app.command()
@@ -43,6 +48,7 @@ def run(
     ] = None,
     cameras: Annotated[Path | None, typer.Option(help="A YAML file with the list of cameras.")] = None,
     seconds: Annotated[float | None, typer.Option(help="End after this long; without it, go on.")] = None,
+    page: Annotated[bool, typer.Option("--page", help="Serve the live page, at API_PORT (8080).")] = False,
 ) -> None:
     """Runs the whole pipeline in this process, for one or many cameras.
 
@@ -57,9 +63,17 @@ def run(
     else:
         chosen = cameras_from_sources(sources) if sources else IngestSettings.load().camera_list()
     process = start_process()
+    page_settings = load_page_settings() if page else None
     console = Console()
-    stop = stop_on_signals()
-    summary = run_session(chosen, console, stop=stop, seconds=seconds, process=process, http_port=RUN_PORT)
+    summary = run_session(
+        chosen,
+        console,
+        stop=stop_on_signals(),
+        seconds=seconds,
+        process=process,
+        http_port=RUN_PORT,
+        page=page_settings,
+    )
     console.print(summary.draw())
     if summary.captured == 0:
         console.print("No camera gave a frame.", style="red")
@@ -69,12 +83,13 @@ def run(
 @app.command()
 def demo(
     seconds: Annotated[float, typer.Option(help="End after this long.", min=1)] = 20.0,
+    page: Annotated[bool, typer.Option(help="Serve the live page, at API_PORT (8080 or any free).")] = True,
 ) -> None:
     """Runs the pipeline on a simulated RTSP camera that shows real faces; fails when none gets a result."""
     # The simulator is no part of a camera's way to Redis; nothing but the demo loads it.
     from agegender.demo import run_demo
 
-    raise typer.Exit(run_demo(Console(), seconds, start_process(), stop_on_signals()))
+    raise typer.Exit(run_demo(Console(), seconds, start_process(), stop_on_signals(), page=page))
 
 
 @app.command()

@@ -10,8 +10,11 @@ from pathlib import Path
 
 from rich.console import Console
 
+from agegender.page import load_page_settings
 from agegender.session import Watcher, run_session, watcher
+from services.api.config import ApiSettings
 from shared.cameras import Camera
+from shared.errors import MissingExtra
 from shared.settings import ProcessSettings
 from simulator.auth import Login
 from simulator.cameras import CameraSimulator
@@ -31,14 +34,28 @@ def _this_program() -> str:
     return shlex.quote(str(called))
 
 
+def _page_settings(console: Console) -> ApiSettings | None:
+    try:
+        return load_page_settings()
+    except MissingExtra as error:
+        console.print(str(error), highlight=False, markup=False)
+        return None
+
+
 def run_demo(
     console: Console,
     seconds: float,
     process: ProcessSettings,
     stop: threading.Event,
     show: Watcher = watcher,
+    *,
+    page: bool = False,
 ) -> int:
-    """Runs the demo; the return value is the exit status: 1 when no face got a result."""
+    """Runs the demo; the return value is the exit status: 1 when no face got a result.
+
+    `page`: whether the live page is served, where its packages are installed.
+    """
+    page_settings = _page_settings(console) if page else None
     console.print("Preparing a clip with real faces …")
     scene = demo_scene()
     # A login of its own, as every real camera has one: it must show up nowhere below.
@@ -48,7 +65,15 @@ def run_demo(
         console.print(f"A simulated camera shows {scene.face_count} faces at {shown}", highlight=False)
         camera = Camera.model_validate({"id": CAMERA, "source": simulator.url_with_login(CAMERA)})
         summary = run_session(
-            [camera], console, stop=stop, seconds=seconds, process=process, http_port=_ANY_PORT, show=show
+            [camera],
+            console,
+            stop=stop,
+            seconds=seconds,
+            process=process,
+            http_port=_ANY_PORT,
+            page=page_settings,
+            any_page_port=True,
+            show=show,
         )
     console.print(summary.draw())
     if summary.results == 0:

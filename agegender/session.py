@@ -10,12 +10,14 @@ from collections.abc import Callable, Iterator, Sequence
 from rich.console import Console
 from rich.live import Live
 
+from agegender.page import live_page
 from agegender.pipeline import Pipeline, PipelineSettings
 from agegender.view import LiveView, Summary
+from services.api.config import ApiSettings
 from services.sink.redis_store import RedisStore
 from shared.cameras import Camera
 from shared.embedded_store import EmbeddedStore, default_store_path, reading_store
-from shared.health import HealthServer
+from shared.health import Health, HealthServer
 from shared.logs import set_up_logs
 from shared.metrics import Metrics
 from shared.service import process_registry
@@ -89,19 +91,33 @@ def run_session(
     seconds: float | None = None,
     process: ProcessSettings,
     http_port: int,
+    page: ApiSettings | None = None,
+    any_page_port: bool = False,
     show: Watcher = watcher,
 ) -> Summary:
-    """Runs the pipeline until `stop` is set, `seconds` are over or all files are read; shows it meanwhile."""
+    """Runs the pipeline until `stop` is set, `seconds` are over or all files are read; shows it meanwhile.
+
+    Args:
+        page: how the live page is served; None: not at all.
+        any_page_port: see `live_page`.
+    """
     settings, redis = PipelineSettings.load(), RedisSettings.load()
     metrics = Metrics(process_registry())
     with store_for_writing(redis, process) as redis:
         output = RedisStore(connect(redis), settings.sink, metrics)
         pipeline = Pipeline(cameras, settings, output, metrics)
         port = http_port if process.http_port is None else process.http_port
+        page_health = [] if page is None else [Health("api", metrics)]
         with (
-            HealthServer(pipeline.healths, metrics, process.http_host, port) as server,
+            HealthServer([*pipeline.healths, *page_health], metrics, process.http_host, port) as server,
             connect(redis) as client,
+            contextlib.ExitStack() as stack,
         ):
+            if page is not None:
+                url = stack.enter_context(
+                    live_page(client, page, metrics, page_health[0], any_port=any_page_port)
+                )
+                console.print(f"Live page: {url}", highlight=False)
             console.print(f"Metrics: http://{process.http_host}:{server.port}/metrics", highlight=False)
             store = ResultStore(client)
             view = LiveView(cameras, pipeline, metrics, store)

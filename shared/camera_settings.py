@@ -14,7 +14,8 @@ from shared.messages import CameraId, Model
 _SECRET_IN_URL = re.compile(
     r"[?&/;](?P<name>\w*(?:pass|passwd|password|pwd|secret|token|auth|key))=[^&;/]+", re.IGNORECASE
 )
-_HOW = "name its environment variable in password_env or its file in password_file"
+_ENV_PREFIX = "CAMERA_"
+_HOW = f"name its environment variable, {_ENV_PREFIX}…, in password_env or its file in password_file"
 
 
 class CameraSettings(Model):
@@ -28,9 +29,10 @@ class CameraSettings(Model):
     """An RTSP URL without a login."""
     username: str | None = None
     password_env: str | None = None
-    """The environment variable, on each worker, that holds the password."""
+    """The environment variable, on each worker, that holds the password. It begins with `CAMERA_`: whoever
+    may write settings could otherwise have any secret of a worker sent to a camera of his own."""
     password_file: str | None = None
-    """The file, on each worker, that holds the password."""
+    """The file, on each worker, that holds the password; a worker looks in one folder only."""
     fps: float | None = None
 
     @model_validator(mode="after")
@@ -71,6 +73,8 @@ def _unfit(camera: Camera) -> str | None:
     """Why this camera must not go into Kafka; the text repeats no secret."""
     if camera.password is not None:
         return f"a password never enters Kafka: keep the username, and instead of the password {_HOW}"
+    if camera.password_env is not None and not camera.password_env.startswith(_ENV_PREFIX):
+        return f"password_env is {camera.password_env}, expected a name that begins with {_ENV_PREFIX}"
     if not camera.is_rtsp:
         return "expected rtsp:// or rtsps://: a file or a webcam is not there for every worker"
     if found := _SECRET_IN_URL.search(camera.source):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self, get_args
 from urllib.parse import quote, unquote
 
 import yaml
@@ -21,6 +21,9 @@ _RTSP = re.compile(r"^(?P<scheme>rtsps?)://(?P<rest>.+)$", re.IGNORECASE)
 _HOST = r"(?P<host>\[[0-9A-Fa-f:.]+\]|[^\s@:/?#\[\]]+)(?::(?P<port>\d{1,5}))?(?P<path>[/?].*)?"
 _PLAIN_LOGIN = re.compile(rf"^(?:(?P<user>[^:@/]*)(?::(?P<password>[^@/]*))?@)?{_HOST}$")
 _ANY_LOGIN = re.compile(rf"^(?P<user>[^:@/]*):(?P<password>.*)@{_HOST}$")
+
+SourceKind = Literal["rtsp", "rtsps", "webcam", "file"]
+SOURCE_KINDS: tuple[SourceKind, ...] = get_args(SourceKind)
 
 
 class Camera(BaseModel):
@@ -72,6 +75,13 @@ class Camera(BaseModel):
         if self.password is not None:
             _keep_secret(self.password.get_secret_value())
         return self
+
+    @property
+    def kind(self) -> SourceKind:
+        """What it takes to reach it: the network, a device of this machine, or its disk."""
+        if url := _RTSP.match(self.source):
+            return "rtsps" if url["scheme"].lower() == "rtsps" else "rtsp"
+        return "file" if self.webcam_index is None else "webcam"
 
     @property
     def is_rtsp(self) -> bool:
@@ -140,10 +150,23 @@ def split_login(source: str) -> tuple[str, str | None, str | None]:
     parts = _PLAIN_LOGIN.match(url["rest"]) or _ANY_LOGIN.match(url["rest"])
     if parts is None or not 1 <= int(parts["port"] or 554) <= 65_535:
         raise ValueError("expected rtsp://host:port/path, the login as user:password@ before the host")
+    if _may_be_cut_short(parts):
+        raise ValueError(
+            "cannot tell where the login ends: percent-encode user and password (/ is %2F, @ is %40), or "
+            "give them as username and password_env. An @ in the path is %40 too"
+        )
     host = parts["host"] + (f":{parts['port']}" if parts["port"] else "") + (parts["path"] or "")
     username = None if parts["user"] is None else unquote(parts["user"])
     password = None if parts["password"] is None else unquote(parts["password"])
     return f"{url['scheme'].lower()}://{host}", username, password
+
+
+def _may_be_cut_short(parts: re.Match[str]) -> bool:
+    """Whether host and port may in truth be user and the first digits of a password: viewer:12/34@host."""
+    if parts["port"] is None or parts["password"] is not None or "@" not in (parts["path"] or ""):
+        return False
+    is_plain_name = "." not in parts["host"] and not parts["host"].startswith("[")
+    return is_plain_name or parts["user"] is not None
 
 
 def camera_of(fields: Mapping[str, object]) -> Camera:
@@ -162,6 +185,16 @@ def cameras_from_sources(sources: Iterable[str]) -> list[Camera]:
         SettingsError: a source is malformed; the text names it by number and without its login.
     """
     return [_validated({"id": f"cam{n}", "source": s}, f"camera {n}") for n, s in enumerate(sources, start=1)]
+
+
+def check_allowed(cameras: Iterable[Camera], allowed: Collection[SourceKind]) -> None:
+    """Raises SettingsError, naming each camera whose kind of source is not among those `allowed`."""
+    refused = [f"{camera.id} ({camera.kind})" for camera in cameras if camera.kind not in allowed]
+    if refused:
+        kinds = ",".join(kind for kind in SOURCE_KINDS if kind in allowed)
+        raise SettingsError(
+            f"INGEST_ALLOWED_SOURCES={kinds} does not allow the sources of {', '.join(refused)}"
+        )
 
 
 def load_cameras(path: Path) -> list[Camera]:

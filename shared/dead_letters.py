@@ -13,6 +13,13 @@ from shared.transport import Delivery
 
 log = logging.getLogger(__name__)
 
+REASON_HEADER = "dead-letter.reason"
+SERVICE_HEADER = "dead-letter.service"
+ORIGIN_HEADER = "dead-letter.origin"
+VALUE_BYTES_HEADER = "dead-letter.value-bytes"
+ABOUT_HEADERS = (REASON_HEADER, SERVICE_HEADER, ORIGIN_HEADER, VALUE_BYTES_HEADER)
+"""What every letter begins with; the headers as received come after."""
+
 _HEADER_BYTES = 16  # what a header takes beyond its name and its data, at most
 
 
@@ -37,10 +44,10 @@ class DeadLetter:
         `keep_value`; and everything as received where it is larger than any message may be.
         """
         about = {
-            "dead-letter.reason": self.reason,
-            "dead-letter.service": self.service,
-            "dead-letter.origin": self.origin,
-            "dead-letter.value-bytes": str(len(self.raw.value)),
+            REASON_HEADER: self.reason,
+            SERVICE_HEADER: self.service,
+            ORIGIN_HEADER: self.origin,
+            VALUE_BYTES_HEADER: str(len(self.raw.value)),
         }
         headers = tuple((name, text.encode(errors="replace")) for name, text in about.items())
         full = Encoded(self.raw.key, self.raw.value if keep_value else b"", headers + self.raw.headers)

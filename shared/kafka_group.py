@@ -14,10 +14,10 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping, Set
+from collections.abc import Callable, Collection, Mapping, Set
 from typing import Any
 
-from shared.kafka_io import Cooperative, Handover, answered, open_member
+from shared.kafka_io import CLOSE_MS, Cooperative, Rebalance, answered, open_member
 from shared.settings import KafkaSettings
 from shared.sharing_out import is_worth_moving, share_out, without_moves
 
@@ -29,7 +29,6 @@ _HEARTBEAT_MS = (
 )
 _SETTLE_S = 3.0  # after a change, before loads are evened out
 _MOST_POLL_S = 30.0  # a member that does not poll for so long is taken for dead as well
-_CLOSE_MS = 3_000
 
 
 class KafkaGroup:
@@ -75,7 +74,10 @@ class KafkaGroup:
             max_poll_interval_ms=int(max(_MOST_POLL_S, 2 * self._kafka.session_timeout_s) * 1000),
             partition_assignment_strategy=[Cooperative(self._topic, lambda: self.held, self._plan)],
         )
-        self._consumer.subscribe([self._topic], listener=Handover(self._give_up))
+        self._consumer.subscribe([self._topic], listener=Rebalance(revoked=self._leave, lost=self._leave))
+
+    def _leave(self, partitions: Collection[Any]) -> None:
+        self._give_up({one.partition for one in partitions})
 
     @property
     def held(self) -> frozenset[int]:
@@ -142,6 +144,6 @@ class KafkaGroup:
         """Gives everything up and leaves the group at once, so that others take over without waiting."""
         consumer = self._consumer
         if consumer is not None:
-            consumer.close(autocommit=False, timeout_ms=_CLOSE_MS)
+            consumer.close(autocommit=False, timeout_ms=CLOSE_MS)
         self._consumer = None
         self._answered_at_s = -float("inf")

@@ -1,6 +1,7 @@
-"""The transport over Kafka. The only file that imports the client, kafka-python.
+"""Kafka: its topics, connections and errors. The only file that imports the client, kafka-python.
 
-`kafka_table` and `kafka_group` build on what is opened here.
+On it build `kafka_source` and `kafka_output`, which carry messages, `kafka_table`, a topic as a dictionary,
+`kafka_changelog`, what workers know, and `kafka_group`, which shares out work.
 
 An output returns when all brokers that must have a message have it; a source commits by hand, after the
 runner has done the work. Between these two a crash can repeat messages and never lose one. Repeats do no
@@ -11,10 +12,8 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import time
-from collections import deque
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence, Set
-from typing import Any, Generic, TypeVar
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Set
+from typing import Any
 
 from kafka import ConsumerRebalanceListener, KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 from kafka import errors as kafka_errors
@@ -22,30 +21,28 @@ from kafka.admin import ConfigResource, ConfigResourceType
 from kafka.coordinator.assignors.abstract import AbstractPartitionAssignor, RebalanceProtocol
 from kafka.errors import KafkaError
 from kafka.net.compat import KafkaNetClient
+from kafka.net.manager import KafkaConnectionManager
+from kafka.net.selector import NetworkSelector
 from kafka.protocol.consumer.metadata import ConsumerProtocolAssignment, ConsumerProtocolSubscription
 from kafka.structs import OffsetAndMetadata
 
-from shared.codec import MAX_MESSAGE_BYTES, Encoded, check_size
-from shared.dead_letters import DeadLetter
-from shared.errors import BadMessage, NotNow, SettingsError
-from shared.messages import Model
+from shared.codec import MAX_MESSAGE_BYTES
+from shared.errors import NotNow, SettingsError
+from shared.kafka_login import login_settings, refusals
 from shared.secrets import mask
 from shared.settings import KafkaSettings
-from shared.topics import DEAD_LETTERS_NAME, DEAD_LETTERS_RETENTION_S, Table, Topic
-from shared.transport import Delivery, Share
 
 log = logging.getLogger(__name__)
 
-M = TypeVar("M", bound=Model)
-T = TypeVar("T")
+LARGEST_BYTES = MAX_MESSAGE_BYTES + 64_000
+"""A message with what the client and the broker add around it."""
+ANSWER_MS = 3_000
+"""How long one call waits for the broker before the runner hears of it."""
+CLOSE_MS = 3_000
+"""How long it may take to let go."""
 
-_LARGEST_BYTES = MAX_MESSAGE_BYTES + 64_000  # with what the client and the broker add around a message
-_ANSWER_MS = 3_000  # how long one call waits for the broker before the runner hears of it
-_CLOSE_MS = 3_000
-_KEEP_ALIVE_MS = 100  # without any time, a poll would never take partitions in
 _TABLE_SEGMENT_MS = 24 * 3600 * 1000  # Kafka compacts only closed segments
 _CHANGING_SEGMENT_MS = 60 * 1000
-_ASK_AFTER_S = 5.0  # an empty poll says nothing: after so much silence the broker is asked
 
 _MISTAKES: tuple[type[Exception], ...] = (
     kafka_errors.IllegalArgumentError,
@@ -53,6 +50,11 @@ _MISTAKES: tuple[type[Exception], ...] = (
     kafka_errors.KafkaConfigurationError,
 )
 _NO_ANSWER = (kafka_errors.KafkaConnectionError, kafka_errors.KafkaTimeoutError)
+_REFUSED_LOGINS = (
+    kafka_errors.IllegalSaslStateError,
+    kafka_errors.SaslAuthenticationFailedError,
+    kafka_errors.UnsupportedSaslMechanismError,
+)
 _SHARED_OUT_ANEW = (
     kafka_errors.CommitFailedError,
     kafka_errors.IllegalGenerationError,
@@ -61,14 +63,63 @@ _SHARED_OUT_ANEW = (
 )
 
 
-def _held_back(error: Exception, kafka: KafkaSettings) -> Exception:
+ClientError = KafkaError
+"""Whatever the client raises."""
+TooLarge = kafka_errors.MessageSizeTooLargeError
+"""The broker takes only smaller messages."""
+
+
+def held_back(error: Exception, kafka: KafkaSettings) -> Exception:
     """What to raise instead: NotNow where waiting may help, the error itself where the mistake is ours."""
     if isinstance(error, _MISTAKES):
         return error
     if isinstance(error, _NO_ANSWER):
         # Their own texts differ from try to try, and the log says each reason once.
-        return NotNow(f"Kafka: no answer from {kafka.bootstrap_servers}")
+        why = refusals.of(kafka) or f"no answer from {kafka.bootstrap_servers}"
+        return NotNow(mask(f"Kafka: {why}"))
     return NotNow(mask(f"Kafka: {error}"))
+
+
+class _Connections(KafkaConnectionManager):  # type: ignore[misc]  # kafka-python has no types
+    """Says why the brokers turn us away, and leaves it at one try; the client itself tries on in silence."""
+
+    def __init__(self, net: Any, kafka: KafkaSettings, **settings: Any) -> None:  # noqa: ANN401
+        super().__init__(net, **settings)
+        self._kafka = kafka
+        self._refused_by: set[Any] = set()
+
+    async def _build_transport(self, node: Any, timeout_at: float | None = None) -> Any:  # noqa: ANN401
+        transport = await super()._build_transport(node, timeout_at)
+        receive = transport._sock_recv
+
+        def with_last_words() -> tuple[bytes, Exception | None]:
+            # A broker that refuses a login says why and hangs up; the client drops what comes with the end.
+            data, error = receive()
+            return data, None if data else error
+
+        transport._sock_recv = with_last_words
+        return transport
+
+    async def _connect(self, node: Any, conn: Any, **settings: Any) -> None:  # noqa: ANN401
+        await super()._connect(node, conn, **settings)
+        self._note(node, conn.init_future.exception)
+        if conn.init_future.succeeded() and not self.bootstrapped:
+            # Without the login that it wants, a broker hangs up at the first question.
+            conn.close_future.add_errback(lambda error: self._note(node, error))
+
+    def _note(self, node: Any, error: Exception | None) -> None:  # noqa: ANN401
+        is_login = isinstance(error, _REFUSED_LOGINS)
+        if refusals.note(self._kafka, f"{node.host}:{node.port}", error, is_login=is_login):
+            self._refused_by.add(node.node_id)
+
+    def get_connection(self, node_id: Any, **settings: Any) -> Any:  # noqa: ANN401
+        if not self.bootstrapped and self._all_refused():
+            self._refused_by.clear()
+            raise kafka_errors.KafkaConnectionError("turned away")
+        return super().get_connection(node_id, **settings)
+
+    def _all_refused(self) -> bool:
+        return self._refused_by.issuperset(broker.node_id for broker in self.cluster.bootstrap_brokers())
 
 
 def _connected(client: Callable[..., Any], kafka: KafkaSettings, **settings: Any) -> Any:  # noqa: ANN401
@@ -76,23 +127,25 @@ def _connected(client: Callable[..., Any], kafka: KafkaSettings, **settings: Any
     networks: list[Any] = []
 
     def network(**settings: Any) -> Any:  # noqa: ANN401
-        networks.append(KafkaNetClient(**settings))
+        net = NetworkSelector(**settings)
+        networks.append(KafkaNetClient(net, _Connections(net, kafka, **settings)))
         return networks[-1]
 
     try:
         return client(
             bootstrap_servers=kafka.bootstrap_servers.split(","),
-            bootstrap_timeout_ms=_ANSWER_MS,
+            bootstrap_timeout_ms=ANSWER_MS,
             # At its default of 30 s, workers were seen to need 20 to 45 s to notice that a broker is back.
             reconnect_backoff_max_ms=1_000,
             kafka_client=network,
+            **login_settings(kafka),
             **settings,
         )
     except KafkaError as error:
         # The class does not end the threads of an instance that it fails to make.
         for one in networks:
             one.close()
-        raise _held_back(error, kafka) from None
+        raise held_back(error, kafka) from None
 
 
 @contextlib.contextmanager
@@ -101,7 +154,7 @@ def answered(kafka: KafkaSettings) -> Iterator[None]:
     try:
         yield
     except KafkaError as error:
-        raise _held_back(error, kafka) from None
+        raise held_back(error, kafka) from None
 
 
 def open_consumer(kafka: KafkaSettings, **settings: Any) -> Any:  # noqa: ANN401
@@ -111,7 +164,7 @@ def open_consumer(kafka: KafkaSettings, **settings: Any) -> Any:  # noqa: ANN401
         kafka,
         enable_auto_commit=False,
         auto_offset_reset="earliest",
-        max_partition_fetch_bytes=_LARGEST_BYTES,
+        max_partition_fetch_bytes=LARGEST_BYTES,
         fetch_max_wait_ms=200,
         allow_auto_create_topics=False,
         **settings,
@@ -140,8 +193,8 @@ def open_producer(kafka: KafkaSettings, client_id: str) -> Any:  # noqa: ANN401
         enable_idempotence=True,
         linger_ms=0,
         batch_size=256 * 1024,
-        max_request_size=_LARGEST_BYTES,
-        max_block_ms=_ANSWER_MS,
+        max_request_size=LARGEST_BYTES,
+        max_block_ms=ANSWER_MS,
         allow_auto_create_topics=False,
     )
 
@@ -219,7 +272,7 @@ def ensure_partitions(kafka: KafkaSettings, name: str, partitions: int) -> None:
 
 @contextlib.contextmanager
 def _admin(kafka: KafkaSettings) -> Iterator[Any]:
-    admin = _connected(KafkaAdminClient, kafka, request_timeout_ms=_ANSWER_MS)
+    admin = _connected(KafkaAdminClient, kafka, request_timeout_ms=ANSWER_MS)
     try:
         with answered(kafka):
             yield admin
@@ -234,7 +287,7 @@ def _ensure(kafka: KafkaSettings, name: str, partitions: int, configs: Mapping[s
         "configs": {
             **configs,
             "message.timestamp.type": "LogAppendTime",
-            "max.message.bytes": str(_LARGEST_BYTES),
+            "max.message.bytes": str(LARGEST_BYTES),
             # With several copies, one broker may be away and nothing is held back or lost.
             "min.insync.replicas": str(max(1, kafka.replication - 1)),
         },
@@ -247,34 +300,73 @@ def _ensure(kafka: KafkaSettings, name: str, partitions: int, configs: Mapping[s
             log.info("topic created", extra={"topic": name, "partitions": partitions})
         except kafka_errors.TopicAlreadyExistsError:
             pass  # another worker was faster
-        admin.wait_for_topics([name], timeout_ms=_ANSWER_MS)
+        admin.wait_for_topics([name], timeout_ms=ANSWER_MS)
 
 
-def partitions_of(topic: str, numbers: Iterable[int]) -> list[Any]:
+def committed_offsets(kafka: KafkaSettings, group: str, topic: str) -> Mapping[int, int]:
+    """Partition → the position behind everything that the group has done; names are those with the prefix.
+
+    A partition of which it has done nothing is left out. Raises NotNow.
+    """
+    with _admin(kafka) as admin:
+        found = admin.list_group_offsets({group: None})[group]
+    return {one.partition: at.offset for one, at in found.items() if one.topic == topic and at.offset >= 0}
+
+
+def partitions_of(topic: str, numbers: Iterable[int]) -> list[TopicPartition]:
     """Partitions as the client wants to have them named."""
     return [TopicPartition(topic, number) for number in numbers]
 
 
-class Handover(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python has no types
-    """Is told, inside of polls and by a thread of the client, which partitions go to somebody else.
+def partition_of(record: Any) -> TopicPartition:  # noqa: ANN401  (kafka-python has no types)
+    """Where a record lies."""
+    return TopicPartition(record.topic, record.partition)
+
+
+def commit(consumer: Any, positions: Mapping[TopicPartition, int], kafka: KafkaSettings) -> None:  # noqa: ANN401
+    """Stores how far a group has come; raises NotNow, also while the group shares out its partitions."""
+    offsets = {partition: OffsetAndMetadata(offset, "", -1) for partition, offset in positions.items()}
+    try:
+        consumer.commit(offsets, timeout_ms=ANSWER_MS)
+    except _SHARED_OUT_ANEW:
+        raise NotNow("Kafka: the group shares out its partitions") from None
+    except KafkaError as error:
+        raise held_back(error, kafka) from None
+
+
+def _nothing(_partitions: Collection[TopicPartition]) -> None:
+    pass
+
+
+class Rebalance(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python has no types
+    """Is told, inside of polls and by a thread of the client, which partitions are ours from now on.
 
     Args:
-        give_up: returns when nothing of ours works on them any more; until then nobody else gets them.
+        revoked: these may go to another member once it returns.
+        lost: the group took us for dead, and these may be another's already.
+        assigned: these are ours; with `Cooperative`, those that are new.
     """
 
-    def __init__(self, give_up: Callable[[Set[int]], None]) -> None:
-        self._give_up = give_up
+    def __init__(
+        self,
+        *,
+        revoked: Callable[[Collection[TopicPartition]], None] = _nothing,
+        lost: Callable[[Collection[TopicPartition]], None] = _nothing,
+        assigned: Callable[[Collection[TopicPartition]], None] = _nothing,
+    ) -> None:
+        self._revoked, self._lost, self._assigned = revoked, lost, assigned
 
     def on_partitions_revoked(self, revoked: Collection[TopicPartition]) -> None:
-        """These go to another member once we return."""
-        self._give_up({one.partition for one in revoked})
+        """See the arguments."""
+        self._revoked(revoked)
 
     def on_partitions_lost(self, lost: Collection[TopicPartition]) -> None:
-        """The group took us for dead: these may be another's already."""
-        self._give_up({one.partition for one in lost})
+        """See the arguments."""
+        self._lost(lost)
 
     def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:
-        """The member sees for itself what it has."""
+        """See the arguments."""
+        self._assigned(assigned)
 
 
 class Cooperative(AbstractPartitionAssignor):  # type: ignore[misc]  # kafka-python has no types
@@ -331,316 +423,3 @@ class Cooperative(AbstractPartitionAssignor):  # type: ignore[misc]  # kafka-pyt
 
     def on_assignment(self, assignment: Any, generation: int) -> None:  # noqa: ANN401
         """What a member has is asked of the member."""
-
-
-def _partition(record: Any) -> TopicPartition:  # noqa: ANN401  (kafka-python has no types)
-    return TopicPartition(record.topic, record.partition)
-
-
-class _Sharing(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python has no types
-    """Is told, inside of polls, which partitions are ours from now on."""
-
-    def __init__(self, keep: Callable[[Collection[TopicPartition]], None]) -> None:
-        self._keep = keep
-
-    def on_partitions_revoked(self, revoked: Collection[TopicPartition]) -> None:
-        """Sharing out begins: what stays ours is not known yet."""
-
-    def on_partitions_lost(self, lost: Collection[TopicPartition]) -> None:  # noqa: ARG002
-        """The group took us for dead: what comes back starts from the last commit."""
-        self._keep(())
-
-    def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:
-        """What was ours and still is goes on at its position; what is new starts from the last commit."""
-        self._keep(assigned)
-
-
-class KafkaSource(Generic[M]):
-    """Reads a topic as a member of a consumer group; the members share the partitions.
-
-    Args:
-        group: the name of the group without the prefix of the settings.
-        on_share: called in `poll` when what this member holds has changed: after all that was handed out is
-            committed, and before anything more is. It may raise NotNow, and is then called again.
-    """
-
-    def __init__(
-        self,
-        topic: Topic[M],
-        group: str,
-        kafka: KafkaSettings,
-        on_share: Callable[[Share], None] | None = None,
-    ) -> None:
-        self._topic = topic
-        self._name = kafka.topic_prefix + topic.name
-        self._group = kafka.topic_prefix + group
-        self._kafka = kafka
-        self._consumer: Any = None
-        self._done: dict[TopicPartition, int] = {}
-        self._buffer: deque[Any] = deque()
-        self._heard_at_s = 0.0
-        self._on_share = on_share
-        self._held: frozenset[int] = frozenset()
-        self._is_share_new = False
-        self._is_in_hand = False
-
-    def open(self) -> None:
-        """Joins the group; creates the topic where it does not exist."""
-        ensure_topic(self._kafka, self._name, self._topic.retention_s)
-        self._consumer = open_member(self._kafka, self._group)
-        self._consumer.subscribe([self._name], listener=_Sharing(self._keep))
-        self._heard_at_s = time.monotonic()
-
-    def _keep(self, partitions: Collection[TopicPartition]) -> None:
-        """Forgets what was read from partitions that are not ours any more."""
-        held = frozenset(one.partition for one in partitions)
-        if held != self._held:
-            self._held, self._is_share_new = held, True
-        self._buffer = deque(record for record in self._buffer if _partition(record) in partitions)
-        self._done = {
-            partition: offset for partition, offset in self._done.items() if partition in partitions
-        }
-
-    def poll(self, max_messages: int, timeout_s: float) -> Sequence[Delivery[M]]:
-        """See `transport.Source`."""
-        if not self._buffer:
-            self._fetch(max_messages, timeout_s)
-        if self._is_share_new and self._on_share is not None:
-            if self._is_in_hand:
-                return ()
-            self._tell_share(self._on_share)
-        taken = [self._buffer.popleft() for _ in range(min(max_messages, len(self._buffer)))]
-        self._is_in_hand = self._is_in_hand or bool(taken)
-        for record in taken:
-            self._done[_partition(record)] = record.offset + 1
-        return [self._deliver(record) for record in taken]
-
-    def _tell_share(self, on_share: Callable[[Share], None]) -> None:
-        while self._is_share_new:
-            # First, because a thread of the client may change it again meanwhile.
-            self._is_share_new = False
-            try:
-                partitions = len(self._consumer.partitions_for_topic(self._name) or ())
-                on_share(Share(self._held, partitions))
-            except NotNow:
-                self._is_share_new = True
-                raise
-
-    def _fetch(self, max_messages: int, timeout_s: float) -> None:
-        try:
-            self._fill_buffer(max_messages, int(timeout_s * 1000))
-            if not self._buffer and time.monotonic() < self._heard_at_s + _ASK_AFTER_S:
-                return
-            if not self._buffer:
-                self._consumer.end_offsets([TopicPartition(self._name, 0)], timeout_ms=_ANSWER_MS)
-            self._heard_at_s = time.monotonic()
-        except KafkaError as error:
-            raise _held_back(error, self._kafka) from None
-
-    def _fill_buffer(self, max_messages: int, timeout_ms: int) -> None:
-        coordinator = self._consumer._coordinator
-        until_s = time.monotonic() + _ANSWER_MS / 1000
-        while True:
-            for records in self._consumer.poll(timeout_ms=timeout_ms, max_records=max_messages).values():
-                self._buffer.extend(records)
-            if not coordinator.rejoining:
-                return
-            # The client takes its share of the partitions in only while it polls: one that came between two
-            # polls is thrown away, and the group shares out anew. Where new partitions are the cause it even
-            # forgets that it has asked for a share, and would stay without any, and without heartbeats.
-            coordinator.request_rejoin()
-            if time.monotonic() > until_s:
-                return
-            timeout_ms = _KEEP_ALIVE_MS
-
-    def _deliver(self, record: Any) -> Delivery[M]:  # noqa: ANN401  (kafka-python has no types)
-        headers = tuple((name, data or b"") for name, data in record.headers)
-        raw = Encoded(record.key or b"", record.value or b"", headers)
-        message: M | BadMessage
-        try:
-            message = self._topic.codec.decode(raw)
-        except BadMessage as error:
-            message = error
-        return Delivery(message, f"{record.topic}/{record.partition}@{record.offset}", raw)
-
-    def commit(self) -> None:
-        """Stores the position behind everything handed out, but for partitions that were taken away."""
-        if not self._done:
-            self._is_in_hand = False
-            return
-        offsets = {partition: OffsetAndMetadata(offset, "", -1) for partition, offset in self._done.items()}
-        try:
-            self._consumer.commit(offsets, timeout_ms=_ANSWER_MS)
-        except _SHARED_OUT_ANEW:
-            # The next polls tell what stays ours; what does not is repeated by another member.
-            raise NotNow(f"Kafka: group {self._group!r} shares out its partitions") from None
-        except KafkaError as error:
-            raise _held_back(error, self._kafka) from None
-        self._done.clear()
-        self._is_in_hand = False
-
-    def keep_alive(self) -> None:
-        """Polls with all partitions paused, so that the group does not take us for dead."""
-        if self._consumer is None:
-            return
-        self._consumer.pause(*self._consumer.assignment())
-        try:
-            # Partitions that it brings are not paused yet, and something may come of them.
-            self._fill_buffer(1, _KEEP_ALIVE_MS)
-        except KafkaError as error:
-            log.debug("keep-alive failed", extra={"reason": mask(str(error))})
-        finally:
-            self._consumer.resume(*self._consumer.assignment())
-
-    @property
-    def exhausted(self) -> bool:
-        """A topic never ends."""
-        return False
-
-    def close(self) -> None:
-        """Leaves the group at once, so that others take over without waiting."""
-        self._is_in_hand = False
-        consumer, self._consumer = self._consumer, None
-        self._keep(())
-        if consumer is not None:
-            consumer.close(autocommit=False, timeout_ms=_CLOSE_MS)
-
-
-class _KafkaWriter(Generic[T]):
-    """Writes to a topic, which it creates where it does not exist.
-
-    What is on its way when the time is over is not sent again by the next call: that call waits on. Only what
-    has failed is sent anew, in its old order and before the rest.
-    """
-
-    def __init__(
-        self,
-        name: str,
-        ensure: Callable[[str], None],
-        encode: Callable[[T], Encoded],
-        kafka: KafkaSettings,
-    ) -> None:
-        self._name = name
-        self._ensure = ensure
-        self._encode = encode
-        self._kafka = kafka
-        self._producer: Any = None
-        self._batch: Sequence[T] | None = None
-        self._unsent: deque[Encoded] = deque()
-        self._on_the_way: list[tuple[Encoded, Any]] = []
-
-    def open(self) -> None:
-        """See `transport.Output`."""
-        if self._producer is None:
-            self._ensure(self._name)
-            self._producer = open_producer(self._kafka, f"agegender-{self._name}")
-
-    def write(self, messages: Sequence[T]) -> None:
-        """See `transport.Output`.
-
-        Raises:
-            BadMessage: a message is larger than any message may be. Nothing was written.
-            SettingsError: the topic was made by somebody else, for smaller messages.
-        """
-        if not messages:
-            return
-        if messages is not self._batch:  # or else this is the same call again
-            self._unsent, self._on_the_way = deque(self._encoded(messages)), []
-            self._batch = messages
-        try:
-            self.open()
-            self._settle()
-            while self._unsent:
-                self._send(self._unsent[0])
-                self._unsent.popleft()
-            self._settle()
-        except kafka_errors.MessageSizeTooLargeError:
-            raise SettingsError(
-                f"Kafka refuses a message for {self._name!r} that is within our limit: raise the topic's "
-                f"max.message.bytes to {_LARGEST_BYTES}"
-            ) from None
-        except KafkaError as error:
-            if not self._on_the_way:
-                # It may be broken for good, or its topic gone: the next call begins with `open`.
-                self._drop_producer()
-            raise _held_back(error, self._kafka) from None
-        self._batch = None
-
-    def _encoded(self, messages: Sequence[T]) -> Sequence[Encoded]:
-        encoded = [self._encode(message) for message in messages]
-        for one in encoded:
-            check_size(one, self._name)
-        return encoded
-
-    def _send(self, one: Encoded) -> None:
-        future = self._producer.send(self._name, value=one.value, key=one.key, headers=list(one.headers))
-        self._on_the_way.append((one, future))
-
-    def _settle(self) -> None:
-        """Waits for what is on its way; what has failed is unsent again, and why is raised."""
-        if not self._on_the_way:
-            return
-        self._producer.flush(timeout=_ANSWER_MS / 1000)
-        failed = [(one, future) for one, future in self._on_the_way if future.failed()]
-        self._on_the_way = []
-        if failed:
-            self._unsent.extendleft(one for one, _ in reversed(failed))
-            raise failed[0][1].exception
-
-    def _drop_producer(self) -> None:
-        producer, self._producer = self._producer, None
-        if producer is None:
-            return
-        # What is still on its way was never reported as written, and to wait for it could take minutes.
-        producer._sender.force_close()
-        try:
-            producer.close(timeout=_CLOSE_MS / 1000)
-        except KafkaError as error:
-            log.debug("producer not closed", extra={"reason": mask(str(error))})
-
-    def close(self) -> None:
-        """See `transport.Output`."""
-        self._drop_producer()
-        self._batch = None
-
-
-class KafkaOutput(_KafkaWriter[M]):
-    """Writes the messages of a topic."""
-
-    def __init__(self, topic: Topic[M], kafka: KafkaSettings) -> None:
-        super().__init__(
-            kafka.topic_prefix + topic.name,
-            lambda name: ensure_topic(kafka, name, topic.retention_s),
-            topic.codec.encode,
-            kafka,
-        )
-
-
-class KafkaTableOutput(_KafkaWriter[M]):
-    """Writes the messages of a table.
-
-    Args:
-        partitions: of the topic, where it does not exist yet.
-    """
-
-    def __init__(self, table: Table[M], kafka: KafkaSettings, partitions: int) -> None:
-        super().__init__(
-            kafka.topic_prefix + table.name,
-            lambda name: ensure_table(kafka, name, partitions, table.kept_s),
-            table.codec.encode,
-            kafka,
-        )
-
-
-class KafkaDeadLetters(_KafkaWriter[DeadLetter]):
-    """Writes dead letters: why and where from in headers; the message itself only where settings say so."""
-
-    def __init__(self, kafka: KafkaSettings) -> None:
-        name = kafka.topic_prefix + DEAD_LETTERS_NAME
-        keep = kafka.dead_letter_pictures
-        super().__init__(
-            name,
-            lambda name: ensure_topic(kafka, name, DEAD_LETTERS_RETENTION_S),
-            lambda letter: letter.encoded(keep_value=keep),
-            kafka,
-        )

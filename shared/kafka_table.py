@@ -10,7 +10,15 @@ from typing import Any, Generic, TypeVar
 
 from shared.codec import Encoded, check_size
 from shared.errors import BadMessage, NotNow
-from shared.kafka_io import answered, ensure_table, open_consumer, open_producer, partitions_of
+from shared.kafka_io import (
+    ANSWER_MS,
+    CLOSE_MS,
+    answered,
+    ensure_table,
+    open_consumer,
+    open_producer,
+    partitions_of,
+)
 from shared.messages import Model
 from shared.settings import KafkaSettings
 from shared.topics import Table
@@ -19,9 +27,7 @@ log = logging.getLogger(__name__)
 
 M = TypeVar("M", bound=Model)
 
-_ANSWER_MS = 3_000
 _READ_S = 10.0
-_CLOSE_MS = 2_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +72,7 @@ class KafkaTable(Generic[M]):
             partitions = partitions_of(self.name, sorted(numbers))
             self._consumer.assign(partitions)
             self._consumer.seek_to_beginning(*partitions)
-            self._catch_up(self._consumer.end_offsets(partitions, timeout_ms=_ANSWER_MS))
+            self._catch_up(self._consumer.end_offsets(partitions, timeout_ms=ANSWER_MS))
 
     def _catch_up(self, ends: Mapping[Any, int]) -> None:
         until_s = time.monotonic() + _READ_S
@@ -74,7 +80,7 @@ class KafkaTable(Generic[M]):
         while missing:
             self._take(self._consumer.poll(timeout_ms=200))
             missing = {
-                one for one in missing if self._consumer.position(one, timeout_ms=_ANSWER_MS) < ends[one]
+                one for one in missing if self._consumer.position(one, timeout_ms=ANSWER_MS) < ends[one]
             }
             if missing and time.monotonic() > until_s:
                 raise NotNow(f"Kafka: the topic {self.name!r} could not be read within {_READ_S:g} s")
@@ -130,14 +136,14 @@ class KafkaTable(Generic[M]):
                     else producer.send(self.name, key=one.key, value=one.value, headers=list(one.headers))
                     for key, one in encoded.items()
                 ]
-                producer.flush(timeout=_ANSWER_MS / 1000)
+                producer.flush(timeout=ANSWER_MS / 1000)
                 for future in sent:
                     future.get(timeout=0.1)
         finally:
-            producer.close(timeout=_CLOSE_MS / 1000)
+            producer.close(timeout=CLOSE_MS / 1000)
 
     def close(self) -> None:
         """Lets go of the connection; what was read stays."""
         consumer, self._consumer = self._consumer, None
         if consumer is not None:
-            consumer.close(autocommit=False, timeout_ms=_CLOSE_MS)
+            consumer.close(autocommit=False, timeout_ms=CLOSE_MS)

@@ -1,8 +1,8 @@
 """Every metric of the system, declared once.
 
-Names are `agegender_<noun>_<unit>`. Labels are `service`, `camera`, `kind` and `reason`: each has few values,
-so the number of series is bounded by the number of cameras. Identifiers of frames and faces never become
-labels.
+Names are `agegender_<noun>_<unit>`. Labels are `service`, `camera`, `kind` and `reason`, of results `gender`
+and `age_band`, of the API `route` (its template) and `status`: each has few values, so the number of series
+is bounded by the number of cameras. Identifiers of frames, faces and persons never become labels.
 
 For each camera the books of ingest balance: captured = sent + dropped, where `sent` and `dropped` are the
 message counters under service="ingest". So do those of detect: faces found = sent (kind="face") + skipped.
@@ -124,6 +124,24 @@ class Metrics:
             "agegender_results_repeated_total",
             "Results that were in the store already and changed nothing.",
             ["camera"],
+            registry=registry,
+        )
+        self.requests = Counter(
+            "agegender_http_requests_total",
+            "Requests that the API answered, by the template of the route; none: there is no such route.",
+            ["route", "status"],
+            registry=registry,
+        )
+        self.request_seconds = Histogram(
+            "agegender_http_request_seconds",
+            "Time until the answer began.",
+            ["route"],
+            buckets=_STAGE_BUCKETS_S,
+            registry=registry,
+        )
+        self.event_clients = Gauge(
+            "agegender_http_event_clients",
+            "Readers of the API's events at this moment.",
             registry=registry,
         )
 

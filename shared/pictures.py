@@ -12,6 +12,9 @@ from shared.picture_sizes import claimed_size
 MAX_PIXELS = 50_000_000
 """Largest picture that is decoded, in pixels: 150 MB once decoded."""
 
+MAX_PICTURE_BYTES = 8 * MAX_PIXELS
+"""Largest file of a picture that is read: what the largest takes with 16 bits a channel, uncompressed."""
+
 Bgr = NDArray[np.uint8]
 """A colour picture, (height, width, 3), uint8, blue first as OpenCV has it."""
 

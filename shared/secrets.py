@@ -8,7 +8,8 @@ from urllib.parse import quote
 
 MASK = "***"
 
-_URL_LOGIN = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*://)(?P<login>[^\s\"'<>]*)@")
+_PLACEHOLDER = r"\[user:password@\]host\b"  # in help of ours, that tells the shape of a URL
+_URL_LOGIN = re.compile(rf"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*://)(?!{_PLACEHOLDER})(?P<login>[^\s\"'<>]*)@")
 
 
 class _Known:

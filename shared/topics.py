@@ -23,12 +23,19 @@ class Topic(Generic[M]):
 
 @dataclass(frozen=True)
 class Table(Generic[M]):
-    """A compacted topic: the newest message of each key counts, and an empty one takes it away."""
+    """A compacted topic: the newest message of each key counts, for ever, and an empty one takes it away."""
 
     name: str
     codec: AnyCodec[M]
-    kept_s: int | None = None
-    """A message that is older is forgotten; None: it counts for ever."""
+
+
+@dataclass(frozen=True)
+class Changelog(Generic[M]):
+    """A compacted topic that changes all the time. `kept_s`: an older message is forgotten."""
+
+    name: str
+    codec: AnyCodec[M]
+    kept_s: int
 
 
 CAMERAS: Table[CameraSettings] = Table("cameras", CAMERA_SETTINGS_CODEC)

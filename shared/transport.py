@@ -1,7 +1,7 @@
 """What carries messages from one stage to the next: two small protocols.
 
-`memory` implements them inside one process, `kafka_io` over a broker; one suite of contract tests holds both
-to what is written here. A stage does not know which of them it runs on.
+`memory` implements them inside one process, `kafka_source` and `kafka_output` over a broker; one suite of
+contract tests holds both to what is written here. A stage does not know which of them it runs on.
 """
 
 from __future__ import annotations

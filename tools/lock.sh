@@ -12,7 +12,7 @@ lock() {
         --no-emit-index-url --custom-compile-command 'make lock' --output-file "$target" "$@"
 }
 
-lock requirements/lean.txt --extra embedded
-lock requirements/service.txt --extra kafka
-lock requirements.txt --extra embedded --extra kafka --extra tensorflow
+lock requirements/lean.txt --extra api --extra embedded
+lock requirements/service.txt --extra api --extra kafka
+lock requirements.txt --extra api --extra embedded --extra kafka --extra tensorflow
 lock requirements/test.txt --all-extras

@@ -21,6 +21,7 @@ from agegender.session import Watch, store_for_reading
 from agegender.view import LiveView
 from shared.metrics import Metrics
 from shared.settings import ProcessSettings, RedisSettings
+from tools.page_picture import draw_page
 
 SECONDS = 12.0
 PROGRAM = ".venv/bin/agegender"
@@ -28,6 +29,7 @@ _ROOT = Path(__file__).parents[1]
 TARGET = _ROOT / "docs" / "demo.svg"
 PORTRAIT = _ROOT / "simulator" / "astronaut.jpg"
 ANNOTATED = _ROOT / "docs" / "annotated.jpg"
+PAGE = _ROOT / "docs" / "page.png"
 
 # The picture is to need no font from the network, and every reader has one of these.
 _FONT_FACES = re.compile(r"@font-face \{.*?\}\s*", re.DOTALL)
@@ -49,6 +51,7 @@ def main() -> None:
     """Draws all of them."""
     draw_demo()
     draw_annotated()
+    draw_page(PAGE)
 
 
 def draw_annotated() -> None:

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-import av
 import av.error
 import numpy as np
 from av.container import InputContainer
@@ -17,6 +16,7 @@ from services.ingest.camera_clock import CLOCK_TOLERANCE_S
 from services.ingest.captured import CameraError, FailureReason
 from services.ingest.decoding import decoded, video_of
 from services.ingest.rtsp import camera_clock, explained, open_container
+from services.ingest.video_file import open_video
 from services.ingest.webcam import WebcamStream
 from shared.cameras import Camera
 
@@ -103,12 +103,7 @@ def _opened(camera: Camera) -> InputContainer:
         raise CameraError(
             FailureReason.NOT_VIDEO, "a folder of pictures is no stream, there is nothing to probe"
         )
-    try:
-        return av.open(camera.source, mode="r")
-    except FileNotFoundError:
-        raise CameraError(FailureReason.NOT_FOUND, "there is no such file") from None
-    except (av.error.FFmpegError, OSError):
-        raise CameraError(FailureReason.NOT_VIDEO, "this file is no video that can be read") from None
+    return open_video(camera.source)
 
 
 def _watch(

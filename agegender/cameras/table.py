@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from agegender.cameras.changes import Change
+from agegender.topics import importing_kafka
 from shared.camera_settings import CameraSettings
 from shared.errors import BadMessage
 from shared.settings import KafkaSettings
@@ -34,9 +35,14 @@ class CameraTable:
 
 @contextlib.contextmanager
 def open_table() -> Iterator[CameraTable]:
-    """The table of the Kafka that the environment names; raises NotNow when it does not answer."""
-    # Loads Kafka's client, which most commands do without.
-    from shared.kafka_table import KafkaTable
+    """The table of the Kafka that the environment names.
+
+    Raises:
+        MissingExtra: Kafka's client is not installed.
+        NotNow: no broker answers.
+    """
+    with importing_kafka("the topic of cameras"):
+        from shared.kafka_table import KafkaTable
 
     kafka = KafkaSettings.load()
     table = KafkaTable(CAMERAS, kafka, kafka.camera_partitions)

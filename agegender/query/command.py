@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Annotated, get_args
 
 import typer
@@ -228,7 +228,7 @@ def _print_persons(title: str, found: Sequence[Person], nobody: str, *, as_json:
 
 
 def _print(
-    records: Iterable[Record],
+    records: Sequence[Record],
     columns: Sequence[str],
     table: Callable[[], RenderableType],
     nothing: str,

@@ -6,7 +6,8 @@ import sys
 
 from services.classify.config import ClassifySettings
 from shared.health import Health
-from shared.kafka_io import KafkaDeadLetters, KafkaOutput, KafkaSource
+from shared.kafka_output import KafkaDeadLetters, KafkaOutput
+from shared.kafka_source import KafkaSource
 from shared.messages import Face, Presence, Result
 from shared.metrics import Metrics
 from shared.runner import Runner

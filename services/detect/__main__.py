@@ -8,7 +8,8 @@ from services.detect.config import DetectSettings
 from services.detect.remembering import TRACKS, RememberingOutput
 from shared.health import Health
 from shared.kafka_changelog import KafkaChangelog
-from shared.kafka_io import KafkaDeadLetters, KafkaOutput, KafkaSource
+from shared.kafka_output import KafkaDeadLetters, KafkaOutput
+from shared.kafka_source import KafkaSource
 from shared.messages import Face, Frame, Presence
 from shared.metrics import Metrics
 from shared.runner import BatchLimits, Runner

@@ -16,12 +16,12 @@ from services.detect.camera_state import CameraState, newest_states
 from services.detect.stage import DetectStage
 from shared.codec import Codec
 from shared.messages import Model
-from shared.topics import Table
+from shared.topics import Changelog
 from shared.transport import Output, Share
 
 M = TypeVar("M", bound=Model)
 
-TRACKS: Table[CameraState] = Table(
+TRACKS: Changelog[CameraState] = Changelog(
     "tracks",
     Codec(
         schema="tracks/1",
@@ -34,7 +34,7 @@ TRACKS: Table[CameraState] = Table(
 )
 
 
-class Changelog(Protocol):
+class States(Protocol):
     """Where states are kept."""
 
     def read(self, share: Share) -> Sequence[CameraState]:
@@ -53,12 +53,13 @@ class RememberingOutput(Generic[M]):
     Args:
         stage: the one whose outputs are written.
         output: where they go.
+        states: where what it knows goes.
     """
 
-    def __init__(self, stage: DetectStage, output: Output[M], changelog: Changelog) -> None:
+    def __init__(self, stage: DetectStage, output: Output[M], states: States) -> None:
         self._stage = stage
         self._output = output
-        self._changelog = changelog
+        self._kept = states
         self._written: Sequence[M] | None = None
         self._states: Sequence[CameraState] = ()
 
@@ -72,7 +73,7 @@ class RememberingOutput(Generic[M]):
             self._output.write(messages)
             self._written = messages
         self._states = self._states or self._stage.take_states()
-        self._changelog.write(self._states)
+        self._kept.write(self._states)
         self._written, self._states = None, ()
 
     def take_over(self, share: Share) -> None:
@@ -83,11 +84,11 @@ class RememberingOutput(Generic[M]):
         Raises:
             NotNow: what was written cannot be read at the moment. Nothing was forgotten.
         """
-        self._stage.restore(newest_states(self._changelog.read(share)))
+        self._stage.restore(newest_states(self._kept.read(share)))
 
     def close(self) -> None:
         """See `transport.Output`."""
         try:
             self._output.close()
         finally:
-            self._changelog.close()
+            self._kept.close()

@@ -9,7 +9,7 @@ from services.ingest.captured import Captured
 from services.ingest.config import IngestSettings
 from services.ingest.followed_cameras import FollowedCameras
 from shared.health import Health
-from shared.kafka_io import KafkaDeadLetters, KafkaOutput
+from shared.kafka_output import KafkaDeadLetters, KafkaOutput
 from shared.messages import Frame
 from shared.metrics import Metrics
 from shared.runner import BatchLimits, Runner

@@ -6,12 +6,23 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, ClassVar
 
-from pydantic import Field, SecretStr
+from pydantic import BeforeValidator, Field, SecretStr
 
 from services.ingest.stage import IngestStage
-from shared.cameras import Camera, cameras_from_sources, load_cameras
+from shared.cameras import (
+    SOURCE_KINDS,
+    Camera,
+    SourceKind,
+    cameras_from_sources,
+    check_allowed,
+    load_cameras,
+)
 from shared.errors import SettingsError
 from shared.settings import Settings
+
+
+def _words(value: object) -> object:
+    return [word.strip().lower() for word in value.split(",")] if isinstance(value, str) else value
 
 
 class IngestSettings(Settings):
@@ -23,6 +34,12 @@ class IngestSettings(Settings):
     """A YAML file with the list of cameras."""
     cameras: SecretStr = SecretStr("")
     """Or: RTSP URLs, files or folders with spaces between, named cam1, cam2, …; may hold logins."""
+    allowed_sources: Annotated[frozenset[SourceKind], BeforeValidator(_words), Field(min_length=1)] = (
+        frozenset(SOURCE_KINDS)
+    )
+    """Which kinds of source a camera may have, with commas between: rtsp, rtsps, webcam, file."""
+    secrets_path: Path = Path("/run/secrets/cameras")
+    """Where the passwords of cameras from Kafka lie: their settings may name no file of another folder."""
     fps: Annotated[float, Field(gt=0, le=60)] = 5.0
     """Frames a second to take from each camera."""
     longer_side_px: Annotated[int, Field(ge=160, le=4_096)] = 1280
@@ -44,9 +61,12 @@ class IngestSettings(Settings):
         """The cameras.
 
         Raises:
-            SettingsError: none or both of the two settings are given, or one is malformed.
+            SettingsError: none or both of the two settings are given, one is malformed, or a source is not
+                allowed.
         """
         sources = self.cameras.get_secret_value().split()
         if bool(sources) == (self.cameras_path is not None):
             raise SettingsError("set one of INGEST_CAMERAS_PATH (a YAML file) and INGEST_CAMERAS (URLs)")
-        return load_cameras(self.cameras_path) if self.cameras_path else cameras_from_sources(sources)
+        cameras = load_cameras(self.cameras_path) if self.cameras_path else cameras_from_sources(sources)
+        check_allowed(cameras, self.allowed_sources)
+        return cameras

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import av.error
 import numpy as np
 from av.container import InputContainer
@@ -11,6 +13,13 @@ from av.video.stream import VideoStream
 
 from services.ingest.captured import CameraError, FailureReason
 from shared.pictures import MAX_PIXELS, Bgr, OversizePicture, UnreadablePicture
+
+_MAX_PIXELS_OPTION = {"max_pixels": str(MAX_PIXELS)}
+_STREAMS = 64  # more than any real file or camera has
+PROBING_OPTIONS: Any = [_MAX_PIXELS_OPTION] * _STREAMS  # PyAV's types ask for text where its code takes these
+"""For `av.open(stream_options=…)`: FFmpeg decodes the first frames of a stream already while it opens it."""
+
+NO_FRAME = f"cannot be decoded, or claims more than {MAX_PIXELS} pixels"
 
 
 def video_of(container: InputContainer) -> VideoStream:
@@ -32,7 +41,7 @@ def video_of(container: InputContainer) -> VideoStream:
             FailureReason.NOT_VIDEO, f"{width_px} x {height_px} pixels are more than the {MAX_PIXELS} allowed"
         )
     # The size may change later on; the decoder itself then refuses, before it reserves the memory.
-    video.codec_context.options = {"max_pixels": str(MAX_PIXELS)}
+    video.codec_context.options = _MAX_PIXELS_OPTION
     return video
 
 

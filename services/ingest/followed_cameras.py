@@ -13,6 +13,7 @@ from services.ingest.captured import Captured
 from services.ingest.config import IngestSettings
 from services.ingest.reader import SERVICE
 from shared.camera_settings import CameraSettings
+from shared.cameras import Camera
 from shared.errors import BadMessage, NotNow
 from shared.kafka_group import KafkaGroup
 from shared.kafka_table import Entry, KafkaTable
@@ -26,6 +27,8 @@ log = logging.getLogger(__name__)
 
 _POLL_S = 0.1
 _AGAIN_S = 1.0  # between tries while Kafka refuses
+_NOT_YET = "Kafka: the group has not shared out its cameras yet"
+_LOST = "Kafka: it has not answered for too long, so that the cameras may be another worker's"
 _HUNG_S = 30.0  # who takes no frames for so long, and does not say that it waits, is not worth its cameras
 
 
@@ -37,6 +40,7 @@ class FollowedCameras:
     """
 
     def __init__(self, settings: IngestSettings, kafka: KafkaSettings, metrics: Metrics) -> None:
+        self._settings = settings
         self._metrics = metrics
         self._table: KafkaTable[CameraSettings] = KafkaTable(CAMERAS, kafka, kafka.camera_partitions)
         self._group = KafkaGroup(self._table.name, SERVICE, kafka, self._weights, self._give_up)
@@ -80,25 +84,34 @@ class FollowedCameras:
 
     def _take(self, held: Set[int]) -> None:
         """Reads the cameras of these partitions, and no others."""
-        entries = {i: one for i, one in self._table.entries.items() if one.partition in held}
-        self._count_bad(entries)
-        cameras = [
-            one.message.camera() for one in entries.values() if isinstance(one.message, CameraSettings)
-        ]
+        found = {
+            one.origin: self._camera(one) for one in self._table.entries.values() if one.partition in held
+        }
+        self._report({origin: one for origin, one in found.items() if isinstance(one, str)})
+        cameras = [one for one in found.values() if isinstance(one, Camera)]
         self._cameras.set_cameras(cameras)
         self._number = len(cameras)
         if held != self._held:
             log.info("partitions held", extra={"partitions": len(held), "cameras": len(cameras)})
             self._held = held
 
-    def _count_bad(self, entries: Mapping[str, Entry[CameraSettings]]) -> None:
-        bad = {one.origin: one.message for one in entries.values() if isinstance(one.message, BadMessage)}
+    def _camera(self, entry: Entry[CameraSettings]) -> Camera | str:
+        """The camera, or why this worker reads none of this record."""
+        if isinstance(entry.message, BadMessage):
+            return str(entry.message)
+        camera = entry.message.camera()
+        if camera.kind not in self._settings.allowed_sources:
+            return f"camera {camera.id}: INGEST_ALLOWED_SOURCES does not allow {camera.kind}"
+        folder = self._settings.secrets_path
+        if camera.password_file and not camera.password_file.resolve().is_relative_to(folder.resolve()):
+            return f"camera {camera.id}: its password_file is not in INGEST_SECRETS_PATH, {str(folder)!r}"
+        return camera
+
+    def _report(self, bad: Mapping[str, str]) -> None:
+        """Counts and logs each record that is left out, once."""
         for origin in bad.keys() - self._bad:
             self._metrics.bad.labels(SERVICE).inc()
-            log.error(
-                "camera left out: its record is bad. Give it anew with `agegender cameras add`, or remove it",
-                extra={"origin": origin, "reason": mask(str(bad[origin]))},
-            )
+            log.error("camera left out", extra={"origin": origin, "reason": mask(bad[origin])})
         self._bad = bad.keys()
 
     def _give_up(self, partitions: Set[int]) -> None:
@@ -119,7 +132,7 @@ class FollowedCameras:
             raise self._error
         if not self._group.is_ours():
             self._cameras.poll(max_messages, 0.0)  # counts as dropped what was taken before
-            raise NotNow("Kafka: the group has given this worker no cameras yet, or may have taken them away")
+            raise NotNow(_LOST if self._held else _NOT_YET)
         return self._cameras.poll(max_messages, timeout_s)
 
     def commit(self) -> None:

@@ -15,7 +15,7 @@ from av.video.stream import VideoStream
 
 from services.ingest.camera_clock import ClockTrust
 from services.ingest.captured import CameraError, FailureReason, StreamFrame
-from services.ingest.decoding import decoded, upright_bgr, video_of
+from services.ingest.decoding import NO_FRAME, PROBING_OPTIONS, decoded, upright_bgr, video_of
 from shared.cameras import Camera
 from shared.errors import SettingsError
 from shared.messages import Clock
@@ -24,6 +24,7 @@ _OPTIONS = {
     "rtsp_transport": "tcp",  # over UDP, lost packets smear the picture
     "allowed_media_types": "video",  # what people say before the camera is never even sent
     "analyzeduration": "200000",
+    "protocol_whitelist": "tcp,tls",  # wherever the camera sends us
 }
 _CONNECT_S = 4.0  # for the connection, and once more for the first packets
 _LONGEST_LOGIN = 127  # FFmpeg cuts off the rest, without a word
@@ -72,7 +73,13 @@ def open_container(camera: Camera, no_frame_s: float) -> InputContainer:
     started_s = time.monotonic()
     try:
         # Interrupts FFmpeg wherever it waits; its own timeout counts each read of the socket anew.
-        return av.open(url, mode="r", options=_OPTIONS, timeout=(connect_s, no_frame_s))
+        return av.open(
+            url,
+            mode="r",
+            options=_OPTIONS,
+            stream_options=PROBING_OPTIONS,
+            timeout=(connect_s, no_frame_s),
+        )
     except av.error.FFmpegError as error:
         # FFmpeg calls an answer that was cut short by the timeout invalid data.
         if isinstance(error, (*_TIMEOUTS, av.error.InvalidDataError)) and (
@@ -125,7 +132,7 @@ class RtspStream:
                         time_s = float(frame.time)
                         yield StreamFrame(time_s, *self._capture_time(time_s), partial(upright_bgr, frame))
                 if time.monotonic() - seen_at_s > self._no_frame_s:
-                    raise CameraError(FailureReason.NO_FRAME, "what comes cannot be decoded")
+                    raise CameraError(FailureReason.NO_FRAME, f"what comes {NO_FRAME}")
         except _TIMEOUTS:
             raise CameraError(FailureReason.NO_FRAME, f"no frame for {self._no_frame_s:g} s") from None
         except av.error.FFmpegError as error:

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from services.ingest.captured import CameraError, FailureReason, StreamFrame, shown_path
-from shared.pictures import Bgr, UnreadablePicture, decode_picture
+from shared.pictures import MAX_PICTURE_BYTES, Bgr, OversizePicture, UnreadablePicture, decode_picture
 
 SUFFIXES = frozenset(
     [
@@ -66,8 +66,12 @@ def read_still(path: Path) -> Bgr:
 
     Raises:
         UnreadablePicture: the file cannot be read, or holds no picture or a broken one.
+        OversizePicture: the file or the picture in it is larger than allowed; nothing was decoded.
     """
     try:
+        size_bytes = path.stat().st_size
+        if size_bytes > MAX_PICTURE_BYTES:
+            raise OversizePicture(f"{size_bytes} bytes, more than the {MAX_PICTURE_BYTES} allowed")
         return decode_picture(path.read_bytes())
     except OSError as error:
         raise UnreadablePicture(f"cannot read {str(path)!r}: {error.strerror}") from None

@@ -14,9 +14,45 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from services.ingest.captured import CameraError, FailureReason, StreamFrame, shown_path
-from services.ingest.decoding import decoded, upright_bgr, video_of
+from services.ingest.decoding import NO_FRAME, PROBING_OPTIONS, decoded, upright_bgr, video_of
 
-_TEXT_AS_VIDEO = "tty"  # FFmpeg plays plain text as the screen of a terminal
+# By FFmpeg's names, all that hold their pictures in themselves. Left out are those that open what they name:
+# playlists, lists of files, session descriptions; and plain text, which FFmpeg plays as a terminal.
+_FORMATS = (
+    "3gp",
+    "asf",
+    "avi",
+    "dv",
+    "flv",
+    "gif",
+    "h261",
+    "h263",
+    "h264",
+    "hevc",
+    "ivf",
+    "m4v",
+    "matroska",
+    "mjpeg",
+    "mjpeg_2000",
+    "mov",
+    "mp4",
+    "mpeg",
+    "mpegts",
+    "mpegvideo",
+    "mxf",
+    "nsv",
+    "nut",
+    "obu",
+    "ogg",
+    "rm",
+    "swf",
+    "vc1",
+    "vvc",
+    "webm",
+    "wtv",
+    "yuv4mpegpipe",
+)
+_OPTIONS = {"format_whitelist": ",".join(_FORMATS), "protocol_whitelist": "file"}
 _USUAL_FPS = 25
 
 
@@ -47,6 +83,21 @@ SUFFIXES = frozenset(
 """What is taken for a video in a folder, by file name."""
 
 
+def open_video(path: str) -> InputContainer:
+    """The file, for what `VideoFileStream` does not tell; raises CameraError."""
+    try:
+        # The prefix keeps a colon in a file's name from being read as a protocol.
+        return av.open(f"file:{path}", mode="r", options=_OPTIONS, stream_options=PROBING_OPTIONS)
+    except (av.error.FileNotFoundError, av.error.PermissionError, av.error.IsADirectoryError) as error:
+        raise CameraError(FailureReason.NOT_FOUND, f"cannot be read: {error.strerror}") from None
+    except av.error.ArgumentError:
+        raise CameraError(
+            FailureReason.NOT_VIDEO, "a text, a playlist or another file that is no video"
+        ) from None
+    except av.error.FFmpegError:
+        raise CameraError(FailureReason.NOT_VIDEO, "no video that can be decoded") from None
+
+
 class VideoFileStream:
     """The frames of a video file in their order, as `captured.Stream`.
 
@@ -55,16 +106,7 @@ class VideoFileStream:
     """
 
     def __init__(self, path: str) -> None:
-        try:
-            # The prefix keeps a colon in a file's name from being read as a protocol.
-            container = av.open(f"file:{path}", mode="r")
-        except (av.error.FileNotFoundError, av.error.PermissionError, av.error.IsADirectoryError) as error:
-            raise CameraError(FailureReason.NOT_FOUND, f"cannot be read: {error.strerror}") from None
-        except av.error.FFmpegError:
-            raise CameraError(FailureReason.NOT_VIDEO, "no video that can be decoded") from None
-        if container.format.name == _TEXT_AS_VIDEO:
-            container.close()
-            raise CameraError(FailureReason.NOT_VIDEO, "a text, not a video")
+        container = open_video(path)
         self._container = container
         self._video = video_of(container)
         self._file = shown_path(path)
@@ -96,7 +138,7 @@ class VideoFileStream:
             if media_time_s is not None:
                 raise CameraError(FailureReason.ENDED, f"broken after {media_time_s:.1f} s") from None
         if media_time_s is None:
-            raise CameraError(FailureReason.NOT_VIDEO, "not a frame in it can be decoded")
+            raise CameraError(FailureReason.NOT_VIDEO, f"each frame in it {NO_FRAME}")
 
     def _media_time_s(self, frame: VideoFrame, before_s: float | None) -> float:
         if frame.time is not None:

@@ -8,7 +8,8 @@ from services.sink.config import SinkSettings
 from services.sink.redis_store import RedisStore
 from services.sink.stage import SinkStage
 from shared.health import Health
-from shared.kafka_io import KafkaDeadLetters, KafkaSource
+from shared.kafka_output import KafkaDeadLetters
+from shared.kafka_source import KafkaSource
 from shared.messages import Presence, Result
 from shared.metrics import Metrics
 from shared.runner import BatchLimits, Runner

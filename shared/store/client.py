@@ -11,6 +11,7 @@ from redis.exceptions import RedisError
 from redis.retry import Retry
 
 from shared.errors import NotNow, SettingsError
+from shared.redis_login import login_settings, refusal
 from shared.secrets import mask, remember_secret
 from shared.settings import RedisSettings
 
@@ -40,12 +41,10 @@ def connect(settings: RedisSettings) -> redis.Redis:
             socket_connect_timeout=settings.timeout_s,
             # The runner waits and tries again, and says so; the client would do it in silence.
             retry=Retry(NoBackoff(), 0),
+            **login_settings(settings),
         )
-    except ValueError:
-        raise SettingsError(
-            "REDIS_URL: expected redis://[user:password@]host[:port][/database], rediss:// or unix:///path, "
-            "with the password percent-encoded"
-        ) from None
+    except ValueError as error:
+        raise SettingsError(mask(f"REDIS_URL: {error}")) from None
     password = client.get_connection_kwargs().get("password")
     if password:
         remember_secret(password)
@@ -59,11 +58,9 @@ def redis_errors_sorted() -> Iterator[None]:
         yield
     except RedisError as error:
         text = str(error)
-        if isinstance(error, _UNAVAILABLE) or any(word in text for word in _UNAVAILABLE_WORDS):
-            refused = isinstance(error, redis.exceptions.AuthenticationError)
-            raise NotNow(
-                mask(f"Redis: {'the login of REDIS_URL was refused: ' if refused else ''}{text}")
-            ) from None
+        is_away = isinstance(error, _UNAVAILABLE) or any(word in text for word in _UNAVAILABLE_WORDS)
+        if is_away or isinstance(error, redis.exceptions.NoPermissionError):
+            raise NotNow(mask(f"Redis: {refusal(error) or text}")) from None
         raise
 
 

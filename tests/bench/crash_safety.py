@@ -24,7 +24,8 @@ from services.detect.camera_state import CameraState, newest_states
 from services.detect.camera_tracks import CameraTracks
 from services.detect.remembering import TRACKS
 from shared.kafka_changelog import KafkaChangelog
-from shared.kafka_io import KafkaOutput, KafkaSource
+from shared.kafka_output import KafkaOutput
+from shared.kafka_source import KafkaSource
 from shared.messages import Face, Frame, Presence
 from shared.settings import KafkaSettings
 from shared.topics import FACES, FRAMES

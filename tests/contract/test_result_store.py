@@ -204,7 +204,7 @@ def test_a_wrong_password_is_told_without_it(own_redis: RedisServer, login: str)
         sink.client.config_set("requirepass", "right-sesame")
     address = own_redis.url.removeprefix("redis://")
     with (
-        pytest.raises(NotNow, match=r"^Redis: the login of REDIS_URL was refused: ") as raised,
+        pytest.raises(NotNow, match=r"^Redis: the login of REDIS_URL or .* was refused: ") as raised,
         opened_sink(f"redis://{login}{address}"),
     ):
         pytest.fail("the login was taken")

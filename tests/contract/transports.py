@@ -57,12 +57,12 @@ class KafkaTransport:
         self._settings = KafkaSettings(bootstrap_servers=bootstrap_servers, topic_prefix=prefix, partitions=3)
 
     def source(self) -> Source[Frame]:
-        from shared.kafka_io import KafkaSource
+        from shared.kafka_source import KafkaSource
 
         return KafkaSource(FRAMES, "readers", self._settings)
 
     def output(self) -> Output[Frame]:
-        from shared.kafka_io import KafkaOutput
+        from shared.kafka_output import KafkaOutput
 
         return KafkaOutput(FRAMES, self._settings)
 

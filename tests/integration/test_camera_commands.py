@@ -27,7 +27,7 @@ Run = Callable[..., Result]
 
 FIRST = """\
 cameras:
-- {id: door, source: 'rtsp://192.0.2.7/live', username: viewer, password_env: DOOR_PASSWORD}
+- {id: door, source: 'rtsp://192.0.2.7/live', username: viewer, password_env: CAMERA_DOOR}
 - {id: hall, source: 'rtsp://192.0.2.8/live', fps: 2}
 """
 SECOND = """\
@@ -89,7 +89,7 @@ def refused(result: Result) -> str:
 def test_a_file_is_applied_changed_and_pruned(run: Run, settings: KafkaSettings, tmp_path: Path) -> None:
     path = written(tmp_path, FIRST)
     shown = run("apply", path, "--dry-run")
-    assert "+ door  rtsp://192.0.2.7/live, login viewer, password in $DOOR_PASSWORD" in shown.stdout
+    assert "+ door  rtsp://192.0.2.7/live, login viewer, password in $CAMERA_DOOR" in shown.stdout
     assert "Nothing was written" in shown.stderr
     assert listed(run) == {}
     assert "no cameras" in run("list").stderr
@@ -108,14 +108,14 @@ def test_a_file_is_applied_changed_and_pruned(run: Run, settings: KafkaSettings,
 
 
 def test_cameras_are_added_changed_and_removed_one_by_one(run: Run, settings: KafkaSettings) -> None:
-    login = ("--username", "viewer", "--password-env", "DOOR_PASSWORD")
+    login = ("--username", "viewer", "--password-env", "CAMERA_DOOR")
     assert run("add", "door", "rtsp://h/live", *login).exit_code == 0
     assert "Nothing changes" in run("add", "door", "rtsp://h/live", *login).stderr
     assert "--replace changes it" in refused(run("add", "door", "rtsp://h/other"))
     assert run("add", "door", "rtsp://h/other", "--fps", "2", "--replace").exit_code == 0
     table = run("list").stdout
     assert "rtsp://h/other" in table
-    assert "DOOR_PASSWORD" not in table
+    assert "CAMERA_DOOR" not in table
     assert "no such camera: hall" in refused(run("remove", "door", "hall"))
     assert run("remove", "door", "--dry-run").stdout == "- door\n"
     assert listed(run).keys() == {"door"}
@@ -145,9 +145,9 @@ def test_a_file_is_validated_without_any_network(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", "192.0.2.1:9092")
-    monkeypatch.setenv("DOOR_PASSWORD", "x")
+    monkeypatch.setenv("CAMERA_DOOR", "x")
     assert run("validate", written(tmp_path, FIRST)).stdout == "2 cameras, nothing is wrong.\n"
-    monkeypatch.delenv("DOOR_PASSWORD")
+    monkeypatch.delenv("CAMERA_DOOR")
     more = f"""\
 - {{id: yard, source: 'rtsp://192.0.2.8/live', username: u, password_file: {tmp_path}/none}}
 - {{id: gate, source: 'rtsp://u:{PASSWORD}@192.0.2.9/live'}}
@@ -155,7 +155,7 @@ def test_a_file_is_validated_without_any_network(
     result = run("validate", written(tmp_path, FIRST + more))
     assert result.exit_code == 1
     door, yard, gate, twice = result.stdout.splitlines()
-    assert "DOOR_PASSWORD is not set here" in door
+    assert "CAMERA_DOOR is not set here" in door
     assert "cannot be read here" in yard
     assert "a password never enters Kafka" in gate
     assert twice == "hall and yard have the same source"
@@ -168,17 +168,19 @@ def test_a_file_is_validated_without_any_network(
 def test_cameras_are_probed_side_by_side_and_each_says_what_it_sends_or_what_is_wrong(
     run: Run, simulator: CameraSimulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("RIGHT", PASSWORD)
-    monkeypatch.setenv("WRONG", "wr0ngpw")
+    monkeypatch.setenv("CAMERA_RIGHT", PASSWORD)
+    monkeypatch.setenv("CAMERA_WRONG", "wr0ngpw")
+    right = {"username": "viewer", "password_env": "CAMERA_RIGHT"}
+    door, hall, yard = (simulator.url(name) for name in ("door", "hall", "yard"))
     cameras = [
-        {"id": "good", "source": simulator.url("door"), "username": "viewer", "password_env": "RIGHT"},
-        {"id": "no-clock", "source": simulator.url("yard"), "username": "viewer", "password_env": "RIGHT"},
-        {"id": "wrong", "source": simulator.url("door"), "username": "viewer", "password_env": "WRONG"},
-        {"id": "missing", "source": simulator.url("door")},
-        {"id": "unset", "source": simulator.url("door"), "username": "viewer", "password_env": "NOT_SET"},
-        {"id": "path", "source": simulator.url("door") + "x", "username": "viewer", "password_env": "RIGHT"},
+        {"id": "good", "source": door, **right},
+        {"id": "no-clock", "source": yard, **right},
+        {"id": "wrong", "source": door, "username": "viewer", "password_env": "CAMERA_WRONG"},
+        {"id": "missing", "source": door},
+        {"id": "unset", "source": door, "username": "viewer", "password_env": "CAMERA_NOT_SET"},
+        {"id": "path", "source": door + "x", **right},
         {"id": "away", "source": "rtsp://127.0.0.1:1/x"},
-        {"id": "silent", "source": simulator.url("hall"), "username": "viewer", "password_env": "RIGHT"},
+        {"id": "silent", "source": hall, **right},
     ]
     simulator.stall("hall")
     result = run("probe", written(tmp_path, json.dumps({"cameras": cameras})), "--seconds", "3", "--json")
@@ -214,7 +216,7 @@ def test_one_camera_is_probed_by_its_url_by_its_name_in_kafka_and_as_a_file(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setenv("RIGHT", PASSWORD)
+    monkeypatch.setenv("CAMERA_RIGHT", PASSWORD)
     by_url = run("probe", simulator.url_with_login("door"), "--seconds", "1")
     assert by_url.exit_code == 0
     assert PASSWORD not in by_url.output
@@ -222,7 +224,7 @@ def test_one_camera_is_probed_by_its_url_by_its_name_in_kafka_and_as_a_file(
     assert "login: accepted" in by_url.stdout
     assert "h264, 640 x 360 px" in by_url.stdout
     assert "the camera's own" in by_url.stdout
-    run("add", "door", simulator.url("door"), "--username", "viewer", "--password-env", "RIGHT")
+    run("add", "door", simulator.url("door"), "--username", "viewer", "--password-env", "CAMERA_RIGHT")
     by_name = run("probe", "door", "--seconds", "1")
     assert by_name.exit_code == 0
     assert by_name.stdout.startswith("door  works")
@@ -235,5 +237,5 @@ def test_one_camera_is_probed_by_its_url_by_its_name_in_kafka_and_as_a_file(
     assert "only 2.0 frames a second" in by_path.stdout
     absent = run("probe", tmp_path / "none.mp4")
     assert absent.exit_code == 1
-    assert "there is no such file" in absent.stdout
+    assert "cannot be read: No such file" in absent.stdout
     assert settings.topic_prefix

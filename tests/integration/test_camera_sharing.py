@@ -146,6 +146,10 @@ def test_two_workers_share_the_cameras_and_follow_every_change_without_a_restart
 
     site.add("new")
     site.wait_until_pulled("new")
+    site.add("sly", password_env=None, password_file="/etc/hostname")
+    wait_until(lambda: "not in INGEST_SECRETS_PATH" in first.log_text() + second.log_text(), 10, "it is told")
+    assert site.admitted("sly") == [0]
+    site.table.write({"sly": None})
     site.add("cam0", fps=2)
     wait_until(lambda: site.admitted("cam0")[0] > before[0], 10, "cam0 is read in its new way")
     assert site.admitted(*SIX[1:]) == before[1:]

@@ -24,7 +24,8 @@ from services.detect.yunet import YuNet
 from shared.dead_letters import LoggedDeadLetters
 from shared.health import Health
 from shared.kafka_changelog import KafkaChangelog
-from shared.kafka_io import KafkaOutput, KafkaSource
+from shared.kafka_output import KafkaOutput
+from shared.kafka_source import KafkaSource
 from shared.messages import Face, Frame, Presence
 from shared.metrics import Metrics
 from shared.models import weights

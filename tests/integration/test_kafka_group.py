@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import threading
 import time
 from collections.abc import Iterator, Mapping, Set
@@ -19,16 +20,20 @@ from shared.kafka_io import ensure_table
 from shared.settings import KafkaSettings
 from tests.support.waiting import wait_until
 
+pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
+
 PARTITIONS = 16
 SLOW_S = 0.4
 """How long a member of these tests takes to give something up."""
 
 
 @pytest.fixture
-def settings(kafka: str, random_suffix: str) -> KafkaSettings:
+def settings(kafka: str, random_suffix: str) -> Iterator[KafkaSettings]:
     settings = KafkaSettings(bootstrap_servers=kafka, topic_prefix=f"{random_suffix}-", session_timeout_s=6)
     ensure_table(settings, f"{random_suffix}-work", PARTITIONS)
-    return settings
+    yield settings
+    # The client leaves sockets to the garbage collector; it comes while their warnings are ignored.
+    gc.collect()
 
 
 class Floor:

@@ -17,7 +17,7 @@ from kafka.admin import ConfigResource, ConfigResourceType
 from shared.codec import MAX_MESSAGE_BYTES, Encoded
 from shared.dead_letters import DeadLetter
 from shared.errors import SettingsError
-from shared.kafka_io import KafkaDeadLetters, KafkaOutput
+from shared.kafka_output import KafkaDeadLetters, KafkaOutput
 from shared.settings import KafkaSettings
 from shared.topics import DEAD_LETTERS_NAME, FRAMES
 from tests.support.kafka_frames import (

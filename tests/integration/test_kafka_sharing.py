@@ -18,7 +18,7 @@ from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
 from kafka.admin import MemberToRemove
 
 from shared.errors import NotNow
-from shared.kafka_io import KafkaSource
+from shared.kafka_source import KafkaSource
 from shared.messages import Frame
 from shared.settings import KafkaSettings
 from shared.transport import Source

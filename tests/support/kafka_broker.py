@@ -113,7 +113,7 @@ def launch_broker(*, must_restart: bool = False) -> KafkaBroker:
     given = os.environ.get("KAFKA_BOOTSTRAP_SERVERS")
     if given and not must_restart:
         return KafkaBroker(given)
-    broker = _in_container() if docker_engine_answers() else _from_jars()
+    broker = _in_container() if docker_engine_answers() else broker_from_jars()
     try:
         broker.start()
     except BaseException:
@@ -170,19 +170,19 @@ def _in_container() -> KafkaBroker:
     return KafkaBroker(f"127.0.0.1:{port}", container, container.remove)
 
 
-def _from_jars() -> KafkaBroker:
+def broker_from_jars(change: Callable[[str], str] = str) -> KafkaBroker:
+    """Return a broker on Java, formatted and not started; `change` may alter its server.properties."""
     java = [java_program(), *_JAVA_OPTIONS, "-cp", f"{kafka_jars()}/*"]
     directory = Path(tempfile.mkdtemp(prefix="agegender-kafka-"))
     settings = directory / "server.properties"
     port = free_loopback_port()
-    settings.write_text(
-        broker_settings(
-            port=port,
-            controller_port=free_loopback_port(),
-            listen_host="127.0.0.1",
-            data_directory=str(directory / "data"),
-        )
+    text = broker_settings(
+        port=port,
+        controller_port=free_loopback_port(),
+        listen_host="127.0.0.1",
+        data_directory=str(directory / "data"),
     )
+    settings.write_text(change(text))
     process = ServerProcess([*java, "kafka.Kafka", settings], log_path=directory / "broker.log")
 
     def remove() -> None:

@@ -11,7 +11,8 @@ from typing import TypeVar
 import pytest
 
 from shared.errors import NotNow
-from shared.kafka_io import KafkaDeadLetters, KafkaOutput, KafkaSource
+from shared.kafka_output import KafkaDeadLetters, KafkaOutput
+from shared.kafka_source import KafkaSource
 from shared.messages import Frame
 from shared.settings import KafkaSettings
 from shared.topics import FRAMES

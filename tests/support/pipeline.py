@@ -63,7 +63,7 @@ class Distributed:
             **more_settings,
         }
         # Each is told only what concerns it.
-        concerns = {name: ("KAFKA_", "REDIS_", f"{name.upper()}_") for name in SERVICES}
+        concerns = {name: ("AGEGENDER_", "KAFKA_", "REDIS_", f"{name.upper()}_") for name in SERVICES}
         self.services = {
             name: Service(name, {k: v for k, v in settings.items() if k.startswith(prefixes)}, folder)
             for name, prefixes in concerns.items()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 import redis
@@ -11,6 +12,7 @@ import redis
 from shared.embedded_store import valkey_server_path
 from shared.server_process import ServerProcess
 from tests.support.availability import ServerUnavailableError
+from tests.support.certificates import Authority
 from tests.support.ports import free_loopback_port
 from tests.support.waiting import wait_until
 
@@ -36,10 +38,22 @@ class RedisServer:
     """One server on a free port of 127.0.0.1; restarts use the same port.
 
     With `keep_data` writes go to an append-only file and are there again after `stop` or `kill` and `start`;
-    without it a restarted server is empty. `close` stops the server and removes its files.
+    without it a restarted server is empty. `close` stops the server and removes its files. What wants a login
+    answers with just that, which is an answer.
+
+    Args:
+        more_settings: of redis.conf, by name. They stand in the list of processes: no passwords.
+        authority: where given, the server takes TLS alone, and only clients with a certificate of it.
     """
 
-    def __init__(self, program: Path, *, keep_data: bool = False) -> None:
+    def __init__(
+        self,
+        program: Path,
+        *,
+        keep_data: bool = False,
+        more_settings: Mapping[str, str] | None = None,
+        authority: Authority | None = None,
+    ) -> None:
         self._port = free_loopback_port()
         self._directory = Path(tempfile.mkdtemp(prefix="agegender-redis-"))
         settings = {
@@ -48,14 +62,31 @@ class RedisServer:
             "dir": str(self._directory),
             "save": "",
             "appendonly": "yes" if keep_data else "no",
+            **(more_settings or {}),
         }
+        self._tls: dict[str, str] = {}
+        if authority is not None:
+            server = authority.issue("redis", "IP:127.0.0.1")
+            visitor = authority.issue("visitor")
+            settings |= {
+                "port": "0",
+                "tls-port": str(self._port),
+                "tls-cert-file": str(server.certificate),
+                "tls-key-file": str(server.key),
+                "tls-ca-cert-file": str(authority.certificate),
+            }
+            self._tls = {
+                "ssl_ca_certs": str(authority.certificate),
+                "ssl_certfile": str(visitor.certificate),
+                "ssl_keyfile": str(visitor.key),
+            }
         words = [word for name, value in settings.items() for word in (f"--{name}", value)]
         self._process = ServerProcess([program, *words], log_path=self._directory / "server.log")
 
     @property
     def url(self) -> str:
         """Address for `redis.Redis.from_url`, database 0."""
-        return f"redis://127.0.0.1:{self._port}/0"
+        return f"{'rediss' if self._tls else 'redis'}://127.0.0.1:{self._port}/0"
 
     @property
     def pid(self) -> int:
@@ -93,8 +124,10 @@ class RedisServer:
         shutil.rmtree(self._directory)
 
     def _answers(self) -> bool:
-        with redis.Redis.from_url(self.url, socket_timeout=1.0) as client:
+        with redis.Redis.from_url(self.url, socket_timeout=1.0, **self._tls) as client:
             try:
                 return client.ping() is True
+            except redis.AuthenticationError:
+                return True
             except redis.RedisError:
                 return False

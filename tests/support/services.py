@@ -26,7 +26,7 @@ class Service:
     def __init__(self, name: str, settings: Mapping[str, str], folder: Path) -> None:
         self.name = name
         self.log_path = folder / f"{name}.log"
-        ours = ("AGEGENDER_", "KAFKA_", "REDIS_", "INGEST_", "DETECT_", "CLASSIFY_", "SINK_")
+        ours = ("AGEGENDER_", "KAFKA_", "REDIS_", "INGEST_", "DETECT_", "CLASSIFY_", "SINK_", "API_")
         outer = {key: value for key, value in os.environ.items() if not key.startswith(ours)}
         self._environment = {**outer, **settings, "AGEGENDER_HTTP_PORT": "0"}
         self._process: subprocess.Popen[bytes] | None = None
@@ -49,6 +49,12 @@ class Service:
         """The port that the running process was given, as its log says; 0 before it says so."""
         ports = [event["http_port"] for event in self.log_events() if event["event"] == "starting"]
         return int(str(ports[-1])) if ports else 0
+
+    @property
+    def pid(self) -> int:
+        """Process id of the running process."""
+        assert self._process is not None
+        return self._process.pid
 
     @property
     def running(self) -> bool:
@@ -107,6 +113,14 @@ class Service:
         wait_until(lambda: not self.running or self.readiness()[0], timeout_s, f"{self.name} is ready")
         assert self.running, f"{self.name} ended:\n{self.log_text()[-3000:]}"
         return self
+
+    def page(self, path: str) -> str:
+        """The text at `path` of its HTTP server, whatever the status of the answer."""
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=5) as answer:
+                return str(answer.read().decode())
+        except urllib.error.HTTPError as error:
+            return error.read().decode()
 
     def metric(self, name: str, **labels: str) -> float:
         """The sum of the samples of this name whose labels include `labels`."""

@@ -45,8 +45,8 @@ def test_a_bad_record_is_replaced_and_removed_like_any_other() -> None:
 
 
 def test_a_camera_is_described_with_where_its_password_is() -> None:
-    by_env = settings("door", username="u", password_env="DOOR_PW", fps=2)
-    assert described(by_env) == "rtsp://h/door, login u, password in $DOOR_PW, 2 frames/s"
+    by_env = settings("door", username="u", password_env="CAMERA_PW", fps=2)
+    assert described(by_env) == "rtsp://h/door, login u, password in $CAMERA_PW, 2 frames/s"
     by_file = settings("door", username="u", password_file="/run/pw")
     assert described(by_file) == "rtsp://h/door, login u, password in /run/pw"
     assert described(settings("door", username="u")) == "rtsp://h/door, login u"

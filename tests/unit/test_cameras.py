@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
+from services.ingest.config import IngestSettings
 from shared.cameras import Camera, cameras_from_sources, load_cameras, split_login
 from shared.errors import SettingsError
 from shared.secrets import mask
@@ -158,12 +159,15 @@ def test_nothing_that_a_camera_shows_of_itself_holds_the_password() -> None:
         ("rtsp://u:p@:/%#@h:1/a", ("rtsp://h:1/a", "u", "p@:/%#")),
         ("rtsp://u:a?b@h/a", ("rtsp://h/a", "u", "a?b")),
         ("rtsp://u:a/b@h/a", ("rtsp://h/a", "u", "a/b")),
+        ("rtsp://u:12?b@h/a", ("rtsp://h/a", "u", "12?b")),
         ("rtsp://u:a@b@h/a", ("rtsp://h/a", "u", "a@b")),
         ("rtsp://gr%C3%BC%C3%9Fe:p%20q@h/a", ("rtsp://h/a", "grüße", "p q")),
         ("rtsp://[2001:db8::7]:8554/a", ("rtsp://[2001:db8::7]:8554/a", None, None)),
         ("rtsp://u:p@[2001:db8::7]/a", ("rtsp://[2001:db8::7]/a", "u", "p")),
         ("rtsp://h/a@b", ("rtsp://h/a@b", None, None)),
-        ("rtsp://h:554/a@b?x=1@2", ("rtsp://h:554/a@b?x=1@2", None, None)),
+        ("rtsp://192.0.2.7:554/a@b?x=1@2", ("rtsp://192.0.2.7:554/a@b?x=1@2", None, None)),
+        ("rtsp://[2001:db8::7]:554/a@b", ("rtsp://[2001:db8::7]:554/a@b", None, None)),
+        ("rtsp://u:p@h:554/a@b", ("rtsp://h:554/a@b", "u", "p")),
         ("rtsp://h?x=1", ("rtsp://h?x=1", None, None)),
         ("rtsps://u:p@h:65535/a", ("rtsps://h:65535/a", "u", "p")),
         ("a folder/with@sign", ("a folder/with@sign", None, None)),
@@ -223,3 +227,38 @@ def test_a_password_that_is_not_there_is_named_when_the_camera_is_opened(tmp_pat
 def test_cameras_of_a_command_line_are_numbered() -> None:
     cameras = cameras_from_sources(["a.mp4", "webcam:1"])
     assert [(one.id, one.source) for one in cameras] == [("cam1", "a.mp4"), ("cam2", "webcam:1")]
+
+
+@pytest.mark.parametrize(
+    "source",
+    ["rtsp://viewer:12/s3cret@h/a", "rtsp://v@example.org:12/s3cret@h/a"],
+)
+def test_a_password_that_looks_like_port_and_path_is_refused_with_the_cure(source: str) -> None:
+    with pytest.raises(SettingsError, match=r"percent-encode user and password .* password_env") as error:
+        cameras_from_sources([source])
+    assert "s3cret" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("source", "kind"),
+    [
+        ("rtsp://h/a", "rtsp"),
+        ("RTSPS://h/a", "rtsps"),
+        ("webcam:0", "webcam"),
+        ("a.mp4", "file"),
+        ("folder", "file"),
+    ],
+)
+def test_a_source_is_of_a_kind_that_may_be_forbidden(source: str, kind: str) -> None:
+    assert IngestSettings.load({"INGEST_CAMERAS": source}).camera_list()[0].kind == kind
+    only_this = IngestSettings.load({"INGEST_CAMERAS": source, "INGEST_ALLOWED_SOURCES": kind.upper()})
+    assert only_this.camera_list()
+    others = ", ".join({"rtsp", "rtsps", "webcam", "file"} - {kind})
+    settings = IngestSettings.load({"INGEST_CAMERAS": source, "INGEST_ALLOWED_SOURCES": others})
+    with pytest.raises(SettingsError, match=rf"INGEST_ALLOWED_SOURCES=.* does not allow .* cam1 \({kind}\)"):
+        settings.camera_list()
+
+
+def test_a_kind_of_source_that_there_is_not_is_named() -> None:
+    with pytest.raises(SettingsError, match=r"INGEST_ALLOWED_SOURCES: .*'rtsp', 'rtsps', 'webcam' or 'file'"):
+        IngestSettings.load({"INGEST_ALLOWED_SOURCES": "rtsp,http"})

@@ -54,6 +54,7 @@ def test_beside_its_way_a_face_fits_worse_than_on_it() -> None:
 def test_a_new_face_may_turn_up_farther_away_than_one_whose_pace_is_known() -> None:
     assert costs(square(180.0), is_new=True)[0] < np.inf
     assert costs(square(180.0), is_new=False) == [np.inf]
+    assert costs(square(240.0), is_new=True, unseen_s=0.3)[0] < np.inf
     assert costs(square(350.0), is_new=True) == [np.inf]
 
 

@@ -166,6 +166,21 @@ def test_a_tracker_restored_in_the_middle_goes_on_as_if_nothing_had_happened(bre
     assert history(whole.take_ended()) == history(broken.take_ended()) != []
 
 
+def test_a_restored_tracker_still_notices_a_jump_of_the_clock() -> None:
+    tracker = Tracker()
+    feed(tracker, 0, [[box(100)]] * 3)
+    state = tracker.state()
+    restored = Tracker.restored(state)
+    assert restored.state() == state
+    restored.update([box(100)], 60.0)
+    assert [track.number for track in restored.take_ended()] == [1]
+
+
+def test_the_pace_of_a_face_is_known_from_its_second_sight() -> None:
+    (track,) = feed(Tracker(), 0, [[box(100)], [box(160, 90)]])
+    assert track.velocity_xy == pytest.approx((300.0, -50.0))
+
+
 def test_tracks_that_ended_before_the_break_and_were_not_taken_are_told_after_it() -> None:
     tracker = Tracker()
     feed(tracker, 0, [[box(100)]] * 3)

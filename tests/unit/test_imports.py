@@ -53,6 +53,10 @@ _RULES = {
     ],
     "One file knows Kafka's client": [("services.sink.redis_store", "kafka")],
     "One file knows TensorFlow": [("services.classify.nets", "tensorflow")],
+    "Only the API knows its framework and its server": [
+        ("agegender.cli", "uvicorn"),
+        ("services.sink.stage", "fastapi"),
+    ],
     "Only the demo knows the simulator": [("agegender.cli", "simulator.scenes")],
     "The simulator knows nobody whom it feeds": [("simulator.scenes", "services.detect.yunet")],
 }
@@ -131,9 +135,7 @@ print(json.dumps({
 }))
 """
 _NEED_KAFKA = [
-    "shared.kafka_io",
-    "shared.kafka_group",
-    "shared.kafka_table",
+    *(f"shared.kafka_{name}" for name in ("io", "source", "output", "table", "group", "reader", "changelog")),
     "services.ingest.followed_cameras",
     *(f"services.{name}.__main__" for name in ("ingest", "detect", "classify", "sink")),
 ]

@@ -42,7 +42,7 @@ def test_sums_by_label_add_up_to_the_total(metrics: Metrics) -> None:
 
 
 def test_every_name_begins_alike_and_ends_in_what_it_counts(metrics: Metrics) -> None:
-    units = ("_total", "_seconds", "_messages", "_cameras", "_bool")
+    units = ("_total", "_seconds", "_messages", "_cameras", "_clients", "_bool")
     for family in metrics.registry.collect():
         name = family.name + ("_total" if family.type == "counter" else "")
         assert name.startswith("agegender_")
@@ -54,4 +54,4 @@ def test_labels_are_few_and_never_an_identifier(metrics: Metrics) -> None:
     collectors = [one for one in vars(metrics).values() if hasattr(one, "_labelnames")]
     assert len(collectors) >= 15
     labels = {label for one in collectors for label in one._labelnames}
-    assert labels == {"service", "camera", "kind", "reason", "gender", "age_band"}
+    assert labels == {"service", "camera", "kind", "reason", "gender", "age_band", "route", "status"}

@@ -24,6 +24,8 @@ def _forgotten_afterwards(monkeypatch: pytest.MonkeyPatch) -> None:
         ("rtsp://u:p@ss/w:rd@host/live", "rtsp://***@host/live"),
         ("'rtsp://a:b@h' and \"redis://c:d@i\"", "'rtsp://***@h' and \"redis://***@i\""),
         ("rtsp://10.0.0.5/live", "rtsp://10.0.0.5/live"),
+        ("expected redis://[user:password@]host[:port]", "expected redis://[user:password@]host[:port]"),
+        ("redis://[user:pass@]host", "redis://***@]host"),
         ("write to who@example.org", "write to who@example.org"),
         ("http://h:1/metrics, then mail who@example.org", "http://h:1/metrics, then mail who@example.org"),
     ],

@@ -1,0 +1,1 @@
+"""`agegender audit`: do the books of the pipeline balance, from the camera to the store?"""

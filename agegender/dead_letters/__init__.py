@@ -1,0 +1,1 @@
+"""`agegender dead-letters`: what could not be processed, and how to try it again."""

@@ -1,0 +1,46 @@
+"""`python -m services.api`: Redis → HTTP and the live page."""
+
+from __future__ import annotations
+
+import logging
+import sys
+
+from services.api.config import ApiSettings
+from services.api.server import ApiServer
+from shared.errors import AgeGenderError
+from shared.health import Health
+from shared.logs import set_up_logs
+from shared.metrics import Metrics
+from shared.secrets import mask
+from shared.service import EXIT_BAD_SETTINGS, process_registry, stop_on_signals
+from shared.settings import ProcessSettings, RedisSettings
+from shared.store import connect
+
+log = logging.getLogger(__name__)
+
+_LOOK_EVERY_S = 0.5
+
+
+def main() -> int:
+    """Serves until a signal comes; the return value is the exit status, as of `shared.service.serve`."""
+    stop = stop_on_signals()
+    try:
+        process = ProcessSettings.load()
+        set_up_logs(process.log_level or "info", process.log_format or "json")
+        metrics = Metrics(process_registry())
+        client = connect(RedisSettings.load())
+        server = ApiServer(client, ApiSettings.load(), metrics, Health("api", metrics))
+    except (AgeGenderError, OSError) as error:
+        print(mask(f"agegender api: {error}"), file=sys.stderr)  # noqa: T201  (logs may not be set up yet)
+        return EXIT_BAD_SETTINGS
+    with server:
+        log.info("starting", extra={"service": "api", "http_port": server.port})
+        while not stop.wait(_LOOK_EVERY_S):
+            if not server.running:
+                return 1
+    log.info("stopped", extra={"service": "api"})
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

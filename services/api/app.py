@@ -1,0 +1,127 @@
+"""The application: routes, page, health and metrics behind one guard."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from http import HTTPStatus
+from importlib.resources import files
+
+import anyio.to_thread
+from fastapi import APIRouter, FastAPI, Response
+from fastapi.responses import JSONResponse
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.middleware.cors import CORSMiddleware
+
+from services.api.answers import HealthAnswer
+from services.api.config import ApiSettings
+from services.api.events import Hub
+from services.api.guard import Counted, Guard
+from services.api.problems import Refusal, say_what_went_wrong
+from services.api.watcher import Watcher
+from shared.health import Health
+from shared.metrics import Metrics
+
+_PAGE_TYPES = {"html": "text/html", "css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
+_FOREVER_S = 24 * 3600
+
+_TITLE = "Age and gender of the people before your cameras"
+_DESCRIPTION = """\
+Reads what the pipeline has stored; changes nothing. Times are seconds since 1970-01-01 UTC. A *person* is one
+visit of one person to one camera: nobody is recognised again. Errors are JSON (RFC 9457) that says what was
+expected, what came and what to do. Where API_TOKEN is set, send `Authorization: Bearer TOKEN`.
+"""
+
+
+def create_app(
+    routes: APIRouter, settings: ApiSettings, metrics: Metrics, health: Health, hub: Hub, watcher: Watcher
+) -> FastAPI:
+    """The application with the routes of a store. `hub` and `watcher` work while it runs."""
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        anyio.to_thread.current_default_thread_limiter().total_tokens = settings.threads
+        thread = watcher.start(asyncio.get_running_loop())
+        yield
+        hub.close()
+        watcher.stop()
+        await asyncio.to_thread(thread.join)
+
+    app = FastAPI(
+        title=_TITLE,
+        version="1",
+        description=_DESCRIPTION,
+        # The pages that FastAPI offers load their scripts from other hosts.
+        docs_url=None,
+        redoc_url=None,
+        lifespan=lifespan,
+        # Our own metrics are at /metrics; nothing else is to be told of who asked what.
+        telemetry={
+            "tracing": False,
+            "metrics": False,
+            "logs": False,
+            "operation_spans": False,
+            "auto_configure": False,
+        },
+    )
+    say_what_went_wrong(app)
+    app.include_router(routes)
+    _add_health(app, health, metrics)
+    _add_page(app)
+    app.add_middleware(Guard, settings=settings)
+    if settings.allow_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.allow_origins.split(),
+            allow_methods=["GET"],
+            allow_headers=["Authorization", "Last-Event-ID"],
+            max_age=_FOREVER_S,
+        )
+    app.add_middleware(Counted, metrics=metrics)
+    return app
+
+
+def _add_health(app: FastAPI, health: Health, metrics: Metrics) -> None:
+    @app.get("/live", summary="Whether the process need not be restarted", response_model=HealthAnswer)
+    async def live() -> JSONResponse:
+        return _health_answer({} if health.is_live else {health.service: "its loop does not turn"})
+
+    @app.get("/ready", summary="Whether Redis answers", response_model=HealthAnswer)
+    async def ready() -> JSONResponse:
+        why = health.waiting_for
+        return _health_answer({} if why is None else {health.service: why})
+
+    @app.get("/metrics", summary="For Prometheus", response_class=Response)
+    def all_metrics() -> Response:
+        return Response(generate_latest(metrics.registry), media_type=CONTENT_TYPE_LATEST)
+
+
+def _health_answer(problems: dict[str, str]) -> JSONResponse:
+    status = HTTPStatus.SERVICE_UNAVAILABLE if problems else HTTPStatus.OK
+    return JSONResponse(HealthAnswer(ok=not problems, problems=problems).model_dump(), status)
+
+
+def _add_page(app: FastAPI) -> None:
+    # Listed once: no name from a request ever becomes a path.
+    page = {
+        one.name: (one.read_bytes(), _PAGE_TYPES[one.name.rsplit(".", 1)[1]])
+        for one in files("services.api").joinpath("page").iterdir()
+        if one.name.rsplit(".", 1)[-1] in _PAGE_TYPES
+    }
+
+    def answer(name: str) -> Response:
+        if name not in page:
+            raise Refusal(
+                HTTPStatus.NOT_FOUND, f"The page has no part {name[:100]!r}.", "The page itself is at /."
+            )
+        content, media_type = page[name]
+        return Response(content, media_type=media_type, headers={"Cache-Control": "no-cache"})
+
+    @app.get("/", include_in_schema=False)
+    async def index() -> Response:
+        return answer("index.html")
+
+    @app.get("/page/{name}", include_in_schema=False)
+    async def part(name: str) -> Response:
+        return answer(name)

@@ -1,0 +1,196 @@
+"""Server-sent events: one thread reads Redis, and everybody who listens gets what it found."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections import deque
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from http import HTTPStatus
+from types import TracebackType
+
+from fastapi.responses import StreamingResponse
+from starlette.types import Message, Receive, Scope, Send
+
+from services.api.answers import PersonAnswer, StateAnswer
+from services.api.problems import Problem, Refusal
+from shared.metrics import Metrics
+
+_REMEMBERED = 1_000  # closed persons that can be sent again to who comes back
+_WAITING = 300  # events that a slow reader may fall behind
+_SAY_SOMETHING_S = 15.0  # proxies close connections on which nothing comes
+_TAKE_WITHIN_S = 30.0  # a reader that takes nothing for so long is gone
+_COME_BACK_MS = 2_000
+
+
+@dataclass(frozen=True)
+class Event:
+    """One event as it goes over the line, and which camera it is of; None: of all."""
+
+    text: str
+    camera_id: str | None = None
+
+
+def written(kind: str, data: str, event_id: str | None = None) -> str:
+    """An event in the format of the HTML standard; `data` is JSON and so has no line breaks."""
+    named = f"id: {event_id}\n" if event_id else ""
+    return f"{named}event: {kind}\ndata: {data}\n\n"
+
+
+class Subscription:
+    """One reader of the events; to be closed."""
+
+    def __init__(self, hub: Hub, camera_ids: frozenset[str] | None) -> None:
+        self._hub = hub
+        self._camera_ids = camera_ids
+        self._queue: asyncio.Queue[str | None] = asyncio.Queue()
+        self._ended = False
+
+    def offer(self, event: Event) -> None:
+        """Puts an event into the queue; a reader that is too far behind is let go, and may come back."""
+        if event.camera_id is None or self._camera_ids is None or event.camera_id in self._camera_ids:
+            self._put(event.text)
+
+    def offer_state(self, state: StateAnswer, text: str) -> None:
+        """The state, cut to the cameras asked for; `text` is all of it."""
+        if self._camera_ids is not None:
+            text = written("state", state.of_cameras(self._camera_ids).model_dump_json())
+        self._put(text)
+
+    def end(self) -> None:
+        """Lets the reader go after what is in the queue."""
+        if not self._ended:
+            self._ended = True
+            self._queue.put_nowait(None)
+
+    def _put(self, text: str) -> None:
+        if self._ended:
+            return
+        if self._queue.qsize() >= _WAITING:
+            self.end()
+            self._hub.leave(self)
+        else:
+            self._queue.put_nowait(text)
+
+    async def texts(self) -> AsyncIterator[str]:
+        """What goes over the line, until the end of the service."""
+        yield f"retry: {_COME_BACK_MS}\n\n"
+        while True:
+            try:
+                text = await asyncio.wait_for(self._queue.get(), _SAY_SOMETHING_S)
+            except TimeoutError:
+                text = ": still here\n\n"
+            if text is None:
+                return
+            yield text
+
+    def __enter__(self) -> Subscription:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._hub.leave(self)
+
+
+class Hub:
+    """Hands events on to everybody who listens. Lives in the event loop: to be called only there."""
+
+    def __init__(self, most_clients: int, metrics: Metrics) -> None:
+        self._most_clients = most_clients
+        self._gauge = metrics.event_clients
+        self._clients: set[Subscription] = set()
+        self._run_id = secrets.token_hex(4)
+        self._number = 0
+        self._remembered: deque[tuple[int, Event]] = deque(maxlen=_REMEMBERED)
+        self._state: tuple[StateAnswer, str] | None = None
+        self._problem: Problem | None = None
+        self._closed = False
+
+    def subscribe(self, camera_ids: frozenset[str] | None, last_event_id: str | None) -> Subscription:
+        """A new reader, who gets the state at once, and what was missed since `last_event_id`.
+
+        Raises:
+            Refusal: as many readers listen as may.
+        """
+        if self._closed or len(self._clients) >= self._most_clients:
+            raise Refusal(
+                HTTPStatus.SERVICE_UNAVAILABLE,
+                f"At most {self._most_clients} readers of events at a time, and all places are taken.",
+                "Try again later, or raise API_EVENT_CLIENTS.",
+                {"Retry-After": "10"},
+            )
+        client = Subscription(self, camera_ids)
+        self._clients.add(client)
+        self._gauge.set(len(self._clients))
+        if self._state is not None:
+            client.offer_state(*self._state)
+        if self._problem is not None:
+            client.offer(Event(written("problem", self._problem.model_dump_json())))
+        for event in self._missed_since(last_event_id):
+            client.offer(event)
+        return client
+
+    def leave(self, client: Subscription) -> None:
+        """The reader is gone."""
+        self._clients.discard(client)
+        self._gauge.set(len(self._clients))
+
+    def person(self, person: PersonAnswer) -> None:
+        """A visit is over."""
+        self._number += 1
+        event_id = f"{self._run_id}-{self._number}"
+        event = Event(written("person", person.model_dump_json(), event_id), person.camera_id)
+        self._remembered.append((self._number, event))
+        for client in [*self._clients]:
+            client.offer(event)
+
+    def state(self, state: StateAnswer) -> None:
+        """How things are now."""
+        # Written once for all who want all of it.
+        self._state, self._problem = (state, written("state", state.model_dump_json())), None
+        for client in [*self._clients]:
+            client.offer_state(*self._state)
+
+    def problem(self, problem: Problem) -> None:
+        """Nothing can be read at the moment."""
+        self._problem = problem
+        for client in [*self._clients]:
+            client.offer(Event(written("problem", problem.model_dump_json())))
+
+    def close(self) -> None:
+        """Ends all streams."""
+        self._closed = True
+        for client in [*self._clients]:
+            client.end()
+
+    def _missed_since(self, last_event_id: str | None) -> list[Event]:
+        run_id, _, number = (last_event_id or "").partition("-")
+        if run_id != self._run_id or not number.isascii() or not number.isdigit() or len(number) > 15:
+            return []
+        return [event for one, event in self._remembered if one > int(number)]
+
+
+class EventStream(StreamingResponse):
+    """The answer to one reader; gives the place free however it ends."""
+
+    media_type = "text/event-stream"
+
+    def __init__(self, subscription: Subscription) -> None:
+        super().__init__(
+            subscription.texts(),
+            # nginx would hold events back.
+            headers={"X-Accel-Buffering": "no", "Cache-Control": "no-store"},
+        )
+        self._subscription = subscription
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Sends until the reader goes, takes nothing any more, or the service ends."""
+
+        async def send_soon(message: Message) -> None:
+            async with asyncio.timeout(_TAKE_WITHIN_S):
+                await send(message)
+
+        with self._subscription:
+            await super().__call__(scope, receive, send_soon)

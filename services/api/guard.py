@@ -1,0 +1,162 @@
+"""What every request passes first: method, host, token, sizes; and what every answer carries."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import ipaddress
+import logging
+import re
+import time
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+
+from starlette.datastructures import Headers, MutableHeaders
+
+from services.api.config import ApiSettings
+from services.api.problems import problem
+from shared.metrics import Metrics
+
+if TYPE_CHECKING:
+    from starlette.responses import Response
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+log = logging.getLogger(__name__)
+
+OPEN_PATHS = frozenset({"/", "/live", "/ready", "/openapi.json"})
+"""Need no token, and neither does what is under `OPEN_PREFIX`: they say nothing about anybody."""
+OPEN_PREFIX = "/page/"
+
+_LONGEST_QUERY_BYTES = 8_192
+
+_HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; connect-src 'self'; "
+        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+}
+
+
+class Guard:
+    """Wraps the application: refuses what is not for it, before anything else looks at the request."""
+
+    def __init__(self, app: ASGIApp, settings: ApiSettings) -> None:
+        self._app = app
+        self._settings = settings
+        token = settings.token
+        self._token_sum = _sum(token.get_secret_value().encode()) if token is not None else None
+        self._only_local_names = settings.is_local and token is None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers itself, or lets the application answer."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        refusal = self._refusal(scope)
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in _HEADERS.items():
+                    headers[name] = value
+                headers.setdefault("Cache-Control", "no-store")
+            await send(message)
+
+        await (refusal or self._app)(scope, receive, send_with_headers)
+
+    def _refusal(self, scope: Scope) -> Response | None:
+        headers = Headers(scope=scope)
+        if scope["method"] != "GET":
+            return problem(
+                HTTPStatus.METHOD_NOT_ALLOWED,
+                f"Expected GET, got {scope['method'][:20]}.",
+                "The API only reads. Cameras are set up where the pipeline runs.",
+                {"Allow": "GET"},
+            )
+        if self._only_local_names and not _is_local_name(headers.get("host", "")):
+            # Else a web page could have its own name resolved to this machine and read the answers.
+            return problem(
+                HTTPStatus.MISDIRECTED_REQUEST,
+                "Without a token the API answers only as localhost, 127.0.0.1 or [::1].",
+                "Use one of these names in the URL, or set API_TOKEN.",
+            )
+        if headers.get("content-length", "0") != "0" or "transfer-encoding" in headers:
+            return problem(
+                HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+                "Expected a request without a body, got one with a body.",
+                "Put what you ask for into the query of the URL.",
+                {"Connection": "close"},
+            )
+        if len(scope["query_string"]) > _LONGEST_QUERY_BYTES:
+            return problem(
+                HTTPStatus.REQUEST_URI_TOO_LONG,
+                f"Expected at most {_LONGEST_QUERY_BYTES} bytes of query, got {len(scope['query_string'])}.",
+                "Ask for fewer cameras at a time.",
+            )
+        if not self._may_ask(scope["path"], headers.get("authorization")):
+            return problem(
+                HTTPStatus.UNAUTHORIZED,
+                "Expected the header 'Authorization: Bearer TOKEN' with the API's token; "
+                + ("got another token." if "authorization" in headers else "got none."),
+                "The token is what API_TOKEN, or the file of API_TOKEN_FILE, holds where the API runs.",
+                {"WWW-Authenticate": 'Bearer realm="agegender"'},
+            )
+        return None
+
+    def _may_ask(self, path: str, authorization: str | None) -> bool:
+        if self._token_sum is None or path in OPEN_PATHS or path.startswith(OPEN_PREFIX):
+            return True
+        scheme, _, token = (authorization or "").partition(" ")
+        # Sums, so that neither content nor length shows in the time this takes.
+        sent = _sum(token.strip().encode("latin-1"))
+        return hmac.compare_digest(sent, self._token_sum) and scheme.lower() == "bearer"
+
+
+def _sum(token: bytes) -> bytes:
+    return hashlib.sha256(token).digest()
+
+
+def _is_local_name(host: str) -> bool:
+    name = re.sub(r":\d*$", "", host).lower()
+    try:
+        return name == "localhost" or ipaddress.ip_address(name.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+class Counted:
+    """Wraps the application: counts and times requests by the route's template, never by the path."""
+
+    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+        self._app = app
+        self._metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Passes everything on."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started_s = time.perf_counter()
+
+        async def send_and_look(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                status: int = message["status"]
+                seconds = time.perf_counter() - started_s
+                route = _route(scope)
+                self._metrics.requests.labels(route, str(status)).inc()
+                self._metrics.request_seconds.labels(route).observe(seconds)
+                # Neither path nor query: they may hold what is nobody's business.
+                log.debug("request", extra={"route": route, "status": status, "seconds": round(seconds, 4)})
+            await send(message)
+
+        await self._app(scope, receive, send_and_look)
+
+
+def _route(scope: Scope) -> str:
+    """The template of the route that answered, for example `/v1/persons/{camera_id}/{person_id}`."""
+    return getattr(scope.get("route"), "path", None) or "none"

@@ -1,0 +1,228 @@
+// The live page: what is there now comes as events, what was is asked for.
+
+import { Refused, follow, json, token } from "./api.js";
+import * as cards from "./cards.js";
+import { agesChart, timeChart, words } from "./charts.js";
+import { byId, html, setText, table } from "./dom.js";
+import { BANDS, GENDERS, band, capital, count, plural } from "./format.js";
+import { RANGES, sum, summed } from "./ranges.js";
+
+const COUNTS_EVERY_MS = 15_000;
+const LEFT_KEPT = 200;
+
+const page = { state: null, left: new Map(), sums: null, range: "day", camera: "", offsetS: 0 };
+const nowS = () => Date.now() / 1000 + page.offsetS;
+const ofCamera = (one) => !page.camera || one.camera_id === page.camera;
+const manyCameras = () => !page.camera && (page.state?.cameras.length ?? 0) > 1;
+
+/* ---- how the connection goes ---- */
+
+const CONNECTIONS = {
+  connecting: "connecting …",
+  live: "live",
+  away: "Redis is away",
+  unreachable: "no connection",
+  refused: "token needed",
+};
+
+function connection(state, title = "", text = "") {
+  document.body.dataset.connection = state;
+  setText(byId("connection-text"), CONNECTIONS[state]);
+  byId("banner").hidden = !title;
+  setText(byId("banner-title"), title);
+  setText(byId("banner-text"), text);
+}
+
+let asking = null;
+
+/** Asks for the token, once for all who need it; resolves when one was given. */
+function askForToken(refusal) {
+  connection("refused", "Token needed.", refusal.message);
+  asking ??= new Promise((resolve) => {
+    const wrong = Boolean(token.get());
+    token.forget();
+    setText(byId("token-text"), wrong ? `That was not the token. ${refusal.hint}` : `This page is protected. ${refusal.hint}`);
+    byId("token").value = "";
+    byId("token-dialog").showModal();
+    byId("token-form").addEventListener(
+      "submit",
+      () => {
+        token.set(byId("token").value.trim());
+        asking = null;
+        resolve();
+      },
+      { once: true },
+    );
+  });
+  return asking;
+}
+
+async function explain(error) {
+  if (error instanceof Refused && error.status === 401) await askForToken(error);
+  else if (error instanceof Refused && error.status === 503) connection("away", "Not now.", `${error.message} Trying again.`);
+  else if (error instanceof Refused) connection("unreachable", "The service refuses.", `${error.message} ${error.hint}`);
+  else connection("unreachable", "The service does not answer.", "What you see may be old. Trying again …");
+}
+
+/* ---- what is there now ---- */
+
+function showState() {
+  const { cameras, persons } = page.state;
+  byId("no-camera").hidden = cameras.length > 0;
+  listCameras(cameras);
+  // Those that need somebody to look come first.
+  const silentFirst = (a, b) => Number(a.state === "live") - Number(b.state === "live");
+  cards.cameras(cameras.filter(ofCamera).sort(silentFirst), page.state.at_s);
+  cards.present(persons.filter(ofCamera), manyCameras());
+}
+
+function listCameras(cameras) {
+  const select = byId("camera");
+  const ids = cameras.map((camera) => camera.camera_id);
+  const listed = [...select.options].slice(1).map((option) => option.value);
+  if (ids.join() === listed.join()) return;
+  select.replaceChildren(select.options[0], ...ids.map((id) => html("option", { value: id }, id)));
+  select.value = ids.includes(page.camera) ? page.camera : "";
+  page.camera = select.value;
+}
+
+function showLeft() {
+  cards.left([...page.left.values()].filter(ofCamera), manyCameras());
+}
+
+function keepLeft(persons) {
+  for (const person of persons) {
+    if (person.closed) page.left.set(`${person.camera_id}/${person.person_id}`, person);
+  }
+  const oldest = [...page.left.entries()].sort(([, a], [, b]) => b.last_seen_s - a.last_seen_s).slice(LEFT_KEPT);
+  for (const [key] of oldest) page.left.delete(key);
+}
+
+/* ---- what was ---- */
+
+function showCounts() {
+  if (!page.sums) return;
+  const { byColumn, byBand, total } = page.sums;
+  const { label } = RANGES[page.range];
+  const all = sum(total);
+  cards.number("visits", all);
+  setText(byId("visits-unit"), plural(all, "visit", "visits"));
+  setText(byId("visits-range"), label);
+  setText(byId("ages-range"), label.split(",")[0]);
+  cards.split(byId("visits-split"), "visits", total);
+  const busiest = byColumn.reduce((best, one) => (sum(one.persons) > sum(best.persons) ? one : best));
+  setText(byId("busiest"), all ? `${busiest.name} (${count(sum(busiest.persons))})` : "–");
+  const common = BANDS.reduce((best, one) => (sum(byBand[one]) > sum(byBand[best]) ? one : best));
+  setText(byId("most-band"), all ? `${common === "unknown" ? "age unknown" : band(common)} (${count(sum(byBand[common]))})` : "–");
+  draw();
+  byId("time-table").replaceChildren(
+    table("Visits over time", ["Time", ...GENDERS.map(capital)], byColumn.map((one) => [one.name, ...cells(one.persons)])),
+  );
+  byId("ages-table").replaceChildren(
+    table("Age and gender", ["Age", ...GENDERS.map(capital)], BANDS.map((one) => [band(one), ...cells(byBand[one])])),
+  );
+}
+
+const cells = (persons) => GENDERS.map((gender) => count(persons[gender]));
+
+function draw() {
+  if (!page.sums || byId("time-chart").clientWidth === 0) return;
+  timeChart(byId("time-chart"), page.sums.byColumn, readOut);
+  agesChart(byId("ages-chart"), page.sums.byBand);
+  readOut(null);
+}
+
+function readOut(column) {
+  const quiet = sum(page.sums.total) ? "Point at a bar, or use the arrow keys, to read its numbers." : "No visits in this time.";
+  setText(byId("time-readout"), column ? `${column.name} — ${words(column.persons)}` : quiet);
+}
+
+let latest = 0;
+
+async function refreshCounts() {
+  const number = ++latest;
+  const { by, columns } = RANGES[page.range];
+  const shown = columns(nowS());
+  const query = { by, since: shown[0].startS, until: shown.at(-1).endS };
+  if (page.camera) query.camera = page.camera;
+  try {
+    const { counts } = await json("/v1/counts", query);
+    if (number !== latest) return; // another range was chosen meanwhile
+    page.sums = summed(shown, counts);
+    showCounts();
+    document.body.dataset.loaded = page.range;
+  } catch (error) {
+    await explain(error);
+  }
+}
+
+let soon = null;
+function refreshSoon() {
+  soon ??= setTimeout(() => {
+    soon = null;
+    refreshCounts();
+  }, 1_000);
+}
+
+async function refreshLeft() {
+  try {
+    keepLeft((await json("/v1/persons", { limit: 100 })).persons);
+    showLeft();
+  } catch (error) {
+    await explain(error);
+  }
+}
+
+/* ---- events and controls ---- */
+
+let people = "";
+
+function heard(kind, data) {
+  if (kind === "state") {
+    page.state = data;
+    page.offsetS = data.at_s - Date.now() / 1000;
+    if (document.body.dataset.connection !== "live") {
+      connection("live");
+      refreshCounts();
+      refreshLeft();
+    }
+    showState();
+    const now = data.persons.map((one) => `${one.camera_id}/${one.person_id}/${one.gender}/${one.age_band}`).join();
+    if (now !== people) refreshSoon(); // somebody came, or is known better now
+    people = now;
+  } else if (kind === "person") {
+    keepLeft([data]);
+    showLeft();
+    refreshSoon();
+  } else if (kind === "problem") {
+    connection("away", "Redis is away.", `What you see may be old. Trying again … (${data.detail.replace("Redis is away: ", "")})`);
+  }
+}
+
+function chosen() {
+  if (page.state) showState();
+  showLeft();
+  refreshCounts();
+}
+
+byId("camera").addEventListener("change", (event) => {
+  page.camera = event.target.value;
+  chosen();
+});
+byId("range").addEventListener("change", (event) => {
+  page.range = event.target.value;
+  chosen();
+});
+byId("token-dialog").addEventListener("close", () => {
+  if (asking) byId("token-dialog").showModal(); // there is nothing to see without one
+});
+new ResizeObserver(draw).observe(byId("time-chart"));
+new ResizeObserver(draw).observe(byId("ages-chart"));
+document.addEventListener("visibilitychange", () => {
+  if (!document.hidden) refreshCounts();
+});
+setInterval(() => {
+  if (document.body.dataset.connection === "live" && !document.hidden) refreshCounts();
+}, COUNTS_EVERY_MS);
+
+follow({ heard, opened: () => {}, lost: explain });

@@ -1,0 +1,154 @@
+// The numbers, lists and cameras of the page.
+
+import { byId, html, setText } from "./dom.js";
+import { GENDERS, capital, clock, count, delay, duration, percent, plural, rate, who } from "./format.js";
+import { picture } from "./api.js";
+import { sum } from "./ranges.js";
+
+const LEFT_SHOWN = 12;
+
+export function number(name, value) {
+  for (const element of document.querySelectorAll(`[data-number="${name}"]`)) setText(element, count(value));
+}
+
+/** A bar of three parts with its numbers: `name-female`, `name-male` and `name-unknown` are the hooks. */
+export function split(place, name, byGender) {
+  const all = sum(byGender);
+  if (!place.children.length) {
+    place.before(
+      html("div", { class: "share", "aria-hidden": "true" }, ...GENDERS.map((gender) => html("i", { class: `fill-${gender}` }))),
+    );
+    place.append(
+      ...GENDERS.map((gender) =>
+        html(
+          "li",
+          { class: gender },
+          html("span", { class: `swatch fill-${gender}`, "aria-hidden": "true" }),
+          html("b", { "data-number": `${name}-${gender}` }),
+          ` ${gender} `,
+          html("span", { class: "quiet", "data-share": gender }),
+        ),
+      ),
+    );
+  }
+  for (const gender of GENDERS) {
+    number(`${name}-${gender}`, byGender[gender]);
+    const item = place.querySelector(`.${gender}`);
+    const part = place.previousElementSibling.querySelector(`.fill-${gender}`);
+    part.style.flexGrow = byGender[gender];
+    part.hidden = !byGender[gender];
+    setText(item.querySelector("[data-share]"), all ? percent(byGender[gender], all) : "");
+  }
+}
+
+export function byGender(persons) {
+  const found = Object.fromEntries(GENDERS.map((gender) => [gender, 0]));
+  for (const person of persons) found[person.gender] += 1;
+  return found;
+}
+
+const key = (person) => `${person.camera_id}/${person.person_id}`;
+
+function personItem(person, showCamera, when) {
+  return html(
+    "li",
+    { "data-person": key(person), "data-gender": person.gender },
+    html("span", { class: `swatch fill-${person.gender}`, "aria-hidden": "true" }),
+    html("span", { class: "who" }, capital(who(person))),
+    html("span", { class: "quiet where" }, [showCamera ? person.camera_id : null, when].filter(Boolean).join(" · ")),
+  );
+}
+
+function listed(place, persons, nobody, item) {
+  if (!persons.length) place.replaceChildren(html("li", { class: "nobody quiet" }, nobody));
+  else place.replaceChildren(...persons.map(item));
+}
+
+export function present(persons, showCamera) {
+  number("present", persons.length);
+  setText(byId("present-unit"), plural(persons.length, "person", "people"));
+  split(byId("present-split"), "present", byGender(persons));
+  listed(byId("present-people"), persons, "Nobody at the moment.", (person) =>
+    personItem(person, showCamera, `for ${duration(person.dwell_s)}`),
+  );
+}
+
+const known = new Set();
+
+export function left(persons, showCamera) {
+  const shown = [...persons].sort((a, b) => b.last_seen_s - a.last_seen_s).slice(0, LEFT_SHOWN);
+  const first = known.size === 0;
+  listed(byId("left-people"), shown, "Nobody has left yet.", (person) => {
+    const item = personItem(person, showCamera, `${clock(person.last_seen_s)} · ${duration(person.dwell_s)}`);
+    if (!first && !known.has(key(person))) item.classList.add("new");
+    return item;
+  });
+  for (const person of shown) known.add(key(person));
+}
+
+const pictures = new Map();
+
+const FACTS = { present: "There now", rate: "Pictures", delay: "Delay" };
+
+function cameraItem(camera) {
+  return html(
+    "li",
+    { "data-camera": camera.camera_id },
+    html("div", { class: "preview" }),
+    html(
+      "div",
+      { class: "about" },
+      html("h3", {}, html("span", { class: "dot", "aria-hidden": "true" }), camera.camera_id),
+      html("p", { class: "state" }),
+      html("dl", { class: "facts" }, ...Object.entries(FACTS).map(([name, label]) =>
+        html("div", {}, html("dt", {}, label), html("dd", { "data-fact": name })),
+      )),
+    ),
+  );
+}
+
+/** The cameras as they are at `nowS`, by the clock of the store. */
+export function cameras(list, nowS) {
+  const place = byId("cameras");
+  const items = new Map([...place.children].map((item) => [item.dataset.camera, item]));
+  const wanted = list.map((camera) => items.get(camera.camera_id) ?? cameraItem(camera));
+  if (wanted.length !== place.children.length || wanted.some((item, index) => item !== place.children[index])) {
+    place.replaceChildren(...wanted);
+  }
+  list.forEach((camera, index) => fill(wanted[index], camera, nowS));
+}
+
+function fill(item, camera, nowS) {
+  const live = camera.state === "live";
+  item.dataset.state = camera.state;
+  const since = `silent since ${clock(camera.written_at_s)} (${duration(nowS - camera.written_at_s)})`;
+  setText(item.querySelector(".state"), live ? "live" : since);
+  const facts = {
+    present: `${count(camera.present)} ${plural(camera.present, "person", "people")}`,
+    rate: live && camera.frame_rate_hz !== null ? `${rate(camera.frame_rate_hz)} a second` : "–",
+    delay: live ? delay(camera.delay_s) : "–",
+  };
+  for (const [name, text] of Object.entries(facts)) setText(item.querySelector(`[data-fact="${name}"]`), text);
+  showPreview(item.querySelector(".preview"), camera);
+}
+
+async function showPreview(place, camera) {
+  if (!camera.has_preview) {
+    place.replaceChildren();
+    return;
+  }
+  if (document.hidden || pictures.get(camera.camera_id)) return;
+  pictures.set(camera.camera_id, true);
+  try {
+    const address = URL.createObjectURL(await picture(`/v1/cameras/${camera.camera_id}/preview.jpg`));
+    const image = place.querySelector("img") ?? html("img", { alt: `What camera ${camera.camera_id} sees` });
+    const before = image.src;
+    image.src = address;
+    if (!image.isConnected) place.replaceChildren(image);
+    if (before) URL.revokeObjectURL(before);
+  } catch {
+    place.replaceChildren(); // switched off since, or silent: the next state says so
+  } finally {
+    setTimeout(() => pictures.delete(camera.camera_id), 1_000);
+  }
+}

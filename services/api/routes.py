@@ -1,0 +1,185 @@
+"""The addresses under /v1: what is in the store, as JSON, pictures and events."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from http import HTTPStatus
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Header, Path, Query
+from fastapi.responses import Response, StreamingResponse
+
+from services.api.answers import (
+    CamerasAnswer,
+    CountAnswer,
+    CountsAnswer,
+    NowAnswer,
+    PersonAnswer,
+    PersonsAnswer,
+)
+from services.api.events import EventStream, Hub
+from services.api.problems import MEDIA_TYPE, Problem, Refusal
+from services.api.queries import By, CameraQuery, CountsQuery, NoQuery, PersonsQuery
+from services.api.reading import cameras_now, persons_now, previews_of
+from shared.messages import CameraId, TrackId
+from shared.store import ResultStore
+
+_DEFAULT_RANGE_S: dict[By, float] = {"minute": 3_600.0, "hour": 86_400.0, "day": 30 * 86_400.0}
+# As long as each is kept.
+_LONGEST_RANGE_S: dict[By, float] = {"minute": 48 * 3_600.0, "hour": 35 * 86_400.0, "day": 400 * 86_400.0}
+
+CameraPath = Annotated[CameraId, Path(description="The camera.", examples=["door"])]
+PersonPath = Annotated[TrackId, Path(description="The person, unique for the camera.")]
+
+
+def _problems(**why: str) -> dict[int | str, dict[str, Any]]:
+    """The errors of a route as OpenAPI describes them, by `s404="…"`."""
+    always = {
+        "s401": "The token is missing or another.",
+        "s422": "A parameter is wrong; the answer names it.",
+        "s503": "Redis is away. `Retry-After` says when to ask again.",
+    }
+    content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    return {
+        int(name[1:]): {"description": text, "model": Problem, "content": content}
+        for name, text in {**always, **why}.items()
+    }
+
+
+def _check_range(since_s: float | None, until_s: float | None) -> None:
+    if since_s is not None and until_s is not None and since_s >= until_s:
+        raise Refusal(
+            HTTPStatus.UNPROCESSABLE_ENTITY,
+            f"Expected since before until, got since={since_s:.0f} and until={until_s:.0f}.",
+            "Exchange them, or leave one out.",
+        )
+
+
+def _check_length(since_s: float, until_s: float, by: By) -> None:
+    length_s = until_s - since_s
+    if length_s > _LONGEST_RANGE_S[by]:
+        raise Refusal(
+            HTTPStatus.UNPROCESSABLE_ENTITY,
+            f"Expected at most {_LONGEST_RANGE_S[by] / 3600:g} h by {by}, got {length_s / 3600:g} h.",
+            "Ask for a shorter time, or by a longer step: minute, hour, day.",
+        )
+
+
+@contextlib.contextmanager
+def _mistakes_told() -> Iterator[None]:
+    """Inside the block, what the store refuses is an answer to who asked."""
+    try:
+        yield
+    except ValueError as error:
+        raise Refusal(
+            HTTPStatus.UNPROCESSABLE_ENTITY,
+            str(error),
+            "Correct the parameters; /openapi.json describes them.",
+        ) from None
+
+
+def store_routes(store: ResultStore, hub: Hub, clock: Callable[[], float]) -> APIRouter:
+    """The routes over one store. All but the events run in threads, because Redis may keep them waiting."""
+    router = APIRouter(prefix="/v1", responses=_problems())
+
+    @router.get("/cameras", summary="All cameras and how they go")
+    def cameras(_query: Annotated[NoQuery, Query()]) -> CamerasAnswer:
+        now_s = clock()
+        return CamerasAnswer(at_s=now_s, cameras=cameras_now(store, now_s, previews_of(store)))
+
+    @router.get("/now", summary="Who is there now")
+    def now(query: Annotated[CameraQuery, Query()]) -> NowAnswer:
+        return NowAnswer(at_s=clock(), persons=persons_now(store, query.camera_ids))
+
+    @router.get("/persons", summary="Persons by the time they were first seen, the latest first")
+    def persons(query: Annotated[PersonsQuery, Query()]) -> PersonsAnswer:
+        _check_range(query.since, query.until)
+        with _mistakes_told():
+            page = store.persons(
+                camera_ids=query.camera_ids,
+                since_s=query.since,
+                until_s=query.until,
+                age_bands=query.age_band or None,
+                genders=query.gender or None,
+                limit=query.limit,
+                before=query.cursor,
+            )
+        return PersonsAnswer.of(page)
+
+    @router.get(
+        "/persons/{camera_id}/{person_id}",
+        summary="One person",
+        responses=_problems(s404="The person is unknown, or kept no longer."),
+    )
+    def person(camera_id: CameraPath, person_id: PersonPath) -> PersonAnswer:
+        found = store.person(camera_id, person_id)
+        if found is None:
+            raise Refusal(
+                HTTPStatus.NOT_FOUND,
+                f"Camera {camera_id!r} has no person {person_id!r}, or the record has expired.",
+                "/v1/persons lists those that there are.",
+            )
+        return PersonAnswer.of(found)
+
+    @router.get("/counts", summary="How many visits began, by time, camera, age and gender")
+    def counts(query: Annotated[CountsQuery, Query()]) -> CountsAnswer:
+        until_s = clock() if query.until is None else query.until
+        since_s = max(0.0, until_s - _DEFAULT_RANGE_S[query.by]) if query.since is None else query.since
+        _check_range(since_s, until_s)
+        _check_length(since_s, until_s, query.by)
+        with _mistakes_told():
+            found = store.counts(since_s=since_s, until_s=until_s, by=query.by, camera_ids=query.camera_ids)
+        cells = [CountAnswer.of(one) for one in found]
+        return CountsAnswer(by=query.by, since_s=since_s, until_s=until_s, counts=cells)
+
+    @router.get(
+        "/cameras/{camera_id}/preview.jpg",
+        summary="A small picture of what the camera sees now",
+        response_class=Response,
+        responses={
+            200: {"content": {"image/jpeg": {}}, "description": "A JPEG of the last ten seconds."},
+            **_problems(s404="Previews are off, or the camera is silent."),
+        },
+    )
+    def preview(camera_id: CameraPath) -> Response:
+        jpeg = store.preview(camera_id)
+        if jpeg is None:
+            raise Refusal(
+                HTTPStatus.NOT_FOUND,
+                f"There is no preview of camera {camera_id!r}: previews are off unless detect is told "
+                "otherwise, or the camera was silent for ten seconds, or there is no such camera.",
+                "Set DETECT_PREVIEW=blurred (faces covered) or =clear where detect runs.",
+            )
+        return Response(jpeg, media_type="image/jpeg")
+
+    @router.get(
+        "/events",
+        summary="Closed persons as they come, and every second how things are",
+        description=_ABOUT_EVENTS,
+        response_class=StreamingResponse,
+        responses={
+            200: {"content": {"text/event-stream": {}}, "description": "Server-sent events without an end."},
+            **_problems(s503="As many readers as API_EVENT_CLIENTS allows are there already."),
+        },
+    )
+    async def events(
+        query: Annotated[CameraQuery, Query()],
+        last_event_id: Annotated[
+            str | None, Header(max_length=100, description="`id` of the last event that arrived.")
+        ] = None,
+    ) -> EventStream:
+        wanted = frozenset(query.camera) or None
+        return EventStream(hub.subscribe(wanted, last_event_id))
+
+    return router
+
+
+_ABOUT_EVENTS = """\
+- `person`: a visit is over; the data is as of `/v1/persons/{camera_id}/{person_id}`. It has an `id`.
+- `state`: at once and every second; `at_s`, `cameras` as of `/v1/cameras`, `persons` as of `/v1/now`.
+- `problem`: Redis is away; the data says why. The next `state` says that it is back.
+
+Who comes back with `Last-Event-ID` gets the persons closed meanwhile, up to the last 1,000 of this process;
+after a restart of the API they are to be read from `/v1/persons`.
+"""

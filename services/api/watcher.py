@@ -1,0 +1,98 @@
+"""One thread that asks Redis what is new, for all readers of the events together."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping
+
+from services.api.answers import PersonAnswer, StateAnswer
+from services.api.events import Hub
+from services.api.problems import away
+from services.api.reading import cameras_now, persons_now, previews_of
+from shared.backoff import Backoff
+from shared.errors import NotNow
+from shared.health import Health
+from shared.store import ResultStore
+
+log = logging.getLogger(__name__)
+
+_STATE_EVERY_S = 1.0
+_LOOK_FOR_S = 0.25  # how long the end of the service may have to wait
+_PREVIEWS_EVERY_S = 5.0
+
+
+class Watcher:
+    """Tells the hub of closed persons as they come and of the state every second, until it is stopped.
+
+    Its health is that of the service: ready while Redis answers.
+    """
+
+    def __init__(self, store: ResultStore, hub: Hub, health: Health, clock: Callable[[], float]) -> None:
+        self._store = store
+        self._hub = hub
+        self._health = health
+        self._clock = clock
+        self._stop = threading.Event()
+        self._cursor: Mapping[str, str] | None = None
+        self._previews: frozenset[str] = frozenset()
+        self._previews_at_s = float("-inf")
+        self.failed = False
+        """Whether it ended by a mistake of ours; its log says which."""
+
+    def start(self, loop: asyncio.AbstractEventLoop) -> threading.Thread:
+        """Starts the thread; what it finds is handed to the hub in `loop`."""
+        thread = threading.Thread(target=self._run, args=(loop,), name="api-watcher", daemon=True)
+        thread.start()
+        return thread
+
+    def stop(self) -> None:
+        """Lets the thread end, within about a second while Redis answers."""
+        self._stop.set()
+
+    def _run(self, loop: asyncio.AbstractEventLoop) -> None:
+        backoff = Backoff()
+        try:
+            while not self._stop.is_set():
+                self._health.beat()
+                try:
+                    self._look(loop)
+                    backoff.reset()
+                except NotNow as error:
+                    self._say_away(loop, error)
+                    self._stop.wait(backoff.next_s())
+        except Exception:
+            self.failed = True
+            log.critical("failed", extra={"service": "api"}, exc_info=True)
+
+    def _look(self, loop: asyncio.AbstractEventLoop) -> None:
+        loop.call_soon_threadsafe(self._hub.state, self._state())
+        until_s = time.monotonic() + _STATE_EVERY_S
+        if self._cursor is None:
+            _, self._cursor = self._store.closed(None)
+        if self._health.waiting_for is not None:
+            log.info("Redis answers", extra={"service": "api"})
+            self._health.ready()
+        while (left_s := until_s - time.monotonic()) > 0 and not self._stop.is_set():
+            people, self._cursor = self._store.closed(self._cursor, wait_s=min(left_s, _LOOK_FOR_S))
+            for person in people:
+                loop.call_soon_threadsafe(self._hub.person, PersonAnswer.of(person))
+
+    def _state(self) -> StateAnswer:
+        now_s = self._clock()
+        if time.monotonic() - self._previews_at_s > _PREVIEWS_EVERY_S:
+            self._previews = previews_of(self._store)
+            self._previews_at_s = time.monotonic()
+        return StateAnswer(
+            at_s=now_s,
+            cameras=cameras_now(self._store, now_s, self._previews),
+            persons=persons_now(self._store),
+        )
+
+    def _say_away(self, loop: asyncio.AbstractEventLoop, error: NotNow) -> None:
+        if self._health.waiting_for is None or self._health.waiting_for == "starting":
+            log.warning("waiting for Redis", extra={"service": "api", "reason": str(error)})
+        self._health.not_ready(str(error))
+        loop.call_soon_threadsafe(self._hub.problem, away(error))

@@ -1,0 +1,262 @@
+"""What the API answers, of a store that the sink has filled."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+import pytest
+
+from shared.store import Count
+from tests.support.api import ApiClient, running_api
+from tests.support.made_messages import JPEG, frame_info, presence, sighting, vote
+from tests.support.sink import Sink, opened_sink
+
+NOON_S = datetime(2026, 11, 22, 12, tzinfo=UTC).timestamp()
+
+
+class World(NamedTuple):
+    api: ApiClient
+    sink: Sink
+
+
+@pytest.fixture(scope="module")
+def api(redis_url: str) -> Iterator[ApiClient]:
+    with running_api(redis_url) as api:
+        yield api
+
+
+@pytest.fixture
+def world(api: ApiClient, redis_database: str) -> Iterator[World]:
+    """An empty store, the sink that writes to it and the API that reads from it."""
+    with opened_sink(redis_database) as sink:
+        yield World(api, sink)
+
+
+def _write_visit(
+    sink: Sink,
+    number: int,
+    *,
+    camera_id: str = "cam1",
+    at_s: float = NOON_S,
+    age_years: float = 34.0,
+    male_probability: float = 0.02,
+    ended: bool = True,
+) -> None:
+    """One person with one vote, who stayed for ten seconds."""
+    track_id = f"s1-{number}"
+    seen = sighting(track_id, first_seen_s=at_s, seconds=10.0, votes=1, ended=ended)
+    judged = vote(
+        track_id,
+        camera_id=camera_id,
+        age_years=age_years,
+        male_probability=male_probability,
+        captured_at_s=at_s,
+    )
+    sink.output.write([judged, presence(seen, frame=frame_info(camera_id, "s1", number, at_s))])
+
+
+def test_an_empty_store_is_no_error(world: World) -> None:
+    assert world.api.get("/v1/cameras").json["cameras"] == []
+    assert world.api.get("/v1/now").json["persons"] == []
+    assert world.api.get("/v1/persons").json == {"persons": [], "next": None}
+    assert world.api.get("/v1/counts").json["counts"] == []
+
+
+def test_a_person_is_told_with_age_interval_and_gender(world: World) -> None:
+    _write_visit(world.sink, 1)
+    stored = world.sink.store.person("cam1", "s1-1")
+    assert stored is not None
+    answer = world.api.get("/v1/persons/cam1/s1-1")
+    assert answer.status == 200
+    expected = {**stored.model_dump(mode="json"), "dwell_s": 10.0, "age_band": "30-39"}
+    del expected["male_probability"]
+    assert answer.json == expected
+    assert (answer.json["gender"], answer.json["age_years"]) == ("female", 34.0)
+
+
+def test_an_unknown_person_is_not_found(world: World) -> None:
+    answer = world.api.get("/v1/persons/cam1/s1-99")
+    assert answer.status == 404
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert "'s1-99'" in answer.json["detail"]
+
+
+def test_cameras_tell_their_state_and_who_is_there(world: World) -> None:
+    now_s = time.time()
+    _write_visit(world.sink, 1, at_s=now_s - 10.5, ended=False)
+    _write_visit(world.sink, 2, at_s=now_s - 10.5)
+    (camera,) = world.api.get("/v1/cameras").json["cameras"]
+    assert camera["camera_id"] == "cam1"
+    assert camera["state"] == "live"
+    assert camera["present"] == 1
+    assert camera["frame_rate_hz"] == 5.0
+    assert (camera["width_px"], camera["height_px"]) == (640, 360)
+    assert not camera["has_preview"]
+    (person,) = world.api.get("/v1/now").json["persons"]
+    assert (person["person_id"], person["closed"]) == ("s1-1", None)
+    assert world.api.get("/v1/now", camera="cam2").json["persons"] == []
+
+
+def test_a_camera_of_which_nothing_is_heard_is_silent(world: World) -> None:
+    _write_visit(world.sink, 1)
+    world.sink.client.hset("agegender:{cam1}:state", "written_at_s", repr(time.time() - 11))
+    (camera,) = world.api.get("/v1/cameras").json["cameras"]
+    assert camera["state"] == "silent"
+
+
+def test_persons_are_filtered_and_come_newest_first(world: World) -> None:
+    for number in range(6):
+        _write_visit(
+            world.sink,
+            number,
+            camera_id="door" if number % 2 else "shop",
+            at_s=NOON_S + 60 * number,
+            age_years=25.0 if number < 3 else 55.0,
+            male_probability=0.02 if number % 3 else 0.98,
+        )
+
+    def ids(**query: Any) -> list[str]:  # noqa: ANN401
+        return [one["person_id"] for one in world.api.get("/v1/persons", **query).json["persons"]]
+
+    assert ids() == [f"s1-{number}" for number in (5, 4, 3, 2, 1, 0)]
+    assert ids(camera="door") == ["s1-5", "s1-3", "s1-1"]
+    assert ids(camera=["door", "shop"], limit=2) == ["s1-5", "s1-4"]
+    assert ids(age_band="20-29") == ["s1-2", "s1-1", "s1-0"]
+    assert ids(age_band=["20-29", "50-59"], gender="male") == ["s1-3", "s1-0"]
+    assert ids(since=NOON_S + 60, until=NOON_S + 180) == ["s1-2", "s1-1"]
+    assert ids(since="2026-11-22T12:01:00Z", until="2026-11-22T13:03:00+01:00") == ["s1-2", "s1-1"]
+    assert ids(since="2026-11-22T12:04:00") == ["s1-5", "s1-4"]
+
+
+def test_pages_together_hold_everybody_once(world: World) -> None:
+    for number in range(7):
+        _write_visit(world.sink, number, at_s=NOON_S + number)
+    found: list[str] = []
+    query: dict[str, Any] = {"limit": 3}
+    pages = 0
+    while True:
+        answer = world.api.get("/v1/persons", **query).json
+        found += [one["person_id"] for one in answer["persons"]]
+        pages += 1
+        if answer["next"] is None:
+            break
+        query["cursor"] = answer["next"]
+    assert found == [f"s1-{number}" for number in (6, 5, 4, 3, 2, 1, 0)]
+    assert pages == 3
+
+
+@pytest.mark.parametrize(("by", "starts"), [("minute", [0, 60]), ("hour", [0]), ("day", [-12 * 3600])])
+def test_counts_are_those_of_the_store(world: World, by: str, starts: list[int]) -> None:
+    _write_visit(world.sink, 1, at_s=NOON_S + 5)
+    _write_visit(world.sink, 2, at_s=NOON_S + 30, male_probability=0.98)
+    _write_visit(world.sink, 3, at_s=NOON_S + 65, camera_id="cam2", age_years=70.0)
+    answer = world.api.get("/v1/counts", by=by, since=NOON_S, until=NOON_S + 120)
+    counts = answer.json["counts"]
+    assert sorted({one["start_s"] for one in counts}) == [NOON_S + start for start in starts]
+    stored = world.sink.store.counts(since_s=NOON_S, until_s=NOON_S + 120, by=by)  # type: ignore[arg-type]
+    assert [Count(**one) for one in counts] == stored
+    assert sum(one["persons"] for one in counts) == 3
+    of_one = world.api.get("/v1/counts", by=by, since=NOON_S, until=NOON_S + 120, camera="cam2").json[
+        "counts"
+    ]
+    assert [(one["camera_id"], one["age_band"], one["persons"]) for one in of_one] == [("cam2", "70+", 1)]
+
+
+def test_counts_without_a_range_end_now(world: World) -> None:
+    _write_visit(world.sink, 1, at_s=time.time() - 5)
+    for by in ("minute", "hour", "day"):
+        assert [one["persons"] for one in world.api.get("/v1/counts", by=by).json["counts"]] == [1]
+
+
+def test_a_preview_is_the_picture_that_detect_sent(world: World) -> None:
+    frame = frame_info("cam1", "s1", 1, time.time())
+    world.sink.output.write([presence(frame=frame, preview=JPEG)])
+    answer = world.api.get("/v1/cameras/cam1/preview.jpg")
+    assert (answer.status, answer.body) == (200, JPEG)
+    assert answer.headers["content-type"] == "image/jpeg"
+    assert answer.headers["cache-control"] == "no-store"
+    assert world.api.get("/v1/cameras").json["cameras"][0]["has_preview"]
+
+
+def test_where_previews_are_off_the_answer_says_how_to_have_them(world: World) -> None:
+    _write_visit(world.sink, 1)
+    answer = world.api.get("/v1/cameras/cam1/preview.jpg")
+    assert answer.status == 404
+    assert "DETECT_PREVIEW" in answer.json["hint"]
+
+
+@pytest.mark.parametrize(
+    ("path", "query", "named"),
+    [
+        ("/v1/persons", {"limit": 1001}, "limit"),
+        ("/v1/persons", {"limit": 0}, "limit"),
+        ("/v1/persons", {"cursor": "nonsense"}, "nonsense"),
+        ("/v1/persons", {"gender": "woman"}, "gender"),
+        ("/v1/persons", {"age_band": "20-25"}, "age_band"),
+        ("/v1/persons", {"camera": "a b"}, "camera"),
+        ("/v1/persons", {"camera": ["c"] * 101}, "camera"),
+        ("/v1/persons", {"since": "yesterday"}, "ISO 8601"),
+        ("/v1/persons", {"since": "2026-11-22T12:00:00 01:00"}, "%2B"),
+        ("/v1/persons", {"since": -1}, "since"),
+        ("/v1/persons", {"since": "9" * 300}, "since"),
+        ("/v1/persons", {"since": "nan"}, "ISO 8601"),
+        ("/v1/persons", {"since": 20, "until": 10}, "before"),
+        ("/v1/persons", {"sinse": 20}, "no such parameter"),
+        ("/v1/counts", {"by": "week"}, "by"),
+        ("/v1/counts", {"by": "minute", "since": 0, "until": 9e8}, "48 h"),
+        ("/v1/cameras", {"camera": "a"}, "no such parameter"),
+        ("/v1/persons/cam1/No_Id", {}, "person_id"),
+    ],
+)
+def test_what_is_wrong_with_a_request_is_named(
+    world: World, path: str, query: dict[str, Any], named: str
+) -> None:
+    answer = world.api.get(path, **query)
+    assert answer.status == 422
+    assert answer.headers["content-type"] == "application/problem+json"
+    problem = answer.json
+    assert (problem["status"], problem["title"]) == (422, "Unprocessable Entity")
+    assert named in problem["detail"]
+    assert problem["hint"]
+    assert len(answer.body) < 2_000, "what came is repeated in short"
+
+
+def test_a_range_of_too_many_cells_is_refused(world: World) -> None:
+    cameras = [f"cam{number}" for number in range(50)]
+    answer = world.api.get("/v1/counts", by="minute", since=NOON_S, until=NOON_S + 47 * 3600, camera=cameras)
+    assert answer.status == 422
+    assert "fewer cameras" in answer.json["detail"]
+
+
+def test_what_is_nowhere_is_not_found(world: World) -> None:
+    for path in ("/v2", "/v1", "/page/../config.py", "/page/..%2fconfig.py", "/page/config.py", "/docs"):
+        answer = world.api.get(path)
+        assert (answer.status, answer.headers["content-type"]) == (404, "application/problem+json"), path
+
+
+def test_the_description_names_every_route_with_examples(world: World) -> None:
+    described = world.api.get("/openapi.json").json
+    assert set(described["paths"]) == {
+        "/live",
+        "/metrics",
+        "/ready",
+        "/v1/cameras",
+        "/v1/cameras/{camera_id}/preview.jpg",
+        "/v1/counts",
+        "/v1/events",
+        "/v1/now",
+        "/v1/persons",
+        "/v1/persons/{camera_id}/{person_id}",
+    }
+    for path, methods in described["paths"].items():
+        assert set(methods) == {"get"}, path
+        assert methods["get"]["summary"], path
+    person = described["components"]["schemas"]["PersonAnswer"]["properties"]
+    assert person["age_years"]["examples"] == [34.1]
+    limit = next(
+        one for one in described["paths"]["/v1/persons"]["get"]["parameters"] if one["name"] == "limit"
+    )
+    assert limit["schema"]["maximum"] == 1_000

@@ -1,0 +1,195 @@
+"""The live page in a real browser, over a store that the sink has filled."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections import Counter
+from collections.abc import Iterator
+
+import cv2
+import numpy as np
+import pytest
+from playwright.sync_api import Browser, expect
+
+from shared.store import Period
+from tests.support.api import running_api
+from tests.support.browser import browser_or_skip, looking
+from tests.support.made_messages import frame_info, presence, sighting, vote
+from tests.support.page_world import World, fill, running_world, write_visit
+from tests.support.sink import Sink
+from tests.support.waiting import wait_until
+
+TOKEN = "correct-horse-battery"
+HOUR_S = 3_600.0
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with browser_or_skip() as browser:
+        yield browser
+
+
+@pytest.fixture
+def world() -> Iterator[World]:
+    with running_world() as world:
+        yield world
+
+
+def _stored(sink: Sink, time_range: str, camera_ids: list[str] | None = None) -> dict[str, int]:
+    """What the store says of the stretch of time that the page shows for a range."""
+    step_s, steps = {"hour": (60.0, 60), "day": (HOUR_S, 24)}[time_range]
+    since_s = time.time() // step_s * step_s - (steps - 1) * step_s
+    by: Period = "minute" if time_range == "hour" else "hour"
+    counts = sink.store.counts(since_s=since_s, until_s=time.time(), by=by, camera_ids=camera_ids)
+    persons = {
+        gender: sum(one.persons for one in counts if one.gender == gender)
+        for gender in ("female", "male", "unknown")
+    }
+    return {"all": sum(persons.values()), **persons}
+
+
+def test_the_numbers_on_the_page_are_those_of_the_store(world: World, browser: Browser) -> None:
+    fill(world.sink)
+    with looking(browser, world.url) as look:
+        look.wait_until_loaded()
+        assert look.numbers("visits") == _stored(world.sink, "day")
+        assert look.number("present") == len(world.sink.store.now()) == 3
+        by_gender = Counter(person.gender for person in world.sink.store.now())
+        assert {one: look.number(f"present-{one}") for one in by_gender} == by_gender
+        look.choose("hour")
+        assert look.numbers("visits") == _stored(world.sink, "hour")
+        look.page.select_option("#camera", "shop")
+        wait_until(
+            lambda: look.numbers("visits") == _stored(world.sink, "hour", ["shop"]),
+            10,
+            "the shop's are shown",
+        )
+        assert look.number("present") == 0
+        assert look.page.locator("[data-camera]").count() == 1
+        assert look.complaints == []
+        assert all(address.startswith(world.url) for address in look.addresses)
+
+
+def test_the_charts_hold_the_same_visits_as_the_numbers(world: World, browser: Browser) -> None:
+    fill(world.sink)
+    with looking(browser, world.url) as look:
+        for time_range, columns in (("hour", 60), ("day", 24), ("week", 7)):
+            look.choose(time_range)
+            bars = look.page.locator("#time-chart [data-visits]").all()
+            bands = look.page.locator("#ages-chart [data-visits]").all()
+            assert len(bars) == columns
+            for parts in (bars, bands):
+                visits = sum(int(one.get_attribute("data-visits") or "") for one in parts)
+                assert visits == look.number("visits") > 0
+        assert look.complaints == []
+
+
+def test_a_person_is_shown_with_range_and_unknown_where_it_is_not_known(
+    world: World, browser: Browser
+) -> None:
+    now_s = time.time()
+    sightings = [sighting(f"s1-{number}", first_seen_s=now_s - 3, votes=1) for number in range(1, 4)]
+    judged = [
+        vote("s1-1", age_years=34.4, male_probability=0.02),
+        vote("s1-2", age_years=61.0, male_probability=0.5),
+    ]
+    world.sink.output.write([*judged, presence(*sightings, frame=frame_info("cam1", "s1", 9, now_s))])
+    with looking(browser, world.url) as look:
+        look.wait_until_loaded()
+        texts = look.page.locator("#present-people .who").all_inner_texts()
+    # The interval as the votes of the helper have it: 5 years less, 6 more.
+    assert [text.replace("\u2013", "-") for text in texts] == [
+        "Female, 34 (29-41)",
+        "Gender unknown, 61 (56-67)",
+        "Not judged yet",
+    ]
+
+
+def test_who_leaves_appears_without_a_reload(world: World, browser: Browser) -> None:
+    fill(world.sink)
+    with looking(browser, world.url) as look:
+        look.wait_until_loaded()
+        visits = look.number("visits")
+        write_visit(world.sink, 99, at_s=time.time() - 5)
+        expect(look.page.locator("#left-people li").first).to_have_attribute("data-person", "door/s1-99")
+        wait_until(lambda: look.number("visits") == visits + 1, 10, "one more visit is counted")
+
+
+def test_without_a_camera_the_page_says_how_to_start_one(world: World, browser: Browser) -> None:
+    with looking(browser, world.url) as look:
+        look.wait_for("live")
+        expect(look.page.get_by_text("No camera has been seen yet")).to_be_visible()
+        expect(look.page.get_by_text("agegender demo")).to_be_visible()
+        expect(look.page.locator(".card:visible")).to_have_count(1)
+        write_visit(world.sink, 1, at_s=time.time() - 5)
+        expect(look.page.locator('[data-camera="door"][data-state="live"]')).to_be_visible()
+        assert look.complaints == []
+
+
+def test_a_silent_camera_says_since_when(world: World, browser: Browser) -> None:
+    write_visit(world.sink, 1, at_s=time.time() - 5)
+    world.sink.client.hset("agegender:{door}:state", "written_at_s", repr(time.time() - 130))
+    with looking(browser, world.url) as look:
+        look.wait_for("live")
+        expect(look.page.locator('[data-camera="door"][data-state="silent"] .state')).to_contain_text(
+            "silent since"
+        )
+
+
+def test_while_redis_is_away_the_page_says_so_and_goes_on_afterwards(world: World, browser: Browser) -> None:
+    fill(world.sink)
+    with looking(browser, world.url) as look:
+        look.wait_until_loaded()
+        world.redis.stop()
+        look.wait_for("away")
+        expect(look.page.locator("#banner")).to_contain_text("Redis is away")
+        assert look.number("visits") > 0, "the last numbers stay"
+        world.redis.start()
+        look.wait_for("live")
+        expect(look.page.locator("#banner")).to_be_hidden()
+
+
+def test_when_the_service_ends_the_page_says_so(world: World, browser: Browser) -> None:
+    with contextlib.ExitStack() as service:
+        api = service.enter_context(running_api(world.redis.url))
+        with looking(browser, f"http://127.0.0.1:{api.port}/") as look:
+            look.wait_for("live")
+            service.close()
+            look.wait_for("unreachable")
+            expect(look.page.locator("#banner")).to_contain_text("does not answer")
+
+
+def test_the_token_is_asked_for_and_kept_out_of_addresses(world: World, browser: Browser) -> None:
+    fill(world.sink)
+    with (
+        running_api(world.redis.url, token=TOKEN) as api,
+        looking(browser, f"http://127.0.0.1:{api.port}/") as look,
+    ):
+        page = look.page
+        expect(page.get_by_role("dialog")).to_contain_text("Token needed")
+        page.keyboard.press("Escape")
+        expect(page.get_by_role("dialog")).to_be_visible()
+        page.get_by_label("Token", exact=True).fill("not-the-right-one")
+        page.keyboard.press("Enter")
+        expect(page.get_by_role("dialog")).to_contain_text("That was not the token")
+        page.get_by_label("Token", exact=True).fill(TOKEN)
+        page.get_by_role("button", name="Open").click()
+        look.wait_until_loaded()
+        assert look.number("visits") > 0
+        assert not [address for address in look.addresses if TOKEN in address]
+        assert TOKEN not in page.evaluate("JSON.stringify(localStorage) + document.cookie")
+        page.reload()
+        look.wait_until_loaded()
+        expect(page.get_by_role("dialog")).to_be_hidden()
+
+
+def test_a_preview_is_shown_only_where_there_is_one(world: World, browser: Browser) -> None:
+    jpeg = bytes(cv2.imencode(".jpg", np.full((90, 160, 3), 128, np.uint8))[1])
+    write_visit(world.sink, 1, at_s=time.time() - 5, camera_id="shop")
+    world.sink.output.write([presence(frame=frame_info("door", "s1", 1, time.time()), preview=jpeg)])
+    with looking(browser, world.url) as look:
+        look.wait_for("live")
+        expect(look.page.locator('[data-camera="door"] .preview img')).to_be_visible()
+        expect(look.page.locator('[data-camera="shop"] .preview img')).to_have_count(0)
+        assert look.complaints == []

@@ -1,0 +1,214 @@
+"""A real broker that wants logins and certificates: who is let in, and what those hear who are not."""
+
+from __future__ import annotations
+
+import gc
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("kafka", reason="the package kafka-python is not installed")
+
+from shared.errors import NotNow
+from shared.messages import Frame
+from shared.settings import KafkaSettings
+from tests.support.availability import ServerUnavailableError, skip_or_fail
+from tests.support.certificates import Authority
+from tests.support.kafka_frames import (
+    by_camera,
+    frames_output,
+    frames_source,
+    numbers,
+    opened,
+    refused,
+    some,
+    until_done,
+)
+from tests.support.secured_kafka import SecuredKafka
+from tests.support.waiting import wait_until
+
+pytestmark = pytest.mark.filterwarnings("ignore:unclosed <s(ocket|sl):ResourceWarning")
+
+USER = "pipeline"
+PASSWORD = 'pä55 @:/%#,=w"ö\\rd'
+WRONG = "wr0ng@:/%#word"
+NEEDLES = ("pä55", "p%C3%A455", "wr0ng")
+
+
+@pytest.fixture(scope="module")
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecuredKafka]:
+    try:
+        broker = SecuredKafka(tmp_path_factory.mktemp("kafka"), user=USER, password=PASSWORD)
+    except ServerUnavailableError as error:
+        skip_or_fail(error)
+    try:
+        broker.start()
+        broker.set_password(USER, PASSWORD)
+        yield broker
+    finally:
+        broker.close()
+
+
+@pytest.fixture(autouse=True)
+def _sockets_collected() -> Iterator[None]:
+    # Records of errors keep the sockets alive; nor does the product let the client log them.
+    level = logging.getLogger("kafka").level
+    logging.getLogger("kafka").setLevel(logging.CRITICAL)
+    yield
+    logging.getLogger("kafka").setLevel(level)
+    # The client leaves sockets to the garbage collector; it comes while their warnings are ignored.
+    gc.collect()
+
+
+def exchanged(settings: KafkaSettings) -> list[Frame]:
+    """What comes back of two frames that are written and read with these settings."""
+    with opened(frames_output(settings)) as output, opened(frames_source(settings)) as source:
+        until_done(lambda: output.write(numbers(1, 2)))
+        found = some(source, at_least=2)
+        until_done(source.commit)
+        return found
+
+
+@pytest.mark.parametrize("mechanism", ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"])
+def test_a_user_with_the_right_password_is_let_in_over_tls(
+    broker: SecuredKafka, random_suffix: str, mechanism: str
+) -> None:
+    settings = broker.settings("login", sasl_mechanism=mechanism, topic_prefix=f"{random_suffix}-")
+    assert by_camera(exchanged(settings)) == {"cam1": [1, 2]}
+
+
+def test_a_user_whose_name_holds_the_signs_of_scram_is_let_in_without_tls(
+    broker: SecuredKafka, random_suffix: str
+) -> None:
+    broker.set_password("a=b,c=3D", PASSWORD)
+    settings = broker.settings("unencrypted", username="a=b,c=3D", topic_prefix=f"{random_suffix}-")
+    assert by_camera(exchanged(settings)) == {"cam1": [1, 2]}
+
+
+def test_a_certificate_of_the_trusted_authority_is_let_in(broker: SecuredKafka, random_suffix: str) -> None:
+    ours = broker.authority.issue("worker", key_password=PASSWORD.replace('"', ""))
+    settings = broker.settings(
+        "mutual",
+        certificate_path=ours.certificate,
+        key_path=ours.key,
+        key_password=PASSWORD.replace('"', ""),
+        topic_prefix=f"{random_suffix}-",
+    )
+    assert by_camera(exchanged(settings)) == {"cam1": [1, 2]}
+
+
+def reasons(settings: KafkaSettings) -> set[str]:
+    """What the two ends of a topic say to somebody who is turned away, in time and without a secret."""
+    found = set()
+    for end in (frames_output(settings), frames_source(settings)):
+        found.add(refused(end.open))
+        end.close()
+    assert not any(needle in reason for reason in found for needle in NEEDLES)
+    return found
+
+
+@pytest.mark.parametrize("mechanism", ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"])
+@pytest.mark.parametrize("more", [{"password": WRONG}, {"username": "nobody"}], ids=["password", "user"])
+def test_a_wrong_login_is_refused_in_plain_words(
+    broker: SecuredKafka, mechanism: str, more: dict[str, str]
+) -> None:
+    settings = broker.settings("login", sasl_mechanism=mechanism, **more)
+    (reason,) = reasons(settings)
+    assert reason.startswith(
+        f"Kafka: the broker refuses the login of user {settings.username!r} by {mechanism}, check "
+        "KAFKA_USERNAME, KAFKA_PASSWORD"
+    )
+
+
+def test_a_broker_of_an_unknown_authority_is_not_trusted(broker: SecuredKafka, tmp_path: Path) -> None:
+    stranger = Authority(tmp_path, "stranger").certificate
+    for ca_path in (stranger, None):
+        (reason,) = reasons(broker.settings("login", ca_path=ca_path))
+        assert reason.endswith("its certificate is of no authority that we trust: check KAFKA_CA_PATH")
+
+
+def test_a_broker_with_the_certificate_of_another_host_is_not_trusted(broker: SecuredKafka) -> None:
+    (reason,) = reasons(broker.settings("elsewhere"))
+    assert "its certificate is made out for another host" in reason
+    assert "KAFKA_VERIFY_HOSTNAME" in reason
+
+
+def test_the_name_of_the_host_is_left_unchecked_only_when_told_so(
+    broker: SecuredKafka, random_suffix: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    environ = {
+        "KAFKA_BOOTSTRAP_SERVERS": broker.address("elsewhere"),
+        "KAFKA_SECURITY_PROTOCOL": "SSL",
+        "KAFKA_CA_PATH": str(broker.authority.certificate),
+        "KAFKA_VERIFY_HOSTNAME": "false",
+        "KAFKA_TOPIC_PREFIX": f"{random_suffix}-",
+    }
+    with caplog.at_level(logging.WARNING):
+        settings = KafkaSettings.load(environ)
+    (record,) = caplog.records
+    assert "KAFKA_VERIFY_HOSTNAME is off" in vars(record)["reason"]
+    assert by_camera(exchanged(settings)) == {"cam1": [1, 2]}
+
+
+def test_a_broker_that_wants_a_certificate_says_so(broker: SecuredKafka, tmp_path: Path) -> None:
+    strange = Authority(tmp_path, "stranger").issue("worker")
+    for ours in ({}, {"certificate_path": strange.both}):
+        (reason,) = reasons(broker.settings("mutual", **ours))
+        assert reason.endswith("it wants a certificate of ours that it trusts: check KAFKA_CERTIFICATE_PATH")
+
+
+@pytest.mark.parametrize(
+    ("speaks", "listener", "named"),
+    [
+        ("login", "unencrypted", "it speaks no TLS at this port"),
+        ("unencrypted", "login", "SSL where it speaks TLS"),
+        ("mutual", "login", "SASL_… where it wants a login"),
+    ],
+)
+def test_a_protocol_that_is_not_that_of_the_listener_is_named(
+    broker: SecuredKafka, speaks: str, listener: str, named: str
+) -> None:
+    (reason,) = reasons(broker.settings(speaks, bootstrap_servers=broker.address(listener)))
+    assert named in reason
+
+
+def test_a_worker_without_a_login_hears_that_it_needs_one(broker: SecuredKafka) -> None:
+    (reason,) = reasons(KafkaSettings(bootstrap_servers=broker.address("unencrypted")))
+    assert "check that KAFKA_SECURITY_PROTOCOL" in reason
+
+
+def test_after_an_outage_and_a_new_password_the_connections_come_back(
+    broker: SecuredKafka, random_suffix: str
+) -> None:
+    user = f"worker-{random_suffix}"
+    broker.set_password(user, PASSWORD)
+    settings = broker.settings("login", username=user, topic_prefix=f"{random_suffix}-")
+    with opened(frames_output(settings)) as output, opened(frames_source(settings)) as source:
+        until_done(lambda: output.write(numbers(1)))
+        assert by_camera(some(source)) == {"cam1": [1]}
+        until_done(source.commit)
+
+        # Connections that stand are not asked again, all that come after the outage are.
+        broker.set_password(user, WRONG)
+        broker.stop()
+        assert refused(lambda: output.write(numbers(2))).startswith("Kafka: no answer from")
+        broker.start()
+        wait_until(
+            lambda: "refuses the login" in _reason_of(lambda: output.write(numbers(3))),
+            20,
+            "the refused login is named",
+        )
+        broker.set_password(user, PASSWORD)
+        until_done(lambda: output.write(numbers(4)))
+        assert 4 in by_camera(some(source))["cam1"]
+
+
+def _reason_of(call: object) -> str:
+    assert callable(call)
+    try:
+        call()
+    except NotNow as error:
+        return str(error)
+    return ""

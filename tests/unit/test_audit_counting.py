@@ -1,0 +1,311 @@
+"""From what lies in topics and store to numbers: repeats are none too many, what is old is not missed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import pytest
+
+from agegender.audit.books import CameraCounts, balances, sentences
+from agegender.audit.counters import (
+    CAPTURED,
+    CAPTURED_SINCE,
+    READY,
+    RECEIVED,
+    SENT,
+    STARTED,
+    Counters,
+    Sample,
+    Worker,
+)
+from agegender.audit.counting import Tally, tally
+from agegender.audit.evidence import Evidence, Glance, Item, StoreView, TopicView
+from agegender.audit.report import Report
+from agegender.dead_letters.letters import Place
+
+NOBODY = Counters([])
+START_S = 1_000.0
+"""When the window of the audit begins; everything in it happens from 1,010 s on."""
+
+
+def item(
+    item_id: str | None,
+    offset: int,
+    *,
+    parent: str | None = None,
+    made_s: float = 1_100.0,
+    at_s: float = 1_100.0,
+) -> Item:
+    return Item("door", item_id, made_s, parent, made_s - 1, Place("topic", 0, offset), at_s)
+
+
+def topic(
+    items: Iterable[Item], done: int = 1_000, dead: Iterable[int] = (), *, unread: int = 0, whole: bool = True
+) -> TopicView:
+    """A topic whose first `done` messages are worked off."""
+    return TopicView(
+        list(items), {0: done}, frozenset(Place("topic", 0, one) for one in dead), unread, whole=whole
+    )
+
+
+EMPTY = topic(())
+
+
+def frames(number: int, first: int = 0) -> list[Item]:
+    return [item(f"f{n}", n, made_s=1_100.0 + n) for n in range(first, first + number)]
+
+
+def children(ids: Iterable[str], of: str) -> list[Item]:
+    return [item(one, n, parent=of, made_s=1_200.0 + n) for n, one in enumerate(ids)]
+
+
+def counted(
+    seen: TopicView = EMPTY,
+    faces: TopicView = EMPTY,
+    results: TopicView = EMPTY,
+    stored: StoreView | None = None,
+    counters: Counters = NOBODY,
+    glances: Iterable[Glance] = (),
+) -> Tally:
+    held = {} if stored is None else {"door": stored}
+    return tally(Evidence(START_S, counters, seen, faces, results, held, (), list(glances)))
+
+
+def of_door(counts: Tally) -> CameraCounts:
+    (one,) = counts.cameras
+    return one
+
+
+def said(counts: Tally) -> list[str]:
+    return list(Report.of(counts).differences)
+
+
+def detect(received: int, started_s: float = 900.0) -> Worker:
+    labels = {"service": "detect", "camera": "door", "kind": "frame"}
+    return Worker(
+        "detect:9102",
+        [
+            Sample(READY, {"service": "detect"}, 1),
+            Sample(STARTED, {}, started_s),
+            Sample(RECEIVED, labels, received),
+        ],
+    )
+
+
+def ingest(published: int, since_s: float = 1_050.0) -> Counters:
+    labels = {"service": "ingest", "camera": "door", "kind": "frame"}
+    worker = Worker(
+        "ingest:9101",
+        [
+            Sample(READY, {"service": "ingest"}, 1),
+            Sample(CAPTURED, {"camera": "door"}, published),
+            Sample(CAPTURED_SINCE, {"camera": "door"}, since_s),
+            Sample(SENT, labels, published),
+        ],
+    )
+    return Counters([worker])
+
+
+def glance(counters: Counters, before: int, after: int) -> Glance:
+    return Glance({0: before}, counters, {0: after})
+
+
+def test_a_face_that_comes_again_is_a_repeat_and_no_difference() -> None:
+    faces = topic([*children(["a", "b"], "f0"), item("a", 2, parent="f0")])
+    results = topic([item("a", 0, parent="a"), item("b", 1, parent="b"), item("a", 2, parent="a")])
+    counts = counted(
+        topic(frames(1)), faces, results, StoreView(frozenset("ab"), {"a": 1_201.0, "b": 1_201.0})
+    )
+    assert said(counts) == []
+    one = of_door(counts)
+    assert one.faces is not None
+    assert one.results is not None
+    assert (one.faces.sent, one.faces.done, one.faces.repeats) == (2, 2, 1)
+    assert (one.results.sent, one.results.done, one.results.repeats) == (2, 2, 1)
+
+
+def test_a_face_that_was_given_up_and_replayed_counts_as_classified() -> None:
+    faces = topic([item("a", 0, parent="f0"), item("a", 1, parent="f0")], dead=[0])
+    one = of_door(counted(topic(frames(1)), faces, topic([item("a", 0, parent="a")], done=0)))
+    assert one.faces is not None
+    assert (one.faces.done, one.faces.dead, one.faces.waiting) == (1, 0, 0)
+
+
+def test_a_face_that_was_given_up_and_waits_again_counts_once() -> None:
+    faces = topic([item("a", 0, parent="f0"), item("a", 1, parent="f0")], done=1, dead=[0])
+    assert said(counted(topic(frames(1)), faces)) == []
+
+
+def test_faces_wait_are_given_up_or_are_missed() -> None:
+    counts = counted(topic(frames(1)), topic(children("abcd", "f0"), done=3, dead=[0]))
+    one = of_door(counts)
+    assert one.faces is not None
+    assert (one.faces.sent, one.faces.dead, one.faces.waiting) == (4, 1, 1)
+    assert said(counts) == ["2 faces of camera door were sent and neither classified nor waiting"]
+
+
+def test_a_message_that_nobody_can_read_is_a_dead_letter_of_the_camera_in_its_key() -> None:
+    garbage = item(None, 2)
+    counts = counted(topic([*frames(2), garbage], dead=[2]), counters=Counters([detect(2)]))
+    one = of_door(counts)
+    assert one.frames is not None
+    assert (one.frames.sent, one.frames.done, one.frames.dead) == (3, 2, 1)
+    assert said(counts) == []
+
+
+def test_frames_that_detect_did_not_count_are_named() -> None:
+    counts = counted(topic(frames(10), done=9), counters=Counters([detect(6)]))
+    assert said(counts) == ["3 frames of camera door were published and neither processed nor waiting"]
+
+
+def test_frames_that_came_again_to_detect_are_not_too_many() -> None:
+    assert said(counted(topic(frames(10)), counters=Counters([detect(14)]))) == []
+
+
+def test_what_a_worker_that_is_gone_had_processed_is_believed() -> None:
+    started_anew = Counters([detect(3, started_s=1_107.0)])
+    processed = [item(f"f{n}", n, at_s=1_100.0 + n) for n in range(15)]
+    assert said(counted(topic(processed), counters=started_anew)) == []
+    assert said(counted(topic(processed), counters=Counters([detect(2, started_s=1_107.0)]))) == [
+        "1 frame of camera door was published and neither processed nor waiting"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("published", "says"),
+    [
+        (7, []),
+        (8, ["1 frame of camera door was published and never reached the topic"]),
+        (5, ["2 frames of camera door were found in the topic and counted by no worker that was asked"]),
+    ],
+)
+def test_what_ingest_has_published_is_compared_with_the_topic(published: int, says: list[str]) -> None:
+    counters = ingest(published)
+    assert said(counted(topic(frames(7)), counters=counters, glances=[glance(counters, 7, 7)])) == says
+
+
+def test_what_an_ended_worker_may_have_published_after_it_was_last_heard_is_no_difference() -> None:
+    (now,) = ingest(5).workers
+    labels = {"service": "ingest", "camera": "door", "kind": "frame"}
+    heard = [Sample(CAPTURED, {"camera": "door"}, 2, unsure=3), Sample(SENT, labels, 2, unsure=3)]
+    ended = Worker("ingest:9101", heard, ended=True)
+    counters = Counters([now, ended])
+    for number, says in ((7, 0), (10, 0), (11, 1), (6, 1)):
+        counts = counted(topic(frames(number)), counters=counters, glances=[glance(counters, 99, 99)])
+        assert len(said(counts)) == says, number
+
+
+def test_the_glance_in_which_the_fewest_frames_came_is_believed() -> None:
+    counters = ingest(5)
+    glances = [glance(counters, 4, 7), glance(counters, 6, 6), glance(counters, 5, 7)]
+    assert said(counted(topic(frames(7)), counters=counters, glances=glances)) == [
+        "1 frame of camera door was found in the topic and counted by no worker that was asked"
+    ]
+
+
+def test_frames_of_a_worker_before_are_not_compared_but_forged_ones_of_any_time_are() -> None:
+    counters = ingest(2)
+    before = [item(f"old{n}", n, made_s=1_020.0, at_s=1_020.0) for n in range(3)]
+    seen = topic([*before, *frames(2, first=3)])
+    assert said(counted(seen, counters=counters, glances=[glance(counters, 9, 9)])) == []
+    forged = item("forged", 5, made_s=17.0, at_s=1_200.0)
+    seen = topic([*before, *frames(2, first=3), forged])
+    assert len(said(counted(seen, counters=counters, glances=[glance(counters, 9, 9)]))) == 1
+
+
+def test_counters_from_before_the_window_are_not_compared_and_a_note_says_so() -> None:
+    counters = ingest(500, since_s=START_S - 1)
+    counts = counted(topic(frames(7)), counters=counters, glances=[glance(counters, 7, 7)])
+    assert said(counts) == []
+    assert any("Camera door: ingest counts since before this window" in note for note in counts.notes)
+
+
+def test_faces_of_frames_and_results_of_faces_that_never_were_are_named() -> None:
+    faces = topic([*children("a", "f0"), *[item("x", 1, parent="nothing")]])
+    results = topic([item("a", 0, parent="a"), item("x", 1, parent="x"), item("y", 2, parent="y")])
+    held = StoreView(frozenset("axy"), dict.fromkeys("axyz", 1_300.0))
+    assert said(counted(topic(frames(1)), faces, results, held)) == [
+        "1 face of camera door was found in no published frame",
+        "1 result of camera door was made of no face that was sent",
+        "1 result of camera door was put into the store and never sent",
+    ]
+
+
+def test_what_was_made_of_something_older_than_the_window_is_no_difference() -> None:
+    cut = topic(frames(3), whole=False)
+    faces = topic([item("old", 0, parent="gone", made_s=1_102.0), *children("a", "f0")], whole=False)
+    results = topic([item("older", 0, parent="older", made_s=1_103.0)], whole=False)
+    held = StoreView(frozenset({"older", "oldest"}), {"oldest": 1_103.0, "older": 1_103.0})
+    counts = of_door(counted(cut, faces, results, held))
+    assert counts.faces is not None
+    assert counts.results is not None
+    assert counts.stored is not None
+    assert (counts.faces.orphans, counts.results.orphans, counts.stored.orphans) == (0, 0, 0)
+
+
+def results_of(ids: Iterable[str], done: int = 100_000) -> tuple[TopicView, TopicView]:
+    """The faces and the results of these ids."""
+    ids = list(ids)
+    return topic(children(ids, "f0")), topic([item(one, n, parent=one) for n, one in enumerate(ids)], done)
+
+
+def listed(ids: Iterable[str]) -> Mapping[str, float]:
+    return dict.fromkeys(ids, 1_300.0)
+
+
+def test_results_that_were_never_written_are_named() -> None:
+    faces, results = results_of("abcd", done=3)
+    held = StoreView(frozenset("ab"), listed("ab"))
+    assert said(counted(topic(frames(1)), faces, results, held)) == [
+        "1 result of camera door was sent and neither written nor waiting"
+    ]
+
+
+def test_a_store_that_was_emptied_is_named() -> None:
+    faces, results = results_of("abcd")
+    assert said(counted(topic(frames(1)), faces, results)) == [
+        "4 results of camera door were sent and neither written nor waiting"
+    ]
+
+
+def test_results_that_were_cut_off_the_list_are_not_missed_and_those_taken_out_of_it_are() -> None:
+    faces, results = results_of("abcdef")
+    cut = StoreView(frozenset("abcdef"), listed("cdef"))
+    assert said(counted(topic(frames(1)), faces, results, cut)) == []
+    taken = StoreView(frozenset("abcdef"), listed("cdf"))
+    assert said(counted(topic(frames(1)), faces, results, taken)) == [
+        "1 result of camera door was written and taken out of the store since"
+    ]
+
+
+def test_results_older_than_a_full_memory_of_the_sink_are_not_missed() -> None:
+    ids = [f"r{n}" for n in range(1_500)]
+    faces, results = results_of(ids)
+    results = topic(results.items, dead=[7])
+    held = StoreView(frozenset(ids[400:]), listed(ids[400:]))
+    counts = counted(topic(frames(1)), faces, results, held)
+    one = of_door(counts)
+    assert one.results is not None
+    assert (one.results.done, one.results.dead, one.results.forgotten) == (1_100, 1, 399)
+    assert said(counts) == []
+    without_one = StoreView(held.remembered - {"r700"}, listed(set(ids[400:]) - {"r700"}))
+    assert len(said(counted(topic(frames(1)), faces, results, without_one))) == 1
+
+
+def test_messages_that_kafka_deleted_unread_are_named() -> None:
+    assert said(counted(topic(frames(2), unread=5), counters=Counters([detect(2)]))) == [
+        "5 messages were deleted by Kafka before detect had read them"
+    ]
+
+
+def test_where_kafka_deleted_nothing_unread_there_is_no_such_number() -> None:
+    report = Report.of(counted(topic(frames(2))))
+    assert all(one.camera_id == "door" for one in report.balances)
+
+
+def test_each_camera_has_its_own_books() -> None:
+    other = Item("hall", "h0", 1_100.0, None, 0.0, Place("topic", 0, 9), 1_100.0)
+    counts = counted(topic([*frames(2), other]))
+    assert [one.camera_id for one in counts.cameras] == ["door", "hall"]
+    assert [one.frames.sent for one in counts.cameras if one.frames is not None] == [2, 1]
+    assert [sentences(balances(one)) for one in counts.cameras] == [[], []]

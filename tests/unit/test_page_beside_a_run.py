@@ -1,0 +1,94 @@
+"""Where the live page of a run is served, and what is said when it cannot be."""
+
+from __future__ import annotations
+
+import io
+import sys
+import threading
+from collections.abc import Iterator
+
+import pytest
+import redis
+from prometheus_client import CollectorRegistry
+from rich.console import Console
+from typer.testing import CliRunner
+
+import agegender.demo
+from agegender.cli import app
+from agegender.page import live_page, load_page_settings
+from services.api.config import ApiSettings
+from services.api.server import ApiServer
+from shared.errors import MissingExtra, SettingsError
+from shared.health import Health
+from shared.metrics import Metrics
+from shared.settings import ProcessSettings
+
+_NOBODY = "redis://127.0.0.1:1/0"
+
+
+@pytest.fixture
+def taken_port() -> Iterator[int]:
+    """A port at which an API is served."""
+    metrics = Metrics(CollectorRegistry())
+    with (
+        redis.Redis.from_url(_NOBODY) as client,
+        ApiServer(client, ApiSettings(port=0), metrics, Health("api", metrics)) as server,
+    ):
+        yield server.port
+
+
+def _url_of_page(settings: ApiSettings, *, any_port: bool) -> str:
+    metrics = Metrics(CollectorRegistry())
+    with (
+        redis.Redis.from_url(_NOBODY) as client,
+        live_page(client, settings, metrics, Health("api", metrics), any_port=any_port) as url,
+    ):
+        return url
+
+
+def test_the_page_is_at_the_port_that_was_set() -> None:
+    url = _url_of_page(ApiSettings(port=0), any_port=False)
+    assert url.startswith("http://127.0.0.1:")
+    assert not url.endswith(":0/")
+
+
+def test_a_port_that_was_set_and_is_taken_is_an_error(taken_port: int) -> None:
+    with pytest.raises(SettingsError, match="API_PORT"):
+        _url_of_page(ApiSettings(port=taken_port), any_port=True)
+
+
+def test_where_the_usual_port_is_taken_a_demo_uses_another(taken_port: int) -> None:
+    settings = ApiSettings.model_construct(_fields_set=set(), port=taken_port)
+    with pytest.raises(SettingsError, match="API_PORT"):
+        _url_of_page(settings, any_port=False)
+    assert f":{taken_port}/" not in _url_of_page(settings, any_port=True)
+
+
+@pytest.fixture
+def without_fastapi(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in an environment where the extra `api` was not installed."""
+    for name in [*sys.modules]:
+        if name.startswith("services.api.") and name != "services.api.config":
+            monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "fastapi", None)
+
+
+@pytest.mark.usefixtures("without_fastapi")
+def test_without_its_packages_the_page_says_what_to_install() -> None:
+    with pytest.raises(MissingExtra, match=r"agegender\[api\]"):
+        load_page_settings()
+    done = CliRunner().invoke(app, ["run", "--page", "a.mp4"])
+    assert isinstance(done.exception, MissingExtra)
+
+
+@pytest.mark.usefixtures("without_fastapi")
+def test_without_its_packages_the_demo_goes_on_without_a_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    def stop_here() -> None:
+        raise InterruptedError
+
+    monkeypatch.setattr(agegender.demo, "demo_scene", stop_here)
+    console = Console(file=io.StringIO(), width=200)
+    with pytest.raises(InterruptedError):
+        agegender.demo.run_demo(console, 1, ProcessSettings(), threading.Event(), page=True)
+    assert isinstance(console.file, io.StringIO)
+    assert "agegender[api]" in console.file.getvalue()

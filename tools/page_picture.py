@@ -1,0 +1,153 @@
+"""Draws the live page as it looks on an afternoon in a shop.
+
+The visitors are made up, and no picture of anybody is in it.
+"""
+
+from __future__ import annotations
+
+import random
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from playwright.sync_api import ViewportSize, sync_playwright
+from prometheus_client import CollectorRegistry
+
+from services.api.config import ApiSettings
+from services.api.server import ApiServer
+from services.sink.config import SinkSettings
+from services.sink.redis_store import RedisStore
+from shared.embedded_store import EmbeddedStore
+from shared.errors import AgeGenderError
+from shared.health import Health
+from shared.messages import FaceInfo, FrameInfo, Presence, PresenceInfo, Result, Sighting
+from shared.metrics import Metrics
+from shared.settings import RedisSettings
+from shared.store import connect
+
+_CAMERAS = ("entrance", "checkout")
+_OPEN_FROM, _OPEN_TO, _IT_IS = 8, 20, 16  # o'clock
+_VISITS_AN_HOUR = 26.0
+_THERE_NOW = 4
+_HOUR_S = 3_600.0
+_BOX_XYXY = (100.0, 80.0, 140.0, 130.0)
+_SIZE_PX = ViewportSize(width=1600, height=900)
+
+
+def draw_page(target: Path) -> None:
+    """Fills a store with made visits and takes a picture of the page over it.
+
+    Raises:
+        AgeGenderError: there is no Chromium on this machine.
+    """
+    program = shutil.which("chromium")
+    if program is None:
+        raise AgeGenderError("the picture of the page needs chromium (Debian: apt-get install chromium)")
+    metrics = Metrics(CollectorRegistry())
+    with tempfile.TemporaryDirectory(prefix="page-") as folder, EmbeddedStore(Path(folder)) as store:
+        settings = RedisSettings().at(store.url)
+        output = RedisStore(connect(settings), SinkSettings(), metrics)
+        output.open()
+        now_s = time.time()
+        rng = random.Random(3)  # noqa: S311  (no secret: visitors)
+        output.write([message for visit in _visits(rng, now_s) for message in visit])
+        with (
+            connect(settings) as client,
+            ApiServer(client, ApiSettings(port=0), metrics, Health("api", metrics)) as server,
+        ):
+            _take_picture(program, server.url, target)
+        output.close()
+
+
+def _take_picture(program: str, url: str, target: Path) -> None:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program)
+        ahead_h = _ahead_h(time.time())
+        page = browser.new_page(
+            viewport=_SIZE_PX,
+            locale="en-GB",
+            color_scheme="light",
+            # The names of these zones count westwards.
+            timezone_id=f"Etc/GMT{-ahead_h:+d}",
+        )
+        page.goto(url)
+        page.wait_for_selector('body[data-connection="live"][data-loaded]')
+        page.wait_for_selector("#left-people [data-person]")
+        page.screenshot(path=target)
+        browser.close()
+
+
+def _ahead_h(now_s: float) -> int:
+    """How far a time zone is ahead of UTC in which it is afternoon now."""
+    return (_IT_IS - time.gmtime(now_s).tm_hour + 11) % 24 - 11
+
+
+def _visits(rng: random.Random, now_s: float) -> Iterator[list[Result | Presence]]:
+    """For each visit its one judgement and who was there; the last few are there still."""
+    number = 0
+    at_s = now_s - 24 * _HOUR_S
+    while at_s < now_s - 120.0:
+        hour = time.gmtime(at_s + _ahead_h(now_s) * _HOUR_S).tm_hour
+        rate = _VISITS_AN_HOUR if _OPEN_FROM <= hour < _OPEN_TO else 0.4
+        at_s += rng.expovariate(rate * (1.7 if hour in (12, 13, 17, 18) else 1.0)) * _HOUR_S
+        number += 1
+        yield _visit(
+            rng, number, min(at_s, now_s - 60.0), min(rng.expovariate(1 / 25.0) + 2.0, 50.0), ended=True
+        )
+    for place in range(_THERE_NOW):
+        stay_s = 3.0 + 6.0 * place
+        yield _visit(rng, number + 1 + place, now_s - stay_s - 0.3, stay_s, ended=False)
+
+
+def _visit(
+    rng: random.Random, number: int, at_s: float, stay_s: float, *, ended: bool
+) -> list[Result | Presence]:
+    camera_id = _CAMERAS[number % 3 == 0]
+    track_id = f"s1-{number}"
+    frame = FrameInfo(
+        camera_id=camera_id,
+        stream_id="s1",
+        sequence=number,
+        captured_at_s=at_s + stay_s,
+        clock="camera",
+        published_at_s=at_s + stay_s,
+        width_px=1280,
+        height_px=720,
+    )
+    male_probability = rng.choice((0.04, 0.06, 0.1, 0.93, 0.95, 0.5 if number % 4 == 0 else 0.97))
+    age_years = min(85.0, max(4.0, rng.gauss(37.0, 15.0)))
+    face = FaceInfo(
+        frame=frame,
+        index=0,
+        faces_in_frame=1,
+        box_xyxy=_BOX_XYXY,
+        landmarks_xy=((110, 95), (130, 95), (120, 108), (112, 118), (128, 118)),
+        score=0.9,
+        quality=0.8,
+        track_id=track_id,
+        vote=1,
+        detected_at_s=at_s,
+    )
+    judged = Result(
+        face=face,
+        age_years=age_years,
+        age_interval_years=(max(0.0, age_years - 6.0), age_years + 7.0),
+        gender="male" if male_probability > 0.5 else "female",
+        gender_confidence=max(male_probability, 1 - male_probability),
+        male_probability=male_probability,
+        nets="made-up",
+        classified_at_s=at_s,
+    )
+    seen = Sighting(
+        track_id=track_id,
+        first_seen_s=at_s,
+        last_seen_s=at_s + stay_s,
+        frames=int(stay_s * 5) + 1,
+        votes=1,
+        box_xyxy=_BOX_XYXY,
+        ended=ended,
+    )
+    info = PresenceInfo(frame=frame, frame_rate_hz=5.0, sightings=(seen,), detected_at_s=at_s + stay_s)
+    return [judged, Presence(info=info)]
