@@ -41,6 +41,7 @@ _BATCHES = ((2, 1), (16, 4), (200, 8))
 """Faces and cameras: of a single frame, of detect's usual batch, of a large one."""
 _IN_A_ROW = 4
 """Batches of one way before the next one's turn: a transaction that begins waits for the end of the last."""
+_WAYS_WITH_STATES = 3
 _SHARE = Share(frozenset(range(4)), 4)
 
 Write = Callable[[Sequence[Face], Sequence[CameraState]], float]
@@ -150,10 +151,10 @@ def measure(kafka: KafkaSettings, rounds: int, console: Console) -> None:
         for faces, cameras in _BATCHES:
             _measure_batch(ways, faces, cameras, rounds, console)
         started_s = time.perf_counter()
-        found = KafkaChangelog(TRACKS, kafka).read(_SHARE)
-        newest = newest_states(found)
+        newest = newest_states(KafkaChangelog(TRACKS, kafka).read(_SHARE))
         took_s = time.perf_counter() - started_s
-        console.print(f"{len(found)} states of {len(newest)} cameras are read in {took_s:.2f} s")
+        written = rounds * _IN_A_ROW * sum(cameras for _, cameras in _BATCHES) * _WAYS_WITH_STATES
+        console.print(f"a worker that takes over all {written} states is ready after {took_s:.2f} s")
         console.print(f"a state of {_PERSONS} persons: {TRACKS.codec.encode(newest[0]).size_bytes} bytes")
 
 
@@ -176,20 +177,34 @@ def _measure_batch(
                 seen_s[name].append(write(list(batch), list(states) if with_states else []))
                 took_s[name].append(time.perf_counter() - started_s)
     table = Table(title=f"{faces} faces of {cameras} cameras, {rounds * _IN_A_ROW} times")
-    for column in ("way", "median ms", "95 of 100 ms", "seen after ms", "faces a second", "ratio"):
+    for column in (
+        "way",
+        "25 of 100 ms",
+        "median ms",
+        "95 of 100 ms",
+        "seen after ms",
+        "faces a second",
+        "ratio",
+    ):
         table.add_column(column, justify="right" if column != "way" else "left")
-    base_s = statistics.median(took_s["repeats"])
+    # Whatever else the machine does only adds to a time, so the ratio is that of the lower quarters.
+    base_s = _quarter(took_s["repeats"])
     for name, all_s in took_s.items():
-        median_s = statistics.median(all_s)
         table.add_row(
             name,
-            f"{1000 * median_s:.1f}",
+            f"{1000 * _quarter(all_s):.1f}",
+            f"{1000 * statistics.median(all_s):.1f}",
             f"{1000 * statistics.quantiles(all_s, n=20)[-1]:.1f}",
-            f"{1000 * statistics.median(seen_s[name]):.1f}",
-            f"{faces / median_s:.0f}",
-            f"{median_s / base_s:.1f}",
+            f"{1000 * _quarter(seen_s[name]):.1f}",
+            f"{faces / _quarter(all_s):.0f}",
+            f"{_quarter(all_s) / base_s:.1f}",
         )
     console.print(table)
+
+
+def _quarter(times_s: Sequence[float]) -> float:
+    """A quarter of them is shorter."""
+    return statistics.quantiles(times_s, n=4)[0]
 
 
 def _take_some(source: KafkaSource[Frame]) -> None:
@@ -210,7 +225,7 @@ def main() -> int:
             topic_prefix=f"{uuid.uuid4().hex[:8]}-",
             partitions=_SHARE.partitions,
         )
-        measure(kafka, arguments.rounds, Console(width=100))
+        measure(kafka, arguments.rounds, Console(width=120))
     finally:
         broker.close()
     return 0

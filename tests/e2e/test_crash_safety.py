@@ -21,7 +21,7 @@ from tests.support.pipeline import Distributed
 from tests.support.services import Service
 from tests.support.waiting import wait_until
 
-pytestmark = pytest.mark.timeout(150)
+pytestmark = pytest.mark.timeout(180)
 
 CAMERA = "door"
 KILLS = 3
