@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
 import redis
@@ -44,10 +44,21 @@ def read_topic(bootstrap_servers: str, name: str) -> list[Encoded]:
 
 
 class Distributed:
-    """Four processes that share a broker and a store, under topic names of their own."""
+    """Four processes that share a broker and a store, under topic names of their own.
+
+    `twice`: services of which there are two workers, the second one called `NAME-2`.
+    """
 
     def __init__(
-        self, kafka: str, redis_url: str, prefix: str, cameras: Path, folder: Path, **more_settings: str
+        self,
+        kafka: str,
+        redis_url: str,
+        prefix: str,
+        cameras: Path,
+        folder: Path,
+        *,
+        twice: Collection[str] = (),
+        **more_settings: str,
     ) -> None:
         self.kafka = kafka
         self.prefix = prefix
@@ -65,13 +76,16 @@ class Distributed:
         # Each is told only what concerns it.
         concerns = {name: ("AGEGENDER_", "KAFKA_", "REDIS_", f"{name.upper()}_") for name in SERVICES}
         self.services = {
-            name: Service(name, {k: v for k, v in settings.items() if k.startswith(prefixes)}, folder)
+            worker: Service(
+                name, {k: v for k, v in settings.items() if k.startswith(prefixes)}, folder, worker
+            )
             for name, prefixes in concerns.items()
+            for worker in (name, *([f"{name}-2"] if name in twice else []))
         }
 
     @contextlib.contextmanager
     def running(self, *, wait: bool = True) -> Iterator[Distributed]:
-        """All four, started together and ended at the end of the block."""
+        """All of them, started together and ended at the end of the block."""
         try:
             for service in self.services.values():
                 service.start()

@@ -21,11 +21,17 @@ _STOP_TIMEOUT_S = 30.0
 
 
 class Service:
-    """`python -m services.NAME` with settings of its own and nothing of ours from the outer environment."""
+    """`python -m services.NAME` with settings of its own and nothing of ours from the outer environment.
 
-    def __init__(self, name: str, settings: Mapping[str, str], folder: Path) -> None:
-        self.name = name
-        self.log_path = folder / f"{name}.log"
+    `worker`: what it and its log are called where there are several of a service.
+    """
+
+    def __init__(
+        self, name: str, settings: Mapping[str, str], folder: Path, worker: str | None = None
+    ) -> None:
+        self.service = name
+        self.name = name if worker is None else worker
+        self.log_path = folder / f"{self.name}.log"
         ours = ("AGEGENDER_", "KAFKA_", "REDIS_", "INGEST_", "DETECT_", "CLASSIFY_", "SINK_", "API_")
         outer = {key: value for key, value in os.environ.items() if not key.startswith(ours)}
         self._environment = {**outer, **settings, "AGEGENDER_HTTP_PORT": "0"}
@@ -35,7 +41,7 @@ class Service:
         """Starts the process without waiting for anything."""
         with self.log_path.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", f"services.{self.name}"],
+                [sys.executable, "-m", f"services.{self.service}"],
                 cwd=_ROOT,
                 env=self._environment,
                 stdin=subprocess.DEVNULL,
@@ -83,6 +89,14 @@ class Service:
         self.signal(signal.SIGKILL)
         assert self._process is not None
         self._process.wait(_STOP_TIMEOUT_S)
+
+    def freeze(self) -> None:
+        """Halts the process (SIGSTOP)."""
+        self.signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Lets the frozen process go on (SIGCONT)."""
+        self.signal(signal.SIGCONT)
 
     def wait(self, timeout_s: float) -> int:
         """Waits for the end of the process and returns its exit status."""
