@@ -1,7 +1,7 @@
 """Kafka: its topics, connections and errors. The only file that imports the client, kafka-python.
 
 On it build `kafka_source` and `kafka_output`, which carry messages, `kafka_table`, a topic as a dictionary,
-and `kafka_group`, which shares out work.
+`kafka_changelog`, what workers know, and `kafka_group`, which shares out work.
 
 An output returns when all brokers that must have a message have it; a source commits by hand, after the
 runner has done the work. Between these two a crash can repeat messages and never lose one. Repeats do no
@@ -42,6 +42,7 @@ CLOSE_MS = 3_000
 """How long it may take to let go."""
 
 _TABLE_SEGMENT_MS = 24 * 3600 * 1000  # Kafka compacts only closed segments
+_CHANGING_SEGMENT_MS = 60 * 1000
 
 _MISTAKES: tuple[type[Exception], ...] = (
     kafka_errors.IllegalArgumentError,
@@ -220,14 +221,26 @@ def ensure_topic(kafka: KafkaSettings, name: str, retention_s: int) -> None:
     )
 
 
-def ensure_table(kafka: KafkaSettings, name: str, partitions: int) -> None:
+def ensure_table(kafka: KafkaSettings, name: str, partitions: int, kept_s: int | None = None) -> None:
     """Creates a compacted topic when it does not exist; one that does is left as it is.
+
+    Args:
+        kept_s: how long each message is kept; None: for ever. Such a table changes all the time, and Kafka
+            compacts what is older than a minute.
 
     Raises:
         NotNow: no broker answers.
         SettingsError: the topic exists and is not compacted: Kafka would forget what is in it.
     """
-    _ensure(kafka, name, partitions, {"cleanup.policy": "compact", "segment.ms": str(_TABLE_SEGMENT_MS)})
+    configs = {"cleanup.policy": "compact", "segment.ms": str(_TABLE_SEGMENT_MS)}
+    if kept_s is not None:
+        configs = {
+            "cleanup.policy": "compact,delete",
+            "retention.ms": str(kept_s * 1000),
+            "segment.ms": str(_CHANGING_SEGMENT_MS),
+            "min.compaction.lag.ms": str(_CHANGING_SEGMENT_MS),
+        }
+    _ensure(kafka, name, partitions, configs)
     wanted = ConfigResource(ConfigResourceType.TOPIC, name, {"cleanup.policy": None})
     with _admin(kafka) as admin:
         policy = admin.describe_configs([wanted], config_filter="all")["topic"][name]["cleanup.policy"]
@@ -235,6 +248,25 @@ def ensure_table(kafka: KafkaSettings, name: str, partitions: int) -> None:
         raise SettingsError(
             f"the topic {name!r} has cleanup.policy={policy['value']}, expected compact: Kafka would forget "
             "its records after a while. Change it with kafka-configs.sh, or delete the topic: it is made anew"
+        )
+
+
+def ensure_partitions(kafka: KafkaSettings, name: str, partitions: int) -> None:
+    """Adds partitions to a topic that has fewer.
+
+    Raises:
+        NotNow: no broker answers, or the topic has more, of which none can be taken away.
+    """
+    with _admin(kafka) as admin:
+        (topic,) = admin.describe_topics([name])
+        have = len(topic["partitions"])
+        if have < partitions:
+            admin.create_partitions({name: partitions})
+            log.info("partitions added", extra={"topic": name, "partitions": partitions})
+    if have > partitions:
+        raise NotNow(
+            f"Kafka: the topic {name!r} has {have} partitions, expected {partitions}: what it holds would be "
+            "looked for in the wrong ones. Delete it: it is made anew"
         )
 
 

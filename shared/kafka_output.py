@@ -16,6 +16,7 @@ from shared.kafka_io import (
     LARGEST_BYTES,
     ClientError,
     TooLarge,
+    ensure_table,
     ensure_topic,
     held_back,
     open_producer,
@@ -23,7 +24,7 @@ from shared.kafka_io import (
 from shared.messages import Model
 from shared.secrets import mask
 from shared.settings import KafkaSettings
-from shared.topics import DEAD_LETTERS_NAME, DEAD_LETTERS_RETENTION_S, Topic
+from shared.topics import DEAD_LETTERS_NAME, DEAD_LETTERS_RETENTION_S, Changelog, Topic
 
 log = logging.getLogger(__name__)
 
@@ -53,8 +54,11 @@ class _KafkaWriter(Generic[T]):
     def open(self) -> None:
         """See `transport.Output`."""
         if self._producer is None:
-            ensure_topic(self._kafka, self._name, self._retention_s)
+            self._ensure()
             self._producer = open_producer(self._kafka, f"agegender-{self._name}")
+
+    def _ensure(self) -> None:
+        ensure_topic(self._kafka, self._name, self._retention_s)
 
     def write(self, messages: Sequence[T]) -> None:
         """See `transport.Output`.
@@ -130,6 +134,21 @@ class KafkaOutput(_KafkaWriter[M]):
 
     def __init__(self, topic: Topic[M], kafka: KafkaSettings) -> None:
         super().__init__(kafka.topic_prefix + topic.name, topic.retention_s, topic.codec.encode, kafka)
+
+
+class KafkaChangelogOutput(_KafkaWriter[M]):
+    """Writes the messages of a changelog.
+
+    Args:
+        partitions: of the topic, where it does not exist.
+    """
+
+    def __init__(self, changelog: Changelog[M], kafka: KafkaSettings, partitions: int) -> None:
+        super().__init__(kafka.topic_prefix + changelog.name, changelog.kept_s, changelog.codec.encode, kafka)
+        self._partitions = partitions
+
+    def _ensure(self) -> None:
+        ensure_table(self._kafka, self._name, self._partitions, self._retention_s)
 
 
 class KafkaRawOutput(_KafkaWriter[Encoded]):

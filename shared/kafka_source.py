@@ -5,11 +5,11 @@ from __future__ import annotations
 import logging
 import time
 from collections import deque
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, Generic, TypeVar
 
 from shared.codec import Encoded
-from shared.errors import BadMessage
+from shared.errors import BadMessage, NotNow
 from shared.kafka_io import (
     ANSWER_MS,
     CLOSE_MS,
@@ -26,7 +26,7 @@ from shared.messages import Model
 from shared.secrets import mask
 from shared.settings import KafkaSettings
 from shared.topics import Topic
-from shared.transport import Delivery
+from shared.transport import Delivery, Share
 
 log = logging.getLogger(__name__)
 
@@ -41,9 +41,17 @@ class KafkaSource(Generic[M]):
 
     Args:
         group: the name of the group without the prefix of the settings.
+        on_share: called in `poll` when what this member holds has changed: after all that was handed out is
+            committed, and before anything more is. It may raise NotNow, and is then called again.
     """
 
-    def __init__(self, topic: Topic[M], group: str, kafka: KafkaSettings) -> None:
+    def __init__(
+        self,
+        topic: Topic[M],
+        group: str,
+        kafka: KafkaSettings,
+        on_share: Callable[[Share], None] | None = None,
+    ) -> None:
         self._topic = topic
         self._name = kafka.topic_prefix + topic.name
         self._group = kafka.topic_prefix + group
@@ -52,6 +60,10 @@ class KafkaSource(Generic[M]):
         self._done: dict[Any, int] = {}
         self._buffer: deque[Any] = deque()
         self._heard_at_s = 0.0
+        self._on_share = on_share
+        self._held: frozenset[int] = frozenset()
+        self._is_share_new = False
+        self._is_in_hand = False
 
     def open(self) -> None:
         """Joins the group; creates the topic where it does not exist."""
@@ -70,6 +82,9 @@ class KafkaSource(Generic[M]):
 
     def _keep(self, partitions: Collection[Any]) -> None:
         """Forgets what was read from partitions that are not ours any more."""
+        held = frozenset(one.partition for one in partitions)
+        if held != self._held:
+            self._held, self._is_share_new = held, True
         self._buffer = deque(record for record in self._buffer if partition_of(record) in partitions)
         self._done = {
             partition: offset for partition, offset in self._done.items() if partition in partitions
@@ -79,10 +94,26 @@ class KafkaSource(Generic[M]):
         """See `transport.Source`."""
         if not self._buffer:
             self._fetch(max_messages, timeout_s)
+        if self._is_share_new and self._on_share is not None:
+            if self._is_in_hand:
+                return ()
+            self._tell_share(self._on_share)
         taken = [self._buffer.popleft() for _ in range(min(max_messages, len(self._buffer)))]
+        self._is_in_hand = self._is_in_hand or bool(taken)
         for record in taken:
             self._done[partition_of(record)] = record.offset + 1
         return [self._deliver(record) for record in taken]
+
+    def _tell_share(self, on_share: Callable[[Share], None]) -> None:
+        while self._is_share_new:
+            # First, because a thread of the client may change it again meanwhile.
+            self._is_share_new = False
+            try:
+                partitions = len(self._consumer.partitions_for_topic(self._name) or ())
+                on_share(Share(self._held, partitions))
+            except NotNow:
+                self._is_share_new = True
+                raise
 
     def _fetch(self, max_messages: int, timeout_s: float) -> None:
         try:
@@ -124,10 +155,12 @@ class KafkaSource(Generic[M]):
     def commit(self) -> None:
         """Stores the position behind everything handed out, but for partitions that were taken away."""
         if not self._done:
+            self._is_in_hand = False
             return
         # What is shared out anew: the next polls tell what stays ours; what does not, another member repeats.
         commit(self._consumer, self._done, self._kafka)
         self._done.clear()
+        self._is_in_hand = False
 
     def keep_alive(self) -> None:
         """Polls with all partitions paused, so that the group does not take us for dead."""
@@ -151,5 +184,6 @@ class KafkaSource(Generic[M]):
         """Leaves the group at once, so that others take over without waiting."""
         consumer, self._consumer = self._consumer, None
         self._keep(())
+        self._is_in_hand = False
         if consumer is not None:
             consumer.close(autocommit=False, timeout_ms=CLOSE_MS)

@@ -29,6 +29,15 @@ class Table(Generic[M]):
     codec: AnyCodec[M]
 
 
+@dataclass(frozen=True)
+class Changelog(Generic[M]):
+    """A compacted topic that changes all the time. `kept_s`: an older message is forgotten."""
+
+    name: str
+    codec: AnyCodec[M]
+    kept_s: int
+
+
 CAMERAS: Table[CameraSettings] = Table("cameras", CAMERA_SETTINGS_CODEC)
 
 FRAMES: Topic[Frame] = Topic("frames", FRAME_CODEC, retention_s=10 * 60)

@@ -28,6 +28,16 @@ class Delivery(Generic[T_co]):
     """The bytes as received; None where the source does not deal in bytes."""
 
 
+@dataclass(frozen=True, slots=True)
+class Share:
+    """The part of a topic that one of several workers has."""
+
+    held: frozenset[int]
+    """Numbers of the partitions."""
+    partitions: int
+    """How many the topic has."""
+
+
 class Source(Protocol[T_co]):
     """Where a stage's messages come from. Used by one thread."""
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import sys
 
 from services.detect.config import DetectSettings
+from services.detect.remembering import TRACKS, RememberingOutput
 from shared.health import Health
+from shared.kafka_changelog import KafkaChangelog
 from shared.kafka_output import KafkaDeadLetters, KafkaOutput
 from shared.kafka_source import KafkaSource
 from shared.messages import Face, Frame, Presence
@@ -19,11 +21,13 @@ from shared.topics import FACES, FRAMES
 def build(metrics: Metrics, health: Health) -> Runner[Frame, Face | Presence]:
     """The service over Kafka."""
     settings, kafka = DetectSettings.load(), KafkaSettings.load()
+    stage = settings.stage()
+    output = RememberingOutput(stage, KafkaOutput(FACES, kafka), KafkaChangelog(TRACKS, kafka))
     return Runner(
         "detect",
-        KafkaSource(FRAMES, "detect", kafka),
-        settings.stage(),
-        KafkaOutput(FACES, kafka),
+        KafkaSource(FRAMES, "detect", kafka, output.take_over),
+        stage,
+        output,
         KafkaDeadLetters(kafka),
         metrics=metrics,
         health=health,

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Self
 
+from services.detect.camera_state import BallotState, CameraState, VisitorState
 from services.detect.selection import Ballot
+from services.detect.stream_clock import StreamClock
 from services.detect.tracker import Track, Tracker
+from services.detect.tracker_state import TrackerState
 from shared.messages import BoxXyxy, FaceInfo, FrameInfo, PresenceInfo, Sighting, Unjudged
 from shared.quality import UNUSABLE, why_unjudged
 from shared.stage import SkipReason
@@ -15,7 +18,8 @@ from shared.stage import SkipReason
 PRESENCE_EVERY_S = 1.0
 FORGET_AFTER_S = 600.0
 
-_RATE_OVER_S = 5.0
+_STREAMS_KNOWN = 8
+"""Frames that come a second time are of the last streams, or of one with as many frames as a batch has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +35,10 @@ class Patience:
         """A tracker that has seen nothing yet."""
         return Tracker(confirm_hits=self.confirm_faces, lost_s=self.lost_s)
 
+    def tracker_from(self, state: TrackerState) -> Tracker:
+        """A tracker that goes on from there."""
+        return Tracker.restored(state, confirm_hits=self.confirm_faces, lost_s=self.lost_s)
+
 
 USUAL_PATIENCE = Patience()
 
@@ -44,6 +52,22 @@ class Visitor:
     ballot: Ballot = field(default_factory=Ballot)
     unjudged: Unjudged | None = None
     """Why no face was good enough so far. Once one was only blurred, size is no longer the reason."""
+
+    @classmethod
+    def restored(cls, state: VisitorState, track: Track) -> Self:
+        """The visitor of which `state` was taken."""
+        return cls(track, state.track_id, Ballot(**state.ballot.model_dump()), state.unjudged)
+
+    def state(self) -> VisitorState:
+        """All that is known of the visitor but the track."""
+        if self.track.number is None:
+            raise RuntimeError("a track that is not confirmed is no visitor")
+        return VisitorState(
+            number=self.track.number,
+            track_id=self.track_id,
+            ballot=BallotState.model_validate(self.ballot),
+            unjudged=self.unjudged,
+        )
 
     def consider(self, face: FaceInfo, time_s: float) -> SkipReason | None:
         """Takes a vote of the face, or says why it has none."""
@@ -74,19 +98,48 @@ class CameraTracks:
     def __init__(self, patience: Patience = USUAL_PATIENCE) -> None:
         self._patience = patience
         self._tracker = patience.tracker()
-        self._clock = _Clock()
+        self._clock = StreamClock()
         self._stream_id: str | None = None
         self._first_sequence = 0
         self._newest: FrameInfo | None = None
+        self._seen: dict[str, int] = {}
         self._visitors: dict[int, Visitor] = {}
         self._ended: list[Visitor] = []
         self._somebody_came = False
         self._told_s: float | None = None
 
+    @classmethod
+    def restored(cls, state: CameraState, patience: Patience = USUAL_PATIENCE) -> Self:
+        """Tracks that go on exactly as those of which `state` was taken, given the same patience."""
+        camera = cls(patience)
+        camera._tracker = patience.tracker_from(state.tracker)
+        camera._clock = StreamClock(state.clock)
+        camera._stream_id, camera._first_sequence = state.newest.stream_id, state.first_sequence
+        camera._newest, camera._seen, camera._told_s = state.newest, dict(state.seen), state.told_s
+        tracks = {track.number: track for track in camera._tracker.tracks}
+        camera._visitors = {one.number: Visitor.restored(one, tracks[one.number]) for one in state.visitors}
+        return camera
+
+    def state(self) -> CameraState:
+        """All that is known, to be kept and restored.
+
+        To be taken after a frame, when others were told what was due.
+        """
+        if self._newest is None or self._somebody_came or self._ended:
+            raise RuntimeError("a state is taken after a frame, when others know who came and who went")
+        return CameraState(
+            newest=self._newest,
+            seen=tuple(self._seen.items()),
+            first_sequence=self._first_sequence,
+            told_s=self._told_s,
+            clock=self._clock.state(),
+            tracker=self._tracker.state(),
+            visitors=tuple(visitor.state() for visitor in self._visitors.values()),
+        )
+
     def has_seen(self, info: FrameInfo) -> bool:
         """Whether this frame, or a later one of its stream, was given to `update` already."""
-        newest = self._newest
-        return newest is not None and info.stream_id == newest.stream_id and info.sequence <= newest.sequence
+        return info.sequence <= self._seen.get(info.stream_id, -1)
 
     def update(self, info: FrameInfo, boxes_xyxy: Sequence[BoxXyxy]) -> list[Visitor | None]:
         """Whose each of the boxes is, in their order; None where that is nobody for sure.
@@ -96,6 +149,7 @@ class CameraTracks:
         if info.stream_id != self._stream_id:
             self._start(info)
         self._newest = info
+        self._note_seen(info)
         tracks = self._tracker.update(boxes_xyxy, self._clock.advance(info))
         visitors = [self._visitor(track) for track in tracks]
         self._collect_ended()
@@ -145,8 +199,14 @@ class CameraTracks:
     def _start(self, info: FrameInfo) -> None:
         self._tracker.end()
         self._collect_ended()
-        self._tracker, self._clock = self._patience.tracker(), _Clock()
+        self._tracker, self._clock = self._patience.tracker(), StreamClock()
         self._stream_id, self._first_sequence, self._told_s = info.stream_id, info.sequence, None
+
+    def _note_seen(self, info: FrameInfo) -> None:
+        self._seen.pop(info.stream_id, None)
+        self._seen[info.stream_id] = info.sequence
+        if len(self._seen) > _STREAMS_KNOWN:
+            del self._seen[next(iter(self._seen))]
 
     def _collect_ended(self) -> None:
         self._ended += [
@@ -183,6 +243,15 @@ class Cameras:
         self._by_id.clear()
         return [one for one in last if one is not None]
 
+    def states(self, camera_ids: Iterable[str]) -> list[CameraState]:
+        """What is known of those of these cameras that are not forgotten."""
+        known = [self._by_id[one][1] for one in camera_ids if one in self._by_id]
+        return [tracks.state() for tracks in known]
+
+    def restore(self, states: Iterable[CameraState], now_s: float) -> None:
+        """Forgets all cameras, and goes on with these as if they had been heard of at `now_s`."""
+        self._by_id = {one.camera_id: (now_s, CameraTracks.restored(one, self._patience)) for one in states}
+
     def of(self, camera_id: str, now_s: float) -> CameraTracks:
         """The tracks of a camera that was heard of at `now_s`, in seconds of the clock of this process."""
         _, tracks = self._by_id.pop(camera_id, (now_s, None))
@@ -192,43 +261,6 @@ class Cameras:
         while now_s - next(iter(self._by_id.values()))[0] > FORGET_AFTER_S:
             del self._by_id[next(iter(self._by_id))]
         return tracks
-
-
-class _Clock:
-    """When the frames of one stream were taken, and how many a second there are.
-
-    The frames of a video file are read as fast as they can be worked on, which says nothing about how long
-    anybody was there. They are timed as if the file had been played from the moment it was opened.
-    """
-
-    def __init__(self) -> None:
-        self._file_began_s: float | None = None
-        self._latest_s: deque[float] = deque()
-
-    def advance(self, info: FrameInfo) -> float:
-        """The time of the next frame, in seconds since 1970."""
-        now_s = info.captured_at_s
-        if info.media_time_s is not None:
-            if self._file_began_s is None:
-                self._file_began_s = max(0.0, info.captured_at_s - info.media_time_s)
-            now_s = self._file_began_s + info.media_time_s
-        if self._latest_s and now_s < self._latest_s[-1]:
-            self._latest_s.clear()
-        self._latest_s.append(now_s)
-        while len(self._latest_s) > 2 and now_s - self._latest_s[0] > _RATE_OVER_S:
-            self._latest_s.popleft()
-        return now_s
-
-    @property
-    def now_s(self) -> float:
-        """The time of the newest frame."""
-        return self._latest_s[-1]
-
-    @property
-    def rate_hz(self) -> float | None:
-        """Frames a second over the last five; None where there are not two yet."""
-        over_s = self._latest_s[-1] - self._latest_s[0] if self._latest_s else 0.0
-        return round((len(self._latest_s) - 1) / over_s, 2) if over_s > 0 else None
 
 
 def _sighting(visitor: Visitor) -> Sighting:

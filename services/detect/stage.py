@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Literal, Protocol
 
 import numpy as np
 
+from services.detect.camera_state import CameraState
 from services.detect.camera_tracks import USUAL_PATIENCE, Cameras, CameraTracks, Patience, Visitor
 from services.detect.cutting import Searched
 from services.detect.preview import Preview
@@ -31,8 +32,8 @@ class DetectStage:
     """Finds the faces of each frame, follows them, and cuts a chip for those that are worth judging.
 
     A frame whose picture cannot be read is bad. Detections without extent (all landmarks on one point) are
-    no faces and are left out. A frame that comes a second time gives nothing: it is handed out again to the
-    same process only when all that came of it is safe already. A still is a frame by itself: nobody is
+    no faces and are left out. A frame that comes a second time gives nothing: it is handed out again to
+    whoever knows it only when all that came of it is safe already. A still is a frame by itself: nobody is
     followed, and every face is sent.
 
     Args:
@@ -60,6 +61,7 @@ class DetectStage:
         self._preview = preview
         self._clock = clock
         self._cameras = Cameras(patience)
+        self._looked_at: set[str] = set()
 
     def process(self, batch: Sequence[Frame]) -> Sequence[Outcome[Face | Presence]]:
         """One outcome a frame: its faces worth judging and who is there, or why it is bad."""
@@ -68,6 +70,17 @@ class DetectStage:
     def finish(self) -> list[Presence]:
         """Who was there last, all of them gone: to be sent when no more frames will come."""
         return [Presence(info=info) for info in self._cameras.finish(self._clock())]
+
+    def take_states(self) -> Sequence[CameraState]:
+        """What is known of each camera that was looked at since the last call."""
+        looked_at = sorted(self._looked_at)
+        self._looked_at.clear()
+        return self._cameras.states(looked_at)
+
+    def restore(self, states: Iterable[CameraState]) -> None:
+        """Forgets all cameras, and goes on with those of which these are the states."""
+        self._looked_at.clear()
+        self._cameras.restore(states, self._clock())
 
     def find(self, frame: Frame) -> Done[Face] | Bad:
         """All faces of a frame by itself, or why it is bad."""
@@ -101,6 +114,7 @@ class DetectStage:
         return Searched(info, picture_bgr, faces, doubtful, self._clock())
 
     def _follow(self, camera: CameraTracks, searched: Searched) -> Done[Face | Presence]:
+        self._looked_at.add(searched.info.camera_id)
         visitors = camera.update(searched.info, [one.box_xyxy for one in searched.faces])
         chosen = [self._choose(searched, i, visitor, camera.time_s) for i, visitor in enumerate(visitors)]
         outputs: list[Face | Presence] = [one for one in chosen if isinstance(one, Face)]

@@ -135,7 +135,7 @@ print(json.dumps({
 }))
 """
 _NEED_KAFKA = [
-    *(f"shared.kafka_{name}" for name in ("io", "source", "output", "table", "group", "reader")),
+    *(f"shared.kafka_{name}" for name in ("io", "source", "output", "table", "group", "reader", "changelog")),
     "services.ingest.followed_cameras",
     *(f"services.{name}.__main__" for name in ("ingest", "detect", "classify", "sink")),
 ]
