@@ -87,7 +87,9 @@ def _judge_persons(verdict: Verdict, frames_of_stream: Mapping[_Stream, int], fo
     closed = Counter((one.camera_id, one.person_id) for one in found.closed)
     verdict.add(verdict.lost, "persons of whom nobody was told that they left", len(ids - closed.keys()))
     verdict.add(verdict.doubled, "times a person was told to have left", closed.total() - len(closed))
-    verdict.add(verdict.unexplained, "persons too many or too few in the counts", abs(found.counted - len(ids)))
+    verdict.add(
+        verdict.unexplained, "persons too many or too few in the counts", abs(found.counted - len(ids))
+    )
 
 
 _Stream = tuple[str, str]

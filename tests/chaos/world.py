@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Protocol
 
@@ -96,6 +96,7 @@ class World:
             bootstrap_servers=broker.bootstrap_servers, topic_prefix=prefix, partitions=4
         )
         self._began_s = time.time()
+        self._empty_since_s = float("inf")
         self.ended_by_themselves: Counter[str] = Counter()
         """Processes that nobody killed and that ended all the same."""
         if set(self._victims) != set(VICTIMS):
@@ -118,9 +119,7 @@ class World:
     def carry_out(self, one: Round) -> None:
         """Takes the victim away, gives it back, and leaves all alone for the pause."""
         victim = self._victims[one.victim]
-        take, give_back = (
-            (victim.kill, victim.start) if one.deed == "kill" else (victim.freeze, victim.thaw)
-        )
+        take, give_back = (victim.kill, victim.start) if one.deed == "kill" else (victim.freeze, victim.thaw)
         take()
         try:
             _let_pass(one.lasts_s)
@@ -134,10 +133,10 @@ class World:
         self._wait_until_ready()
         self._look_at("-empty")
         self._services["ingest"].stop()
-        empty_since_s = time.time()
+        self._empty_since_s = time.time()
         self._services["ingest"].start()
         self._wait_until_ready()
-        self._wait_for_frames_since(empty_since_s)
+        wait_until(self._all_have_left, _CATCH_UP_S, "each camera has sent frames without anybody")
         for camera in CAMERAS:
             self._simulator.stop_camera(f"{camera}-empty")
         wait_until(lambda: self._lag() == 0, _CATCH_UP_S, "nothing waits in any topic")
@@ -163,7 +162,7 @@ class World:
             persons = store.persons(limit=_ALL).items
             counts = store.counts(since_s=self._began_s - 60, until_s=time.time() + 60, by="minute")
         return Found(
-            frames=[info for info in self._frames() if info.stream_id not in self._empty_streams()],
+            frames=[info for info in self._frames() if info.published_at_s < self._empty_since_s],
             results=[one.face.face_id for camera in CAMERAS for one in self.pipeline.results(camera)],
             persons=persons,
             closed=closed,
@@ -173,3 +172,52 @@ class World:
     def dead_letters(self) -> int:
         """Messages that were given up."""
         return len(self.pipeline.records(DEAD_LETTERS_NAME))
+
+    def frames_published(self) -> int:
+        """How many frames lie in the topic."""
+        with KafkaReader(self._kafka) as reader:
+            return sum(reader.ends(self._topic(FRAMES.name)).values())
+
+    def _frames(self) -> Iterator[FrameInfo]:
+        name = self._topic(FRAMES.name)
+        with KafkaReader(self._kafka) as reader:
+            for record in reader.read(name, reader.begins(name), reader.ends(name)):
+                yield FRAMES.codec.decode(record.encoded).info
+
+    def _all_have_left(self) -> bool:
+        sent = "agegender_messages_sent_total"
+        return all(self._services["ingest"].metric(sent, camera=camera) >= 3 for camera in CAMERAS)
+
+    def _lag(self) -> int:
+        """In the order of the pipeline: what is done at one place has been handed on to the next."""
+        lag = 0
+        with KafkaReader(self._kafka) as reader:
+            for topic, group in _READ_BY.items():
+                done = committed_offsets(self._kafka, self._topic(group), self._topic(topic))
+                lag += sum(reader.ends(self._topic(topic)).values()) - sum(done.values())
+        return lag
+
+    def _start_who_ended(self) -> None:
+        for name, service in self._services.items():
+            if not service.running:
+                self.ended_by_themselves[name] += 1
+                service.start()
+
+    def _wait_until_ready(self) -> None:
+        for service in self._services.values():
+            service.wait_until_ready(_CATCH_UP_S)
+
+    def _look_at(self, which: str) -> None:
+        """What the cameras show from the next start of ingest on."""
+        listed = [{"id": one, "source": self._simulator.url(f"{one}{which}")} for one in CAMERAS]
+        self._cameras_file.write_text(yaml.safe_dump({"cameras": listed}))
+
+    def _topic(self, name: str) -> str:
+        return self._kafka.topic_prefix + name
+
+    def _redis(self) -> RedisSettings:
+        return RedisSettings().at(self.pipeline.redis_url)
+
+
+def _let_pass(seconds: float) -> None:
+    time.sleep(seconds)
