@@ -13,7 +13,7 @@ Deed = Literal["kill", "freeze"]
 VICTIMS = ("ingest", "detect", "detect-2", "classify", "classify-2", "sink", "broker", "redis")
 
 SESSION_S = 6.0
-"""After so long without a word a worker's group takes it for dead. Some are frozen for longer, most for less."""
+"""After so long without a word its group takes a worker for dead. Some are frozen for longer."""
 
 _SHORT_S = (0.2, 2.0)
 _LONG_S = (SESSION_S + 1.0, SESSION_S + 3.0)

@@ -1,4 +1,4 @@
-"""Everything that a plan is carried out on: cameras, eight processes with a broker and a Redis that may die."""
+"""Everything that a plan is carried out on: cameras, six processes, and a broker and a Redis that may die."""
 
 from __future__ import annotations
 
@@ -122,10 +122,10 @@ class World:
         take, give_back = (victim.kill, victim.start) if one.deed == "kill" else (victim.freeze, victim.thaw)
         take()
         try:
-            _let_pass(one.lasts_s)
+            time.sleep(one.lasts_s)
         finally:
             give_back()
-        _let_pass(one.pause_s)
+        time.sleep(one.pause_s)
         self._start_who_ended()
 
     def come_to_rest(self) -> None:
@@ -217,7 +217,3 @@ class World:
 
     def _redis(self) -> RedisSettings:
         return RedisSettings().at(self.pipeline.redis_url)
-
-
-def _let_pass(seconds: float) -> None:
-    time.sleep(seconds)
