@@ -15,7 +15,7 @@ from agegender.audit.report import Report
 from simulator.cameras import CameraSimulator
 from tests.chaos.plan import VICTIMS, Deed, Round
 from tests.chaos.verdict import Found, Verdict, judge
-from tests.chaos.world import World
+from tests.chaos.world import World, patiently
 from tests.support.kafka_broker import KafkaBroker
 from tests.support.redis_server import RedisServer
 
@@ -69,11 +69,13 @@ def run(
         with world.running():
             for one in rounds:
                 world.carry_out(one)
-                done = f"{world.frames_published()} frames so far"
-                console.print(f"round {one.number:>3} of {len(rounds)}: {one.text}; {done}", highlight=False)
+                line = f"{one.text}; {patiently(world.frames_published)} frames so far"
+                console.print(
+                    f"round {one.number:>3} of {len(rounds)}: {line}", highlight=False, soft_wrap=True
+                )
             console.print("Waiting until everything is worked off …")
             world.come_to_rest()
-            report, found = world.audit(), world.found()
+            report, found = patiently(world.audit), patiently(world.found)
             verdict = judge(found)
             verdict.add(verdict.unexplained, "differences in the books", len(report.differences))
             verdict.add(verdict.unexplained, "dead letters", world.dead_letters())

@@ -5,9 +5,9 @@ from __future__ import annotations
 import contextlib
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import yaml
 
@@ -16,6 +16,7 @@ from agegender.audit.counters import scrape
 from agegender.audit.counting import tally
 from agegender.audit.evidence import gather
 from agegender.audit.report import Report
+from shared.errors import NotNow
 from shared.kafka_io import committed_offsets, ensure_topic
 from shared.kafka_reader import KafkaReader
 from shared.messages import FrameInfo
@@ -61,6 +62,18 @@ class Victim(Protocol):
     def start(self) -> object: ...
     def freeze(self) -> None: ...
     def thaw(self) -> None: ...
+
+
+_T = TypeVar("_T")
+
+
+def patiently(look: Callable[[], _T], timeout_s: float = 30.0) -> _T:
+    """What a look brings that is repeated while a server has no answer; the last NotNow passes."""
+    until_s = time.monotonic() + timeout_s
+    while time.monotonic() < until_s:
+        with contextlib.suppress(NotNow):
+            return look()
+    return look()
 
 
 class World:
@@ -139,7 +152,7 @@ class World:
         wait_until(self._all_have_left, _CATCH_UP_S, "each camera has sent frames without anybody")
         for camera in CAMERAS:
             self._simulator.stop_camera(f"{camera}-empty")
-        wait_until(lambda: self._lag() == 0, _CATCH_UP_S, "nothing waits in any topic")
+        wait_until(lambda: patiently(self._lag) == 0, _CATCH_UP_S, "nothing waits in any topic")
         self._start_who_ended()
 
     def audit(self) -> Report:
