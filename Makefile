@@ -1,6 +1,7 @@
 # Every target sets up what it needs; `make` alone lists them.
 PYTHON ?= python3
 SECONDS ?= 20
+ROUNDS ?= 100
 export CAMERA
 PYTEST_ARGS ?=
 
@@ -12,7 +13,7 @@ FULL := .venv-test
 PIP_INSTALL = -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test test-gpu lint types unit contract integration e2e bench count-check pictures lock weights clean
+.PHONY: help demo run test test-gpu lint types unit contract integration e2e bench chaos count-check pictures lock weights clean
 
 help: ## List the targets
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -43,6 +44,9 @@ test-gpu: $(FULL)/installed ## The tests that need an NVIDIA GPU
 
 bench: $(FULL)/installed ## Measure this machine: each stage alone, and the pipeline in one process
 	@$(FULL)/bin/python -m tests.bench.pipeline
+
+chaos: $(FULL)/installed ## Kill, stop and continue every part under load, then audit (ROUNDS=100 SEED=any)
+	@$(FULL)/bin/python -m tests.chaos --rounds $(ROUNDS) $(if $(SEED),--seed $(SEED))
 
 count-check: $(FULL)/installed ## Count the people in clips of which the number is known, at 5 and 15 frames a second
 	@$(FULL)/bin/python -m tests.bench.count_check

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
 import redis
@@ -44,7 +44,10 @@ def read_topic(bootstrap_servers: str, name: str) -> list[Encoded]:
 
 
 class Distributed:
-    """Four processes that share a broker and a store, under topic names of their own."""
+    """Four processes that share a broker and a store, under topic names of their own.
+
+    `twice`: services of which there are two workers, the second one called `NAME-2`.
+    """
 
     def __init__(
         self,
@@ -55,6 +58,7 @@ class Distributed:
         folder: Path,
         *,
         home: Path | None = None,
+        twice: Collection[str] = (),
         **more_settings: str,
     ) -> None:
         """`folder` and `home`: see `Service`."""
@@ -74,15 +78,20 @@ class Distributed:
         # Each is told only what concerns it.
         concerns = {name: ("AGEGENDER_", "KAFKA_", "REDIS_", f"{name.upper()}_") for name in SERVICES}
         self.services = {
-            name: Service(
-                name, {k: v for k, v in settings.items() if k.startswith(prefixes)}, folder, home=home
+            worker: Service(
+                name,
+                {k: v for k, v in settings.items() if k.startswith(prefixes)},
+                folder,
+                home=home,
+                worker=worker,
             )
             for name, prefixes in concerns.items()
+            for worker in (name, *([f"{name}-2"] if name in twice else []))
         }
 
     @contextlib.contextmanager
     def running(self, *, wait: bool = True) -> Iterator[Distributed]:
-        """All four, started together and ended at the end of the block."""
+        """All of them, started together and ended at the end of the block."""
         try:
             for service in self.services.values():
                 service.start()

@@ -26,13 +26,21 @@ class Service:
     Args:
         folder: holds the log.
         home: where it works, and finds its home and its temporary folder; None: where we work and find ours.
+        worker: what it and its log are called where there are several of a service.
     """
 
     def __init__(
-        self, name: str, settings: Mapping[str, str], folder: Path, *, home: Path | None = None
+        self,
+        name: str,
+        settings: Mapping[str, str],
+        folder: Path,
+        *,
+        home: Path | None = None,
+        worker: str | None = None,
     ) -> None:
-        self.name = name
-        self.log_path = folder / f"{name}.log"
+        self.service = name
+        self.name = name if worker is None else worker
+        self.log_path = folder / f"{self.name}.log"
         ours = ("AGEGENDER_", "KAFKA_", "REDIS_", "INGEST_", "DETECT_", "CLASSIFY_", "SINK_", "API_")
         outer = {key: value for key, value in os.environ.items() if not key.startswith(ours)}
         self._environment = {**outer, **settings, "AGEGENDER_HTTP_PORT": "0"}
@@ -46,7 +54,7 @@ class Service:
         """Starts the process without waiting for anything."""
         with self.log_path.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", f"services.{self.name}"],
+                [sys.executable, "-m", f"services.{self.service}"],
                 cwd=self._home,
                 env=self._environment,
                 stdin=subprocess.DEVNULL,
@@ -94,6 +102,14 @@ class Service:
         self.signal(signal.SIGKILL)
         assert self._process is not None
         self._process.wait(_STOP_TIMEOUT_S)
+
+    def freeze(self) -> None:
+        """Halts the process (SIGSTOP)."""
+        self.signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Lets the frozen process go on (SIGCONT)."""
+        self.signal(signal.SIGCONT)
 
     def wait(self, timeout_s: float) -> int:
         """Waits for the end of the process and returns its exit status."""

@@ -1,0 +1,37 @@
+"""A short run of `make chaos`: each part is killed, or stopped and continued, once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from tests.chaos.plan import plan
+from tests.chaos.run import run
+from tests.chaos.world import REDIS_SETTINGS
+from tests.support.kafka_broker import KafkaBroker
+from tests.support.redis_server import RedisServer, find_redis_server
+
+SEED = 411
+"""Kills detect, classify, sink, ingest, broker and Redis, and takes a detect for dead that is only frozen."""
+
+
+@pytest.fixture
+def safe_redis() -> Iterator[RedisServer]:
+    """A Redis that forgets nothing when it is killed."""
+    server = RedisServer(find_redis_server("valkey"), keep_data=True, more_settings=REDIS_SETTINGS)
+    server.start()
+    yield server
+    server.close()
+
+
+@pytest.mark.timeout(300)
+def test_whatever_dies_under_load_no_face_and_no_person_is_lost_or_counted_twice(
+    own_broker: KafkaBroker, safe_redis: RedisServer, tmp_path: Path
+) -> None:
+    outcome = run(plan(SEED, 8), own_broker, safe_redis, tmp_path, Console())
+    assert len(outcome.found.frames) > 20
+    assert outcome.verdict.sentences() == []
+    assert outcome.report.differences == []

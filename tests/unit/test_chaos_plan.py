@@ -1,0 +1,48 @@
+"""What `make chaos` does is decided by its seed alone, and leaves nobody out."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.chaos.plan import SESSION_S, VICTIMS, plan
+
+seeds = st.integers(0, 1_000_000)
+
+
+@given(seeds, st.integers(0, 60), st.integers(0, 60))
+def test_a_seed_always_gives_the_same_rounds_and_a_longer_plan_begins_with_the_shorter(
+    seed: int, one: int, other: int
+) -> None:
+    short, long = sorted((one, other))
+    assert plan(seed, long)[:short] == plan(seed, short)
+    assert [each.number for each in plan(seed, long)] == list(range(1, long + 1))
+
+
+@given(seeds)
+def test_each_sixteen_rounds_have_both_deeds_to_every_victim(seed: int) -> None:
+    found = plan(seed, 32)
+    for start in (0, 16):
+        done = {(one.victim, one.deed) for one in found[start : start + 16]}
+        assert done == {(victim, deed) for victim in VICTIMS for deed in ("kill", "freeze")}
+
+
+@given(seeds)
+def test_each_eight_rounds_have_every_victim(seed: int) -> None:
+    assert {one.victim for one in plan(seed, 8)} == set(VICTIMS)
+
+
+@given(seeds)
+def test_nobody_is_away_for_so_long_that_a_hundred_rounds_would_not_end(seed: int) -> None:
+    found = plan(seed, 100)
+    assert all(0 <= one.lasts_s <= SESSION_S + 3 and 0 < one.pause_s <= 3 for one in found)
+    assert sum(one.lasts_s + one.pause_s for one in found) < 600
+
+
+def test_some_are_frozen_for_longer_than_their_group_waits_for_them_and_most_for_less() -> None:
+    frozen = [one.lasts_s > SESSION_S for one in plan(0, 400) if one.deed == "freeze"]
+    assert 0.2 < sum(frozen) / len(frozen) < 0.4
+
+
+def test_different_seeds_give_different_rounds() -> None:
+    assert plan(1, 16) != plan(2, 16)

@@ -1,0 +1,101 @@
+"""The verdict of `make chaos` names everything that is lost, doubled or strange, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from shared.persons import Person
+from tests.chaos.verdict import Found, judge
+from tests.support.made_messages import frame_info
+
+FRAMES = [frame_info(camera, stream, n) for camera in ("a", "b") for stream in ("s1", "s2") for n in range(3)]
+
+
+def person(camera: str, name: str, frames: int = 3) -> Person:
+    return Person(
+        camera_id=camera,
+        person_id=name,
+        first_seen_s=1_700_000_000.0,
+        last_seen_s=1_700_000_001.0,
+        clock="camera",
+        frames=frames,
+        faces_judged=0,
+        unjudged="not-yet",
+        closed="left",
+    )
+
+
+PERSONS = [person(c, f"{stream}-0-{n}") for c in ("a", "b") for stream in ("s1", "s2") for n in (1, 2)]
+RIGHT = Found(
+    frames=FRAMES,
+    results=[f"{frame.frame_id}/{index}" for frame in FRAMES for index in (0, 1)],
+    persons=PERSONS,
+    closed=PERSONS,
+    counted=len(PERSONS),
+)
+
+
+def test_what_is_right_is_clean_also_where_a_frame_came_twice() -> None:
+    assert judge(RIGHT).is_clean
+    assert judge(replace(RIGHT, frames=[*FRAMES, FRAMES[0]])).is_clean
+
+
+def test_a_run_without_any_frame_is_clean() -> None:
+    assert judge(Found([], [], [], [], 0)).is_clean
+
+
+Change = Callable[[Found], Found]
+
+
+@pytest.mark.parametrize(
+    ("change", "sentences"),
+    [
+        (lambda f: replace(f, results=f.results[1:]), ["lost: 1 faces of published frames"]),
+        (lambda f: replace(f, results=[*f.results, f.results[0]]), ["doubled: 1 faces in the store"]),
+        (
+            lambda f: replace(f, results=[*f.results, "a/s1/9/0"]),
+            ["unexplained: 1 faces that no published frame has"],
+        ),
+        (
+            lambda f: replace(f, persons=[person("a", "s1-0-1", frames=2), *f.persons[1:]]),
+            ["unexplained: 1 faces too many or too few with the persons of their stream"],
+        ),
+        (
+            lambda f: replace(f, closed=f.closed[1:]),
+            ["lost: 1 persons of whom nobody was told that they left"],
+        ),
+        (
+            lambda f: replace(f, closed=[*f.closed, f.closed[0]]),
+            ["doubled: 1 times a person was told to have left"],
+        ),
+        (
+            lambda f: replace(f, counted=f.counted + 1),
+            ["unexplained: 1 persons too many or too few in the counts"],
+        ),
+    ],
+)
+def test_one_thing_that_is_wrong_is_named(change: Change, sentences: list[str]) -> None:
+    assert judge(change(RIGHT)).sentences() == sentences
+
+
+def test_a_person_who_was_split_in_two_is_doubled() -> None:
+    split = [person("a", "s1-0-1", frames=1), person("a", "s1-2-1", frames=2), *PERSONS[1:]]
+    found = replace(RIGHT, persons=split, closed=split, counted=len(split))
+    assert judge(found).sentences() == ["doubled: 1 persons"]
+
+
+def test_a_person_who_was_never_stored_is_lost_with_all_faces() -> None:
+    found = replace(RIGHT, persons=PERSONS[1:], closed=PERSONS[1:], counted=len(PERSONS) - 1)
+    assert judge(found).lost == {"persons": 1}
+    assert judge(found).unexplained.total() == 3
+
+
+def test_persons_of_a_stream_that_was_never_published_are_strange() -> None:
+    stranger = person("a", "s9-0-1")
+    found = replace(
+        RIGHT, persons=[*PERSONS, stranger], closed=[*PERSONS, stranger], counted=len(PERSONS) + 1
+    )
+    assert judge(found).sentences() == ["unexplained: 1 persons of no published stream"]
