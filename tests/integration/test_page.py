@@ -54,7 +54,8 @@ def test_the_numbers_on_the_page_are_those_of_the_store(world: World, browser: B
     with looking(browser, world.url) as look:
         look.wait_until_loaded()
         assert look.numbers("visits") == _stored(world.sink, "day")
-        assert look.number("present") == len(world.sink.store.now()) == 3
+        # The page may have been told last of the second before anybody came.
+        wait_until(lambda: look.number("present") == len(world.sink.store.now()) == 3, 10, "three are there")
         by_gender = Counter(person.gender for person in world.sink.store.now())
         assert {one: look.number(f"present-{one}") for one in by_gender} == by_gender
         look.choose("hour")
@@ -65,7 +66,7 @@ def test_the_numbers_on_the_page_are_those_of_the_store(world: World, browser: B
             10,
             "the shop's are shown",
         )
-        assert look.number("present") == 0
+        wait_until(lambda: look.number("present") == 0, 10, "nobody is in the shop")
         assert look.page.locator("[data-camera]").count() == 1
         assert look.complaints == []
         assert all(address.startswith(world.url) for address in look.addresses)
@@ -97,7 +98,9 @@ def test_a_person_is_shown_with_range_and_unknown_where_it_is_not_known(
     world.sink.output.write([*judged, presence(*sightings, frame=frame_info("cam1", "s1", 9, now_s))])
     with looking(browser, world.url) as look:
         look.wait_until_loaded()
-        texts = look.page.locator("#present-people .who").all_inner_texts()
+        people = look.page.locator("#present-people .who")
+        wait_until(lambda: people.count() == 3, 10, "three are shown")
+        texts = people.all_inner_texts()
     # The interval as the votes of the helper have it: 5 years less, 6 more.
     assert [text.replace("\u2013", "-") for text in texts] == [
         "Female, 34 (29-41)",
