@@ -18,7 +18,7 @@ import json
 import re
 import sys
 from collections.abc import Iterator, Sequence
-from itertools import chain, pairwise
+from itertools import chain, pairwise, product
 from pathlib import Path
 
 import cv2
@@ -29,6 +29,7 @@ from agegender.evaluation.judge import FaceFinder, read_picture
 from services.classify.calibration import Calibration, Origin, Tables
 from services.classify.nets import LiteRTNets
 from services.classify.views import Views, predict
+from services.detect.quality import turn
 from shared.models import FOLDER, load_manifest
 from shared.pictures import Bgr, UnreadablePicture, decode_picture
 from shared.quality import UNUSABLE, height_px
@@ -54,6 +55,8 @@ COPIES: tuple[tuple[float | None, float], ...] = (
 _NOT_BLURRED = [number for number, (_, blur) in enumerate(COPIES) if blur == 0]
 _SMALLEST_PICTURE_PX = 320
 _LARGE_FACE_PX = 60.0
+_QUALITIES = (0.5, 0.8, 1.01)
+_TURNS = (0.0, 0.4, 0.8, 10.0)
 _SCORES = (0.7, 0.86, 0.88, 0.9, 0.92, 0.94, 1.01)
 
 
@@ -72,7 +75,7 @@ def main() -> int:
     fitted: dict[Views, Readings] = {}
     tables: dict[Views, Tables] = {}
     readings = measure(labels)
-    for line in chain(by_copy(readings[2], len(labels)), by_score(readings[2])):
+    for line in chain(by_copy(readings[2], len(labels)), by_score(readings[2]), by_turn(readings[2])):
         _say(line)
     for views, everything in readings.items():
         faces = everything.where(everything.quality > UNUSABLE)
@@ -110,11 +113,13 @@ def measure(labels: Sequence[Label]) -> dict[Views, Readings]:
             if face is None or isinstance(face, str):
                 continue
             people.append((person, label))
-            rows.append((number, height_px(face.info), face.info.score, face.info.quality or UNUSABLE))
+            info = face.info
+            turned = turn(info.landmarks_xy)
+            rows.append((number, height_px(info), info.score, turned, info.quality or UNUSABLE))
             chips.append(decode_picture(face.chip_jpeg))
         if person % 30 == 0:
             _say(f"{person} of {len(labels)} pictures, {len(chips)} faces")
-    copies, heights_px, scores, qualities = np.array(rows, np.float64).T
+    copies, heights_px, scores, turns, qualities = np.array(rows, np.float64).T
     predicted = {views: predict(nets, np.stack(chips), views) for views in VIEWS}
     return {
         views: Readings(
@@ -122,6 +127,7 @@ def measure(labels: Sequence[Label]) -> dict[Views, Readings]:
             copy=copies.astype(np.int64),
             height_px=heights_px,
             score=scores,
+            turn=turns,
             quality=qualities,
             age_years=np.clip(age_years.astype(np.float64), 0, None),
             male_logit=male_logit.astype(np.float64),
@@ -155,6 +161,21 @@ def by_score(faces: Readings) -> Iterator[str]:
             yield (
                 f"{_LARGE_FACE_PX:.0f} px or more, score {low} to {min(end, 1)}: {there.sum()} faces of "
                 f"{len(np.unique(faces.person[there]))} people, age error {errors[there].mean():.1f} years"
+            )
+
+
+def by_turn(faces: Readings) -> Iterator[str]:
+    """Lines that say how the errors of large, sharp faces of fair and of good quality grow as they turn."""
+    errors = np.abs(faces.off_years(faces.age_years))
+    large = (faces.height_px >= _LARGE_FACE_PX) & np.isin(faces.copy, _NOT_BLURRED)
+    for (fair, good), (low, end) in product(pairwise(_QUALITIES), pairwise(_TURNS)):
+        there = large & (faces.quality >= fair) & (faces.quality < good)
+        there &= (faces.turn >= low) & (faces.turn < end)
+        if there.any():
+            yield (
+                f"{_LARGE_FACE_PX:.0f} px or more, quality {fair} to {min(good, 1)}, turned {low} to {end}: "
+                f"{there.sum()} faces of {len(np.unique(faces.person[there]))} people, age error "
+                f"{errors[there].mean():.1f} years"
             )
 
 

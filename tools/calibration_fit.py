@@ -37,6 +37,8 @@ class Readings(LabelledFaces):
     height_px: Floats
     score: Floats
     """The detector's."""
+    turn: Floats
+    """See `services.detect.quality.turn`."""
     quality: Floats
     age_years: Floats
     male_logit: Floats

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Self
 
 from services.detect.camera_state import BallotState, CameraState, VisitorState
+from services.detect.quality import facing
 from services.detect.selection import Ballot
 from services.detect.stream_clock import StreamClock
 from services.detect.tracker import Track, Tracker
@@ -72,7 +73,7 @@ class Visitor:
     def consider(self, face: FaceInfo, time_s: float) -> SkipReason | None:
         """Takes a vote of the face, or says why it has none."""
         why = why_unjudged(face)
-        quality = UNUSABLE if face.quality is None else face.quality
+        quality = UNUSABLE if face.quality is None else face.quality * facing(face.landmarks_xy)
         if why is not None:
             if self.ballot.votes == 0 and self.unjudged != "too-blurred":
                 self.unjudged = why

@@ -1,11 +1,15 @@
-"""How well a picture shows a face: by its size, its sharpness, and how sure the detector is of it."""
+"""How well a picture shows a face: by its size, sharpness and pose, and how sure the detector is of it."""
 
 from __future__ import annotations
+
+import math
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
 
 from shared.faces import CHIP_SIDE_PX
+from shared.messages import PointXy
 from shared.pictures import Bgr
 from shared.quality import SMALLEST_FACE_PX, UNUSABLE
 
@@ -14,6 +18,8 @@ from shared.quality import SMALLEST_FACE_PX, UNUSABLE
 _LARGE_FACE_PX = 96.0
 _BLURRED_DETAIL, _SHARP_DETAIL = -4.25, -2.5
 _DOUBTFUL_SCORE, _SURE_SCORE = 0.82, 0.93
+
+_LITTLE_TURN, _FAR_TURN, _PROFILE = 0.4, 0.9, 0.5
 
 _POOREST = 0.1
 """The least quality of a face that can be judged, so that 0 is left for those that cannot."""
@@ -40,6 +46,31 @@ def face_quality(chip_bgr: Bgr, height_px: float, score: float) -> float:
     sharpness = (detail - _BLURRED_DETAIL) / (_SHARP_DETAIL - _BLURRED_DETAIL)
     certainty = (score - _DOUBTFUL_SCORE) / (_SURE_SCORE - _DOUBTFUL_SCORE)
     return _POOREST + (1 - _POOREST) * float(np.clip(min(size, sharpness, certainty), 0.0, 1.0))
+
+
+def turn(landmarks_xy: Sequence[PointXy]) -> float:
+    """How far a face is turned away, by its landmarks in the order of `faces.LANDMARK_TEMPLATE`.
+
+    How far the nose lies beside the middle of the line from between the eyes to between the corners of the
+    mouth, in distances of the eyes: 0 from the front, more than 1 towards a profile, where the eyes close
+    up. Does not depend on how the head is tilted to a shoulder, nor on its size.
+    """
+    left_eye, right_eye, nose, *mouth = np.asarray(landmarks_xy, np.float64)
+    eyes, lips = (left_eye + right_eye) / 2, (mouth[0] + mouth[1]) / 2
+    down_x, down_y = lips - eyes
+    beside = abs(np.array([-down_y, down_x]) @ (nose - (eyes + lips) / 2))
+    apart = float(np.hypot(*(right_eye - left_eye)) * np.hypot(down_x, down_y))
+    return float(beside) / apart if apart > 0 else math.inf
+
+
+def facing(landmarks_xy: Sequence[PointXy]) -> float:
+    """How much a face looks this way: 1 from the front, `_PROFILE` where it is far turned.
+
+    At equal quality, far turned faces are read up to twice as wrong; docs/models.md has the measurements. So
+    of one person's faces, those that look this way are judged first.
+    """
+    far = (turn(landmarks_xy) - _LITTLE_TURN) / (_FAR_TURN - _LITTLE_TURN)
+    return 1.0 - (1.0 - _PROFILE) * min(max(far, 0.0), 1.0)
 
 
 def chip_detail(chip_bgr: Bgr) -> float:

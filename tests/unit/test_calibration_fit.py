@@ -21,6 +21,7 @@ def _people(count: int, deviation_years: float, overconfidence: float) -> Readin
         male=rng.uniform(size=count) < 1 / (1 + np.exp(-evidence)),
         height_px=np.full(count, 100.0),
         score=np.full(count, 0.9),
+        turn=np.full(count, 0.9),
         quality=rng.uniform(0.1, 1, count),
         age_years=np.clip(true_years + rng.normal(0, deviation_years, count), 0, None),
         male_logit=evidence * overconfidence,

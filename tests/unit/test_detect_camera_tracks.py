@@ -229,6 +229,23 @@ def test_a_sighting_says_how_many_faces_voted_or_why_none_did() -> None:
         assert (sighting().votes, sighting().unjudged) == (votes, unjudged)
 
 
+def test_a_face_that_looks_this_way_does_not_wait_behind_one_that_was_turned_away() -> None:
+    camera = Watched()
+    for index in range(3):
+        camera.see(info_at(index), box())
+    (visitor,) = camera.visitors
+    assert visitor is not None
+    this_way = face_of(0.7)
+    eyes_and_mouth = this_way.landmarks_xy
+    far = (eyes_and_mouth[0][0] - 20.0, eyes_and_mouth[2][1])
+    turned = this_way.model_copy(
+        update={"landmarks_xy": (*eyes_and_mouth[:2], far, *eyes_and_mouth[3:])},
+    )
+    assert visitor.consider(turned, START_S) is None
+    assert visitor.consider(turned, START_S + 0.1) is SkipReason.ENOUGH
+    assert visitor.consider(this_way, START_S + 0.2) is None
+
+
 def test_everything_in_a_sighting_but_the_box_only_grows() -> None:
     camera = Watched()
     for index in range(60):
