@@ -262,7 +262,7 @@ def test_a_service_that_is_told_to_stop_finishes_what_it_has_in_hand(
             for service in services.values():
                 service.signal(signal.SIGTERM)
             assert [service.wait(25) for service in services.values()] == [0, 0, 0, 0]
-            # 10 s of grace for what is in hand, and 3 s at most to let go of each of detect's four connections.
+            # 10 s of grace for what is in hand, and 3 s at most for each of the four connections of detect.
             assert time.monotonic() - started_s < 23
         finally:
             mortal_broker.start()
