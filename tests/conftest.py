@@ -9,6 +9,7 @@ import pytest
 import redis
 
 from tests.support.availability import ServerUnavailableError, skip_or_fail
+from tests.support.certificates import Authority
 from tests.support.redis_server import SERVER_KINDS, RedisServer, find_redis_server
 
 # Not imported at run time here: without Kafka's client the tests that need none still run.
@@ -56,6 +57,15 @@ def mortal_broker() -> Iterator[KafkaBroker]:
     broker = _launch_broker(must_restart=True)
     yield broker
     broker.close()
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    """Issues certificates for the servers and workers of one file."""
+    try:
+        return Authority(tmp_path_factory.mktemp("certificates"))
+    except ServerUnavailableError as error:
+        skip_or_fail(error)
 
 
 @pytest.fixture(scope="session", params=SERVER_KINDS)

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
 import subprocess
 import time
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import pytest
 import redis
@@ -20,8 +17,8 @@ from services.sink.config import SinkSettings
 from shared.settings import KafkaSettings
 from shared.store.counts import STEPS
 from shared.topics import DEAD_LETTERS_NAME, DEAD_LETTERS_RETENTION_S, FACES, FRAMES, RESULTS
-from tests.support.availability import ServerUnavailableError, skip_or_fail
 from tests.support.made_messages import frame_info, presence, sighting, vote
+from tests.support.redis_cli import redis_cli_environment
 from tests.support.sink import opened_sink
 
 _DOCUMENT = (Path(__file__).parents[2] / "docs" / "privacy.md").read_text()
@@ -42,12 +39,6 @@ def kept_s(row: str) -> list[int]:
 @pytest.fixture
 def shell(redis_database: str, tmp_path: Path) -> dict[str, str]:
     """An environment in which `redis-cli` asks a store that holds two cameras, and fails where that does."""
-    program = shutil.which("redis-cli")
-    if program is None:
-        skip_or_fail(ServerUnavailableError("redis-cli is not on PATH (Debian: apt-get install redis-tools)"))
-    wrapper = tmp_path / "redis-cli"
-    wrapper.write_text(f'#!/bin/sh\nexec {program} -e -p {urlsplit(redis_database).port} "$@"\n')
-    wrapper.chmod(0o755)
     with opened_sink(redis_database) as sink:
         for camera in ("entrance", "hall"):
             now_s = time.time()
@@ -56,7 +47,7 @@ def shell(redis_database: str, tmp_path: Path) -> dict[str, str]:
                 seen, frame=frame_info(camera, captured_at_s=now_s), preview=b"\xff\xd8 \xff\xd9"
             )
             sink.output.write([vote(camera_id=camera, captured_at_s=now_s), picture])
-    return {**os.environ, "PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}"}
+    return redis_cli_environment(redis_database, tmp_path)
 
 
 def test_the_commands_delete_a_camera_without_its_counts_then_all_of_it(

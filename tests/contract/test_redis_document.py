@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import pytest
 import redis
 
 from shared.persons import Person
-from tests.support.availability import ServerUnavailableError, skip_or_fail
 from tests.support.made_messages import JPEG, frame_info, presence, sighting, vote
+from tests.support.redis_cli import redis_cli_environment
 from tests.support.sink import Sink, opened_sink
 
 _ROOT = Path(__file__).parents[2]
@@ -66,13 +64,7 @@ def busy_url(redis_database: str) -> Iterator[str]:
 @pytest.fixture
 def shell(busy_url: str, tmp_path: Path) -> dict[str, str]:
     """An environment in which `redis-cli` asks that store, and fails where the server does."""
-    program = shutil.which("redis-cli")
-    if program is None:
-        skip_or_fail(ServerUnavailableError("redis-cli is not on PATH (Debian: apt-get install redis-tools)"))
-    wrapper = tmp_path / "redis-cli"
-    wrapper.write_text(f'#!/bin/sh\nexec {program} -e -p {urlsplit(busy_url).port} "$@"\n')
-    wrapper.chmod(0o755)
-    return {**os.environ, "PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}", "REDIS_URL": busy_url}
+    return {**redis_cli_environment(busy_url, tmp_path), "REDIS_URL": busy_url}
 
 
 def test_every_command_gives_data(shell: dict[str, str], tmp_path: Path) -> None:

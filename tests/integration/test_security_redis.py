@@ -24,14 +24,6 @@ NEEDLES = ("pä55", "p%C3%A455", "wr0ng")
 
 
 @pytest.fixture(scope="module")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    try:
-        return Authority(tmp_path_factory.mktemp("certificates"))
-    except ServerUnavailableError as error:
-        skip_or_fail(error)
-
-
-@pytest.fixture(scope="module")
 def ours(authority: Authority) -> Certificate:
     return authority.issue("worker", key_password=PASSWORD)
 

@@ -13,7 +13,6 @@ from shared.errors import SettingsError
 from shared.kafka_login import login_settings
 from shared.secrets import mask
 from shared.settings import KafkaSettings, RedisSettings, Settings
-from tests.support.availability import ServerUnavailableError, skip_or_fail
 from tests.support.certificates import Authority, Certificate
 
 SECRET = "s3cret@:/%#word"
@@ -24,14 +23,6 @@ SASL = {"KAFKA_SECURITY_PROTOCOL": "SASL_PLAINTEXT", **LOGIN}
 @pytest.fixture(autouse=True)
 def _secrets_forgotten_afterwards(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(secrets._Known, "values", frozenset())
-
-
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    try:
-        return Authority(tmp_path_factory.mktemp("certificates"))
-    except ServerUnavailableError as error:
-        skip_or_fail(error)
 
 
 @pytest.fixture(scope="module")
