@@ -10,7 +10,7 @@ import redis
 
 from tests.support.availability import ServerUnavailableError, skip_or_fail
 from tests.support.certificates import Authority
-from tests.support.redis_server import SERVER_KINDS, RedisServer, find_redis_server
+from tests.support.redis_server import SERVER_KINDS, RedisServer, find_redis_server, running_redis
 
 # Not imported at run time here: without Kafka's client the tests that need none still run.
 TYPE_CHECKING = False
@@ -71,7 +71,7 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
 @pytest.fixture(scope="session", params=SERVER_KINDS)
 def redis_url(request: pytest.FixtureRequest) -> Iterator[str]:
     """Address of a store that all tests share, once for each kind; `redis_database` gives it empty."""
-    yield from (server.url for server in _running_redis(request.param, keep_data=False))
+    yield from (server.url for server in running_redis(lambda: _redis(request.param, keep_data=False)))
 
 
 @pytest.fixture
@@ -85,7 +85,7 @@ def redis_database(redis_url: str) -> str:
 @pytest.fixture(params=SERVER_KINDS)
 def own_redis(request: pytest.FixtureRequest) -> Iterator[RedisServer]:
     """A running store of this test alone, once for each kind, whose data outlives `stop` and `kill`."""
-    yield from _running_redis(request.param, keep_data=True)
+    yield from running_redis(lambda: _redis(request.param, keep_data=True))
 
 
 def _launch_broker(*, must_restart: bool) -> KafkaBroker:
@@ -97,13 +97,5 @@ def _launch_broker(*, must_restart: bool) -> KafkaBroker:
         skip_or_fail(error)
 
 
-def _running_redis(kind: str, *, keep_data: bool) -> Iterator[RedisServer]:
-    try:
-        server = RedisServer(find_redis_server(kind), keep_data=keep_data)
-    except ServerUnavailableError as error:
-        skip_or_fail(error)
-    try:
-        server.start()
-        yield server
-    finally:
-        server.close()
+def _redis(kind: str, *, keep_data: bool) -> RedisServer:
+    return RedisServer(find_redis_server(kind), keep_data=keep_data)

