@@ -89,9 +89,9 @@ def _names(panels: Sequence[Panel]) -> Sequence[str]:
 
 
 def _legend(verdict: Verdict, colours: Mapping[str, str]) -> Iterator[str]:
-    minutes = verdict.recording.ends_s / 60
-    growth = "" if verdict.judges_memory else ", too short to judge memory"
-    yield _text(_LEFT_PX, 26, f"{minutes:.0f} minutes of make soak{growth}; grey: warm-up", "title")
+    lasted = f"{verdict.recording.ends_s / 60:.1f} minutes of make soak"
+    growth = "" if verdict.judges_memory else ", too few to judge memory"
+    yield _text(_LEFT_PX, 26, f"{lasted}{growth}; grey: warm-up", "title")
     step_px = (2 * _PANEL_WH[0] + _GAP_PX) / max(1, len(colours))
     for number, (name, colour) in enumerate(colours.items()):
         x_px = _LEFT_PX + number * step_px
@@ -116,9 +116,9 @@ def _panel(
         y_px = top_px + height_px * (1 - tick / _TICKS)
         yield f'<line class="grid" x1="{left_px}" y1="{y_px:.1f}" x2="{left_px + width_px}" y2="{y_px:.1f}"/>'
         yield _text(left_px - 6, y_px + 4, f"{top * tick / _TICKS:g}", "quiet", "end")
-    for share in (0.0, 0.5, 1.0):
+    for share, anchor in ((0.0, "start"), (0.5, "middle"), (1.0, "end")):
         x_px = left_px + width_px * share
-        yield _text(x_px, top_px + height_px + 18, f"{end_s * share / 60:.3g} min", "quiet", "middle")
+        yield _text(x_px, top_px + height_px + 18, f"{end_s * share / 60:.1f} min", "quiet", anchor)
     for name, points in panel.lines.items():
         at = " ".join(
             f"{left_px + width_px * at_s / end_s:.1f},{top_px + height_px * (1 - value / top):.1f}"
