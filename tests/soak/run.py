@@ -39,9 +39,12 @@ def run(seconds: float, bootstrap_servers: str, redis_url: str, folder: Path, co
         site = Site(bootstrap_servers, redis_url, simulator, "soak-", folder)
         with site.running():
             watch(site, seconds, console)
-            ended = site.ended_by_themselves()
+            ended = [f"{name} ended by itself" for name in site.ended_by_themselves()]
             console.print("Waiting until everything is worked off …")
-            site.come_to_rest()
+            try:
+                site.come_to_rest()
+            except TimeoutError as error:
+                ended.append(str(error))
             report = site.audit()
             complaints = list(_complaints(site, ended, report))
     return Outcome(Verdict(site.recording, complaints), report)
@@ -69,7 +72,7 @@ def _now(site: Site) -> str:
 
 
 def _complaints(site: Site, ended: list[str], report: Report) -> Iterator[str]:
-    yield from (f"{name} ended by itself" for name in ended)
+    yield from ended
     yield from report.differences
     if letters := site.dead_letters():
         yield f"{letters} dead letters"

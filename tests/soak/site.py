@@ -43,6 +43,7 @@ COMES_AND_GOES = "door"
 _AWAY_EVERY_S, _AWAY_S = 20.0, 4.0
 _ASK_EVERY_S = 0.5
 _CATCH_UP_S = 120.0
+_WORK_OFF_S = 300.0
 _AUDITED_S = FRAMES.retention_s - 60.0
 _READ_BY = {FRAMES.name: "detect", FACES.name: "classify", RESULTS.name: "sink"}
 _SETTINGS = {"INGEST_FPS": "2", "SINK_SILENT_S": "20"}
@@ -127,11 +128,11 @@ class Site:
         return [name for name, service in self.services.items() if not service.running]
 
     def come_to_rest(self) -> None:
-        """Ends the load and waits until everything is worked off."""
+        """Ends the load and waits until everything is worked off; raises TimeoutError."""
         self._stop.set()
         for camera in CAMERAS:
             self._simulator.stop_camera(camera)
-        wait_until(lambda: self._waiting() == 0, _CATCH_UP_S, "nothing waits in any topic")
+        wait_until(lambda: self._waiting() == 0, _WORK_OFF_S, "nothing waits in any topic")
 
     def audit(self) -> Report:
         """What `agegender audit` finds in as much of the run as Kafka still holds."""
