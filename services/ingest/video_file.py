@@ -101,10 +101,12 @@ def _opened(path: str) -> InputContainer:
     # The prefix keeps a colon in a file's name from being read as a protocol.
     url = f"file:{path}"
     try:
-        return av.open(url, mode="r", options=_OPTIONS, stream_options=PROBING_OPTIONS)
+        return av.open(
+            url, mode="r", options=_OPTIONS, stream_options=PROBING_OPTIONS, metadata_errors="replace"
+        )
     except ValueError:
         # PyAV refuses them for what tells its streams only while FFmpeg already decodes: FLV, MPEG programs.
-        return av.open(url, mode="r", options=_OPTIONS)
+        return av.open(url, mode="r", options=_OPTIONS, metadata_errors="replace")
 
 
 class VideoFileStream:

@@ -14,7 +14,7 @@ import numpy as np
 
 from shared.pictures import Bgr
 
-_PICTURES = (".jpg", ".png", ".bmp", ".webp", ".tiff", ".ppm", ".pgm", ".pam", ".ras", ".hdr", ".jp2", ".gif")
+_PICTURES = (".jpg", ".png", ".bmp", ".webp", ".tiff", ".ppm", ".pam", ".ras", ".hdr", ".jp2", ".gif")
 _VIDEOS = (
     ("mp4", "libx264"),
     ("mp4", "mpeg4"),

@@ -65,17 +65,21 @@ def _changed(draw: st.DrawFn, data: bytes) -> bytes:
     return data
 
 
+def _answer(headers: bytes, body: bytes = b"", status: bytes = b"200 OK") -> bytes:
+    length = b"Content-Length: %d\r\n" % len(body) if body else b""
+    return b"RTSP/1.0 " + status + b"\r\nCSeq: CSEQ\r\n" + headers + length + b"\r\n" + body
+
+
 @st.composite
 def _script(draw: st.DrawFn) -> dict[str, bytes]:
     """Method → what a camera answers to it, in which CSEQ stands for the number of the request."""
     answers = {}
     for method, headers in _HEADERS.items():
         body = draw(_changed(_SDP)) if method == "DESCRIBE" else b""
-        length = b"Content-Length: %d\r\n" % len(body) if body else b""
         status = draw(
             st.sampled_from([b"200 OK"] * 9 + [b"401 No", b"302 Moved", b"454 No", b"999 ?", b"-1"])
         )
-        answer = b"RTSP/1.0 " + status + b"\r\nCSeq: CSEQ\r\n" + headers + length + b"\r\n" + body
+        answer = _answer(headers, body, status)
         answers[method] = draw(_changed(answer)) if draw(st.integers(0, 3)) == 0 else answer
     return answers
 
@@ -174,6 +178,17 @@ def test_reading_a_camera_that_answers_anything_ends_in_time_with_a_reason(
         assert error.reason in FailureReason
         assert PASSWORD not in str(error)
         assert len(str(error)) < 300
+
+
+def test_a_title_in_any_encoding_does_not_matter(liar: Liar) -> None:
+    liar.packets, liar.hangs_up = b"", True
+    said = []
+    for title in ("x", "Küche"):
+        body = _SDP.replace(b"s=x", b"s=" + title.encode("latin-1"))
+        liar.script = {method: _answer(headers) for method, headers in _HEADERS.items()}
+        liar.script["DESCRIBE"] = _answer(_HEADERS["DESCRIBE"], body)
+        said.append(str(read(liar.port)))
+    assert said[0] == said[1]
 
 
 @settings(max_examples=25, deadline=None)

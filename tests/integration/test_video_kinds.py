@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from services.ingest.captured import CameraError, FailureReason
 from services.ingest.video_file import VideoFileStream
 from tests.fuzz.seeds import videos
 
@@ -26,3 +27,13 @@ def test_all_frames_of_a_video_are_read(kinds: dict[str, bytes], tmp_path: Path,
         assert [frame.picture().shape for frame in stream.frames()] == [(64, 64, 3)] * 4
     finally:
         stream.close()
+
+
+def test_a_video_in_an_unknown_codec_is_refused_as_such(kinds: dict[str, bytes], tmp_path: Path) -> None:
+    path = tmp_path / "video"
+    # The name of the codec in the description of the samples (ISO/IEC 14496-15, section 5.4.2.1).
+    assert kinds["mp4 libx264"].count(b"avc1") == 2
+    path.write_bytes(kinds["mp4 libx264"].replace(b"avc1", b"zzzz"))
+    with pytest.raises(CameraError, match="a codec that is not known here") as raised:
+        VideoFileStream(str(path))
+    assert raised.value.reason is FailureReason.NOT_VIDEO
