@@ -2,6 +2,8 @@
 PYTHON ?= python3
 SECONDS ?= 20
 ROUNDS ?= 100
+MINUTES ?= 30
+OUT ?= build/soak.svg
 export CAMERA
 PYTEST_ARGS ?=
 
@@ -13,7 +15,7 @@ FULL := .venv-test
 PIP_INSTALL = -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test test-gpu lint types unit contract integration e2e bench chaos count-check pictures lock weights clean
+.PHONY: help demo run test test-gpu lint types unit contract integration e2e bench chaos soak fuzz count-check pictures lock weights clean
 
 help: ## List the targets
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -47,6 +49,12 @@ bench: $(FULL)/installed ## Measure this machine: each stage alone, and the pipe
 
 chaos: $(FULL)/installed ## Kill, stop and continue every part under load, then audit (ROUNDS=100 SEED=any)
 	@$(FULL)/bin/python -m tests.chaos --rounds $(ROUNDS) $(if $(SEED),--seed $(SEED))
+
+soak: $(FULL)/installed ## Run all under a steady load and see what grows (MINUTES=30 OUT=build/soak.svg); Linux
+	@$(FULL)/bin/python -m tests.soak --minutes $(MINUTES) --out $(OUT)
+
+fuzz: $(FULL)/installed ## Bytes that nobody would send, into the decoders (SECONDS=20); Linux on x86-64
+	@$(FULL)/bin/python -m tests.fuzz --seconds $(SECONDS)
 
 count-check: $(FULL)/installed ## Count the people in clips of which the number is known, at 5 and 15 frames a second
 	@$(FULL)/bin/python -m tests.bench.count_check
