@@ -23,7 +23,7 @@ from tests.support.waiting import wait_until
 pytestmark = [
     # Redis and Valkey differ in nothing that matters here.
     pytest.mark.parametrize("own_redis", ["valkey"], indirect=True),
-    pytest.mark.timeout(180),
+    pytest.mark.timeout(300),
 ]
 
 CAMERAS = ("door", "hall")
@@ -120,7 +120,7 @@ def _check_exactly_once(pipeline: Distributed) -> None:
     assert len({frame.info.frame_id for frame in frames}) == len(frames)
     wait_until(
         lambda: all(pipeline.results_written(c) >= published[c] * FACES_IN_FRAME for c in CAMERAS),
-        60,
+        150,
         "the faces of all frames are in the store",
     )
     stored = Counter(result.face.face_id for camera in CAMERAS for result in pipeline.results(camera))
