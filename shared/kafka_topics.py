@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -17,6 +18,8 @@ from shared.settings import KafkaSettings
 from shared.topic_forms import POLICY, FoundTopic, TopicForm, advice, is_compacted, kept_longer
 
 log = logging.getLogger(__name__)
+
+_LOOK_EVERY_S = 0.1
 
 
 class KafkaTopics:
@@ -57,8 +60,19 @@ class KafkaTopics:
     def add_partitions(self, name: str, partitions: int, *, only_ask: bool = False) -> None:
         """Gives a topic more partitions; with `only_ask`, the broker says whether it would."""
         self._admin.create_partitions({name: partitions}, validate_only=only_ask)
-        if not only_ask:
-            log.info("partitions added", extra={"topic": name, "partitions": partitions})
+        if only_ask:
+            return
+        until_s = time.monotonic() + ANSWER_MS / 1000
+        while self.partitions(name) < partitions:
+            if time.monotonic() > until_s:
+                raise NotNow(f"Kafka: the new partitions of {name!r} are not there yet")
+            time.sleep(_LOOK_EVERY_S)
+        log.info("partitions added", extra={"topic": name, "partitions": partitions})
+
+    def partitions(self, name: str) -> int:
+        """How many a topic has that is there."""
+        (found,) = self._admin.describe_topics([name])
+        return len(found["partitions"])
 
 
 @contextlib.contextmanager
@@ -119,11 +133,10 @@ def ensure_partitions(kafka: KafkaSettings, name: str, partitions: int) -> None:
     Raises:
         NotNow: no broker answers, or the topic has more, of which none can be taken away.
     """
-    with open_admin(kafka) as admin:
-        (topic,) = admin.describe_topics([name])
-        have = len(topic["partitions"])
+    with open_topics(kafka) as topics:
+        have = topics.partitions(name)
         if have < partitions:
-            KafkaTopics(admin).add_partitions(name, partitions)
+            topics.add_partitions(name, partitions)
     if have > partitions:
         raise NotNow(
             f"Kafka: the topic {name!r} has {have} partitions, expected {partitions}: what it holds would be "
