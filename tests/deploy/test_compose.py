@@ -160,7 +160,7 @@ def test_who_dies_is_started_again_and_who_has_a_task_does_it_once(everything: d
     policies = {name: service["restart"] for name, service in everything.items()}
 
     assert policies.pop("command") == "no"
-    assert {policies.pop(name) for name in ("topics", "cameras")} == {"on-failure"}
+    assert {policies.pop(name) for name in ("topics", "cameras")} == {"on-failure:10"}
     assert set(policies.values()) == {"unless-stopped"}
 
 
@@ -172,10 +172,23 @@ def test_nobody_starts_before_those_that_it_needs_are_healthy(everything: dict[s
     after_topics = {"topics": "service_completed_successfully"}
     assert needs("topics") == {"kafka": "service_healthy"}
     assert needs("cameras") == needs("detect") == needs("classify") == needs("classify-gpu") == after_topics
-    assert needs("ingest") == {**after_topics, "camera": "service_healthy"}
+    assert needs("ingest") == {"cameras": "service_completed_successfully", "camera": "service_healthy"}
     assert needs("sink") == {**after_topics, "redis": "service_healthy"}
     assert needs("api") == {"redis": "service_healthy"}
     assert needs("grafana") == {"prometheus": "service_healthy"}
+
+
+def test_somebody_waits_for_each_task_so_that_compose_knows_that_it_is_to_end(
+    everything: dict[str, Service],
+) -> None:
+    # `docker compose up --wait` takes any other container that ends for one that has failed.
+    waited_for = {
+        other
+        for service in everything.values()
+        for other, how in (service.get("depends_on") or {}).items()
+        if how["condition"] == "service_completed_successfully"
+    }
+    assert waited_for == {name for name, service in everything.items() if "on-failure" in service["restart"]}
 
 
 def test_whoever_is_waited_for_has_a_health_check(everything: dict[str, Service]) -> None:
@@ -184,6 +197,13 @@ def test_whoever_is_waited_for_has_a_health_check(everything: dict[str, Service]
     for name, service in everything.items():
         if service["restart"] == "unless-stopped" and "healthcheck" not in service:
             assert dockerfile.all_of(service["build"]["target"], "HEALTHCHECK"), name
+
+
+def test_what_is_mounted_from_the_repository_is_there(everything: dict[str, Service]) -> None:
+    for name, service in everything.items():
+        for volume in service.get("volumes", []):
+            if volume["type"] == "bind":
+                assert Path(volume["source"]).exists(), f"{name}: {volume['source']}"
 
 
 def test_only_this_machine_reaches_the_ports(everything: dict[str, Service]) -> None:
@@ -212,6 +232,9 @@ def test_workers_can_be_started_several_times_and_share_the_partitions(
         kafka = KafkaSettings.load(environment(everything[name]))
         assert kafka.partitions >= 12
         assert kafka.camera_partitions >= kafka.partitions
+    again = services(CLASSIFY_REPLICAS="4", INGEST_REPLICAS="3")
+    replicas = {name: again[name]["deploy"]["replicas"] for name in WORKERS}
+    assert replicas == {"ingest": 3, "detect": 1, "classify": 4, "sink": 1}
 
 
 def test_with_secrets_only_a_named_address_opens_the_page(secrets: Path) -> None:
