@@ -16,12 +16,12 @@ from shared.kafka_io import (
     ClientError,
     Rebalance,
     commit,
-    ensure_topic,
     held_back,
     open_member,
     partition_of,
     partitions_of,
 )
+from shared.kafka_topics import ensure_topic
 from shared.messages import Model
 from shared.secrets import mask
 from shared.settings import KafkaSettings

@@ -14,11 +14,11 @@ from shared.kafka_io import (
     ANSWER_MS,
     CLOSE_MS,
     answered,
-    ensure_table,
     open_consumer,
     open_producer,
     partitions_of,
 )
+from shared.kafka_topics import ensure_table
 from shared.messages import Model
 from shared.settings import KafkaSettings
 from shared.topics import Table
