@@ -23,6 +23,10 @@ CameraId = Annotated[str, StringConstraints(pattern=CAMERA_ID_PATTERN)]
 Clock = Literal["camera", "arrival"]
 """Whose clock took the capture time: the camera's own (RTCP), or ours when the frame arrived."""
 
+Mode = Literal["live", "complete"]
+"""What matters more: to be in the present, so that old frames are dropped, or to miss no frame, so that the
+source waits."""
+
 Gender = Literal["female", "male", "unknown"]
 
 Unjudged = Literal["too-small", "too-blurred"]
@@ -84,11 +88,18 @@ class FrameInfo(Model):
     """Position in a video file; None for a live camera and for a still."""
     file: str | None = None
     """The file that the frame was read from; None for a live camera."""
+    mode: Mode | None = None
+    """None: `complete` for a file, and `live` for a camera."""
 
     @property
     def frame_id(self) -> str:
         """Unique over all cameras and restarts."""
         return f"{self.camera_id}/{self.stream_id}/{self.sequence}"
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the frame must be looked at however old it is."""
+        return self.mode == "complete" or (self.mode is None and self.file is not None)
 
 
 class Frame(Model):

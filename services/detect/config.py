@@ -11,6 +11,7 @@ from services.detect.camera_tracks import Patience
 from services.detect.preview import DOUBTFUL_SCORE, Preview
 from services.detect.stage import DetectStage, Judge
 from services.detect.yunet import YuNet
+from shared.freshness import Deadline
 from shared.models import weights
 from shared.pictures import MAX_PIXELS
 from shared.settings import Settings
@@ -35,6 +36,8 @@ class DetectSettings(Settings):
     """Whether a small picture of each camera is sent once a second, and whether its faces are covered."""
     preview_px: Annotated[int, Field(ge=64, le=1_920)] = 480
     """The longer side of that picture."""
+    stale_s: Annotated[float, Field(ge=1, allow_inf_nan=False)] = 30.0
+    """A frame of a live camera that was taken longer ago is dropped unseen."""
     max_pixels: Annotated[int, Field(ge=1)] = MAX_PIXELS
     """A frame that claims more is refused before it is decoded."""
     threads: Annotated[int, Field(ge=1, le=64)] = 1
@@ -54,4 +57,5 @@ class DetectSettings(Settings):
             judge=self.judge,
             patience=Patience(self.confirm_faces, self.lost_s),
             preview=preview,
+            deadline=Deadline(self.stale_s),
         )

@@ -13,9 +13,10 @@ from services.detect.camera_tracks import USUAL_PATIENCE, Cameras, CameraTracks,
 from services.detect.cutting import Searched
 from services.detect.preview import Preview
 from services.detect.yunet import Detection
+from shared.freshness import Deadline
 from shared.messages import Face, Frame, FrameInfo, Presence
 from shared.pictures import MAX_PIXELS, Bgr, UnreadablePicture, decode_picture
-from shared.stage import Bad, Done, Outcome, SkipReason
+from shared.stage import Bad, Done, Dropped, DropReason, Outcome, SkipReason
 
 Judge = Literal["best", "every"]
 """Which faces are sent to be judged: those that can improve the answer on a person, or all that are found."""
@@ -34,12 +35,14 @@ class DetectStage:
     A frame whose picture cannot be read is bad. Detections without extent (all landmarks on one point) are
     no faces and are left out. A frame that comes a second time gives nothing: it is handed out again to
     whoever knows it only when all that came of it is safe already. A still is a frame by itself: nobody is
-    followed, and every face is sent.
+    followed, and every face is sent. A stale frame of a live camera is dropped unseen: who was there is told
+    to have gone by the next one that is looked at.
 
     Args:
         min_score: detections below are no faces; a preview covers them nevertheless.
         judge: which faces are sent.
         preview: how a presence shows the scene; None for not at all.
+        deadline: says which frames are stale; None: none is.
         clock: seconds since 1970, for the messages and for forgetting cameras.
     """
 
@@ -52,6 +55,7 @@ class DetectStage:
         judge: Judge = "best",
         patience: Patience = USUAL_PATIENCE,
         preview: Preview | None = None,
+        deadline: Deadline | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._detector = detector
@@ -59,12 +63,13 @@ class DetectStage:
         self._min_score = min_score
         self._sends_every = judge == "every"
         self._preview = preview
+        self._deadline = deadline
         self._clock = clock
         self._cameras = Cameras(patience)
         self._looked_at: set[str] = set()
 
     def process(self, batch: Sequence[Frame]) -> Sequence[Outcome[Face | Presence]]:
-        """One outcome a frame: its faces worth judging and who is there, or why it is bad."""
+        """One outcome a frame: its faces worth judging and who is there, or why it is bad or dropped."""
         return [self._process(frame) for frame in batch]
 
     def finish(self) -> list[Presence]:
@@ -101,6 +106,8 @@ class DetectStage:
         camera = self._cameras.of(frame.camera_id, self._clock())
         if camera.has_seen(frame.info):
             return Done()
+        if self._deadline is not None and self._deadline.is_stale(frame.info, self._clock()):
+            return Dropped(DropReason.STALE)
         try:
             picture_bgr = decode_picture(frame.jpeg, self._max_pixels)
         except UnreadablePicture as error:

@@ -159,11 +159,12 @@ class CameraSource:
 
 
 def reader_settings(camera: Camera, settings: IngestSettings) -> ReaderSettings:
-    """How this camera is read: files wait for us, while a live camera goes on whether we look or not."""
+    """How this camera is read: what is complete waits for us, what is live goes on whether we look or not."""
     return ReaderSettings(
         fps=camera.fps or settings.fps,
-        when_full=WhenFull.REPLACE if camera.is_live else WhenFull.WAIT,
+        when_full=WhenFull.WAIT if camera.is_complete else WhenFull.REPLACE,
         reopens=camera.is_live,
+        mode=camera.mode,
         hang_s=settings.no_frame_s + _HANG_GRACE_S,
     )
 

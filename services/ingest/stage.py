@@ -68,4 +68,5 @@ def frame_info(captured: Captured, picture_bgr: Bgr, published_at_s: float) -> F
         height_px=picture_bgr.shape[0],
         media_time_s=captured.media_time_s,
         file=captured.file,
+        mode=captured.mode,
     )

@@ -78,6 +78,12 @@ GOLDEN: list[Any] = [
         id="frame-of-a-file",
     ),
     pytest.param(
+        FRAME_CODEC,
+        Frame(info=frame_info().model_copy(update={"mode": "complete"}), jpeg=_PICTURE),
+        _golden("frame/1", "cam1", _PICTURE, _FRAME_JSON.removesuffix("}") + ',"mode":"complete"}'),
+        id="frame-of-a-camera-of-which-nothing-may-be-dropped",
+    ),
+    pytest.param(
         FACE_CODEC,
         face(chip_jpeg=_PICTURE),
         _golden("face/1", "cam1/0", _PICTURE, _FACE_JSON),
@@ -142,6 +148,7 @@ _FRAME_INFOS = st.builds(
     height_px=st.integers(1, 65_535),
     media_time_s=st.none() | _SECONDS,
     file=st.none() | st.text(),
+    mode=st.sampled_from([None, "live", "complete"]),
 )
 _TRACK_IDS = st.from_regex(r"[0-9a-z-]{1,48}", fullmatch=True)
 _FACE_INFOS = st.builds(

@@ -13,10 +13,11 @@ from services.detect.config import DetectSettings
 from services.detect.stage import DetectStage
 from services.detect.yunet import YuNet
 from shared.codec import FACES_CODEC
+from shared.freshness import Deadline
 from shared.messages import Face, Frame, FrameInfo, Presence
 from shared.models import weights
 from shared.pictures import Bgr, decode_picture, encode_jpeg
-from shared.stage import Bad, Done, Outcome, SkipReason
+from shared.stage import Bad, Done, Dropped, DropReason, Outcome, SkipReason
 from tests.support.faces import astronaut
 from tests.support.made_messages import frame_info
 
@@ -44,7 +45,7 @@ def _info(stream: str, index: int, start_s: float) -> FrameInfo:
 
 
 def stage(**settings: object) -> DetectStage:
-    return DetectSettings.model_validate(settings).stage()
+    return DetectSettings.model_validate({"stale_s": 1e12, **settings}).stage()
 
 
 def faces(outcomes: Sequence[Outcome[Face | Presence]]) -> list[Face]:
@@ -219,3 +220,33 @@ def test_a_preview_covers_who_was_there_a_moment_ago() -> None:
 def test_what_is_told_travels() -> None:
     for presence in presences(stage(preview="blurred").process(frames([scene(2 * i) for i in range(8)]))):
         assert FACES_CODEC.decode(FACES_CODEC.encode(presence)) == presence
+
+
+def test_a_stale_frame_is_dropped_without_being_decoded_and_the_next_fresh_one_tells_who_has_gone() -> None:
+    now_s = START_S
+    detect = DetectStage(YuNet(weights("yunet")), deadline=Deadline(10.0), clock=lambda: now_s)
+    (came,) = presences(detect.process(frames([scene()] * 5)))[-1].info.sightings
+    late = [Frame(info=_info("s1", number, START_S), jpeg=b"no picture") for number in range(5, 105)]
+    now_s = START_S + 100.0
+    assert detect.process(late[:80]) == [Dropped(DropReason.STALE)] * 80
+    fresh = Frame(info=_info("s1", 495, START_S), jpeg=encode_jpeg(scene(face=False), 90))
+    told = presences(detect.process([fresh]))[-1]
+    assert [(one.track_id, one.ended) for one in told.info.sightings] == [(came.track_id, True)]
+
+
+def test_an_old_frame_of_a_complete_source_is_looked_at() -> None:
+    detect = DetectStage(YuNet(weights("yunet")), deadline=Deadline(10.0))
+    complete = [
+        one.model_copy(update={"info": one.info.model_copy(update={"mode": "complete"})})
+        for one in frames([scene(2 * i) for i in range(4)])
+    ]
+    assert faces(detect.process(complete))
+
+
+def test_a_frame_that_was_looked_at_and_comes_again_too_late_is_a_repeat_and_no_drop() -> None:
+    now_s = START_S
+    detect = DetectStage(YuNet(weights("yunet")), deadline=Deadline(10.0), clock=lambda: now_s)
+    some = frames([scene()] * 3)
+    detect.process(some)
+    now_s = START_S + 100.0
+    assert detect.process(some) == [Done()] * 3
