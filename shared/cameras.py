@@ -103,7 +103,7 @@ class Camera(BaseModel):
 
     @property
     def is_complete(self) -> bool:
-        """Whether none of its frames may be dropped, so that it is read only as fast as they are worked on."""
+        """Whether none of its frames may be dropped: it is read only as fast as they are worked on."""
         return self.mode == "complete" or (self.mode is None and not self.is_live)
 
     def url_with_login(self) -> str:

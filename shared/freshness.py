@@ -30,9 +30,9 @@ class _Lateness:
 class Deadline:
     """Says which frames are stale: those of live cameras that were taken more than `deadline_s` ago.
 
-    Dropping them is quick, so that what comes next is younger and younger, until the present is reached. Where
-    it is not, after ten seconds, nothing is late: the clock of whoever took the time of capture is behind
-    ours. Such frames are taken, and from then on measured against that.
+    Dropping them is quick, so that what comes next is younger and younger, until the present is reached.
+    Where it is not younger after ten seconds, nothing is late: the clock that told the time of capture is
+    behind ours. Such frames are taken, and those that follow are measured against that.
     """
 
     def __init__(self, deadline_s: float) -> None:

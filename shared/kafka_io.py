@@ -279,9 +279,14 @@ def ensure_partitions(kafka: KafkaSettings, name: str, partitions: int) -> None:
         )
 
 
+def open_admin(kafka: KafkaSettings) -> Any:  # noqa: ANN401
+    """A client that asks about topics and groups; raises NotNow."""
+    return _connected(KafkaAdminClient, kafka, request_timeout_ms=ANSWER_MS)
+
+
 @contextlib.contextmanager
 def _admin(kafka: KafkaSettings) -> Iterator[Any]:
-    admin = _connected(KafkaAdminClient, kafka, request_timeout_ms=ANSWER_MS)
+    admin = open_admin(kafka)
     try:
         with answered(kafka):
             yield admin

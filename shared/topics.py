@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -43,6 +44,9 @@ CAMERAS: Table[CameraSettings] = Table("cameras", CAMERA_SETTINGS_CODEC)
 FRAMES: Topic[Frame] = Topic("frames", FRAME_CODEC, retention_s=10 * 60)
 FACES: Topic[Face | Presence] = Topic("faces", FACES_CODEC, retention_s=10 * 60)
 RESULTS: Topic[Result | Presence] = Topic("results", RESULTS_CODEC, retention_s=24 * 3600)
+
+READERS: Mapping[str, str] = {FRAMES.name: "detect", FACES.name: "classify", RESULTS.name: "sink"}
+"""Topic → the group that works it off."""
 
 DEAD_LETTERS_NAME = "dead-letters"
 DEAD_LETTERS_RETENTION_S = 7 * 24 * 3600

@@ -31,7 +31,9 @@ def test_nothing_changes_where_all_is_as_wanted() -> None:
 
 
 def test_a_change_says_what_is_new() -> None:
-    (change,) = changes({"door": DOOR}, [settings("door", fps=2.5, username="u", mode="complete")], prune=False)
+    (change,) = changes(
+        {"door": DOOR}, [settings("door", fps=2.5, username="u", mode="complete")], prune=False
+    )
     assert change.details == "username: none → u, fps: none → 2.5, mode: none → complete"
 
 
