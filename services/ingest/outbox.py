@@ -203,3 +203,5 @@ class Outbox:
             self._in_hand.clear()
             self._count_dropped(left, DropReason.STOPPED)
             self._show_numbers(left)
+        if left:
+            log.warning("frames given up", extra={"service": SERVICE, "frames": len(left)})
