@@ -54,11 +54,11 @@ def _first_picture(path: Path) -> Bgr:
 
 
 @pytest.fixture
-def cameras() -> Iterator[CameraSimulator]:
-    with CameraSimulator() as simulator:
+def simulator() -> Iterator[CameraSimulator]:
+    with CameraSimulator() as cameras:
         for name in ("door", "hall"):
-            simulator.add(name, pair_scene(swapped=name == "hall").path)
-        yield simulator
+            cameras.add(name, pair_scene(swapped=name == "hall").path)
+        yield cameras
 
 
 class Make(Protocol):
@@ -72,17 +72,17 @@ class Make(Protocol):
 def make(
     mortal_broker: KafkaBroker,
     redis_database: str,
-    cameras: CameraSimulator,
+    simulator: CameraSimulator,
     random_suffix: str,
     tmp_path: Path,
 ) -> Make:
     usual = {"DETECT_JUDGE": "every", "KAFKA_SESSION_TIMEOUT_S": "6", "INGEST_NO_FRAME_S": "2"}
 
-    def made(given: Mapping[str, Mapping[str, object]], **settings: str) -> Distributed:
+    def made(cameras: Mapping[str, Mapping[str, object]], **settings: str) -> Distributed:
         path = tmp_path / "cameras.yaml"
         listed = [
-            {"id": name, "source": fields.get("source") or cameras.url(name), **fields}
-            for name, fields in given.items()
+            {"id": name, "source": fields.get("source") or simulator.url(name), **fields}
+            for name, fields in cameras.items()
         ]
         path.write_text(yaml.safe_dump({"cameras": listed}))
         return Distributed(
