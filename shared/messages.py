@@ -3,6 +3,7 @@
     Frame     a picture of a camera           ingest   → detect
     Face      one aligned face of a frame     detect   → classify
     Presence  who is before a camera          detect   → classify → sink
+    Preview   what a camera sees, small       detect   → sink
     Result    age and gender of that face     classify → sink
 
 Each carries the description of what it came from, so that a result alone tells the camera, the frame, the
@@ -201,8 +202,6 @@ class Presence(Model):
     """Who is before a camera: sent about once a second, and at once when somebody is gone."""
 
     info: PresenceInfo
-    preview_jpeg: bytes | None = None
-    """A small picture of the scene, where that was switched on."""
 
     @property
     def camera_id(self) -> str:
@@ -213,6 +212,24 @@ class Presence(Model):
     def captured_at_s(self) -> float:
         """When the newest frame was taken."""
         return self.info.frame.captured_at_s
+
+
+class Preview(Model):
+    """A small picture of the scene, about once a second where that was switched on."""
+
+    info: FrameInfo
+    """The frame that it was made of."""
+    jpeg: Picture
+
+    @property
+    def camera_id(self) -> str:
+        """The camera that looks."""
+        return self.info.camera_id
+
+    @property
+    def captured_at_s(self) -> float:
+        """When the frame was taken."""
+        return self.info.captured_at_s
 
 
 class Result(Model):
@@ -258,3 +275,7 @@ class Result(Model):
     def captured_at_s(self) -> float:
         """When the face was seen."""
         return self.face.frame.captured_at_s
+
+
+Stored = Result | Presence | Preview
+"""What the sink writes."""

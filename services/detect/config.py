@@ -8,7 +8,7 @@ import cv2
 from pydantic import Field
 
 from services.detect.camera_tracks import Patience
-from services.detect.preview import DOUBTFUL_SCORE, Preview
+from services.detect.preview import DOUBTFUL_SCORE, Scene
 from services.detect.stage import DetectStage, Judge
 from services.detect.yunet import YuNet
 from shared.freshness import Deadline
@@ -48,7 +48,7 @@ class DetectSettings(Settings):
     def stage(self) -> DetectStage:
         """The stage; loads the detector's weights and sets OpenCV's threads for the whole process."""
         cv2.setNumThreads(self.threads)
-        preview = None if self.preview == "off" else Preview(self.preview_px, self.preview)
+        scene = None if self.preview == "off" else Scene(self.preview_px, self.preview)
         found_from = min(self.min_score, DOUBTFUL_SCORE) if self.preview == "blurred" else self.min_score
         return DetectStage(
             YuNet(weights("yunet"), self.longer_side_px, found_from),
@@ -56,6 +56,6 @@ class DetectSettings(Settings):
             min_score=self.min_score,
             judge=self.judge,
             patience=Patience(self.confirm_faces, self.lost_s),
-            preview=preview,
+            scene=scene,
             deadline=Deadline(self.stale_s),
         )
