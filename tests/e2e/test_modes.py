@@ -35,12 +35,13 @@ pytestmark = [
 
 FACES_IN_FRAME = 2
 STALE_S = 4.0
-FILE_FRAMES = 150
+FILE_FRAMES = 100
+RATE_HZ = 2
 
 
 @pytest.fixture(scope="module")
 def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Half a minute at five frames a second, two people in every frame."""
+    """Twenty seconds at five frames a second, two people in every frame."""
     picture = _first_picture(pair_scene(swapped=False).path)
     path = tmp_path_factory.mktemp("clips") / "archive.mp4"
     write_video(path, itertools.repeat(picture, FILE_FRAMES), size_wh=(640, 360), fps=5)
@@ -76,7 +77,14 @@ def make(
     random_suffix: str,
     tmp_path: Path,
 ) -> Make:
-    usual = {"DETECT_JUDGE": "every", "KAFKA_SESSION_TIMEOUT_S": "6", "INGEST_NO_FRAME_S": "2"}
+    usual = {
+        "KAFKA_SESSION_TIMEOUT_S": "6",
+        "INGEST_FPS": str(RATE_HZ),
+        "INGEST_NO_FRAME_S": "2",
+        "DETECT_JUDGE": "every",
+        "DETECT_LONGER_SIDE_PX": "480",
+        "CLASSIFY_VIEWS": "1",
+    }
 
     def made(cameras: Mapping[str, Mapping[str, object]], **settings: str) -> Distributed:
         path = tmp_path / "cameras.yaml"
@@ -151,10 +159,10 @@ def test_after_an_outage_of_kafka_live_cameras_are_in_the_present_and_a_file_has
     make: Make, clip: Path, mortal_broker: KafkaBroker
 ) -> None:
     pipeline = make(
-        {"door": {}, "archive": {"source": str(clip)}},
+        {"door": {}, "archive": {"source": str(clip), "fps": 5}},
         INGEST_STALE_S=str(STALE_S),
         INGEST_BUFFER_BYTES="50000000",
-        INGEST_MOST_WAITING="20",
+        INGEST_MOST_WAITING="30",
     )
     with pipeline.running():
         wait_until(lambda: sent(pipeline, "door") >= 5 and sent(pipeline, "archive") >= 5, 60, "frames flow")
@@ -162,7 +170,7 @@ def test_after_an_outage_of_kafka_live_cameras_are_in_the_present_and_a_file_has
         try:
             buffered = "buffered_messages"
             wait_until(
-                lambda: metric(pipeline, "ingest", buffered, camera="door") >= 5 * 3 * STALE_S,
+                lambda: metric(pipeline, "ingest", buffered, camera="door") >= RATE_HZ * 3 * STALE_S,
                 40,
                 "ingest keeps the frames of three deadlines",
             )
@@ -192,13 +200,13 @@ def test_after_an_outage_of_kafka_live_cameras_are_in_the_present_and_a_file_has
 def test_what_ingest_has_in_hand_when_it_is_stopped_while_kafka_is_away_is_counted(
     make: Make, mortal_broker: KafkaBroker
 ) -> None:
-    pipeline = make({"door": {}}, INGEST_STALE_S="600", INGEST_BUFFER_BYTES="1000000")
+    pipeline = make({"door": {}}, INGEST_STALE_S="600", INGEST_BUFFER_BYTES="600000")
     with pipeline.running():
         ingest = pipeline.services["ingest"]
         wait_until(lambda: sent(pipeline, "door") >= 5, 60, "frames flow")
         mortal_broker.kill()
         try:
-            wait_until(lambda: dropped(pipeline, "ingest", "door", "full") >= 5, 40, "the buffer is full")
+            wait_until(lambda: dropped(pipeline, "ingest", "door", "full") >= 3, 60, "the buffer is full")
             kept = metric(pipeline, "ingest", "buffered_messages")
             captured = metric(pipeline, "ingest", "frames_captured_total")
             known = metric(pipeline, "ingest", "messages_dropped_total") + sent(pipeline, "door") + kept
@@ -208,7 +216,7 @@ def test_what_ingest_has_in_hand_when_it_is_stopped_while_kafka_is_away_is_count
             mortal_broker.start()
     (last,) = [one for one in ingest.log_events() if one["event"] == "frames given up"]
     assert isinstance(last["frames"], int)
-    assert last["frames"] >= kept - 5
+    assert last["frames"] >= kept - 3
 
 
 def test_after_an_outage_of_detect_stale_frames_are_skipped_and_those_of_a_complete_camera_are_not(
@@ -221,7 +229,7 @@ def test_after_an_outage_of_detect_stale_frames_are_skipped_and_those_of_a_compl
         )
         detect = pipeline.services["detect"]
         detect.kill()
-        goals = {camera: sent(pipeline, camera) + 5 * 3 * STALE_S for camera in ("door", "hall")}
+        goals = {camera: sent(pipeline, camera) + RATE_HZ * 3 * STALE_S for camera in ("door", "hall")}
         wait_until(
             lambda: all(sent(pipeline, camera) >= goal for camera, goal in goals.items()),
             60,
