@@ -1,4 +1,4 @@
-"""Reads a topic of Kafka, as one of a group."""
+"""Reads topics of Kafka, as one of a group."""
 
 from __future__ import annotations
 
@@ -37,9 +37,10 @@ _ASK_AFTER_S = 5.0  # an empty poll says nothing: after so much silence the brok
 
 
 class KafkaSource(Generic[M]):
-    """Reads a topic as a member of a consumer group; the members share the partitions.
+    """Reads topics as a member of a consumer group; the members share the partitions.
 
     Args:
+        topics: one, or several; where `on_share` is given, one.
         group: the name of the group without the prefix of the settings.
         on_share: called in `poll` when what this member holds has changed: after all that was handed out is
             committed, and before anything more is. It may raise NotNow, and is then called again.
@@ -47,13 +48,14 @@ class KafkaSource(Generic[M]):
 
     def __init__(
         self,
-        topic: Topic[M],
+        topics: Topic[M] | Sequence[Topic[M]],
         group: str,
         kafka: KafkaSettings,
         on_share: Callable[[Share], None] | None = None,
     ) -> None:
-        self._topic = topic
-        self._name = kafka.topic_prefix + topic.name
+        listed = [topics] if isinstance(topics, Topic) else topics
+        self._topics = {kafka.topic_prefix + one.name: one for one in listed}
+        self._name = kafka.topic_prefix + listed[0].name
         self._group = kafka.topic_prefix + group
         self._kafka = kafka
         self._consumer: Any = None
@@ -66,10 +68,11 @@ class KafkaSource(Generic[M]):
         self._is_in_hand = False
 
     def open(self) -> None:
-        """Joins the group; creates the topic where it does not exist."""
-        ensure_topic(self._kafka, self._name, self._topic.retention_s)
+        """Joins the group; creates the topics that do not exist."""
+        for name, topic in self._topics.items():
+            ensure_topic(self._kafka, name, topic.retention_s)
         self._consumer = open_member(self._kafka, self._group)
-        self._consumer.subscribe([self._name], listener=self._listener())
+        self._consumer.subscribe(list(self._topics), listener=self._listener())
         self._heard_at_s = time.monotonic()
 
     def _listener(self) -> Rebalance:
@@ -147,7 +150,7 @@ class KafkaSource(Generic[M]):
         raw = Encoded(record.key or b"", record.value or b"", headers)
         message: M | BadMessage
         try:
-            message = self._topic.codec.decode(raw)
+            message = self._topics[record.topic].codec.decode(raw)
         except BadMessage as error:
             message = error
         return Delivery(message, f"{record.topic}/{record.partition}@{record.offset}", raw)

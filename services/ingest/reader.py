@@ -25,6 +25,7 @@ from services.ingest.captured import (
 from services.ingest.sampler import Sampler
 from services.ingest.slot import Slots, WhenFull
 from shared.backoff import Backoff
+from shared.messages import Mode
 from shared.metrics import Metrics
 from shared.pictures import Bgr, UnreadablePicture
 from shared.secrets import mask
@@ -53,6 +54,8 @@ class ReaderSettings:
     when_full: WhenFull
     reopens: bool
     """Whether the end of the stream is a failure, to be followed by another try: so for live cameras."""
+    mode: Mode | None = None
+    """As the frames say it."""
     hang_s: float = 15.0
     """A thread that got no frame for this long hangs: the stream should have broken of itself before."""
     backoff: Callable[[], Backoff] = field(default=lambda: Backoff(first_s=0.5, max_s=3.0))
@@ -241,6 +244,7 @@ class CameraReader:
             picture,
             frame.media_time_s,
             frame.file,
+            self._settings.mode,
         )
         self._metrics.captured.labels(self.camera_id).inc()
         if frame.clock == "camera":

@@ -10,21 +10,21 @@ from services.sink.stage import SinkStage
 from shared.health import Health
 from shared.kafka_output import KafkaDeadLetters
 from shared.kafka_source import KafkaSource
-from shared.messages import Presence, Result
+from shared.messages import Stored
 from shared.metrics import Metrics
 from shared.runner import BatchLimits, Runner
 from shared.service import serve
 from shared.settings import KafkaSettings, RedisSettings
 from shared.store import connect
-from shared.topics import RESULTS
+from shared.topics import STORED
 
 
-def build(metrics: Metrics, health: Health) -> Runner[Result | Presence, Result | Presence]:
+def build(metrics: Metrics, health: Health) -> Runner[Stored, Stored]:
     """The service between Kafka and Redis."""
     settings, kafka = SinkSettings.load(), KafkaSettings.load()
     return Runner(
         "sink",
-        KafkaSource(RESULTS, "sink", kafka),
+        KafkaSource(STORED, "sink", kafka),
         SinkStage(),
         RedisStore(connect(RedisSettings.load()), settings, metrics),
         KafkaDeadLetters(kafka),

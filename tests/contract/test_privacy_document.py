@@ -17,7 +17,7 @@ from services.sink.config import SinkSettings
 from shared.settings import KafkaSettings
 from shared.store.counts import STEPS
 from shared.topics import DEAD_LETTERS_NAME, DEAD_LETTERS_RETENTION_S, FACES, FRAMES, RESULTS
-from tests.support.made_messages import frame_info, presence, sighting, vote
+from tests.support.made_messages import frame_info, presence, preview, sighting, vote
 from tests.support.redis_cli import redis_cli_environment
 from tests.support.sink import opened_sink
 
@@ -43,10 +43,9 @@ def shell(redis_database: str, tmp_path: Path) -> dict[str, str]:
         for camera in ("entrance", "hall"):
             now_s = time.time()
             seen = sighting("s1-1", first_seen_s=now_s, ended=True)
-            picture = presence(
-                seen, frame=frame_info(camera, captured_at_s=now_s), preview=b"\xff\xd8 \xff\xd9"
-            )
-            sink.output.write([vote(camera_id=camera, captured_at_s=now_s), picture])
+            frame = frame_info(camera, captured_at_s=now_s)
+            there = presence(seen, frame=frame)
+            sink.output.write([vote(camera_id=camera, captured_at_s=now_s), there, preview(frame)])
     return redis_cli_environment(redis_database, tmp_path)
 
 

@@ -29,7 +29,7 @@ from shared.transport import Share
 
 Admin = Any  # kafka-python has no types
 
-NAMES = {"cameras", "frames", "faces", "results", "dead-letters", "tracks"}
+NAMES = {"cameras", "frames", "faces", "results", "previews", "dead-letters", "tracks"}
 
 
 @pytest.fixture
