@@ -30,9 +30,10 @@ _OTHERWISE: Mapping[str, str] = {
 }
 
 WHEN_PARTITIONS_ARE_ADDED = (
-    "With more partitions, cameras and persons move to others: for a moment two workers may have messages of "
-    "one camera, and who is before a camera that moves may be counted twice. To avoid it, stop ingest, wait "
-    "until nobody is behind, add partitions, start ingest. Partitions can never be taken away."
+    "With more partitions, most cameras move to others: nothing is lost, but who is before a camera that moves "
+    "is counted as another visit, and for a moment two workers have messages of it. Do it when few people are "
+    "there, and restart the services afterwards: they notice new partitions only within five minutes. "
+    "Partitions can never be taken away."
 )
 
 

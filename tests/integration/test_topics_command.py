@@ -155,7 +155,7 @@ def test_partitions_are_added_only_when_told_to_and_never_to_the_cameras(prefix:
     assert states(dry, prefix)["frames"] == "would get partitions"
     assert there(admin, prefix)["frames"] == 3
     raised = topics("apply", *more, "--raise-partitions")
-    assert "may be counted twice" in raised.stderr
+    assert "is counted as another visit" in raised.stderr
     assert states(raised, prefix) == {**dict.fromkeys(NAMES, "partitions added"), "cameras": "differs"}
     assert raised.exit_code == 1
     assert "KAFKA_CAMERA_PARTITIONS=5" in differences(raised)[0]["remedy"]
