@@ -138,7 +138,7 @@ class Built:
         return self._absolute.sub(f"{self._where / name}/", text)
 
     def environment(self, name: str) -> dict[str, str]:
-        """The variables of a container of the stage, and those of this machine that name a registry or cache."""
+        """The variables of a container of the stage, and those of this machine: they may name a registry."""
         ours = {key: value for key, value in os.environ.items() if not key.startswith("AGEGENDER_")}
         path = f"{self._where / 'base' / 'bin'}:/usr/bin:/bin"
         set_here = self._dockerfile.pairs(name, "ENV")
