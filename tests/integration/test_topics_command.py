@@ -112,6 +112,7 @@ def test_what_services_make_at_their_start_is_what_the_command_makes(prefix: str
         ("frames", "retention.ms", "-1", "kept for longer than is said"),
         ("frames", "retention.ms", "60000", "misses its messages"),
         ("faces", "max.message.bytes", "1000000", "large messages are refused"),
+        ("faces", "retention.bytes", "100000000", "deleted unseen"),
         ("cameras", "cleanup.policy", "delete", "another rule"),
         ("tracks", "min.compaction.lag.ms", "0", "go earlier"),
         ("results", "message.timestamp.type", "CreateTime", "clocks of workers"),
@@ -134,6 +135,22 @@ def test_a_setting_that_differs_is_told_with_its_meaning_and_left_as_it_is(
     shown = topics("check")
     assert f"{prefix}{topic}: {setting} is {value}, expected " in shown.stdout
     assert "kafka-configs.sh" in shown.stdout
+
+
+def test_a_limit_of_size_is_given_to_the_topics_that_pass(
+    prefix: str, admin: Admin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KAFKA_PARTITION_BYTES", "300000000")
+    assert topics("apply").exit_code == 0
+    asked = [ConfigResource(ConfigResourceType.TOPIC, prefix + name) for name in ("frames", "cameras")]
+    found = admin.describe_configs(asked, config_filter="all")["topic"]
+    assert found[f"{prefix}frames"]["retention.bytes"]["value"] == "300000000"
+    assert found[f"{prefix}cameras"]["retention.bytes"]["value"] == "-1"
+    assert topics("check").exit_code == 0
+    monkeypatch.delenv("KAFKA_PARTITION_BYTES")
+    told = topics("check", "--json")
+    assert told.exit_code == 1
+    assert {one["setting"] for one in differences(told)} == {"retention.bytes"}
 
 
 def test_the_order_of_two_policies_is_no_difference(prefix: str, admin: Admin) -> None:
