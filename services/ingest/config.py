@@ -47,6 +47,8 @@ class IngestSettings(Settings):
     jpeg_quality: Annotated[int, Field(ge=30, le=100)] = 85
     no_frame_s: Annotated[float, Field(ge=1, le=300)] = 10.0
     """A camera that sends no frame for this long is opened again."""
+    hung_s: Annotated[float, Field(ge=1, le=300)] = 5.0
+    """A decoder that says nothing for this much longer hangs: its process is ended and replaced."""
 
     def stage(self) -> IngestStage:
         """The stage."""
