@@ -11,6 +11,7 @@ import socket
 import sys
 import time
 import traceback
+from pathlib import Path
 
 from services.ingest.captured import CameraError, FailureReason
 from services.ingest.decoder_wire import Alive, Failed, Order, Picked, receive, send
@@ -36,6 +37,7 @@ def run(connection: socket.socket) -> None:
         message, _ = receive(lambda view: _fill(connection, view))
         if not isinstance(message, Order):
             raise TypeError(f"expected an order, got {message.kind}")
+        _show_name(message.camera_id)
         try:
             _hand_over_frames(connection, message)
         except CameraError as error:
@@ -54,12 +56,19 @@ def _limit_memory() -> None:
         resource.setrlimit(resource.RLIMIT_DATA, (_MOST_MEMORY_BYTES, _MOST_MEMORY_BYTES))
 
 
+def _show_name(camera_id: str) -> None:
+    """Linux shows the camera, its first 15 letters, as the name of the process: in `top`, and in `ps -C`."""
+    with contextlib.suppress(OSError):
+        Path("/proc/self/comm").write_text(camera_id)
+
+
 def _hand_over_frames(connection: socket.socket, order: Order) -> None:
     stream = RtspStream(open_container(order.url, order.no_frame_s), order.no_frame_s)
     try:
         sampler = Sampler(order.fps)
         due = Allowance(order.fps * _DRIFT, max(_LEAST_AT_ONCE, order.fps * _CATCH_UP_S))
         decoded = Allowance(MOST_DECODED_FPS, MOST_DECODED_FPS * _CATCH_UP_S)
+        send(connection, Alive())
         said_at_s = time.monotonic()
         for frame in stream.frames():
             if _is_over(connection):

@@ -32,6 +32,7 @@ class Order(Model):
     """What to read: the only message of the worker. Holds the login of the camera."""
 
     kind: Literal["order"] = "order"
+    camera_id: str
     url: str
     no_frame_s: float
     fps: float
@@ -39,7 +40,7 @@ class Order(Model):
 
 
 class Alive(Model):
-    """Frames are decoded, and none was due for a while."""
+    """The camera is open, or frames are decoded and none was due for a while."""
 
     kind: Literal["alive"] = "alive"
 

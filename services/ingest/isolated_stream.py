@@ -12,7 +12,7 @@ from services.ingest.camera_clock import ClockTrust
 from services.ingest.captured import CameraError, FailureReason, StreamFrame, Wanted
 from services.ingest.decoder_wire import Failed, Garbled, Order, Picked, receive
 from services.ingest.decoders import Decoders
-from services.ingest.rtsp import url_with_login
+from services.ingest.rtsp import OPENS_WITHIN_S, url_with_login
 from shared.cameras import Camera
 from shared.messages import Clock
 from shared.pictures import Bgr, OversizePicture, UnreadablePicture
@@ -55,9 +55,11 @@ class IsolatedStream:
     ) -> None:
         self._camera_id = camera.id
         self._trust = trust
-        self._silence_s = no_frame_s + hung_s
+        self._silence_s = max(no_frame_s, OPENS_WITHIN_S) + hung_s
+        self._later_silence_s = no_frame_s + hung_s
         self._wanted = wanted
-        self._decoder = decoders.start(Order(url=url_with_login(camera), no_frame_s=no_frame_s, fps=fps))
+        url = url_with_login(camera)
+        self._decoder = decoders.start(Order(camera_id=camera.id, url=url, no_frame_s=no_frame_s, fps=fps))
         self._connection = self._decoder.connection
         self._connection.settimeout(_LOOK_EVERY_S)
         self._is_ended = False
@@ -73,6 +75,7 @@ class IsolatedStream:
                 raise CameraError(FailureReason.CRASHED, self._how_it_ended()) from None
             except Garbled as error:
                 raise CameraError(FailureReason.CRASHED, f"the decoder's process sent {error}") from None
+            self._silence_s = self._later_silence_s
             match message:
                 case Picked():
                     yield self._frame(message, picture)

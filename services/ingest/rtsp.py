@@ -28,6 +28,7 @@ _OPTIONS = {
     "protocol_whitelist": "tcp,tls",  # wherever the camera sends us
 }
 _CONNECT_S = 4.0  # for the connection, and once more for the first packets
+OPENS_WITHIN_S = 2 * _CONNECT_S
 _LONGEST_LOGIN = 127  # FFmpeg cuts off the rest, without a word
 
 _REASONS: tuple[tuple[type[Exception], FailureReason, str], ...] = (
