@@ -16,7 +16,7 @@ from pathlib import Path
 from services.ingest.captured import CameraError, FailureReason
 from services.ingest.decoder_wire import Alive, Failed, Order, Picked, receive, send
 from services.ingest.rtsp import RtspFrame, RtspStream, open_container
-from services.ingest.sampler import Allowance, Sampler
+from services.ingest.sampler import Allowance, ForwardTime, Sampler
 from shared.pictures import Bgr, OversizePicture, UnreadablePicture
 
 ALIVE_EVERY_S = 1.0
@@ -65,7 +65,7 @@ def _show_name(camera_id: str) -> None:
 def _hand_over_frames(connection: socket.socket, order: Order) -> None:
     stream = RtspStream(open_container(order.url, order.no_frame_s), order.no_frame_s)
     try:
-        sampler = Sampler(order.fps)
+        sampler, clock = Sampler(order.fps), ForwardTime()
         due = Allowance(order.fps * _DRIFT, max(_LEAST_AT_ONCE, order.fps * _CATCH_UP_S))
         decoded = Allowance(MOST_DECODED_FPS, MOST_DECODED_FPS * _CATCH_UP_S)
         send(connection, Alive())
@@ -74,7 +74,7 @@ def _hand_over_frames(connection: socket.socket, order: Order) -> None:
             if _is_over(connection):
                 return
             now_s = time.monotonic()
-            if sampler.is_due(frame.time_s) and due.wait_s(now_s) == 0:
+            if sampler.is_due(clock.passed_s(frame.time_s, now_s)) and due.wait_s(now_s) == 0:
                 _hand_over(connection, frame)
                 said_at_s = now_s
             elif now_s > said_at_s + ALIVE_EVERY_S:

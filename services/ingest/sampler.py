@@ -32,6 +32,23 @@ class Sampler:
         return True
 
 
+class ForwardTime:
+    """A stream's time that only goes forward: while its own clock stands or runs backwards, ours counts."""
+
+    def __init__(self) -> None:
+        self._passed_s = 0.0
+        self._stream_s: float | None = None
+        self._now_s = 0.0
+
+    def passed_s(self, stream_s: float, now_s: float) -> float:
+        """Seconds since the first frame, of one at `stream_s` by the stream's clock and `now_s` by ours."""
+        if self._stream_s is not None:
+            step_s = stream_s - self._stream_s
+            self._passed_s += step_s if step_s > 0 else max(0.0, now_s - self._now_s)
+        self._stream_s, self._now_s = stream_s, now_s
+        return self._passed_s
+
+
 class Allowance:
     """So many a second and no more, by our own clock: a stream's clock may run as fast as it likes.
 
