@@ -9,29 +9,25 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-import numpy as np
-
 from shared.cameras import Camera
 from simulator.cameras import CameraSimulator
-from simulator.clips import write_video
+from simulator.clips import make_clip
 from simulator.faults import Fault
 from tests.support.decoder_processes import decoders
 from tests.support.taking import Taken, Taker
 from tests.support.waiting import wait_until
 
 HUNG, KILLED = "hung", "killed"
+SMALL_WH = (320, 180)
 MISBEHAVIOURS = (*(fault.value for fault in Fault), HUNG, KILLED)
 """What a camera can do, and what can happen to its decoder."""
 
 
-def clips(folder: Path, size_wh: tuple[int, int] = (320, 180)) -> tuple[Path, Path]:
+def clips(folder: Path, size_wh: tuple[int, int] = SMALL_WH) -> tuple[Path, Path]:
     """A clip of a second with a keyframe each second, and one of another size."""
     paths = folder / "clip.mp4", folder / "other.mp4"
     for path, times in zip(paths, (1, 2), strict=True):
-        wh = size_wh[0] * times, size_wh[1] * times
-        write_video(
-            path, (np.full((wh[1], wh[0], 3), 9 * n, np.uint8) for n in range(25)), size_wh=wh, fps=25
-        )
+        make_clip(path, (), size_wh=(size_wh[0] * times, size_wh[1] * times), seconds=1)
     return paths
 
 
@@ -39,12 +35,18 @@ class Cameras:
     """Simulated cameras, all taken by one worker: `good` ones, and one named after each misbehaviour."""
 
     def __init__(
-        self, simulator: CameraSimulator, folder: Path, good: int, bad: Sequence[str], **settings: float
+        self,
+        simulator: CameraSimulator,
+        folder: Path,
+        good: int,
+        bad: Sequence[str],
+        size_wh: tuple[int, int],
+        **settings: float,
     ) -> None:
         self.good = [f"good{n}" for n in range(good)]
         self.bad = list(bad)
         self._simulator = simulator
-        clip, other = clips(folder)
+        clip, other = clips(folder, size_wh)
         for name in (*self.good, *self.bad):
             simulator.add(name, clip, other_clip=other)
         cameras = [Camera(id=name, source=simulator.url(name)) for name in (*self.good, *self.bad)]
@@ -82,10 +84,12 @@ def rate_fps(frames: Sequence[Taken]) -> float:
 
 
 @contextmanager
-def misbehaving(folder: Path, good: int, bad: Sequence[str], **settings: float) -> Iterator[Cameras]:
+def misbehaving(
+    folder: Path, good: int, bad: Sequence[str], size_wh: tuple[int, int] = SMALL_WH, **settings: float
+) -> Iterator[Cameras]:
     """Starts the cameras and the worker that takes their frames."""
     with CameraSimulator() as simulator:
-        cameras = Cameras(simulator, folder, good, bad, **settings)
+        cameras = Cameras(simulator, folder, good, bad, size_wh, **settings)
         with cameras.taker:
             yield cameras
 
