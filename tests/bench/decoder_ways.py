@@ -5,8 +5,8 @@
     started    a process of its own for each camera, started like any program
     forked     a process of its own for each camera, forked from one that has FFmpeg loaded: what ingest does
 
-Each way has a worker of its own for each number of cameras, which takes frames as the runner does. The cameras
-are simulated by this process, and do not count.
+Each way has a worker of its own for each number of cameras, which takes frames as the runner does. The
+cameras are simulated by this process, and do not count.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from services.ingest import camera_source, decoder
+from services.ingest import camera_source
 from services.ingest.camera_clock import ClockTrust
 from services.ingest.captured import OpenStream, StreamFrame, Wanted
 from services.ingest.config import IngestSettings
@@ -47,6 +47,12 @@ from tests.support.waiting import wait_until
 
 WAYS = ("threads", "groups", "started", "forked")
 _GROUP = 8
+_DECODE = """
+import socket, sys, threading
+from services.ingest.decoder import run
+for connection in sys.argv[1:]:
+    threading.Thread(target=run, args=(socket.socket(fileno=int(connection)),)).start()
+"""
 _TICKS = os.sysconf("SC_CLK_TCK")
 app = typer.Typer(add_completion=False)
 
@@ -105,7 +111,7 @@ class Programs(Decoders):
             theirs = [stack.enter_context(pair[1]).fileno() for pair in pairs]
             self.running.append(
                 subprocess.Popen(
-                    [sys.executable, "-m", __spec__.name, "decode", *map(str, theirs)],
+                    [sys.executable, "-c", _DECODE, *map(str, theirs)],
                     pass_fds=theirs,
                     env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},
                 )
@@ -122,14 +128,6 @@ class Programs(Decoders):
 class _Nobody:
     def end(self, _pid: int) -> int:
         return 0
-
-
-@app.command()
-def decode(connections: list[int]) -> None:
-    """What a program of `Programs` does."""
-    threads = [threading.Thread(target=decoder.run, args=(socket.socket(fileno=one),)) for one in connections]
-    for thread in threads:
-        thread.start()
 
 
 @app.command()
