@@ -18,7 +18,8 @@ from services.ingest.decoder_wire import Order, send
 
 log = logging.getLogger(__name__)
 
-_ANSWER_S = 10.0  # also what loading FFmpeg may take on a busy machine
+_LOAD_S = 60.0  # what loading FFmpeg may take on a machine that has much else to do
+_ANSWER_S = 10.0
 _END_S = 2.0
 # What Python and the loader of libraries need, and no password: a decoder reads what strangers send.
 _PASSED_ON = ("PATH", "LANG", "LC_ALL", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
@@ -32,8 +33,11 @@ class _Host:
     """A running `decoder_host`. Its decoders are in its process group, and end with it."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._asking = threading.Lock()
+        self._ending = threading.Lock()
         self._connection, theirs = socket.socketpair()
+        self._connection.settimeout(_LOAD_S)
+        self.is_gone = False
         environment = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
         # numpy would start threads, and who has threads must not fork.
         environment |= {"OPENBLAS_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(_import_path())}
@@ -45,8 +49,6 @@ class _Host:
                 env=environment,
                 process_group=0,
             )
-        self._connection.settimeout(_ANSWER_S)
-        self.is_gone = False
 
     def start(self, connection: socket.socket) -> int:
         """Starts a decoder at the other end of `connection`; its process id, or an errno below 0."""
@@ -57,34 +59,32 @@ class _Host:
         return self._ask(pid)
 
     def _ask(self, number: int, *connections: int) -> int:
-        with self._lock:
+        with self._asking:
             if self.is_gone:
                 raise HostGone
             try:
                 socket.send_fds(self._connection, [NUMBER.pack(number)], connections)
                 answer = self._connection.recv(NUMBER.size)
+                self._connection.settimeout(_ANSWER_S)
             except OSError:
                 answer = b""
             if len(answer) < NUMBER.size:
-                self._kill()
+                self.close()
                 raise HostGone
             return int(NUMBER.unpack(answer)[0])
 
     def close(self) -> None:
-        """Ends all decoders and the host."""
-        with self._lock:
-            self._kill()
-
-    def _kill(self) -> None:
-        if self.is_gone:
-            return
-        self.is_gone = True
-        # Until we have waited for it, its id, and so that of the group, cannot be another's.
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self._process.pid, signal.SIGKILL)
-        self._connection.close()
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self._process.wait(_END_S)
+        """Ends all decoders and the host. Does not wait for one who asks: he gets no answer."""
+        with self._ending:
+            if self.is_gone:
+                return
+            self.is_gone = True
+            # Until we have waited for it, its id, and so that of the group, cannot be another's.
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(_END_S)
+            self._connection.close()
 
 
 def _import_path() -> list[str]:
@@ -128,22 +128,27 @@ class Decoders:
         Raises:
             CameraError: no process can be started.
         """
-        try:
-            ours, theirs = socket.socketpair()
-            with theirs:
-                host = self._running_host()
-                pid = host.start(theirs)
-            if pid < 0:
-                raise OSError(-pid, os.strerror(-pid))
-            # Over the connection, as everybody may read the arguments of a process.
-            send(ours, order)
-        except HostGone:
-            raise CameraError(FailureReason.CRASHED, "the processes that decode have ended") from None
-        except OSError as error:
-            raise CameraError(
-                FailureReason.CRASHED, f"no process can be started to decode it: {error.strerror}"
-            ) from None
-        return Decoder(host, pid, ours)
+        with contextlib.ExitStack() as undo:
+            try:
+                ours, theirs = socket.socketpair()
+                undo.callback(ours.close)
+                with theirs:
+                    host = self._running_host()
+                    pid = host.start(theirs)
+                if pid < 0:
+                    raise OSError(-pid, os.strerror(-pid))
+                decoder = Decoder(host, pid, ours)
+                undo.callback(decoder.end)
+                # Over the connection, as everybody may read the arguments of a process.
+                send(ours, order)
+            except HostGone:
+                raise CameraError(FailureReason.CRASHED, "the processes that decode have ended") from None
+            except OSError as error:
+                raise CameraError(
+                    FailureReason.CRASHED, f"no process can be started to decode it: {error.strerror}"
+                ) from None
+            undo.pop_all()
+            return decoder
 
     def _running_host(self) -> _Host:
         with self._lock:

@@ -104,13 +104,13 @@ class IsolatedStream:
         silent_s = time.monotonic() - heard_at_s
         if silent_s > self._silence_s:
             raise CameraError(
-                FailureReason.HUNG, f"the decoder gave no sign of life for {silent_s:.0f} s and was ended"
+                FailureReason.HUNG, f"no sign of life of the decoder for {silent_s:.0f} s: it was ended"
             )
 
     def _how_it_ended(self) -> str:
         number = self._end()
-        how = f" by {signal.Signals(number).name}" if number else ""
-        return f"the decoder's process was ended{how}"
+        how = f"was ended by {signal.Signals(number).name}" if number else "ended without a word"
+        return f"the decoder's process {how}"
 
     def _frame(self, picked: Picked, picture: Bgr | None) -> StreamFrame:
         return StreamFrame(None, *self._capture_time(picked), lambda: _pixels(picked, picture))
