@@ -99,7 +99,7 @@ class Programs(Decoders):
         """See `Decoders.start`."""
         with self._lock:
             if not self._pairs:
-                self._start_program(min(self._size, self._left))
+                self._start_program(min(self._size, max(1, self._left)))
                 self._left -= len(self._pairs)
             ours = self._pairs.pop()
         send(ours, order)
@@ -145,7 +145,7 @@ def work(way: str, seconds: float, urls: list[str]) -> None:
 
     camera_source._opener = opener
     before_cpu_s, started_s = _cost()[0], time.monotonic()
-    with Taker(cameras) as taker:
+    with Taker(cameras, no_frame_s=60, hung_s=60) as taker:
         wait_until(lambda: all(taker.of(one.id) for one in cameras), 120, "each camera gives a frame")
         start_s, start_cpu_s = time.monotonic() - started_s, _cost()[0] - before_cpu_s
         settled_s = time.monotonic() + 2
