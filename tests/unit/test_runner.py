@@ -134,7 +134,7 @@ def test_a_service_that_waits_is_alive() -> None:
 
 def test_bytes_that_are_no_message_become_a_letter_and_the_rest_of_the_batch_is_done() -> None:
     bench = Bench(BatchLimits(10))
-    strange = Encoded(b"k", b"what", (("schema", b"frame/9"),))
+    strange = Encoded(b"k", b"what", (("schema", b"picture/1"),))
     bench.put(0)
     bench.put_raw(strange)
     bench.put(1, jpeg=b"bad")
