@@ -242,7 +242,7 @@ def test_previews_reach_the_store_and_no_topic_that_keeps_them_for_longer_than_m
     assert shown in previews
     search = PictureSearch([*previews, *(one.value for one in pipeline.records("frames"))])
     belong = {FRAMES.name, FACES.name, PREVIEWS.name}
-    assert {one.retention_s for one in (FRAMES, FACES, PREVIEWS)} == {60, 600}
+    assert {one.retention_s for one in (FRAMES, FACES, PREVIEWS)} == {120, 600}
     assert search.found({name: found for name, found in places.items() if name not in belong}) == {}
     faces = [FACES.codec.decode(one) for one in pipeline.records("faces")]
     told = [one for one in pipeline.records("faces") if dict(one.headers)["schema"] == b"presence/1"]
