@@ -9,19 +9,19 @@ from collections.abc import Callable, Collection, Sequence
 from typing import Any, Generic, TypeVar
 
 from shared.codec import Encoded
-from shared.errors import BadMessage, NotNow
+from shared.errors import BadMessage, NewerSchema, NotNow
 from shared.kafka_io import (
     ANSWER_MS,
     CLOSE_MS,
     ClientError,
     Rebalance,
     commit,
-    ensure_topic,
     held_back,
     open_member,
     partition_of,
     partitions_of,
 )
+from shared.kafka_topics import ensure_topic
 from shared.messages import Model
 from shared.secrets import mask
 from shared.settings import KafkaSettings
@@ -101,11 +101,27 @@ class KafkaSource(Generic[M]):
             if self._is_in_hand:
                 return ()
             self._tell_share(self._on_share)
-        taken = [self._buffer.popleft() for _ in range(min(max_messages, len(self._buffer)))]
-        self._is_in_hand = self._is_in_hand or bool(taken)
-        for record in taken:
+        return self._take(max_messages)
+
+    def _take(self, max_messages: int) -> Sequence[Delivery[M]]:
+        """The next messages, up to the first one that only a later version can read.
+
+        That one is held, and all behind it, until this worker is replaced: as a dead letter it would be lost
+        to the worker that can read it. What was taken before is done first.
+        """
+        taken: list[Delivery[M]] = []
+        while self._buffer and len(taken) < max_messages:
+            record = self._buffer[0]
+            try:
+                taken.append(self._deliver(record))
+            except NewerSchema as error:
+                if taken or self._is_in_hand:
+                    break
+                raise NewerSchema(f"{_origin(record)}: {error}") from None
+            self._buffer.popleft()
             self._done[partition_of(record)] = record.offset + 1
-        return [self._deliver(record) for record in taken]
+        self._is_in_hand = self._is_in_hand or bool(taken)
+        return taken
 
     def _tell_share(self, on_share: Callable[[Share], None]) -> None:
         while self._is_share_new:
@@ -153,7 +169,7 @@ class KafkaSource(Generic[M]):
             message = self._topics[record.topic].codec.decode(raw)
         except BadMessage as error:
             message = error
-        return Delivery(message, f"{record.topic}/{record.partition}@{record.offset}", raw)
+        return Delivery(message, _origin(record), raw)
 
     def commit(self) -> None:
         """Stores the position behind everything handed out, but for partitions that were taken away."""
@@ -190,3 +206,7 @@ class KafkaSource(Generic[M]):
         self._is_in_hand = False
         if consumer is not None:
             consumer.close(autocommit=False, timeout_ms=CLOSE_MS)
+
+
+def _origin(record: Any) -> str:  # noqa: ANN401  (kafka-python has no types)
+    return f"{record.topic}/{record.partition}@{record.offset}"

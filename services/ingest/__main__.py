@@ -13,7 +13,7 @@ from services.ingest.pace import Pace
 from services.ingest.stage import PublishStage
 from shared.freshness import Deadline
 from shared.health import Health
-from shared.kafka_lag import KafkaLag
+from shared.kafka_backlog import KafkaBacklog
 from shared.kafka_output import KafkaDeadLetters, KafkaOutput
 from shared.messages import Frame
 from shared.metrics import Metrics
@@ -35,7 +35,7 @@ def build(metrics: Metrics, health: Health) -> Runner[Frame, Frame]:
             settings.stage(),
             FrameBuffer(settings.buffer_bytes),
             metrics,
-            Pace(KafkaLag(kafka, READERS).waiting, settings.most_waiting),
+            Pace(KafkaBacklog(kafka, READERS).waiting, settings.most_waiting),
         ),
         PublishStage(Deadline(settings.stale_s)),
         KafkaOutput(FRAMES, kafka),

@@ -53,6 +53,8 @@ class IngestSettings(Settings):
     """A frame of a live camera that was taken longer ago is not published any more."""
     most_waiting: Annotated[int, Field(ge=1)] = 500
     """Files wait while more messages than this lie before detect, classify or sink."""
+    hung_s: Annotated[float, Field(ge=1, le=300)] = 5.0
+    """A decoder that says nothing for this much longer hangs: its process is ended and replaced."""
 
     def stage(self) -> IngestStage:
         """The stage."""

@@ -20,7 +20,7 @@ from shared.codec import (
     Codec,
     Encoded,
 )
-from shared.errors import BadMessage
+from shared.errors import BadMessage, NewerSchema
 from shared.messages import (
     CAMERA_ID_PATTERN,
     Face,
@@ -284,6 +284,14 @@ def test_fields_that_a_newer_version_added_are_ignored() -> None:
     assert FRAME_CODEC.decode(with_header) == frame(jpeg=_PICTURE)
 
 
+def test_a_later_version_of_a_schema_is_not_bad_but_waits_for_an_upgrade() -> None:
+    for schema in (b"frame/2", b"frame/10"):
+        with pytest.raises(NewerSchema, match=r"this worker reads up to 'frame/1': upgrade it"):
+            FRAME_CODEC.decode(_frame_bytes(schema=schema))
+    with pytest.raises(NewerSchema, match=r"schema 'presence/2', and this worker reads up to 'presence/1'"):
+        FACES_CODEC.decode(_frame_bytes(schema=b"presence/2"))
+
+
 def _frame_bytes(
     *, schema: bytes | None = b"frame/1", meta: bytes | None = _FRAME_JSON.encode(), value: bytes = b"picture"
 ) -> Encoded:
@@ -295,7 +303,8 @@ def _frame_bytes(
     ("encoded", "reason"),
     [
         pytest.param(Encoded(b"", b"", ()), "no 'schema' header: not a message of this system", id="bare"),
-        pytest.param(_frame_bytes(schema=b"frame/2"), "schema is 'frame/2', expected 'frame/1'", id="newer"),
+        pytest.param(_frame_bytes(schema=b"frame/0"), "schema is 'frame/0', expected 'frame/1'", id="older"),
+        pytest.param(_frame_bytes(schema=b"frame/x"), "schema is 'frame/x', expected 'frame/1'", id="word"),
         pytest.param(_frame_bytes(schema=b"face/1"), "schema is 'face/1', expected 'frame/1'", id="other"),
         pytest.param(_frame_bytes(schema=b""), "schema is '', expected 'frame/1'", id="no-name"),
         pytest.param(

@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from shared.errors import NotNow
-from shared.kafka_io import answered, open_admin, partitions_of
+from shared.kafka_io import answered, connect_admin, partitions_of
 from shared.settings import KafkaSettings
 
 _LATEST, _EARLIEST = -1, -2  # Kafka's numbers for the end and the beginning of a partition
 
 
-class KafkaLag:
+class KafkaBacklog:
     """Counts what groups have not done yet of their topics. Used by one thread; connects when first asked.
 
     Args:
@@ -31,7 +31,7 @@ class KafkaLag:
         A group that has never done anything has all before it. Raises NotNow.
         """
         if self._admin is None:
-            self._admin = open_admin(self._kafka)
+            self._admin = connect_admin(self._kafka)
         try:
             with answered(self._kafka):
                 return self._look(self._admin)
