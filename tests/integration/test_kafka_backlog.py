@@ -9,7 +9,7 @@ import pytest
 pytest.importorskip("kafka", reason="the package kafka-python is not installed")
 
 from shared.errors import NotNow
-from shared.kafka_lag import KafkaLag
+from shared.kafka_backlog import KafkaBacklog
 from shared.settings import KafkaSettings
 from tests.support.kafka_frames import (
     CAMERAS,
@@ -30,28 +30,28 @@ def settings(kafka: str, random_suffix: str) -> KafkaSettings:
 
 
 @pytest.fixture
-def lag(settings: KafkaSettings) -> Iterator[KafkaLag]:
-    found = KafkaLag(settings, READERS)
+def backlog(settings: KafkaSettings) -> Iterator[KafkaBacklog]:
+    found = KafkaBacklog(settings, READERS)
     yield found
     found.close()
 
 
-def test_what_is_written_waits_until_it_is_committed(settings: KafkaSettings, lag: KafkaLag) -> None:
-    until_done(lag.waiting)  # a broker that has just started has no place for positions yet
-    assert lag.waiting() == {"readers": 0, "classify": 0}, "there is not even a topic"
+def test_what_is_written_waits_until_it_is_committed(settings: KafkaSettings, backlog: KafkaBacklog) -> None:
+    until_done(backlog.waiting)  # a broker that has just started has no place for positions yet
+    assert backlog.waiting() == {"readers": 0, "classify": 0}, "there is not even a topic"
     with opened(frames_output(settings)) as output:
         output.write(numbers(0, 1, cameras=CAMERAS))
-        assert lag.waiting() == {"readers": 24, "classify": 0}, "nobody has ever read it"
+        assert backlog.waiting() == {"readers": 24, "classify": 0}, "nobody has ever read it"
         with opened(frames_source(settings)) as source:
             some(source, at_least=24)
-            assert lag.waiting()["readers"] == 24, "it is in hand, and not done"
+            assert backlog.waiting()["readers"] == 24, "it is in hand, and not done"
             until_done(source.commit)
-            assert lag.waiting()["readers"] == 0
+            assert backlog.waiting()["readers"] == 0
         output.write(numbers(2, cameras=CAMERAS))
-    assert lag.waiting()["readers"] == 12
+    assert backlog.waiting()["readers"] == 12
 
 
 def test_without_a_broker_nothing_is_known() -> None:
-    away = KafkaLag(KafkaSettings(bootstrap_servers="127.0.0.1:1"), READERS)
+    away = KafkaBacklog(KafkaSettings(bootstrap_servers="127.0.0.1:1"), READERS)
     with pytest.raises(NotNow, match="no answer from 127"):
         away.waiting()
