@@ -52,7 +52,7 @@ CAMERAS: Table[CameraSettings] = Table("cameras", CAMERA_SETTINGS_CODEC)
 FRAMES: Topic[Frame] = Topic("frames", FRAME_CODEC, retention_s=10 * 60)
 FACES: Topic[Face | Presence] = Topic("faces", FACES_CODEC, retention_s=10 * 60)
 RESULTS: Topic[Result | Presence] = Topic("results", RESULTS_CODEC, retention_s=24 * 3600)
-PREVIEWS: Topic[Preview] = Topic("previews", PREVIEW_CODEC, retention_s=60)
+PREVIEWS: Topic[Preview] = Topic("previews", PREVIEW_CODEC, retention_s=2 * 60)
 
 STORED: Sequence[Topic[Stored]] = tuple(
     Topic(one.name, STORED_CODEC, one.retention_s) for one in (RESULTS, PREVIEWS)

@@ -53,13 +53,17 @@ class Pace:
         try:
             waiting = self._waiting()
         except NotNow as error:
-            log.debug("not known what waits", extra={"reason": str(error)})
+            self._say(str(error))
             return
         slowest = max(waiting, key=waiting.__getitem__)
         self._room = max(0, self._most - waiting[slowest])
-        if not self._room and self._clock() >= self._said_at_s + _REPEAT_LOG_S:
+        if not self._room:
+            self._say(f"{waiting[slowest]} messages lie before {slowest}")
+
+    def _say(self, reason: str) -> None:
+        if self._clock() >= self._said_at_s + _REPEAT_LOG_S:
             self._said_at_s = self._clock()
-            log.info("complete sources wait", extra={"for": slowest, "waiting": waiting[slowest]})
+            log.info("complete sources wait", extra={"reason": reason})
 
     def spend(self, frames: int) -> None:
         """So many were published."""

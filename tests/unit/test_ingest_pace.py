@@ -60,11 +60,13 @@ def test_where_there_is_no_room_it_looks_more_often() -> None:
     assert (paced.room(), world.asked) == (50, 2)
 
 
-def test_what_is_not_known_is_no_room_and_no_error() -> None:
+def test_what_is_not_known_is_no_room_and_no_error(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "services.ingest.pace")
     world = World()
     world.waiting = None
     paced = pace(world)
     assert paced.room() == 0
+    assert [vars(one)["reason"] for one in caplog.records] == ["Kafka: no answer"]
     world.waiting = {"detect": 0}
     world.now_s += 0.2
     assert paced.room() == 50
@@ -77,5 +79,5 @@ def test_for_whom_a_file_waits_is_said_once_a_minute(caplog: pytest.LogCaptureFi
     for _ in range(100):
         paced.room()
         world.now_s += 1.0
-    said = [(one.getMessage(), vars(one)["for"], vars(one)["waiting"]) for one in caplog.records]
-    assert said == [("complete sources wait", "classify", 60)] * 2
+    said = [(one.getMessage(), vars(one)["reason"]) for one in caplog.records]
+    assert said == [("complete sources wait", "60 messages lie before classify")] * 2
