@@ -6,6 +6,7 @@ import sys
 
 from services.detect.config import DetectSettings
 from services.detect.remembering import TRACKS, RememberingOutput
+from shared.certificates import show_certificates
 from shared.health import Health
 from shared.kafka_changelog import KafkaChangelog
 from shared.kafka_output import KafkaDeadLetters, KafkaOutput
@@ -21,11 +22,12 @@ from shared.topics import FACES, FRAMES
 def build(metrics: Metrics, health: Health) -> Runner[Frame, Face | Presence]:
     """The service over Kafka."""
     settings, kafka = DetectSettings.load(), KafkaSettings.load()
+    show_certificates(metrics, kafka)
     stage = settings.stage()
     output = RememberingOutput(stage, KafkaOutput(FACES, kafka), KafkaChangelog(TRACKS, kafka))
     return Runner(
         "detect",
-        KafkaSource(FRAMES, "detect", kafka, output.take_over),
+        KafkaSource(FRAMES, "detect", kafka, output.take_over, metrics=metrics),
         stage,
         output,
         KafkaDeadLetters(kafka),

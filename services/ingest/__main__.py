@@ -8,6 +8,7 @@ from services.ingest.camera_source import CameraSource
 from services.ingest.captured import Captured
 from services.ingest.config import IngestSettings
 from services.ingest.followed_cameras import FollowedCameras
+from shared.certificates import show_certificates
 from shared.health import Health
 from shared.kafka_output import KafkaDeadLetters, KafkaOutput
 from shared.messages import Frame
@@ -23,6 +24,7 @@ _MOST_FRAMES = 64  # of as many cameras, taken together
 def build(metrics: Metrics, health: Health) -> Runner[Captured, Frame]:
     """The service over Kafka: with the cameras of its settings, or with those that the group gives it."""
     settings, kafka = IngestSettings.load(), KafkaSettings.load()
+    show_certificates(metrics, kafka)
     return Runner(
         "ingest",
         _fixed(settings, metrics) if settings.has_list else FollowedCameras(settings, kafka, metrics),
@@ -37,6 +39,7 @@ def build(metrics: Metrics, health: Health) -> Runner[Captured, Frame]:
 
 def _fixed(settings: IngestSettings, metrics: Metrics) -> CameraSource:
     cameras = settings.camera_list()
+    metrics.known_cameras.set(len(cameras))
     metrics.held_cameras.set(len(cameras))
     return CameraSource(cameras, settings, metrics)
 

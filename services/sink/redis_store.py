@@ -13,6 +13,7 @@ import redis
 from services.sink.camera_books import CameraBooks, Written
 from services.sink.config import SinkSettings
 from services.sink.merging import merge, people, silence
+from services.sink.store_size import StoreSize
 from services.sink.vigil import Vigil
 from shared.messages import Presence, Result, age_band
 from shared.metrics import Metrics
@@ -49,6 +50,7 @@ class RedisStore:
         self._metrics = metrics
         self._clock = clock
         self._vigil = Vigil(settings.silent_s)
+        self._size = StoreSize(client, metrics)
         self._books: CameraBooks | None = None
 
     def open(self) -> None:
@@ -70,6 +72,7 @@ class RedisStore:
         for message in messages:
             by_camera[message.camera_id].append(message)
         with redis_errors_sorted():
+            self._size.look()  # first: a store that is full takes nothing
             for camera_id, some in by_camera.items():
                 results = [one for one in some if isinstance(one, Result)]
                 written = self._books.amend(camera_id, people(some), functools.partial(merge, some), results)
@@ -110,8 +113,16 @@ class RedisStore:
                 self._metrics.repeats.labels(result.camera_id).inc()
                 continue
             self._metrics.results.labels(result.gender, _band(result)).inc()
+            self._describe(result)
             if is_late:
                 self._metrics.late.labels(result.camera_id).inc()
+
+    def _describe(self, result: Result) -> None:
+        if result.age_years is not None:
+            self._metrics.ages.observe(result.age_years)
+            self._metrics.confidence.labels(result.gender).observe(result.gender_confidence)
+        if result.face.quality is not None:
+            self._metrics.quality.observe(result.face.quality)
 
     def _count_persons(self, camera_id: str, written: Written) -> None:
         for change in written.merged.changes:
