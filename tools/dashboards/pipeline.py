@@ -84,7 +84,7 @@ _LAG = Row(
 def _heat_map(service: str) -> Panel:
     return Panel(
         f"Delay after {service}",
-        f"How long after the picture was taken {service} was done with messages: the darker, the more of them.",
+        f"How long after the picture was taken {service} was done with messages; dark: many.",
         (
             Query(
                 f'sum by (le) (increase(agegender_delay_seconds_bucket{{service="{service}"}}'
