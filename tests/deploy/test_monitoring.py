@@ -16,6 +16,7 @@ pytest.importorskip("kafka", reason="the package kafka-python is not installed")
 from agegender.audit.counters import RECEIVED
 from agegender.audit.prometheus import counters_with_history
 from tests.support.certificates import Authority
+from tests.support.deploy_tools import REPOSITORY
 from tests.support.monitored import ALBUM, DOOR, REFUSED, Monitored, monitored
 from tests.support.prometheus import Prometheus
 from tests.support.redis_server import RedisServer, find_redis_server, running_redis
@@ -26,6 +27,7 @@ from tools.dashboards.rules import Rules
 
 pytestmark = pytest.mark.timeout(240)  # the first test waits until everything is at work
 
+RUNBOOKS = REPOSITORY / "docs" / "runbooks.md"
 _CAMERA = f'camera=~"{DOOR}|{REFUSED}|{ALBUM}"'
 _COMPARISON = re.compile(r"(?<![=!<>~])(==|!=|<=|>=|<|>)(?![=~])")
 _BRACES = re.compile(r"(\{[^}]*\})")
@@ -125,6 +127,13 @@ def test_every_alert_has_data_on_all_sides_of_its_comparisons(world: Monitored) 
         world.prometheus,
         {f"{name}: {one}": one for name, expr in alerts.items() for one in selectors(expr)},
     )
+
+
+def test_the_queries_of_the_runbooks_are_understood(world: Monitored) -> None:
+    blocks = re.findall(r"^```promql\n(.*?)^```", RUNBOOKS.read_text(), re.DOTALL | re.MULTILINE)
+    queries = [line for block in blocks for line in block.splitlines()]
+    assert len(queries) >= 20
+    wait_for_data(world.prometheus, {query: both_sides(query) for query in queries})
 
 
 def test_bad_messages_raise_an_alert_and_running_services_raise_none(world: Monitored) -> None:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from typer.testing import CliRunner
 
+from agegender.cli import app
 from tests.support.deploy_tools import DEPLOY, REPOSITORY
 from tests.support.prometheus import promtool
 
@@ -69,6 +72,15 @@ def test_each_section_says_what_it_means_who_notices_how_to_look_and_what_to_do(
         name, _, text = section.partition("\n")
         parts = re.findall(r"^\*\*([^*]+)\.\*\*", text, re.MULTILINE)
         assert parts == ["Means", "Users notice", "Look", "Do"], name
+
+
+def test_the_commands_of_ours_that_the_sections_give_are_understood() -> None:
+    blocks = re.findall(r"^```sh\n(.*?)^```", RUNBOOKS.read_text(), re.DOTALL | re.MULTILINE)
+    ours = [line for block in blocks for line in block.splitlines() if line.startswith("agegender ")]
+    assert len(ours) >= 5
+    for line in ours:
+        done = CliRunner().invoke(app, [*shlex.split(line)[1:], "--help"])
+        assert done.exit_code == 0, f"{line}: {done.output}"
 
 
 def test_the_services_of_the_compose_file_are_scraped_where_they_serve_metrics() -> None:

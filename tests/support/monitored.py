@@ -33,7 +33,6 @@ from tests.support.waiting import wait_until
 
 DOOR, REFUSED, ALBUM = "door", "refused", "album"
 """A camera with people, one that nobody answers for, and a folder of pictures of which one is broken."""
-_LITTLE_WORK = {"INGEST_FPS": "1", "DETECT_LONGER_SIDE_PX": "640", "CLASSIFY_VIEWS": "1"}
 _WEEK_S = 7 * 24 * 3600
 _SCRAPE_S = 1
 _PATIENCE_S = 60.0
@@ -62,7 +61,21 @@ def monitored(kafka: str, redis: RedisServer, authority: Authority, folder: Path
         cameras_file = folder / "cameras.yaml"
         cameras_file.write_text(yaml.safe_dump({"cameras": _cameras(simulator, folder)}))
         prefix = f"{uuid.uuid4().hex[:8]}-"
-        pipeline = Distributed(kafka, redis.url, prefix, cameras_file, folder, **store)
+        pipeline = Distributed(
+            kafka,
+            redis.url,
+            prefix,
+            cameras_file,
+            folder,
+            REDIS_CA_PATH=store["REDIS_CA_PATH"],
+            REDIS_CERTIFICATE_PATH=store["REDIS_CERTIFICATE_PATH"],
+            REDIS_KEY_PATH=store["REDIS_KEY_PATH"],
+            REDIS_TIMEOUT_S=store["REDIS_TIMEOUT_S"],
+            # Little work, so that a machine that is busy with other things is not behind.
+            INGEST_FPS="1",
+            DETECT_LONGER_SIDE_PX="640",
+            CLASSIFY_VIEWS="1",
+        )
         api = Service("api", {**store, "API_PORT": "0"}, folder).start()
         stack.callback(api.close)
         stack.enter_context(pipeline.running())
