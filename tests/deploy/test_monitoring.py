@@ -149,8 +149,8 @@ def test_bad_messages_raise_an_alert_and_running_services_raise_none(world: Moni
 def test_every_metric_that_is_exported_is_documented_and_the_other_way_round(world: Monitored) -> None:
     found: set[tuple[str, str]] = set()
     labels: dict[str, set[str]] = {}
-    for service in world.services.values():
-        for family in text_string_to_metric_families(service.page("/metrics")):
+    for service in world.services:
+        for family in text_string_to_metric_families(world.metrics_of(service)):
             if family.name.endswith("_created"):
                 continue
             name = family.name + ("_total" if family.type == "counter" else "")
@@ -173,5 +173,5 @@ def test_every_series_names_its_service_and_worker_and_only_what_is_needed_is_ke
 
 def test_the_audit_reads_what_this_prometheus_remembers(world: Monitored) -> None:
     counters = counters_with_history(world.prometheus.url, None, 300)
-    assert len(counters.workers) == len(world.services)
+    assert len(counters.workers) == len(world.services) - 1, "the API is none, and would ask for its token"
     assert counters.total(RECEIVED, service="detect", camera=DOOR) > 0

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import time
-import urllib.request
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from shared.settings import KafkaSettings
 from shared.topics import RESULTS
 from simulator.cameras import CameraSimulator
 from simulator.scenes import pair_scene
+from tests.support.api import ApiClient
 from tests.support.certificates import Authority
 from tests.support.deploy_tools import DEPLOY
 from tests.support.made_messages import JPEG, face_info, unjudged_result
@@ -33,6 +34,7 @@ from tests.support.waiting import wait_until
 
 DOOR, REFUSED, ALBUM = "door", "refused", "album"
 """A camera with people, one that nobody answers for, and a folder of pictures of which one is broken."""
+_TOKEN = "a token of 16 or more signs"
 _WEEK_S = 7 * 24 * 3600
 _SCRAPE_S = 1
 _PATIENCE_S = 60.0
@@ -44,6 +46,14 @@ class Monitored:
 
     prometheus: Prometheus
     services: dict[str, Service]
+    api: ApiClient
+    """Asks with the token; without it even the metrics of the API are not told."""
+
+    def metrics_of(self, service: str) -> str:
+        """What Prometheus is told by one of the services."""
+        if service == "api":
+            return self.api.get("/metrics").body.decode()
+        return self.services[service].page("/metrics")
 
 
 @contextlib.contextmanager
@@ -76,22 +86,23 @@ def monitored(kafka: str, redis: RedisServer, authority: Authority, folder: Path
             DETECT_LONGER_SIDE_PX="640",
             CLASSIFY_VIEWS="1",
         )
-        api = Service("api", {**store, "API_PORT": "0"}, folder).start()
+        api = Service("api", {**store, "API_PORT": "0", "API_TOKEN": _TOKEN}, folder).start()
         stack.callback(api.close)
         stack.enter_context(pipeline.running())
         api.wait_until_ready()
+        asking = ApiClient(api.port, _TOKEN)
         services = {**pipeline.services, "api": api}
         write_history(_a_week_ago(), folder)
         config = _config({name: one.port for name, one in services.items()}, folder)
         prometheus = stack.enter_context(running_prometheus(config, folder))
-        _events_until_the_end(api, stack)
+        stack.enter_context(asking.events())  # somebody looks at the page
         wait_until(
             lambda: len(prometheus.query("agegender_messages_bad_total == 0")) == len(pipeline.services),
             30,
             "Prometheus has seen that nothing was bad",
         )
-        _make_trouble(pipeline, simulator, redis, api)
-        yield Monitored(prometheus, services)
+        _make_trouble(pipeline, simulator, redis, asking)
+        yield Monitored(prometheus, services, asking)
 
 
 def _cameras(simulator: CameraSimulator, folder: Path) -> list[dict[str, object]]:
@@ -110,11 +121,16 @@ def _config(ports: dict[str, int], folder: Path) -> dict[str, Any]:
     """Ours, with addresses of this machine in the place of names of containers, and with less patience."""
     config: dict[str, Any] = yaml.safe_load((DEPLOY / "prometheus" / "prometheus.yml").read_text())
     config["global"] = {"scrape_interval": f"{_SCRAPE_S}s", "evaluation_interval": f"{_SCRAPE_S}s"}
-    job, itself = config["scrape_configs"]
-    names = [name for one in job.pop("dns_sd_configs") for name in one["names"]]
-    job["static_configs"] = [
-        {"targets": [f"127.0.0.1:{ports[name]}"], "labels": {"__meta_dns_name": name}} for name in names
-    ]
+    *jobs, itself = config["scrape_configs"]
+    for job in jobs:
+        names = [name for one in job.pop("dns_sd_configs") for name in one["names"]]
+        job["static_configs"] = [
+            {"targets": [f"127.0.0.1:{ports[name]}"], "labels": {"__meta_dns_name": name}} for name in names
+        ]
+        if "authorization" in job:
+            token = folder / "api_token"
+            token.write_text(_TOKEN)
+            job["authorization"]["credentials_file"] = str(token)
     itself["static_configs"] = [{"targets": ["OWN_ADDRESS"]}]
     for path in (DEPLOY / "prometheus" / "rules").glob("*.yml"):
         rules = yaml.safe_load(path.read_text())
@@ -149,13 +165,8 @@ def _a_week_ago() -> str:
     return "\n".join([*lines, "# EOF", ""])
 
 
-def _events_until_the_end(api: Service, stack: contextlib.ExitStack) -> None:
-    """Somebody looks at the page."""
-    stack.enter_context(urllib.request.urlopen(f"http://127.0.0.1:{api.port}/v1/events", timeout=10))
-
-
 def _make_trouble(
-    pipeline: Distributed, simulator: CameraSimulator, redis: RedisServer, api: Service
+    pipeline: Distributed, simulator: CameraSimulator, redis: RedisServer, api: ApiClient
 ) -> None:
     sink = pipeline.services["sink"]
     wait_until(
@@ -209,11 +220,13 @@ def _odd_results(pipeline: Distributed) -> None:
         wait_until(partial(_counts, sink, name), _PATIENCE_S, f"{name} counts")
 
 
-def _a_store_that_halts(redis: RedisServer, sink: Service, api: Service) -> None:
+def _a_store_that_halts(redis: RedisServer, sink: Service, api: ApiClient) -> None:
     redis.freeze()
     wait_until(partial(_counts, sink, "agegender_retries_total"), _PATIENCE_S, "the sink waits for the store")
     wait_until(
-        lambda: '"status":503' in api.page("/v1/now"), _PATIENCE_S, "the API answers with an error of its own"
+        lambda: api.get("/v1/now").status == HTTPStatus.SERVICE_UNAVAILABLE,
+        _PATIENCE_S,
+        "the API answers with an error of its own",
     )
     redis.thaw()
     wait_until(lambda: sink.readiness()[0], _PATIENCE_S, "the sink goes on")
