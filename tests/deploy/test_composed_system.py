@@ -1,4 +1,4 @@
-"""The services of docker-compose.yml, each with the packages of its image alone: from the camera to the page."""
+"""The services of docker-compose.yml, each with the packages of its image alone, from camera to page."""
 
 from __future__ import annotations
 
