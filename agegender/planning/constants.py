@@ -102,13 +102,15 @@ class KafkaCosts(_Measured):
     state_person_bytes: Bytes
     """Each person more."""
     batch_wait_ms: Ms
-    """How long a worker waits for the broker at the end of each batch, by the wall clock: until its outputs are
-    safe and its position is committed."""
+    """How long a worker waits for the broker at the end of each batch, by the wall clock: until its outputs
+    are safe and its position is committed."""
 
 
 class StoreCosts(_Measured):
-    """The sink and its Redis."""
+    """The sink and its Redis, where each message of a batch is of another camera, as with many cameras."""
 
+    message_ms: Ms
+    """How long the sink needs for each message, its waits for Redis included. Wall clock."""
     sink_ms: Ms
     """CPU time of the sink for each message."""
     redis_ms: Ms

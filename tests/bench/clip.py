@@ -33,9 +33,9 @@ def read_frames(path: Path, fps: float) -> list[Captured]:
     return found
 
 
-def frames_of(path: Path) -> list[Frame]:
+def frames_of(path: Path, fps: float = FPS) -> list[Frame]:
     """The same as ingest sends them."""
-    outcomes = IngestSettings().stage().process(read_frames(path, FPS))
+    outcomes = IngestSettings().stage().process(read_frames(path, fps))
     return [one for outcome in outcomes if isinstance(outcome, Done) for one in outcome.outputs]
 
 
