@@ -84,7 +84,7 @@ class Pipeline:
                 frames.source(),
                 detect,
                 faces.output(),
-                BatchLimits(settings.detect.batch_messages),
+                settings.detect.batch(),
                 detect.finish,
             ),
             self._runner(

@@ -12,7 +12,7 @@ from shared.kafka_output import KafkaDeadLetters, KafkaOutput
 from shared.kafka_source import KafkaSource
 from shared.messages import Face, Frame, Presence
 from shared.metrics import Metrics
-from shared.runner import BatchLimits, Runner
+from shared.runner import Runner
 from shared.service import serve
 from shared.settings import KafkaSettings
 from shared.topics import FACES, FRAMES
@@ -31,7 +31,7 @@ def build(metrics: Metrics, health: Health) -> Runner[Frame, Face | Presence]:
         KafkaDeadLetters(kafka),
         metrics=metrics,
         health=health,
-        batch=BatchLimits(settings.batch_messages),
+        batch=settings.batch(),
     )
 
 

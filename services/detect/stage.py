@@ -4,28 +4,20 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Sequence
-from typing import Literal, Protocol
-
-import numpy as np
+from itertools import compress
+from typing import Literal
 
 from services.detect.camera_state import CameraState
 from services.detect.camera_tracks import USUAL_PATIENCE, Cameras, CameraTracks, Patience, Visitor
 from services.detect.cutting import Searched
 from services.detect.preview import Preview
-from services.detect.yunet import Detection
+from services.detect.searching import FaceDetector, Search
 from shared.messages import Face, Frame, FrameInfo, Presence
-from shared.pictures import MAX_PIXELS, Bgr, UnreadablePicture, decode_picture
+from shared.pictures import MAX_PIXELS, Bgr
 from shared.stage import Bad, Done, Outcome, SkipReason
 
 Judge = Literal["best", "every"]
 """Which faces are sent to be judged: those that can improve the answer on a person, or all that are found."""
-
-
-class FaceDetector(Protocol):
-    """Finds the faces of a picture."""
-
-    def detect(self, picture_bgr: Bgr) -> Sequence[Detection]:
-        """The faces from left to right."""
 
 
 class DetectStage:
@@ -37,6 +29,9 @@ class DetectStage:
     followed, and every face is sent.
 
     Args:
+        detector: for one frame after the other.
+        more_detectors: with them, as many more frames of a batch are searched side by side, each in a thread.
+            They are followed in their order all the same.
         min_score: detections below are no faces; a preview covers them nevertheless.
         judge: which faces are sent.
         preview: how a presence shows the scene; None for not at all.
@@ -47,6 +42,7 @@ class DetectStage:
         self,
         detector: FaceDetector,
         *,
+        more_detectors: Sequence[FaceDetector] = (),
         max_pixels: int = MAX_PIXELS,
         min_score: float = 0.7,
         judge: Judge = "best",
@@ -54,9 +50,7 @@ class DetectStage:
         preview: Preview | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._detector = detector
-        self._max_pixels = max_pixels
-        self._min_score = min_score
+        self._search = Search((detector, *more_detectors), max_pixels, min_score, clock)
         self._sends_every = judge == "every"
         self._preview = preview
         self._clock = clock
@@ -65,7 +59,12 @@ class DetectStage:
 
     def process(self, batch: Sequence[Frame]) -> Sequence[Outcome[Face | Presence]]:
         """One outcome a frame: its faces worth judging and who is there, or why it is bad."""
-        return [self._process(frame) for frame in batch]
+        is_new = [not self._has_seen(frame) for frame in batch]
+        searched = self._search.each(list(compress(batch, is_new)))
+        return [
+            self._process(frame, next(searched)) if new else Done()
+            for frame, new in zip(batch, is_new, strict=True)
+        ]
 
     def finish(self) -> list[Presence]:
         """Who was there last, all of them gone: to be sent when no more frames will come."""
@@ -84,34 +83,25 @@ class DetectStage:
 
     def find(self, frame: Frame) -> Done[Face] | Bad:
         """All faces of a frame by itself, or why it is bad."""
-        try:
-            picture_bgr = decode_picture(frame.jpeg, self._max_pixels)
-        except UnreadablePicture as error:
-            return Bad(str(error))
-        return Done(self.faces_in(picture_bgr, frame.info))
+        searched = self._search.one(frame)
+        return searched if isinstance(searched, Bad) else Done(_all_faces(searched))
 
     def faces_in(self, picture_bgr: Bgr, info: FrameInfo) -> tuple[Face, ...]:
         """The faces of a decoded picture, from left to right, for whoever has the pixels already."""
-        searched = self._search(picture_bgr, info)
-        return tuple(searched.cut(index).face() for index in range(len(searched.faces)))
+        return _all_faces(self._search.picture(picture_bgr, info))
 
-    def _process(self, frame: Frame) -> Outcome[Face | Presence]:
+    def _has_seen(self, frame: Frame) -> bool:
+        return not _is_still(frame.info) and self._camera_of(frame).has_seen(frame.info)
+
+    def _camera_of(self, frame: Frame) -> CameraTracks:
+        return self._cameras.of(frame.camera_id, self._clock())
+
+    def _process(self, frame: Frame, searched: Searched | Bad) -> Outcome[Face | Presence]:
         if _is_still(frame.info):
-            return self.find(frame)
-        camera = self._cameras.of(frame.camera_id, self._clock())
-        if camera.has_seen(frame.info):
+            return searched if isinstance(searched, Bad) else Done(_all_faces(searched))
+        if self._has_seen(frame):  # it came twice in the batch
             return Done()
-        try:
-            picture_bgr = decode_picture(frame.jpeg, self._max_pixels)
-        except UnreadablePicture as error:
-            return Bad(str(error))
-        return self._follow(camera, self._search(picture_bgr, frame.info))
-
-    def _search(self, picture_bgr: Bgr, info: FrameInfo) -> Searched:
-        found = [d for d in self._detector.detect(picture_bgr) if np.ptp(d.landmarks_xy, axis=0).any()]
-        faces = [one for one in found if one.score >= self._min_score]
-        doubtful = [one for one in found if one.score < self._min_score]
-        return Searched(info, picture_bgr, faces, doubtful, self._clock())
+        return searched if isinstance(searched, Bad) else self._follow(self._camera_of(frame), searched)
 
     def _follow(self, camera: CameraTracks, searched: Searched) -> Done[Face | Presence]:
         self._looked_at.add(searched.info.camera_id)
@@ -144,6 +134,10 @@ class DetectStage:
             missed = [v.track.box_xyxy for v in camera.present if v.track.last_s < camera.time_s]
             preview_jpeg = self._preview.jpeg(searched.picture_bgr, [*seen, *missed])
         return Presence(info=camera.presence(searched.info, self._clock()), preview_jpeg=preview_jpeg)
+
+
+def _all_faces(searched: Searched) -> tuple[Face, ...]:
+    return tuple(searched.cut(index).face() for index in range(len(searched.faces)))
 
 
 def _is_still(info: FrameInfo) -> bool:

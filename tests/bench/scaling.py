@@ -27,10 +27,8 @@ from tests.support.cpu_time import busy_cores
 from tests.support.kafka_broker import launch_broker
 from tests.support.scaling import KINDS, Crew, Fate, Kind, fate, given, send, wait_until_done
 
-DEVICE_MS: dict[Kind, float] = {"classify": 1000.0, "detect": 100.0}
-"""For each batch of 32 faces; for each frame."""
-_RATE: dict[Kind, float] = {"classify": 32.0, "detect": 10.0}
-"""Messages a second that a worker can do at most."""
+BATCH: dict[Kind, int] = {"classify": 32, "detect": 8}
+"""Messages that a worker takes at once, as the settings come."""
 _AFTERWARDS_S = 12.0
 
 
@@ -46,11 +44,13 @@ class Run:
     fate: Fate
 
 
-def run(kind: Kind, workers: int, kafka: KafkaSettings, window_s: float, folder: Path) -> Run:
+def run(kind: Kind, workers: int, kafka: KafkaSettings, batch_s: float, window_s: float, folder: Path) -> Run:
     """Measures that many workers, then disturbs them."""
-    number = int(workers * _RATE[kind] * (window_s + _AFTERWARDS_S))
+    number = int(workers * BATCH[kind] / batch_s * (window_s + _AFTERWARDS_S))
     send(kind, kafka, number)
-    with Crew(kind, kafka, DEVICE_MS[kind], folder).running(workers) as crew:
+    # Classify asks its device once for a batch, detect once for each frame.
+    device_s = batch_s if kind == "classify" else batch_s / BATCH[kind]
+    with Crew(kind, kafka, device_s * 1000, folder).running(workers) as crew:
         crew.wait_until_all_work()
         with busy_cores() as busy:
             from_s = time.time()
@@ -99,6 +99,7 @@ def main() -> int:
     parser.add_argument("--services", choices=KINDS, nargs="+", default=list(KINDS))
     parser.add_argument("--partitions", type=int, default=KafkaSettings().partitions)
     parser.add_argument("--seconds", type=float, default=60.0, help="how long each is measured")
+    parser.add_argument("--batch", type=float, default=1.0, help="seconds of the device for each batch")
     parser.add_argument("--json", action="store_true", help="one JSON object a line")
     arguments = parser.parse_args()
     broker = launch_broker()
@@ -112,7 +113,7 @@ def main() -> int:
                     partitions=arguments.partitions,
                 )
                 with tempfile.TemporaryDirectory(prefix="agegender-scaling-") as folder:
-                    runs.append(run(kind, workers, kafka, arguments.seconds, Path(folder)))
+                    runs.append(run(kind, workers, kafka, arguments.batch, arguments.seconds, Path(folder)))
                 sys.stderr.write(f"{runs[-1]}\n")
     finally:
         broker.close()

@@ -19,7 +19,7 @@ from shared.kafka_output import KafkaDeadLetters, KafkaOutput
 from shared.kafka_source import KafkaSource
 from shared.messages import Face, Frame, Presence, Result
 from shared.metrics import Metrics
-from shared.runner import BatchLimits, Runner
+from shared.runner import Runner
 from shared.service import Build, serve
 from shared.settings import KafkaSettings
 from shared.topics import FACES, FRAMES, RESULTS
@@ -57,7 +57,7 @@ def build_detect(metrics: Metrics, health: Health, device_s: float) -> Runner[Fr
         KafkaDeadLetters(kafka),
         metrics=metrics,
         health=health,
-        batch=BatchLimits(settings.batch_messages),
+        batch=settings.batch(),
     )
 
 
