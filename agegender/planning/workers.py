@@ -106,7 +106,7 @@ def _detect_of(cores: int, demand: Demand, constants: Constants, rate: Rates) ->
     kafka = constants.kafka
     sent = rate.judged * kafka.face.write_ms + rate.presences * kafka.presence.write_ms
     each += sent / 1000 / demand.cameras
-    batch = DetectSettings().batch_messages
+    batch = DetectSettings(threads=cores).batch().max_messages / cores
     usable = cores * working_share(batch * frame_ms(demand, constants), constants)
     load = demand.cameras * each
     workers = max(1, math.ceil(load * demand.headroom / usable))
