@@ -1,9 +1,9 @@
 """How long it takes from a picture to the store, by the formulas of queues. Pure arithmetic.
 
 A worker with Poisson arrivals, a fixed time S for each message and a share r of its time busy lets a message
-wait for r S / (2 (1 - r)) on average (the M/D/1 queue; Pollaczek and Khinchine), and one of a hundred for
-more than r S ln(100 r) / (2 (1 - r)), by the usual exponential tail. Frames of cameras come more regularly
-than that, so this errs to the safe side. `--simulate` plays it through instead.
+wait for r S / (2 (1 - r)) on average (the M/D/1 queue; Pollaczek and Khinchine). The share that waits for
+longer than t falls as r exp(-q t / S), where q > 0 solves r (exp(q) - 1) = q. Frames of cameras come more
+regularly than that, so this errs to the safe side. `--simulate` plays it through instead.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from agegender.planning.constants import Constants
 from agegender.planning.demand import Demand, Rates, area_ratio
 from agegender.planning.workers import Service, Workers, frame_ms
 from services.classify.config import ClassifySettings
+
+_HALVINGS = 50
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,13 @@ def long_wait_s(busy: float, service_s: float, share: float = 0.01) -> float:
     """The wait that this share of messages exceeds; 0 where fewer wait at all."""
     if busy >= 1:
         return math.inf
-    return max(0.0, math.log(busy / share)) * mean_wait_s(busy, service_s) if busy > share else 0.0
+    if busy <= share:
+        return 0.0
+    low, high = 0.0, 2 / busy
+    for _ in range(_HALVINGS):
+        middle = (low + high) / 2
+        low, high = (low, middle) if busy * math.expm1(middle) > middle else (middle, high)
+    return service_s * math.log(busy / share) / high
 
 
 def expected_delay(

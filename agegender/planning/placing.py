@@ -12,21 +12,24 @@ import math
 _SURE = 0.95
 
 
-def busiest(keys: int, workers: int, sure: float = _SURE) -> int:
+def busiest(keys: int, workers: int, partitions: int | None = None, sure: float = _SURE) -> int:
     """The most keys that any worker has, in 19 of 20 sets of names.
 
     The smallest m for which all workers have at most m with that probability. The number of keys of one
-    worker is binomial, (keys, 1 / workers); the workers are taken to be independent of each other, which
-    errs to the safe side.
+    worker is binomial, (keys, its share of the partitions); the workers are taken to be independent of each
+    other, which errs to the safe side.
+
+    Args:
+        partitions: of the topic; None: as many for each worker.
 
     Raises:
         ValueError: there is no worker.
     """
     if workers < 1:
         raise ValueError(f"expected 1 worker or more, got {workers}")
-    if workers == 1:
+    share = 1 / workers if partitions is None else math.ceil(partitions / workers) / partitions
+    if share >= 1:
         return keys
-    share = 1 / workers
     wanted = sure ** (1 / workers)
     log_odds = math.log(share) - math.log1p(-share)
     log_term = keys * math.log1p(-share)

@@ -9,14 +9,19 @@ from dataclasses import dataclass, replace
 from agegender.planning.constants import Constants
 from agegender.planning.delay import Delay, expected_delay
 from agegender.planning.demand import Demand, Rates, area_ratio, rates, sent_wh
-from agegender.planning.workers import Service, Workers, camera_cores, gpus, plan_workers
+from agegender.planning.workers import (
+    PARTITIONS_PER_WORKER,
+    Service,
+    Workers,
+    camera_cores,
+    gpus,
+    partitions_for,
+    plan_workers,
+)
 from services.sink.config import SinkSettings
 from shared.settings import KafkaSettings
 from shared.topics import FRAMES, RESULTS
 
-PARTITIONS_PER_WORKER = 4
-"""When a worker dies, the others take its partitions over, whole ones: with 4 each the unluckiest one has a
-quarter more to do then, which the headroom bears; with one each it would have twice as much."""
 MOST_PARTITIONS = 1_000
 """What KAFKA_PARTITIONS and KAFKA_CAMERA_PARTITIONS allow."""
 BROKER_MB_S = 400.0
@@ -145,14 +150,6 @@ def _one_system(demand: Demand, each: Demand, systems: int, constants: Constants
         limits=limits,
         warnings=_warnings(each, systems, constants, rate, workers, redis),
     )
-
-
-def partitions_for(workers: int) -> int:
-    """A multiple of the workers, so that all have as many, and no fewer than a topic has anyway."""
-    usual = KafkaSettings().partitions
-    if usual % workers == 0 and usual >= PARTITIONS_PER_WORKER * workers:
-        return usual
-    return workers * max(PARTITIONS_PER_WORKER, math.ceil(usual / workers))
 
 
 def _topics(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import NamedTuple
@@ -9,11 +10,13 @@ from typing import NamedTuple
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
+from agegender.planning.check import Check
 from agegender.planning.constants import Constants
 from agegender.planning.plan import Plan
 from shared.settings import KafkaSettings
 
 _LIMITS_SHOWN = 4
+_OF_A_SYSTEM = ("Workers", "Topics", "Servers")
 
 
 class Grid(NamedTuple):
@@ -41,10 +44,7 @@ def plan_grids(plan: Plan) -> Mapping[str, Grid]:
     if plan.systems == 1:
         return grids
     each = f", for each of {plan.systems} systems"
-    return {
-        title + (each if title in ("Workers", "Topics", "Servers") else ""): one
-        for title, one in grids.items()
-    }
+    return {title + each * (title in _OF_A_SYSTEM): one for title, one in grids.items()}
 
 
 def _workers(plan: Plan) -> Grid:
@@ -93,9 +93,9 @@ def sentences(plan: Plan, constants: Constants) -> Iterator[str]:
     demand, rate = plan.demand, plan.rates
     width_px, height_px = demand.stream_wh
     yield (
-        f"{demand.cameras:,} cameras of {width_px} x {height_px} px at {demand.stream_fps:g} frames a second, "
-        f"{demand.fps:g} of them looked at; {demand.faces:g} people before each, for {demand.stay_s:g} s each, "
-        f"{demand.busy_hours:g} hours a day; headroom {demand.headroom:g}"
+        f"{demand.cameras:,} cameras of {width_px} x {height_px} px at {demand.stream_fps:g} frames a "
+        f"second, {demand.fps:g} of them looked at; {demand.faces:g} people before each, for "
+        f"{demand.stay_s:g} s each, {demand.busy_hours:g} hours a day; headroom {demand.headroom:g}"
         + (", nets on GPUs." if demand.gpu else ".")
     )
     yield (
@@ -122,7 +122,7 @@ def advice(plan: Plan) -> Iterator[str]:
         yield f"The topics that the services make, with {KafkaSettings().partitions} partitions, suffice."
     else:
         most = max(one.partitions for one in plan.topics)
-        yield f"Topics need more partitions than they get unless told: set KAFKA_PARTITIONS={most} before the start."
+        yield f"Topics need more partitions than they get: set KAFKA_PARTITIONS={most} before the start."
     if plan.camera_partitions != KafkaSettings().camera_partitions:
         yield f"Set KAFKA_CAMERA_PARTITIONS={plan.camera_partitions} before the start: it is for good."
     if plan.demand.replication > 1:
@@ -151,3 +151,21 @@ def markdown(grid: Grid) -> str:
 def plan_record(plan: Plan) -> dict[str, object]:
     """For programs."""
     return {**asdict(plan), "cores": plan.cores, "default_topics_suffice": plan.default_topics_suffice}
+
+
+def check_grid(checks: Sequence[Check]) -> Grid:
+    """How a plan did when it was played through."""
+    rows = [
+        (
+            one.what,
+            *(_seconds(value) for value in (one.median_s, one.p99_s, one.worst_s, one.allowed_s)),
+            _seconds(one.late_for_s) if one.late_for_s else "",
+            "yes" if one.holds else "no",
+        )
+        for one in checks
+    ]
+    return Grid(("what", "half in", "99 of 100", "all", "allowed", "late for", "holds"), rows)
+
+
+def _seconds(value: float) -> str:
+    return "for ever" if math.isinf(value) else f"{value:.2f} s" if value < 100 else f"{value:.0f} s"

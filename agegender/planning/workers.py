@@ -22,11 +22,17 @@ from agegender.planning.demand import Demand, Rates, area_ratio, sent_wh
 from agegender.planning.placing import busiest
 from services.classify.config import ClassifySettings
 from services.detect.config import DetectSettings
+from shared.settings import KafkaSettings
 
 Service = Literal["ingest", "detect", "classify", "sink"]
 
 BUSY_AT_MOST = 0.9
 """Of the time of any single worker, so that what comes in bursts does not wait for long."""
+BUSY_AFTER_A_DEATH = 0.97
+"""The same when one worker of detect is away: it catches up slowly, and does not fall behind."""
+PARTITIONS_PER_WORKER = 4
+"""When a worker dies, the others take its partitions over, whole ones: with 4 each the unluckiest one has a
+quarter more to do then, which the headroom bears; with one each it would have twice as much."""
 DETECT_CORES = (1, 2, 4, 8)
 """A worker of detect with several threads has more cameras, and so its share of them varies less."""
 _WORTH_MORE_CORES = 0.9  # a larger worker is planned only if it saves a tenth of all cores
@@ -110,7 +116,9 @@ def _detect_of(cores: int, demand: Demand, constants: Constants, rate: Rates) ->
     usable = cores * working_share(batch * frame_ms(demand, constants), constants)
     load = demand.cameras * each
     workers = max(1, math.ceil(load * demand.headroom / usable))
-    while busiest(demand.cameras, workers) * each > BUSY_AT_MOST * usable and workers < demand.cameras * 4:
+    while (
+        not _bears(workers, demand.cameras, each / usable) and workers < _MOST_FOR_A_CAMERA * demand.cameras
+    ):
         workers = max(workers + 1, math.ceil(workers * 1.02))
     return Workers(
         service="detect",
@@ -122,7 +130,24 @@ def _detect_of(cores: int, demand: Demand, constants: Constants, rate: Rates) ->
     )
 
 
+def _bears(workers: int, cameras: int, each: float) -> bool:
+    """Whether the busiest worker keeps up, and also does when another one has died."""
+    if busiest(cameras, workers) * each > BUSY_AT_MOST:
+        return False
+    partitions = partitions_for(workers)
+    return workers == 1 or busiest(cameras, workers - 1, partitions) * each <= BUSY_AFTER_A_DEATH
+
+
+_MOST_FOR_A_CAMERA = 4
 _THREAD_MEMORY = 0.1  # a detector of its own for each thread
+
+
+def partitions_for(workers: int) -> int:
+    """A multiple of the workers, so that all have as many, and no fewer than a topic has anyway."""
+    usual = KafkaSettings().partitions
+    if usual % workers == 0 and usual >= PARTITIONS_PER_WORKER * workers:
+        return usual
+    return workers * max(PARTITIONS_PER_WORKER, math.ceil(usual / workers))
 
 
 def plan_classify(demand: Demand, constants: Constants, rate: Rates) -> Workers:
