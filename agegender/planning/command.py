@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from agegender.planning.check import Check, check_plan
+from agegender.planning.check import Check, check_plan, usual_delay
 from agegender.planning.constants import SHIPPED, Constants
 from agegender.planning.demand import Demand
 from agegender.planning.plan import make_plan
@@ -35,6 +35,7 @@ def plan(
     replication: Annotated[int, typer.Option(help="Copies that Kafka keeps.")] = 3,
     picture_minutes: Annotated[float, typer.Option(help="How long Kafka keeps pictures.")] = 10.0,
     kept_days: Annotated[float, typer.Option(help="How long Redis keeps persons.")] = 1.0,
+    within: Annotated[float, typer.Option(help="Seconds from a frame to the store, for 99 of 100.")] = 2.0,
     constants: Annotated[
         Path, typer.Option(help="What a machine of yours does: `make bench CONSTANTS=FILE` writes it.")
     ] = SHIPPED,
@@ -59,21 +60,22 @@ def plan(
             replication=replication,
             picture_minutes=picture_minutes,
             kept_days=kept_days,
+            within_s=within,
         ),
         measured,
     )
-    checks = check_plan(made, measured) if simulate else []
+    checks = check_plan(made, measured) if simulate else [usual_delay(made, measured)]
     if as_json:
         write_json([{**plan_record(made), "simulated": [_record(one) for one in checks]}], sys.stdout)
     else:
         console = Console()
-        for sentence in sentences(made, measured):
+        for sentence in sentences(made, measured, checks[0]):
             console.print(sentence, highlight=False)
         for title, grid in plan_grids(made).items():
             console.print(drawn(title, grid))
-        for sentence in advice(made):
+        for sentence in advice(made, measured):
             console.print(f"- {sentence}", highlight=False)
-        if checks:
+        if simulate:
             console.print(drawn("Played through", check_grid(checks)))
     if any(not one.holds for one in checks):
         raise typer.Exit(1)

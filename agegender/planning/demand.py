@@ -30,6 +30,7 @@ class Demand:
         replication: copies that Kafka keeps of each message.
         picture_minutes: for how long Kafka keeps pictures.
         kept_days: for how long Redis keeps persons (SINK_TTL_S).
+        within_s: from a frame to the store, for 99 of 100 faces that are judged.
 
     Raises:
         SettingsError: a value that cannot be.
@@ -47,6 +48,7 @@ class Demand:
     replication: int = 3
     picture_minutes: float = 10.0
     kept_days: float = 1.0
+    within_s: float = 2.0
 
     def __post_init__(self) -> None:
         """Names the first value that cannot be."""
@@ -61,6 +63,7 @@ class Demand:
             "replication": (1, 9),
             "picture_minutes": (1, 7 * 24 * 60),
             "kept_days": (0.01, 366),
+            "within_s": (0.1, 3600),
         }
         for name, (low, high) in ranges.items():
             value = getattr(self, name)

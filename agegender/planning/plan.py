@@ -1,4 +1,4 @@
-"""The plan: workers, topics, broker, store, delay, what costs most and what breaks first. Pure arithmetic."""
+"""The plan: workers, topics, broker, store, what costs most and what breaks first. Pure arithmetic."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from agegender.planning.constants import Constants
-from agegender.planning.delay import Delay, expected_delay
 from agegender.planning.demand import Demand, Rates, area_ratio, rates, sent_wh
 from agegender.planning.workers import (
     PARTITIONS_PER_WORKER,
@@ -95,7 +94,6 @@ class Plan:
     camera_partitions: int
     broker: BrokerPlan
     redis: RedisPlan
-    delay: Delay
     drivers: Mapping[str, float]
     """What share of all CPU time it takes, the largest first."""
     limits: Sequence[Limit]
@@ -145,7 +143,6 @@ def _one_system(demand: Demand, each: Demand, systems: int, constants: Constants
         camera_partitions=camera_partitions,
         broker=broker,
         redis=redis,
-        delay=expected_delay(each, constants, rate, workers),
         drivers=_drivers(each, constants, rate, workers),
         limits=limits,
         warnings=_warnings(each, systems, constants, rate, workers, redis),

@@ -18,7 +18,7 @@ from agegender.planning.constants import Constants
 from agegender.planning.demand import area_ratio
 from agegender.planning.plan import Plan
 from agegender.planning.queues import Server, Times, serve
-from agegender.planning.workers import Service, camera_cores, frame_ms
+from agegender.planning.workers import Service, camera_cores, classify_batch, frame_ms
 from services.classify.config import ClassifySettings
 from services.detect.config import DetectSettings
 from services.sink.config import SinkSettings
@@ -98,7 +98,7 @@ def servers(plan: Plan, constants: Constants) -> dict[Service, Server]:
             side_by_side=detect.cores_each,
         ),
         "classify": Server(
-            limit=classify.batch_messages,
+            limit=classify_batch(demand, constants),
             message_s=(kafka.face.read_ms + judging_ms + kafka.result.write_ms) / 1000,
             batch_s=wait_s,
             wait_s=classify.batch_wait_s,

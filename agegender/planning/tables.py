@@ -13,6 +13,7 @@ from rich.table import Table
 from agegender.planning.check import Check
 from agegender.planning.constants import Constants
 from agegender.planning.plan import Plan
+from agegender.planning.workers import classify_batch
 from shared.settings import KafkaSettings
 
 _LIMITS_SHOWN = 4
@@ -88,7 +89,7 @@ def _servers(plan: Plan) -> Grid:
     return Grid(("server", "needs"), rows)
 
 
-def sentences(plan: Plan, constants: Constants) -> Iterator[str]:
+def sentences(plan: Plan, constants: Constants, usual: Check) -> Iterator[str]:
     """What stands above and below the tables."""
     demand, rate = plan.demand, plan.rates
     width_px, height_px = demand.stream_wh
@@ -99,8 +100,8 @@ def sentences(plan: Plan, constants: Constants) -> Iterator[str]:
         + (", nets on GPUs." if demand.gpu else ".")
     )
     yield (
-        f"{plan.cores:,} cores in all. From a frame to the store: half within {plan.delay.median_s:.2f} s, "
-        f"99 of 100 within {plan.delay.p99_s:.2f} s. Of a person {rate.votes_per_person} faces are judged, "
+        f"{plan.cores:,} cores in all. From a frame to the store: half within {usual.median_s:.2f} s, "
+        f"99 of 100 within {usual.p99_s:.2f} s. Of a person {rate.votes_per_person} faces are judged, "
         f"of {demand.stay_s * demand.fps:,.0f}."
     )
     measured = constants.machine
@@ -110,7 +111,7 @@ def sentences(plan: Plan, constants: Constants) -> Iterator[str]:
     )
 
 
-def advice(plan: Plan) -> Iterator[str]:
+def advice(plan: Plan, constants: Constants) -> Iterator[str]:
     """What to set for this plan, and what to know."""
     detect = plan.workers["detect"]
     if detect.cores_each > 1:
@@ -118,6 +119,9 @@ def advice(plan: Plan) -> Iterator[str]:
             f"Set DETECT_THREADS={detect.cores_each}: cameras fall upon workers by their names, and large "
             "workers have more even shares."
         )
+    if plan.demand.gpu:
+        batch = classify_batch(plan.demand, constants)
+        yield f"Set CLASSIFY_DEVICE=gpu and CLASSIFY_BATCH_MESSAGES={batch}; {plan.gpus} GPU(s) for all."
     if plan.default_topics_suffice:
         yield f"The topics that the services make, with {KafkaSettings().partitions} partitions, suffice."
     else:

@@ -157,19 +157,26 @@ def plan_classify(demand: Demand, constants: Constants, rate: Rates) -> Workers:
     judging_ms = kafka.face.read_ms + face_ms + kafka.result.write_ms
     passing_ms = kafka.presence.read_ms + kafka.presence.write_ms
     load = (rate.judged * judging_ms + rate.presences * passing_ms) / 1000
-    # A full batch: with less to do, a worker has time to wait for the broker.
-    usable = working_share(ClassifySettings().batch_messages * judging_ms, constants)
-    workers = max(1, math.ceil(load * demand.headroom / usable))
+    batch = classify_batch(demand, constants)
+    busy_ms = load * 1000 / (rate.judged + rate.presences) * batch + kafka.batch_wait_ms
     if demand.gpu:
-        workers = max(workers, math.ceil(gpus(demand, constants, rate)))
+        busy_ms += constants.gpu.batch_ms
+    # In full batches: with less to do, a worker has time to wait.
+    time_s = (rate.judged + rate.presences) / batch * busy_ms / 1000
+    workers = max(1, math.ceil(time_s * demand.headroom), math.ceil(gpus(demand, constants, rate)))
     return Workers(
         service="classify",
         load_cores=load,
         workers=workers,
         cores_each=1,
         memory_mb_each=constants.memory.classify_mb,
-        busiest=load / workers / usable,
+        busiest=time_s / workers,
     )
+
+
+def classify_batch(demand: Demand, constants: Constants) -> int:
+    """Messages that classify takes at once: as many as a GPU wants, or as the settings come."""
+    return constants.gpu.batch_faces if demand.gpu else ClassifySettings().batch_messages
 
 
 def gpus(demand: Demand, constants: Constants, rate: Rates) -> float:

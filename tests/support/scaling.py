@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 import numpy as np
 from kafka.partitioner import murmur2
@@ -18,16 +18,18 @@ from shared.errors import BadMessage
 from shared.kafka_io import committed_offsets
 from shared.kafka_output import KafkaOutput
 from shared.kafka_reader import KafkaReader, Record
-from shared.messages import Face, Frame, Result
+from shared.messages import Face, Frame, Model, Result
 from shared.pictures import encode_jpeg
 from shared.settings import KafkaSettings
 from shared.store import CameraKeys
 from shared.topics import FACES, FRAMES, RESULTS
+from tests.support.kafka_frames import until_done
 from tests.support.made_messages import face_info, frame, frame_info
 from tests.support.services import Service
 from tests.support.sink import opened_sink
 from tests.support.waiting import wait_until
 
+M = TypeVar("M", bound=Model)
 Kind = Literal["classify", "detect"]
 KINDS: tuple[Kind, ...] = ("classify", "detect")
 
@@ -126,24 +128,31 @@ def even_cameras(partitions: int, rest_of_key: str = "") -> list[str]:
 
 def send(kind: Kind, kafka: KafkaSettings, number: int) -> None:
     """Writes so many faces or frames, as many to each partition as to any other."""
-    picture = encode_jpeg(_gradient(160, 160) if kind == "classify" else _gradient(320, 180), 85)
     if kind == "classify":
-        cameras = even_cameras(kafka.partitions, "/0")
-        faces = KafkaOutput(FACES, kafka)
-        with contextlib.closing(faces):
-            for some in _some(number):
-                faces.write([_face(cameras, one, picture) for one in some])
+        _write(KafkaOutput(FACES, kafka), made_faces(kafka.partitions, number))
     else:
-        cameras = even_cameras(kafka.partitions)
-        frames = KafkaOutput(FRAMES, kafka)
-        with contextlib.closing(frames):
-            for some in _some(number):
-                frames.write([_frame(cameras, one, picture) for one in some])
+        _write(KafkaOutput(FRAMES, kafka), made_frames(kafka.partitions, number))
 
 
-def _some(number: int) -> Iterator[range]:
-    for start in range(0, number, _WRITTEN_AT_ONCE):
-        yield range(start, min(start + _WRITTEN_AT_ONCE, number))
+def _write(output: KafkaOutput[M], messages: Sequence[M]) -> None:
+    with contextlib.closing(output):
+        for start in range(0, len(messages), _WRITTEN_AT_ONCE):
+            some = messages[start : start + _WRITTEN_AT_ONCE]
+            until_done(lambda some=some: output.write(some))  # type: ignore[misc]
+
+
+def made_faces(partitions: int, number: int) -> list[Face]:
+    """So many faces that nobody follows, each partition's in turn."""
+    chip_jpeg = encode_jpeg(_gradient(160, 160), 85)
+    cameras = even_cameras(partitions, "/0")
+    return [_face(cameras, one, chip_jpeg) for one in range(number)]
+
+
+def made_frames(partitions: int, number: int) -> list[Frame]:
+    """So many frames, each partition's in turn."""
+    jpeg = encode_jpeg(_gradient(320, 180), 85)
+    cameras = even_cameras(partitions)
+    return [_frame(cameras, one, jpeg) for one in range(number)]
 
 
 def _gradient(width_px: int, height_px: int) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
