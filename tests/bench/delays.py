@@ -27,11 +27,11 @@ from agegender.planning.queues import Server, Times, serve
 from services.classify.config import ClassifySettings
 from shared.kafka_output import KafkaOutput
 from shared.kafka_reader import KafkaReader
-from shared.messages import Face, Result
+from shared.messages import Face, Presence
 from shared.settings import KafkaSettings
 from shared.topics import FACES, RESULTS
 from tests.support.kafka_broker import launch_broker
-from tests.support.scaling import Crew, made_faces, wait_until_done
+from tests.support.scaling import Crew, face_id_of, made_faces, wait_until_done
 
 _WARM = 3
 
@@ -54,7 +54,7 @@ def measure(load: float, device_s: float, seconds: float, kafka: KafkaSettings, 
     rate = load * server.capacity
     moments_s = np.cumsum(np.random.default_rng(5).exponential(1 / rate, int(rate * seconds)))
     faces = made_faces(kafka.partitions, len(moments_s) + _WARM)
-    output: KafkaOutput[Face] = KafkaOutput(FACES, kafka)
+    output: KafkaOutput[Face | Presence] = KafkaOutput(FACES, kafka)
     with contextlib.closing(output), Crew("classify", kafka, device_s * 1000, folder).running(1) as crew:
         output.write(faces[:_WARM])
         crew.wait_until_all_work()
@@ -79,7 +79,7 @@ def _server(device_s: float) -> Server:
     )
 
 
-def _send(output: KafkaOutput[Face], faces: Sequence[Face], moments_s: Times) -> None:
+def _send(output: KafkaOutput[Face | Presence], faces: Sequence[Face | Presence], moments_s: Times) -> None:
     started_s, sent = time.monotonic(), 0
     while sent < len(faces):
         due = int(np.searchsorted(moments_s, time.monotonic() - started_s))
@@ -97,9 +97,7 @@ def _delays(kafka: KafkaSettings) -> tuple[Times, Times]:
         for topic in (FACES, RESULTS):
             name, found = kafka.topic_prefix + topic.name, dict[str, float]()
             for record in reader.read(name, {}, reader.ends(name)):
-                message = topic.codec.decode(record.encoded)  # type: ignore[attr-defined]
-                info = message.face if isinstance(message, Result) else message.info
-                found[info.face_id] = record.appended_at_s
+                found[str(face_id_of(topic.codec.decode(record.encoded)))] = record.appended_at_s
             times_s.append(found)
     came, done = times_s
     ordered = sorted(came, key=lambda one: came[one])[_WARM:]

@@ -14,11 +14,10 @@ import numpy as np
 from kafka.partitioner import murmur2
 
 from services.sink.config import SinkSettings
-from shared.errors import BadMessage
 from shared.kafka_io import committed_offsets
 from shared.kafka_output import KafkaOutput
 from shared.kafka_reader import KafkaReader, Record
-from shared.messages import Face, Frame, Model, Result
+from shared.messages import Face, Frame, Model, Presence, Result
 from shared.pictures import encode_jpeg
 from shared.settings import KafkaSettings
 from shared.store import CameraKeys
@@ -141,7 +140,7 @@ def _write(output: KafkaOutput[M], messages: Sequence[M]) -> None:
             until_done(lambda some=some: output.write(some))  # type: ignore[misc]
 
 
-def made_faces(partitions: int, number: int) -> list[Face]:
+def made_faces(partitions: int, number: int) -> list[Face | Presence]:
     """So many faces that nobody follows, each partition's in turn."""
     chip_jpeg = encode_jpeg(_gradient(160, 160), 85)
     cameras = even_cameras(partitions, "/0")
@@ -193,9 +192,11 @@ def given(kind: Kind, kafka: KafkaSettings) -> list[Record]:
 
 def _face_id(kind: Kind, record: Record) -> str | None:
     topic = RESULTS if kind == "classify" else FACES
-    message = topic.codec.decode(record.encoded)
-    if isinstance(message, BadMessage):
-        raise message
+    return face_id_of(topic.codec.decode(record.encoded))
+
+
+def face_id_of(message: Face | Presence | Result) -> str | None:
+    """Of a face or of its result; presences have none."""
     if isinstance(message, Result):
         return message.face.face_id
     return message.info.face_id if isinstance(message, Face) else None

@@ -139,7 +139,7 @@ def test_more_of_anything_never_needs_fewer_cores(constants: Constants) -> None:
         {"stream_wh": (1920, 1080)},
         {"headroom": 2.0},
     ):
-        more = dataclasses.replace(usual, **change)  # type: ignore[arg-type]
+        more = dataclasses.replace(usual, **change)
         assert make_plan(more, constants).cores >= make_plan(usual, constants).cores
 
 

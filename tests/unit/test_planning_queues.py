@@ -51,12 +51,12 @@ def test_long_waits_get_rarer_at_the_rate_of_m_d_1(busy: float, falls: float) ->
 
 
 def test_regular_arrivals_never_wait_for_a_worker_that_is_fast_enough() -> None:
-    come_s = np.arange(1000) * 1.0
+    come_s: Times = np.linspace(0, 999, 1000)
     assert serve(come_s, Server(limit=1, message_s=0.99)) == pytest.approx(come_s + 0.99)
 
 
 def test_a_queue_that_gets_more_than_it_can_do_grows_at_the_rate_of_the_difference() -> None:
-    come_s = np.linspace(0, 799.2, 1000)
+    come_s: Times = np.linspace(0, 799.2, 1000)
     done_s = serve(come_s, Server(limit=1, message_s=1.0))
     assert done_s[-1] - come_s[-1] == pytest.approx(1000 * (1 - 0.8), rel=0.01)
 
