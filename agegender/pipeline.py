@@ -89,7 +89,7 @@ class Pipeline:
                 frames.source(),
                 detect,
                 RoutedOutput(Preview, results.output(), faces.output()),
-                BatchLimits(settings.detect.batch_messages),
+                settings.detect.batch(),
                 detect.finish,
             ),
             self._runner(

@@ -16,7 +16,7 @@ from shared.kafka_source import KafkaSource
 from shared.messages import Frame, Preview
 from shared.metrics import Metrics
 from shared.routing import RoutedOutput
-from shared.runner import BatchLimits, Runner
+from shared.runner import Runner
 from shared.service import serve
 from shared.settings import KafkaSettings
 from shared.topics import FACES, FRAMES, PREVIEWS
@@ -37,7 +37,7 @@ def build(metrics: Metrics, health: Health) -> Runner[Frame, Found]:
         KafkaDeadLetters(kafka),
         metrics=metrics,
         health=health,
-        batch=BatchLimits(settings.batch_messages),
+        batch=settings.batch(),
     )
 
 
