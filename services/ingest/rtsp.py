@@ -80,6 +80,7 @@ def open_container(url: str, no_frame_s: float) -> InputContainer:
             options=_OPTIONS,
             stream_options=PROBING_OPTIONS,
             timeout=(connect_s, no_frame_s),
+            metadata_errors="replace",  # the camera's title may be in any encoding
         )
     except av.error.FFmpegError as error:
         # FFmpeg calls an answer that was cut short by the timeout invalid data.
