@@ -15,7 +15,7 @@ FULL := .venv-test
 PIP_INSTALL = -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test test-gpu lint types unit contract integration e2e bench chaos soak fuzz count-check pictures lock weights clean
+.PHONY: help demo run test test-gpu lint types unit contract integration e2e check-deploy bench chaos soak fuzz count-check pictures lock weights clean
 
 help: ## List the targets
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -27,8 +27,8 @@ run: $(LEAN)/installed ## The same with a camera of yours, until Ctrl-C (CAMERA=
 	@test -n "$$CAMERA" || { echo 'Say which camera: make run CAMERA=rtsp://user:password@host/path'; exit 2; }
 	@INGEST_CAMERAS="$$CAMERA" $(LEAN)/bin/agegender run
 
-test: lint types ## Lint, types, unit, contract, integration and end-to-end tests, on a real Kafka and Redis
-	@$(FULL)/bin/pytest tests/unit tests/contract tests/integration tests/e2e $(PYTEST_ARGS)
+test: lint types ## Lint, types, and all tests, on a real Kafka and Redis
+	@$(FULL)/bin/pytest tests/unit tests/contract tests/integration tests/e2e tests/deploy $(PYTEST_ARGS)
 
 lint: $(FULL)/installed ## Style and the rules of who may import whom
 	@$(FULL)/bin/ruff check .
@@ -40,6 +40,9 @@ types: $(FULL)/installed ## The strict type checker
 
 unit contract integration e2e: $(FULL)/installed ## One kind of test
 	@$(FULL)/bin/pytest tests/$@ $(PYTEST_ARGS)
+
+check-deploy: $(FULL)/installed ## Images, compose file and everything else under deploy/
+	@$(FULL)/bin/pytest tests/deploy $(PYTEST_ARGS)
 
 test-gpu: $(FULL)/installed ## The tests that need an NVIDIA GPU
 	@$(FULL)/bin/pytest tests -m gpu $(PYTEST_ARGS)

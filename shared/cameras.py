@@ -13,7 +13,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 
 from shared.errors import SettingsError
-from shared.messages import CameraId
+from shared.messages import CameraId, Mode
 from shared.secrets import mask, remember_secret
 
 _WEBCAM = re.compile(r"^webcam:(?P<index>\d{1,3})$", re.IGNORECASE)
@@ -50,6 +50,8 @@ class Camera(BaseModel):
     """The file that holds the password."""
     fps: Annotated[float, Field(gt=0, le=60)] | None = None
     """Frames a second to take; None for the worker's own setting. Of a folder, all pictures are taken."""
+    mode: Mode | None = None
+    """None: `complete` for a file or a folder, `live` for all else."""
 
     @model_validator(mode="before")
     @classmethod
@@ -101,6 +103,11 @@ class Camera(BaseModel):
     def is_live(self) -> bool:
         """Whether frames come in their own time, rather than when they are asked for."""
         return self.is_rtsp or self.webcam_index is not None
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether none of its frames may be dropped: it is read only as fast as they are worked on."""
+        return self.mode == "complete" or (self.mode is None and not self.is_live)
 
     def url_with_login(self) -> str:
         """The RTSP URL to open, with the login percent-encoded. Never to be logged.

@@ -16,9 +16,10 @@ from agegender.audit.evidence import gather
 from agegender.audit.report import Report
 from shared.camera_settings import CameraSettings
 from shared.errors import NotNow
-from shared.kafka_io import committed_offsets, ensure_topic
+from shared.kafka_io import committed_offsets
 from shared.kafka_reader import KafkaReader
 from shared.kafka_table import KafkaTable
+from shared.kafka_topics import ensure_topic
 from shared.messages import FrameInfo
 from shared.settings import KafkaSettings, RedisSettings
 from shared.store import ResultStore, connect
