@@ -119,11 +119,11 @@ class World:
             **_SETTINGS,
         )
         self._services = self.pipeline.services
-        camera = _Camera(simulator, COMES_AND_GOES)
+        passer = _Camera(simulator, COMES_AND_GOES)
         others: Mapping[str, Victim] = {
             "broker": broker,
             "redis": redis,
-            "camera": camera,
+            "camera": passer,
         }
         self._victims: Mapping[str, Victim] = {**self._services, **others}
         self._kafka = KafkaSettings(
