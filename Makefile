@@ -15,7 +15,7 @@ FULL := .venv-test
 PIP_INSTALL = -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test test-gpu lint types unit contract integration e2e check-deploy bench chaos soak fuzz count-check pictures lock weights clean
+.PHONY: help demo run test test-gpu lint types unit contract integration e2e check-deploy bench chaos soak fuzz count-check pictures dashboards lock weights clean
 
 help: ## List the targets
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -64,6 +64,9 @@ count-check: $(FULL)/installed ## Count the people in clips of which the number 
 
 pictures: $(FULL)/installed ## Draw the pictures of the documentation anew
 	@$(FULL)/bin/python -m tools.pictures
+
+dashboards: $(FULL)/installed ## Write the dashboards of Grafana and the table of all metrics anew
+	@$(FULL)/bin/python -m tools.dashboards
 
 lock: $(FULL)/installed ## Resolve all versions anew and write the locked requirements
 	@PYTHON=$(FULL)/bin/python tools/lock.sh

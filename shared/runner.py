@@ -152,6 +152,7 @@ class Runner(Generic[In, Out]):
                     if self._source.exhausted:
                         self._finish(stop)
                         break
+                    self._time.turn_to("write")
                     self._persist(lambda: self._output.write(()), stop, grace_s=0.0)
 
     def _collect(self, stop: StopSignal) -> list[Delivery[In]]:

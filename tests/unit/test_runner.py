@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import logging
 import threading
+import time
 from collections.abc import Sequence
 
 import pytest
@@ -94,6 +95,37 @@ def test_not_now_holds_the_batch_and_tries_the_same_step_again(call: str) -> Non
     assert bench.metrics.total("agegender_retries_total", service="relay") == 2
     assert "source.keep_alive" in bench.watch.calls
     assert bench.watch.calls.count("output.write") == (3 if call == "output.write" else 1)
+
+
+@pytest.mark.parametrize(
+    ("call", "step"), [*zip(STEPS, ("wait", "process", "write", "write", "commit"), strict=True)]
+)
+def test_the_time_that_a_call_takes_is_counted_under_its_step(call: str, step: str) -> None:
+    bench = Bench()
+    bench.put(0)
+    bench.watch.on(call, lambda: time.sleep(0.2), nth=1)  # as long as a call that does so much
+    bench.run()
+    spent = bench.metrics.by_label("agegender_loop_seconds_total", "step", service="relay")
+    assert spent[step] >= 0.2
+    assert spent[step] == max(spent.values())
+
+
+def test_the_time_until_the_next_try_is_counted_apart() -> None:
+    bench = Bench()
+    bench.put(0)
+    bench.watch.fail("output.write", [NotNow("away")] * 4)
+    started_s = time.perf_counter()
+    bench.run()
+    spent = bench.metrics.by_label("agegender_loop_seconds_total", "step")
+    assert spent["hold"] > spent["write"]
+    assert sum(spent.values()) <= time.perf_counter() - started_s
+
+
+def test_counters_of_trouble_begin_at_none() -> None:
+    bench = Bench()
+    for name in ("agegender_messages_bad_total", "agegender_retries_total"):
+        assert bench.metrics.by_label(name, "service") == {"relay": 0}
+    assert bench.metrics.total("agegender_batch_limit_messages", service="relay") == 4
 
 
 def test_the_service_is_ready_again_when_what_it_waited_for_is_back() -> None:

@@ -146,8 +146,7 @@ def _options(panel: Panel) -> Json:
     last = {"calcs": ["lastNotNull"], "fields": "", "values": False}
     match panel.kind:
         case "timeseries":
-            legend = {"displayMode": "list", "placement": "bottom", "showLegend": True, "calcs": []}
-            return {"legend": legend, "tooltip": {"mode": "multi", "sort": "desc"}}
+            return {"legend": _legend(shown=True), "tooltip": {"mode": "multi", "sort": "desc"}}
         case "stat":
             return {
                 "reduceOptions": last,
@@ -166,7 +165,7 @@ def _options(panel: Panel) -> Json:
                 "valueMode": "color",
             }
         case "table":
-            return {"showHeader": True, "cellHeight": "sm", "footer": {"show": False, "reducer": ["sum"]}}
+            return {"showHeader": True, "cellHeight": "sm"}
         case "heatmap":
             return {
                 "calculate": False,
@@ -177,6 +176,7 @@ def _options(panel: Panel) -> Json:
                     "exponent": 0.5,
                     "steps": 64,
                     "fill": "orange",
+                    "reverse": False,
                 },
                 "yAxis": {"unit": panel.unit, "axisPlacement": "left"},
                 "rowsFrame": {"layout": "auto"},
@@ -190,7 +190,7 @@ def _options(panel: Panel) -> Json:
                 "mergeValues": True,
                 "showValue": "never",
                 "rowHeight": 0.9,
-                "legend": {"showLegend": False},
+                "legend": _legend(shown=False),
             }
         case "alertlist":
             states = {"firing": True, "pending": True, "noData": False, "normal": False, "error": True}
@@ -203,6 +203,10 @@ def _options(panel: Panel) -> Json:
                 "stateFilter": states,
                 "viewMode": "list",
             }
+
+
+def _legend(*, shown: bool) -> Json:
+    return {"displayMode": "list", "placement": "bottom", "showLegend": shown, "calcs": []}
 
 
 def _as_one_table(panel: Panel) -> list[Json]:
