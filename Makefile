@@ -13,10 +13,10 @@ FULL := .venv-test
 PIP_INSTALL = -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test test-gpu lint types unit contract integration e2e bench chaos count-check pictures lock weights clean
+.PHONY: help demo run test test-gpu lint types unit contract integration e2e bench chaos bench-scaling count-check pictures lock weights clean
 
 help: ## List the targets
-	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
 
 demo: $(LEAN)/installed ## A simulated camera with real faces, the whole pipeline, a live table (SECONDS=20)
 	@$(LEAN)/bin/agegender demo --seconds $(SECONDS)
@@ -42,8 +42,11 @@ unit contract integration e2e: $(FULL)/installed ## One kind of test
 test-gpu: $(FULL)/installed ## The tests that need an NVIDIA GPU
 	@$(FULL)/bin/pytest tests -m gpu $(PYTEST_ARGS)
 
-bench: $(FULL)/installed ## Measure this machine: each stage alone, and the pipeline in one process
-	@$(FULL)/bin/python -m tests.bench.pipeline
+bench: $(FULL)/installed ## Measure this machine: each stage and the pipeline; or all that a plan wants (CONSTANTS=FILE)
+	@$(FULL)/bin/python -m tests.bench.pipeline $(if $(CONSTANTS),--constants $(CONSTANTS))
+
+bench-scaling: $(FULL)/installed ## Do 1, 2, 4 and 8 classify and detect workers do as many times the work?
+	@$(FULL)/bin/python -m tests.bench.scaling
 
 chaos: $(FULL)/installed ## Kill, stop and continue every part under load, then audit (ROUNDS=100 SEED=any)
 	@$(FULL)/bin/python -m tests.chaos --rounds $(ROUNDS) $(if $(SEED),--seed $(SEED))
@@ -53,6 +56,7 @@ count-check: $(FULL)/installed ## Count the people in clips of which the number 
 
 pictures: $(FULL)/installed ## Draw the pictures of the documentation anew
 	@$(FULL)/bin/python -m tools.pictures
+	@$(FULL)/bin/python -m tools.scale_pictures
 
 lock: $(FULL)/installed ## Resolve all versions anew and write the locked requirements
 	@PYTHON=$(FULL)/bin/python tools/lock.sh
