@@ -212,8 +212,8 @@ class KafkaSettings(TlsSettings):
     replication: Annotated[int, Field(ge=1, le=9)] = 1
     """Copies of a topic that does not exist yet."""
     partition_bytes: Annotated[int, Field(ge=-1)] = -1
-    """Of a topic that does not exist yet: in a larger partition, Kafka deletes the oldest messages, done or not.
-    It guards the disk of a broker; -1: no limit but time. Compacted topics have none."""
+    """Of a topic that does not exist yet: in a larger partition, Kafka deletes the oldest messages, done or
+    not. It guards the disk of a broker; -1: no limit but time. Compacted topics have none."""
     session_timeout_s: Annotated[float, Field(ge=6, le=300)] = 10.0
     """A worker that is not heard of for so long has died, and others take over its work."""
     dead_letter_pictures: bool = False
