@@ -19,7 +19,18 @@ from pydantic import ValidationError
 
 from shared.camera_settings import CameraSettings
 from shared.errors import BadMessage, NewerSchema
-from shared.messages import Face, FaceInfo, Frame, FrameInfo, Model, Presence, PresenceInfo, Result
+from shared.messages import (
+    Face,
+    FaceInfo,
+    Frame,
+    FrameInfo,
+    Model,
+    Presence,
+    PresenceInfo,
+    Preview,
+    Result,
+    Stored,
+)
 
 MAX_MESSAGE_BYTES = 2_000_000
 """Largest encoded message, headers included. Producers, consumers and topics are all set by it."""
@@ -179,10 +190,15 @@ RESULT_CODEC: Codec[Result] = Codec(
 PRESENCE_CODEC: Codec[Presence] = Codec(
     schema="presence/1",
     key=lambda presence: presence.camera_id,
-    split=lambda presence: (presence.info.model_dump_json(exclude_none=True), presence.preview_jpeg or b""),
-    join=lambda meta, value: Presence(
-        info=PresenceInfo.model_validate_json(meta), preview_jpeg=value or None
-    ),
+    split=lambda presence: (presence.info.model_dump_json(exclude_none=True), b""),
+    join=lambda meta, _value: Presence(info=PresenceInfo.model_validate_json(meta)),
+)
+
+PREVIEW_CODEC: Codec[Preview] = Codec(
+    schema="preview/1",
+    key=lambda preview: preview.camera_id,
+    split=lambda preview: (preview.info.model_dump_json(exclude_none=True), preview.jpeg),
+    join=lambda meta, value: Preview(info=FrameInfo.model_validate_json(meta), jpeg=value),
 )
 
 CAMERA_SETTINGS_CODEC: Codec[CameraSettings] = Codec(
@@ -194,3 +210,6 @@ CAMERA_SETTINGS_CODEC: Codec[CameraSettings] = Codec(
 
 FACES_CODEC: AnyCodec[Face | Presence] = MixedCodec({Face: FACE_CODEC, Presence: PRESENCE_CODEC})
 RESULTS_CODEC: AnyCodec[Result | Presence] = MixedCodec({Result: RESULT_CODEC, Presence: PRESENCE_CODEC})
+STORED_CODEC: AnyCodec[Stored] = MixedCodec(
+    {Result: RESULT_CODEC, Presence: PRESENCE_CODEC, Preview: PREVIEW_CODEC}
+)

@@ -24,12 +24,12 @@ from shared.kafka_changelog import KafkaChangelog
 from shared.kafka_output import KafkaDeadLetters, KafkaOutput
 from shared.kafka_table import KafkaTable
 from shared.settings import KafkaSettings
-from shared.topics import CAMERAS, FACES, FRAMES, RESULTS
+from shared.topics import CAMERAS, FACES, FRAMES, PREVIEWS, RESULTS
 from shared.transport import Share
 
 Admin = Any  # kafka-python has no types
 
-NAMES = {"cameras", "frames", "faces", "results", "dead-letters", "tracks"}
+NAMES = {"cameras", "frames", "faces", "results", "previews", "dead-letters", "tracks"}
 
 
 @pytest.fixture
@@ -92,7 +92,7 @@ def test_apply_makes_what_is_missing_once_and_check_finds_it_as_it_should_be(
 
 def test_what_services_make_at_their_start_is_what_the_command_makes(prefix: str) -> None:
     kafka = KafkaSettings.load()
-    outputs = [KafkaOutput(one, kafka) for one in (FRAMES, FACES, RESULTS)]
+    outputs = [KafkaOutput(one, kafka) for one in (FRAMES, FACES, RESULTS, PREVIEWS)]
     for output in (*outputs, KafkaDeadLetters(kafka)):
         output.open()
         output.close()
