@@ -89,6 +89,9 @@ def open_container(url: str, no_frame_s: float) -> InputContainer:
         ):
             raise CameraError(FailureReason.UNREACHABLE, f"no answer within {connect_s:g} s") from None
         raise explained(error) from None
+    except ValueError:
+        # PyAV finds no stream that the options for streams could be for. It is FFmpeg's errors too, above.
+        raise CameraError(FailureReason.NOT_VIDEO, "there is no video in it") from None
 
 
 def explained(error: av.error.FFmpegError) -> CameraError:

@@ -14,9 +14,8 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from services.ingest.camera_clock import ClockTrust
 from services.ingest.captured import CameraError, FailureReason
-from services.ingest.rtsp import open_rtsp
+from services.ingest.rtsp import RtspStream, open_container, url_with_login
 from shared.cameras import Camera
 
 NO_FRAME_S = 1.0
@@ -148,12 +147,10 @@ def read(port: int, most_frames: int = 50) -> CameraError | None:
     """Why the camera cannot be read, if so."""
     camera = Camera(id="door", source=f"rtsp://viewer:{PASSWORD}@127.0.0.1:{port}/live")
     try:
-        stream = open_rtsp(camera, ClockTrust("door"), NO_FRAME_S)
-        try:
+        with contextlib.closing(open_container(url_with_login(camera), NO_FRAME_S)) as container:
+            stream = RtspStream(container, NO_FRAME_S)
             for frame in itertools.islice(stream.frames(), most_frames):
                 frame.picture()
-        finally:
-            stream.close()
     except CameraError as error:
         return error
     return None

@@ -52,6 +52,10 @@ class Service:
             self._environment |= {**homes, "PYTHONPATH": str(_ROOT)}
         self._process: subprocess.Popen[bytes] | None = None
 
+    def change(self, **settings: str) -> None:
+        """Other settings, from its next start on."""
+        self._environment |= settings
+
     def start(self) -> Service:
         """Starts the process without waiting for anything."""
         with self.log_path.open("ab") as log:
