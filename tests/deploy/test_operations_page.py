@@ -141,4 +141,4 @@ def test_the_unit_gives_a_worker_the_time_to_stop_and_is_sound(tmp_path: Path) -
     here = text.replace("/opt/agegender/bin/python", "/usr/bin/env").replace("User=agegender\n", "")
     for name in ("agegender-detect@.service", "agegender-detect@02.service"):
         (tmp_path / name).write_text(here)
-    check(analyze, "verify", "--man=no", tmp_path / "agegender-detect@02.service")
+    assert check(analyze, "verify", "--man=no", tmp_path / "agegender-detect@02.service") == ""
