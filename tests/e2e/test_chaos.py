@@ -15,7 +15,7 @@ from tests.support.kafka_broker import KafkaBroker
 from tests.support.redis_server import RedisServer, find_redis_server
 
 SEED = 4200
-"""Kills ingest, detect, classify, sink, broker and Redis, and takes an ingest for dead that is only frozen."""
+"""Kills each service, the broker and Redis, and takes an ingest for dead that is only frozen."""
 
 
 @pytest.fixture

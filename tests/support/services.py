@@ -40,6 +40,7 @@ class Service:
         worker: str | None = None,
         program: Sequence[str] | None = None,
     ) -> None:
+        self.service = name
         self._program = [f"services.{name}"] if program is None else program
         self.name = name if worker is None else worker
         self.log_path = folder / f"{self.name}.log"
