@@ -49,7 +49,8 @@ class KafkaChangelog(Generic[M]):
         cannot be read is logged and left out.
 
         Raises:
-            NotNow: no broker answers, not all of it came in time, or the topic is divided otherwise.
+            NotNow: no broker answers, not all of it came in time, the topic is divided otherwise, or a worker
+                of a later version has written there.
         """
         if not share.held:
             return ()

@@ -197,10 +197,15 @@ def open_producer(kafka: KafkaSettings, client_id: str) -> Any:  # noqa: ANN401
     )
 
 
+def connect_admin(kafka: KafkaSettings) -> Any:  # noqa: ANN401
+    """A client that asks for topics and groups, and changes them; to be closed. Raises NotNow."""
+    return _connected(KafkaAdminClient, kafka, request_timeout_ms=ANSWER_MS)
+
+
 @contextlib.contextmanager
 def open_admin(kafka: KafkaSettings) -> Iterator[Any]:
-    """A client that asks for topics and groups, and changes them; raises NotNow, also inside the block."""
-    admin = _connected(KafkaAdminClient, kafka, request_timeout_ms=ANSWER_MS)
+    """The same for a moment; raises NotNow, also inside the block."""
+    admin = connect_admin(kafka)
     try:
         with answered(kafka):
             yield admin

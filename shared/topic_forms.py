@@ -23,6 +23,7 @@ COPIES = "copies"
 POLICY = "cleanup.policy"
 RETENTION = "retention.ms"
 SEGMENT = "segment.ms"
+SIZE = "retention.bytes"
 
 _FOR_EVER = -1
 _SHORTEST_SEGMENT_MS = 60_000
@@ -42,7 +43,12 @@ class TopicForm:
     def passing(cls, kafka: KafkaSettings, name: str, retention_s: int) -> TopicForm:
         """Of a topic whose messages are kept for a time."""
         segment_ms = max(_SHORTEST_SEGMENT_MS, retention_s * 1000 // 4)
-        kept = {POLICY: "delete", RETENTION: str(retention_s * 1000), SEGMENT: str(segment_ms)}
+        kept = {
+            POLICY: "delete",
+            RETENTION: str(retention_s * 1000),
+            SEGMENT: str(segment_ms),
+            SIZE: str(kafka.partition_bytes),
+        }
         return cls._of(kafka, name, kafka.partitions, kept)
 
     @classmethod

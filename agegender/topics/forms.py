@@ -7,7 +7,15 @@ from collections.abc import Sequence
 from services.detect.remembering import TRACKS
 from shared.settings import KafkaSettings
 from shared.topic_forms import TopicForm
-from shared.topics import CAMERAS, DEAD_LETTERS_NAME, DEAD_LETTERS_RETENTION_S, FACES, FRAMES, RESULTS
+from shared.topics import (
+    CAMERAS,
+    DEAD_LETTERS_NAME,
+    DEAD_LETTERS_RETENTION_S,
+    FACES,
+    FRAMES,
+    PREVIEWS,
+    RESULTS,
+)
 
 
 def all_forms(kafka: KafkaSettings, frame_partitions: int | None = None) -> Sequence[TopicForm]:
@@ -18,7 +26,7 @@ def all_forms(kafka: KafkaSettings, frame_partitions: int | None = None) -> Sequ
             it: a worker looks for what is known of a camera in the partition of the same number.
     """
     prefix = kafka.topic_prefix
-    passing = {one.name: one.retention_s for one in (FRAMES, FACES, RESULTS)}
+    passing = {one.name: one.retention_s for one in (FRAMES, FACES, RESULTS, PREVIEWS)}
     passing[DEAD_LETTERS_NAME] = DEAD_LETTERS_RETENTION_S
     tracks_partitions = kafka.partitions if frame_partitions is None else frame_partitions
     return [

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from agegender.topics.comparing import Finding
 from agegender.topics.forms import is_camera_table
 from shared.settings import KafkaSettings
-from shared.topic_forms import COPIES, PARTITIONS, POLICY, RETENTION, SEGMENT, Deviation, advice
+from shared.topic_forms import COPIES, PARTITIONS, POLICY, RETENTION, SEGMENT, SIZE, Deviation, advice
 
 _LESS_OR_MORE: Mapping[str, tuple[str, str]] = {
     PARTITIONS: ("fewer workers can share its work", "more workers can share its work than is said"),
@@ -17,6 +17,10 @@ _LESS_OR_MORE: Mapping[str, tuple[str, str]] = {
         "its messages, which may be pictures of people, are kept for longer than is said",
     ),
     SEGMENT: ("it has more and smaller files", "its messages are deleted later than is said"),
+    SIZE: (
+        "its oldest messages are deleted unseen when it is full",
+        "it may take more of the disk than is said",
+    ),
     "min.compaction.lag.ms": ("old messages of a key go earlier", "old messages of a key stay for longer"),
     "max.message.bytes": ("large messages are refused", "it takes messages that no worker can read"),
     "min.insync.replicas": (
@@ -30,9 +34,10 @@ _OTHERWISE: Mapping[str, str] = {
 }
 
 WHEN_PARTITIONS_ARE_ADDED = (
-    "With more partitions, cameras and persons move to others: for a moment two workers may have messages of "
-    "one camera, and who is before a camera that moves may be counted twice. To avoid it, stop ingest, wait "
-    "until nobody is behind, add partitions, start ingest. Partitions can never be taken away."
+    "With more partitions, most cameras move to others: nothing is lost, but who is before a camera that "
+    "moves is counted as another visit, and for a moment two workers have messages of it. Do it when few "
+    "people are there, and restart the services afterwards: they notice new partitions only within five "
+    "minutes. Partitions can never be taken away."
 )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import gc
 import threading
 import time
 from collections.abc import Iterator, Mapping, Set
@@ -20,20 +19,16 @@ from shared.kafka_topics import ensure_table
 from shared.settings import KafkaSettings
 from tests.support.waiting import wait_until
 
-pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
-
 PARTITIONS = 16
 SLOW_S = 0.4
 """How long a member of these tests takes to give something up."""
 
 
 @pytest.fixture
-def settings(kafka: str, random_suffix: str) -> Iterator[KafkaSettings]:
+def settings(kafka: str, random_suffix: str) -> KafkaSettings:
     settings = KafkaSettings(bootstrap_servers=kafka, topic_prefix=f"{random_suffix}-", session_timeout_s=6)
     ensure_table(settings, f"{random_suffix}-work", PARTITIONS)
-    yield settings
-    # The client leaves sockets to the garbage collector; it comes while their warnings are ignored.
-    gc.collect()
+    return settings
 
 
 class Floor:

@@ -24,12 +24,12 @@ from shared.kafka_changelog import KafkaChangelog
 from shared.kafka_output import KafkaDeadLetters, KafkaOutput
 from shared.kafka_table import KafkaTable
 from shared.settings import KafkaSettings
-from shared.topics import CAMERAS, FACES, FRAMES, RESULTS
+from shared.topics import CAMERAS, FACES, FRAMES, PREVIEWS, RESULTS
 from shared.transport import Share
 
 Admin = Any  # kafka-python has no types
 
-NAMES = {"cameras", "frames", "faces", "results", "dead-letters", "tracks"}
+NAMES = {"cameras", "frames", "faces", "results", "previews", "dead-letters", "tracks"}
 
 
 @pytest.fixture
@@ -92,7 +92,7 @@ def test_apply_makes_what_is_missing_once_and_check_finds_it_as_it_should_be(
 
 def test_what_services_make_at_their_start_is_what_the_command_makes(prefix: str) -> None:
     kafka = KafkaSettings.load()
-    outputs = [KafkaOutput(one, kafka) for one in (FRAMES, FACES, RESULTS)]
+    outputs = [KafkaOutput(one, kafka) for one in (FRAMES, FACES, RESULTS, PREVIEWS)]
     for output in (*outputs, KafkaDeadLetters(kafka)):
         output.open()
         output.close()
@@ -112,6 +112,7 @@ def test_what_services_make_at_their_start_is_what_the_command_makes(prefix: str
         ("frames", "retention.ms", "-1", "kept for longer than is said"),
         ("frames", "retention.ms", "60000", "misses its messages"),
         ("faces", "max.message.bytes", "1000000", "large messages are refused"),
+        ("faces", "retention.bytes", "100000000", "deleted unseen"),
         ("cameras", "cleanup.policy", "delete", "another rule"),
         ("tracks", "min.compaction.lag.ms", "0", "go earlier"),
         ("results", "message.timestamp.type", "CreateTime", "clocks of workers"),
@@ -136,6 +137,22 @@ def test_a_setting_that_differs_is_told_with_its_meaning_and_left_as_it_is(
     assert "kafka-configs.sh" in shown.stdout
 
 
+def test_a_limit_of_size_is_given_to_the_topics_that_pass(
+    prefix: str, admin: Admin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KAFKA_PARTITION_BYTES", "300000000")
+    assert topics("apply").exit_code == 0
+    asked = [ConfigResource(ConfigResourceType.TOPIC, prefix + name) for name in ("frames", "cameras")]
+    found = admin.describe_configs(asked, config_filter="all")["topic"]
+    assert found[f"{prefix}frames"]["retention.bytes"]["value"] == "300000000"
+    assert found[f"{prefix}cameras"]["retention.bytes"]["value"] == "-1"
+    assert topics("check").exit_code == 0
+    monkeypatch.delenv("KAFKA_PARTITION_BYTES")
+    told = topics("check", "--json")
+    assert told.exit_code == 1
+    assert {one["setting"] for one in differences(told)} == {"retention.bytes"}
+
+
 def test_the_order_of_two_policies_is_no_difference(prefix: str, admin: Admin) -> None:
     assert topics("apply").exit_code == 0
     turned = {"cleanup.policy": "delete,compact"}
@@ -155,7 +172,7 @@ def test_partitions_are_added_only_when_told_to_and_never_to_the_cameras(prefix:
     assert states(dry, prefix)["frames"] == "would get partitions"
     assert there(admin, prefix)["frames"] == 3
     raised = topics("apply", *more, "--raise-partitions")
-    assert "may be counted twice" in raised.stderr
+    assert "is counted as another visit" in raised.stderr
     assert states(raised, prefix) == {**dict.fromkeys(NAMES, "partitions added"), "cameras": "differs"}
     assert raised.exit_code == 1
     assert "KAFKA_CAMERA_PARTITIONS=5" in differences(raised)[0]["remedy"]

@@ -72,6 +72,8 @@ class Distributed:
             "REDIS_URL": redis_url,
             "REDIS_TIMEOUT_S": "2",
             "INGEST_CAMERAS_PATH": str(cameras),
+            # What is published is looked at, however long it takes on a machine that is busy.
+            "DETECT_STALE_S": "3600",
             "SINK_RESULTS_PER_CAMERA": "100000",
             **more_settings,
         }
