@@ -8,15 +8,14 @@ from pathlib import Path
 
 import pytest
 import redis
+from kafka import KafkaAdminClient
 from redis.exceptions import NoPermissionError
 
 from shared.codec import MAX_MESSAGE_BYTES
 from shared.kafka_io import open_producer
-from shared.kafka_topics import ensure_topic
 from shared.messages import Presence, Result
 from shared.settings import KafkaSettings, RedisSettings
 from shared.store import ResultStore, connect
-from shared.topics import FRAMES
 from tests.support.compose import services
 from tests.support.deploy_tools import run
 from tests.support.kafka_broker import KafkaBroker
@@ -32,12 +31,15 @@ def url_of(server: RedisServer, user: str, secrets: Path) -> str:
     return server.url.replace("redis://", f"redis://{user}:{password}@")
 
 
-def test_the_broker_takes_the_largest_message_of_the_services(composed_broker: KafkaBroker) -> None:
+def test_the_broker_takes_our_largest_message_also_in_a_topic_that_others_made(
+    composed_broker: KafkaBroker,
+) -> None:
     kafka = KafkaSettings(bootstrap_servers=composed_broker.bootstrap_servers)
-    ensure_topic(kafka, FRAMES.name, FRAMES.retention_s)
+    with KafkaAdminClient(bootstrap_servers=kafka.bootstrap_servers) as admin:
+        admin.create_topics({"theirs": {"num_partitions": 1, "replication_factor": 1}})
 
     with closing(open_producer(kafka, "largest")) as producer:
-        sent = producer.send(FRAMES.name, key=b"door", value=os.urandom(MAX_MESSAGE_BYTES))
+        sent = producer.send("theirs", key=b"door", value=os.urandom(MAX_MESSAGE_BYTES))
         producer.flush()
 
         assert sent.succeeded(), sent.exception
