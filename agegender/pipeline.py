@@ -73,6 +73,9 @@ class Pipeline:
         faces = MemoryTopic(FACES.name, FACES.codec, _FACES_ON_THE_WAY)
         results = MemoryTopic(RESULTS.name, STORED_CODEC, _FACES_ON_THE_WAY)
         self._metrics = metrics
+        metrics.known_cameras.set(len(cameras))
+        metrics.held_cameras.set(len(cameras))
+        metrics.device.labels("classify", settings.classify.device).set(1)
         self._break_off = (frames.break_off, faces.break_off, results.break_off)
         self.healths: list[Health] = []
         self.cameras = CameraSource(cameras, settings.ingest, metrics)
@@ -86,7 +89,7 @@ class Pipeline:
                 frames.source(),
                 detect,
                 RoutedOutput(Preview, results.output(), faces.output()),
-                BatchLimits(settings.detect.batch_messages),
+                settings.detect.batch(),
                 detect.finish,
             ),
             self._runner(

@@ -22,6 +22,9 @@ _HOST = r"(?P<host>\[[0-9A-Fa-f:.]+\]|[^\s@:/?#\[\]]+)(?::(?P<port>\d{1,5}))?(?P
 _PLAIN_LOGIN = re.compile(rf"^(?:(?P<user>[^:@/]*)(?::(?P<password>[^@/]*))?@)?{_HOST}$")
 _ANY_LOGIN = re.compile(rf"^(?P<user>[^:@/]*):(?P<password>.*)@{_HOST}$")
 
+# A date that is none, or a tag before what it does not fit, is no YAMLError to it.
+_YAML_ERRORS = (yaml.YAMLError, ValueError, LookupError, AttributeError, RecursionError)
+
 SourceKind = Literal["rtsp", "rtsps", "webcam", "file"]
 SOURCE_KINDS: tuple[SourceKind, ...] = get_args(SourceKind)
 
@@ -211,10 +214,12 @@ def load_cameras(path: Path) -> list[Camera]:
         SettingsError: the file cannot be read, is no such list, or names a camera twice.
     """
     try:
-        data = yaml.safe_load(path.read_text("utf-8"))
+        text = path.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"cannot read {str(path)!r}: {_why(error)}") from None
-    except yaml.YAMLError as error:
+    try:
+        data = yaml.safe_load(text)
+    except _YAML_ERRORS as error:
         mark = getattr(error, "problem_mark", None)
         line = f" near line {mark.line + 1}" if mark else ""
         raise SettingsError(f"{str(path)!r} is no valid YAML{line}") from None

@@ -21,8 +21,10 @@ from shared.kafka_io import (
     partition_of,
     partitions_of,
 )
+from shared.kafka_lag import KafkaLag
 from shared.kafka_topics import ensure_topic
 from shared.messages import Model
+from shared.metrics import Metrics
 from shared.secrets import mask
 from shared.settings import KafkaSettings
 from shared.topics import Topic
@@ -44,6 +46,7 @@ class KafkaSource(Generic[M]):
         group: the name of the group without the prefix of the settings.
         on_share: called in `poll` when what this member holds has changed: after all that was handed out is
             committed, and before anything more is. It may raise NotNow, and is then called again.
+        metrics: are told how many messages wait, under the name of the group as the service.
     """
 
     def __init__(
@@ -52,6 +55,7 @@ class KafkaSource(Generic[M]):
         group: str,
         kafka: KafkaSettings,
         on_share: Callable[[Share], None] | None = None,
+        metrics: Metrics | None = None,
     ) -> None:
         listed = [topics] if isinstance(topics, Topic) else topics
         self._topics = {kafka.topic_prefix + one.name: one for one in listed}
@@ -66,6 +70,7 @@ class KafkaSource(Generic[M]):
         self._held: frozenset[int] = frozenset()
         self._is_share_new = False
         self._is_in_hand = False
+        self._lag = None if metrics is None else KafkaLag(group, kafka.topic_prefix, metrics)
 
     def open(self) -> None:
         """Joins the group; creates the topics that do not exist."""
@@ -97,6 +102,7 @@ class KafkaSource(Generic[M]):
         """See `transport.Source`."""
         if not self._buffer:
             self._fetch(max_messages, timeout_s)
+        self._look_at_lag()
         if self._is_share_new and self._on_share is not None:
             if self._is_in_hand:
                 return ()
@@ -193,6 +199,11 @@ class KafkaSource(Generic[M]):
             log.debug("keep-alive failed", extra={"reason": mask(str(error))})
         finally:
             self._consumer.resume(*self._consumer.assignment())
+        self._look_at_lag()
+
+    def _look_at_lag(self) -> None:
+        if self._lag is not None:
+            self._lag.look(self._consumer, self._buffer)
 
     @property
     def exhausted(self) -> bool:
@@ -204,6 +215,8 @@ class KafkaSource(Generic[M]):
         consumer, self._consumer = self._consumer, None
         self._keep(())
         self._is_in_hand = False
+        if self._lag is not None:
+            self._lag.forget()
         if consumer is not None:
             consumer.close(autocommit=False, timeout_ms=CLOSE_MS)
 

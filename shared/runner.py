@@ -30,6 +30,7 @@ from shared.backoff import Backoff
 from shared.dead_letters import DeadLetter, DeadLetterLimit
 from shared.errors import BadMessage, NotNow
 from shared.health import Health
+from shared.loop_time import LoopTime, Step
 from shared.messages import Traceable
 from shared.metrics import Metrics
 from shared.stage import Bad, Done, Dropped, Outcome, Stage
@@ -114,6 +115,10 @@ class Runner(Generic[In, Out]):
         self._wall_clock = wall_clock
         self._stop_seen_s: float | None = None
         self._worker: ThreadPoolExecutor | None = None
+        self._time = LoopTime(service, metrics)
+        metrics.batch_limit.labels(service).set(batch.max_messages)
+        for counter in (metrics.bad, metrics.retries):
+            counter.labels(service)  # there from the start, so that the first one is seen as an increase
 
     def run(self, stop: StopSignal) -> None:
         """Works until `stop` is set or the source is exhausted, then finishes the batch in hand.
@@ -129,6 +134,7 @@ class Runner(Generic[In, Out]):
             for part in (self._dead_letters, self._output, self._source):
                 at_the_end.callback(part.close)
             at_the_end.callback(self._health.not_ready, "stopped")
+            at_the_end.callback(self._time.turn_to, None)
             for part in (self._dead_letters, self._output, self._source):
                 if not self._persist(part.open, stop, grace_s=0.0):
                     return
@@ -165,6 +171,7 @@ class Runner(Generic[In, Out]):
 
     def _poll(self, max_messages: int, timeout_s: float, stop: StopSignal) -> Sequence[Delivery[In]]:
         arrived: list[Delivery[In]] = []
+        self._time.turn_to("wait")
         self._persist(lambda: arrived.extend(self._source.poll(max_messages, timeout_s)), stop, grace_s=0.0)
         return arrived
 
@@ -172,17 +179,19 @@ class Runner(Generic[In, Out]):
         """Steps 2 to 5 of the loop; False when the time to stop ran out before they were through."""
         sorted_ = _Sorted[Out]([], [], Counter(), Counter(), Counter())
         started_s = time.perf_counter()
+        self._time.turn_to("process")
         if not self._persist(lambda: self._process(batch, sorted_), stop, self._grace_s):
             return False
         self._metrics.stage_seconds.labels(self.service).observe(time.perf_counter() - started_s)
         self._metrics.batch_size.labels(self.service).observe(len(batch))
         self._limit.check(good=len(batch) - len(sorted_.bad), bad=[letter.reason for letter in sorted_.bad])
-        steps: tuple[Callable[[], None], ...] = (
-            lambda: self._output.write(sorted_.outputs),
-            lambda: self._dead_letters.write(sorted_.bad),
-            self._source.commit,
+        steps: tuple[tuple[Step, Callable[[], None]], ...] = (
+            ("write", lambda: self._output.write(sorted_.outputs)),
+            ("write", lambda: self._dead_letters.write(sorted_.bad)),
+            ("commit", self._source.commit),
         )
-        for step in steps:
+        for name, step in steps:
+            self._time.turn_to(name)
             if not self._persist(step, stop, self._grace_s):
                 return False
         self._count(sorted_)
@@ -274,6 +283,7 @@ class Runner(Generic[In, Out]):
         """Waits, but not on when the stop comes meanwhile: then the step has its last tries."""
         until_s = time.monotonic() + seconds
         stopping = stop.is_set()
+        before = self._time.turn_to("hold")
         while (left_s := until_s - time.monotonic()) > 0 and stop.is_set() == stopping:
             self._health.beat()
             self._source.keep_alive()
@@ -281,6 +291,7 @@ class Runner(Generic[In, Out]):
                 time.sleep(min(left_s, 0.1))
             else:
                 stop.wait(min(left_s, _POLL_S))
+        self._time.turn_to(before)
 
 
 def _kind(message: Traceable) -> str:

@@ -204,7 +204,7 @@ class KafkaSettings(TlsSettings):
     password: SecretStr | None = None
     topic_prefix: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{0,64}$")] = ""
     """Put before the names of topics and groups, so that two systems can share a broker."""
-    partitions: Annotated[int, Field(ge=1, le=1_000)] = 12
+    partitions: Annotated[int, Field(ge=1, le=1_000)] = 24
     """Partitions of a topic that does not exist yet; the most workers that can share its work."""
     camera_partitions: Annotated[int, Field(ge=1, le=1_000)] = 64
     """Partitions of the topic of the cameras, if it does not exist yet. A worker holds whole partitions: with

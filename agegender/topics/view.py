@@ -23,7 +23,7 @@ def topics_table(findings: Sequence[Finding]) -> Table:
     for one in findings:
         form = one.form
         state = Text(one.state.value, style="yellow" if one.state in _WRONG else "green")
-        table.add_row(form.name, str(form.partitions), str(form.copies), _kept(form), state)
+        table.add_row(form.name, str(form.partitions), str(form.copies), kept(form), state)
     return table
 
 
@@ -60,7 +60,8 @@ def topic_record(finding: Finding, kafka: KafkaSettings) -> dict[str, object]:
     }
 
 
-def _kept(form: TopicForm) -> str:
+def kept(form: TopicForm) -> str:
+    """How long a topic keeps its messages: `10 min`, `newest of each key, for ever`."""
     until = _duration(int(form.configs[RETENTION]) // 1000) if RETENTION in form.configs else "for ever"
     return f"newest of each key, {until}" if "compact" in form.configs[POLICY] else until
 

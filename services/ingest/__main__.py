@@ -11,6 +11,7 @@ from services.ingest.frame_buffer import FrameBuffer
 from services.ingest.outbox import Outbox
 from services.ingest.pace import Pace
 from services.ingest.stage import PublishStage
+from shared.certificates import show_certificates
 from shared.freshness import Deadline
 from shared.health import Health
 from shared.kafka_backlog import KafkaBacklog
@@ -28,6 +29,7 @@ _MOST_FRAMES = 64  # of as many cameras, taken together
 def build(metrics: Metrics, health: Health) -> Runner[Frame, Frame]:
     """The service over Kafka: with the cameras of its settings, or with those that the group gives it."""
     settings, kafka = IngestSettings.load(), KafkaSettings.load()
+    show_certificates(metrics, kafka)
     return Runner(
         "ingest",
         Outbox(
@@ -48,6 +50,7 @@ def build(metrics: Metrics, health: Health) -> Runner[Frame, Frame]:
 
 def _fixed(settings: IngestSettings, metrics: Metrics) -> CameraSource:
     cameras = settings.camera_list()
+    metrics.known_cameras.set(len(cameras))
     metrics.held_cameras.set(len(cameras))
     return CameraSource(cameras, settings, metrics)
 

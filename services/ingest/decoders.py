@@ -21,6 +21,7 @@ log = logging.getLogger(__name__)
 _LOAD_S = 60.0  # what loading FFmpeg may take on a machine that has much else to do
 _ANSWER_S = 10.0
 _END_S = 2.0
+_SEND_BYTES = 4 << 20  # a whole picture at once, where the system allows it
 # What Python and the loader of libraries need, and no password: a decoder reads what strangers send.
 _PASSED_ON = ("PATH", "LANG", "LC_ALL", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
 
@@ -132,6 +133,7 @@ class Decoders:
             try:
                 ours, theirs = socket.socketpair()
                 undo.callback(ours.close)
+                theirs.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BYTES)
                 with theirs:
                     host = self._running_host()
                     pid = host.start(theirs)

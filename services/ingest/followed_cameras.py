@@ -52,6 +52,7 @@ class FollowedCameras:
         self._bad: Set[str] = frozenset()
         self._held: Set[int] = frozenset()
         self._number = 0
+        metrics.known_cameras.set_function(lambda: len(self._table.entries))
         metrics.held_cameras.set_function(lambda: self._number if self._group.is_ours() else 0)
 
     def open(self) -> None:

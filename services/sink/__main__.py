@@ -7,6 +7,7 @@ import sys
 from services.sink.config import SinkSettings
 from services.sink.redis_store import RedisStore
 from services.sink.stage import SinkStage
+from shared.certificates import show_certificates
 from shared.health import Health
 from shared.kafka_output import KafkaDeadLetters
 from shared.kafka_source import KafkaSource
@@ -21,12 +22,13 @@ from shared.topics import STORED
 
 def build(metrics: Metrics, health: Health) -> Runner[Stored, Stored]:
     """The service between Kafka and Redis."""
-    settings, kafka = SinkSettings.load(), KafkaSettings.load()
+    settings, kafka, redis = SinkSettings.load(), KafkaSettings.load(), RedisSettings.load()
+    show_certificates(metrics, kafka, redis)
     return Runner(
         "sink",
-        KafkaSource(STORED, "sink", kafka),
+        KafkaSource(STORED, "sink", kafka, metrics=metrics),
         SinkStage(),
-        RedisStore(connect(RedisSettings.load()), settings, metrics),
+        RedisStore(connect(redis), settings, metrics),
         KafkaDeadLetters(kafka),
         metrics=metrics,
         health=health,

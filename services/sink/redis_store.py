@@ -13,6 +13,7 @@ import redis
 from services.sink.camera_books import CameraBooks, Written
 from services.sink.config import SinkSettings
 from services.sink.merging import merge, people, silence
+from services.sink.store_size import StoreSize
 from services.sink.vigil import Vigil
 from shared.messages import Presence, Preview, Result, Stored, age_band
 from shared.metrics import Metrics
@@ -50,6 +51,7 @@ class RedisStore:
         self._metrics = metrics
         self._clock = clock
         self._vigil = Vigil(settings.silent_s)
+        self._size = StoreSize(client, metrics)
         self._books: CameraBooks | None = None
         self._shown: dict[str, tuple[str, int]] = {}
 
@@ -73,6 +75,7 @@ class RedisStore:
             if not isinstance(message, Preview):
                 by_camera[message.camera_id].append(message)
         with redis_errors_sorted():
+            self._size.look()  # first: a store that is full takes nothing
             for camera_id, some in by_camera.items():
                 results = [one for one in some if isinstance(one, Result)]
                 written = self._books.amend(camera_id, people(some), functools.partial(merge, some), results)
@@ -124,8 +127,16 @@ class RedisStore:
                 self._metrics.repeats.labels(result.camera_id).inc()
                 continue
             self._metrics.results.labels(result.gender, _band(result)).inc()
+            self._describe(result)
             if is_late:
                 self._metrics.late.labels(result.camera_id).inc()
+
+    def _describe(self, result: Result) -> None:
+        if result.age_years is not None:
+            self._metrics.ages.observe(result.age_years)
+            self._metrics.confidence.labels(result.gender).observe(result.gender_confidence)
+        if result.face.quality is not None:
+            self._metrics.quality.observe(result.face.quality)
 
     def _count_persons(self, camera_id: str, written: Written) -> None:
         for change in written.merged.changes:

@@ -38,13 +38,6 @@ SETTINGS: dict[str, list[type[Settings]]] = {
 
 
 @pytest.fixture(scope="module")
-def secrets(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("deploy") / "secrets"
-    check("sh", DEPLOY / "new-secrets.sh", folder)
-    return folder
-
-
-@pytest.fixture(scope="module")
 def everything() -> dict[str, Service]:
     """The services of all profiles."""
     return services(COMPOSE_PROFILES=ALL)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -19,64 +18,15 @@ from shared.messages import Presence, Result
 from shared.settings import KafkaSettings, RedisSettings
 from shared.store import ResultStore, connect
 from shared.topics import FRAMES
-from tests.support.availability import ServerUnavailableError, skip_or_fail
 from tests.support.compose import services
-from tests.support.deploy_tools import DEPLOY, check, run
-from tests.support.kafka_broker import KafkaBroker, broker_from_jars, settings_as_environment
+from tests.support.deploy_tools import run
+from tests.support.kafka_broker import KafkaBroker
 from tests.support.made_messages import frame_info, presence, sighting, vote
-from tests.support.redis_server import RedisServer, find_redis_server, running_redis
+from tests.support.redis_server import RedisServer
 from tests.support.sink import opened_sink
 from tests.support.waiting import wait_until
 
 _WITHIN_S = 60.0
-_OF_THIS_MACHINE = ("LISTENERS", "ADVERTISED_LISTENERS", "CONTROLLER_QUORUM_VOTERS", "LOG_DIRS")
-
-
-@pytest.fixture(scope="module")
-def broker() -> Iterator[KafkaBroker]:
-    """Kafka as in compose, but for where it listens and keeps its data."""
-    given = services()["kafka"]["environment"]
-
-    def as_in_compose(text: str) -> str:
-        kept = {f"KAFKA_{name}": settings_as_environment(text)[f"KAFKA_{name}"] for name in _OF_THIS_MACHINE}
-        settings = {key: value for key, value in given.items() if key != "KAFKA_HEAP_OPTS"} | kept
-        names = {key: key.removeprefix("KAFKA_").lower().replace("_", ".") for key in settings}
-        return "\n".join(f"{names[key]}={value}" for key, value in settings.items())
-
-    try:
-        one = broker_from_jars(as_in_compose)
-    except ServerUnavailableError as error:
-        skip_or_fail(error)
-    try:
-        one.start()
-        yield one
-    finally:
-        one.close()
-
-
-def store(words: list[str], **more: str) -> Iterator[RedisServer]:
-    """The store as in compose, with the words of its command as settings."""
-    names = [word.removeprefix("--") for word in words[1::2]]
-    settings = dict(zip(names, words[2::2], strict=True)) | more
-    return running_redis(lambda: RedisServer(find_redis_server("valkey"), more_settings=settings))
-
-
-@pytest.fixture(scope="module")
-def open_store() -> Iterator[RedisServer]:
-    yield from store(services()["redis"]["command"])
-
-
-@pytest.fixture(scope="module")
-def secrets(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("deploy") / "secrets"
-    check("sh", DEPLOY / "new-secrets.sh", folder)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def closed_store(secrets: Path) -> Iterator[RedisServer]:
-    """The store that knows its users."""
-    yield from store(services(secrets=secrets)["redis"]["command"], aclfile=str(secrets / "redis_users"))
 
 
 def url_of(server: RedisServer, user: str, secrets: Path) -> str:
@@ -84,9 +34,9 @@ def url_of(server: RedisServer, user: str, secrets: Path) -> str:
     return server.url.replace("redis://", f"redis://{user}:{password}@")
 
 
-def test_the_one_shot_services_make_the_topics_and_the_cameras(broker: KafkaBroker) -> None:
+def test_the_one_shot_services_make_the_topics_and_the_cameras(composed_broker: KafkaBroker) -> None:
     outer = {key: value for key, value in os.environ.items() if not key.startswith(("KAFKA_", "AGEGENDER_"))}
-    here = outer | {"KAFKA_BOOTSTRAP_SERVERS": broker.bootstrap_servers}
+    here = outer | {"KAFKA_BOOTSTRAP_SERVERS": composed_broker.bootstrap_servers}
     found = services()
     mounted = {one["target"]: one["source"] for one in found["cameras"]["volumes"]}
     cameras = [mounted.get(word, word) for word in found["cameras"]["command"]]
@@ -109,8 +59,8 @@ def test_the_one_shot_services_make_the_topics_and_the_cameras(broker: KafkaBrok
     assert nobody.returncode != 0, nobody.stdout
 
 
-def test_the_broker_takes_the_largest_message_of_the_services(broker: KafkaBroker) -> None:
-    kafka = KafkaSettings(bootstrap_servers=broker.bootstrap_servers)
+def test_the_broker_takes_the_largest_message_of_the_services(composed_broker: KafkaBroker) -> None:
+    kafka = KafkaSettings(bootstrap_servers=composed_broker.bootstrap_servers)
     ensure_topic(kafka, FRAMES.name, FRAMES.retention_s)
 
     with closing(open_producer(kafka, "largest")) as producer:
@@ -120,17 +70,17 @@ def test_the_broker_takes_the_largest_message_of_the_services(broker: KafkaBroke
         assert sent.succeeded(), sent.exception
 
 
-def test_the_health_check_of_the_broker_tells_whether_it_listens(broker: KafkaBroker) -> None:
+def test_the_health_check_of_the_broker_tells_whether_it_listens(composed_broker: KafkaBroker) -> None:
     test = services()["kafka"]["healthcheck"]["test"]
     assert test[0] == "CMD"
-    port = broker.bootstrap_servers.rpartition(":")[2]
+    port = composed_broker.bootstrap_servers.rpartition(":")[2]
 
     assert run(*(word.replace("9092", port) for word in test[1:])).returncode == 0
     assert run(*(word.replace("9092", "1") for word in test[1:])).returncode != 0
 
 
-def test_the_store_forgets_nothing_that_it_said_was_written(open_store: RedisServer) -> None:
-    with redis.Redis.from_url(open_store.url, decode_responses=True) as client:
+def test_the_store_forgets_nothing_that_it_said_was_written(composed_store: RedisServer) -> None:
+    with redis.Redis.from_url(composed_store.url, decode_responses=True) as client:
         found = client.config_get("append*", "maxmemory*")
 
     assert isinstance(found, dict)
@@ -139,16 +89,16 @@ def test_the_store_forgets_nothing_that_it_said_was_written(open_store: RedisSer
 
 
 def test_the_sink_writes_and_the_reader_reads_with_the_rights_that_they_are_given(
-    closed_store: RedisServer, secrets: Path
+    composed_store_with_users: RedisServer, secrets: Path
 ) -> None:
     visit: list[Result | Presence] = [
         vote("s1-1"),
         presence(sighting("s1-1", ended=True), frame=frame_info("cam1", sequence=1)),
     ]
 
-    with opened_sink(url_of(closed_store, "sink", secrets)) as sink:
+    with opened_sink(url_of(composed_store_with_users, "sink", secrets)) as sink:
         sink.output.write(visit)
-    with connect(RedisSettings().at(url_of(closed_store, "reader", secrets))) as client:
+    with connect(RedisSettings().at(url_of(composed_store_with_users, "reader", secrets))) as client:
         store = ResultStore(client)
         assert [camera.camera_id for camera in store.cameras()] == ["cam1"]
         (person,) = store.persons().items
@@ -163,8 +113,10 @@ def test_the_sink_writes_and_the_reader_reads_with_the_rights_that_they_are_give
             client.get("something else")
 
 
-def test_without_a_password_the_store_says_that_it_lives_and_no_more(closed_store: RedisServer) -> None:
-    with redis.Redis.from_url(closed_store.url) as client:
+def test_without_a_password_the_store_says_that_it_lives_and_no_more(
+    composed_store_with_users: RedisServer,
+) -> None:
+    with redis.Redis.from_url(composed_store_with_users.url) as client:
         assert client.ping()
         for refused in (lambda: client.get("agegender:cameras"), client.info, client.flushall, client.time):
             with pytest.raises(NoPermissionError):

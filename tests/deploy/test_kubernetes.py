@@ -16,6 +16,7 @@ from tests.support.kubernetes import KUBERNETES, OVERLAYS, Manifest, composed, o
 from tests.support.kubernetes_rules import broken
 from tests.support.kubernetes_schemas import SCHEMAS
 
+OLDEST = "1.31"
 COMPONENTS = ("scaling", "scaling-login", "monitoring", "kafka-login")
 """All but `gpu`, which has an overlay of its own."""
 
@@ -36,11 +37,13 @@ def invalid(one: Manifest) -> list[str]:
     schema = SCHEMAS.get(one["kind"])
     if schema is not None:
         return [error.message for error in jsonschema.Draft202012Validator(schema).iter_errors(one)]
-    try:
-        kubernetes_validate.validate(one, "1.32", strict=True)
-    except kubernetes_validate.ValidationError as error:
-        return [error.message]
-    return []
+    found = []
+    for version in (OLDEST, kubernetes_validate.latest_version()):
+        try:
+            kubernetes_validate.validate(one, version, strict=True)
+        except kubernetes_validate.ValidationError as error:
+            found.append(error.message)
+    return found
 
 
 def test_every_manifest_is_valid_to_the_last_field(manifests: list[Manifest]) -> None:

@@ -62,6 +62,10 @@ KNOWN = {
 }
 """Variable → the settings that it belongs to."""
 
+# The batch in hand, a call that began just before, and then dead letters, output, states and source let go.
+STOP_S: float = inspect.signature(Runner).parameters["grace_s"].default + (ANSWER_MS + 4 * CLOSE_MS) / 1000
+"""How long a worker may take to stop."""
+
 
 @pytest.fixture(params=[*OVERLAYS, "with a login"])
 def manifests(request: pytest.FixtureRequest, tmp_path: Path) -> list[Manifest]:
@@ -199,12 +203,9 @@ def test_workers_are_scaled_by_what_waits_for_their_own_group(
 
 
 def test_a_pod_has_the_time_that_its_service_takes_to_stop(manifests: list[Manifest]) -> None:
-    grace_s = inspect.signature(Runner).parameters["grace_s"].default
-    # A call that began just before, and then dead letters, output, states and source let go.
-    most_s = grace_s + (ANSWER_MS + 4 * CLOSE_MS) / 1000
     for one in pods(manifests):
         if one.is_worker:
-            assert one.spec["terminationGracePeriodSeconds"] > 1.5 * most_s
+            assert one.spec["terminationGracePeriodSeconds"] > 1.5 * STOP_S
 
 
 def test_each_pod_reaches_only_what_its_service_needs() -> None:

@@ -96,7 +96,7 @@ class Built:
     """
 
     def __init__(self, dockerfile: Dockerfile, context: Path, where: Path) -> None:
-        self._dockerfile = dockerfile
+        self.dockerfile = dockerfile
         self._context = context
         self._where = where
         copied = (
@@ -117,10 +117,10 @@ class Built:
 
     def root(self, name: str) -> Path:
         """The folder of the stage, made if it is not there; raises AssertionError where a RUN fails."""
-        stage, root = self._dockerfile.stages[name], self._where / name
+        stage, root = self.dockerfile.stages[name], self._where / name
         if root.exists():
             return root
-        if stage.parent in self._dockerfile.stages:
+        if stage.parent in self.dockerfile.stages:
             _link(self.root(stage.parent), root)
         else:
             root.mkdir()
@@ -141,7 +141,7 @@ class Built:
         """The variables of a container of the stage, and those of this machine: they may name a registry."""
         ours = {key: value for key, value in os.environ.items() if not key.startswith("AGEGENDER_")}
         path = f"{self._where / 'base' / 'bin'}:/usr/bin:/bin"
-        set_here = self._dockerfile.pairs(name, "ENV")
+        set_here = self.dockerfile.pairs(name, "ENV")
         return ours | {
             key: self.moved(name, value).replace("$PATH", path)
             for key, value in ({"PATH": "$PATH"} | set_here).items()
@@ -149,10 +149,10 @@ class Built:
 
     def folder(self, name: str) -> Path:
         """Where a container of the stage works."""
-        return self._folder(name, len(self._dockerfile.stages[name].instructions))
+        return self._folder(name, len(self.dockerfile.stages[name].instructions))
 
     def _folder(self, name: str, before: int) -> Path:
-        *elders, stage = self._dockerfile.lineage(name)
+        *elders, stage = self.dockerfile.lineage(name)
         instructions = [one for elder in elders for one in elder.instructions] + stage.instructions[
             : before + 1
         ]

@@ -134,7 +134,7 @@ def test_a_service_that_waits_is_alive() -> None:
 
 def test_bytes_that_are_no_message_become_a_letter_and_the_rest_of_the_batch_is_done() -> None:
     bench = Bench(BatchLimits(10))
-    strange = Encoded(b"k", b"what", (("schema", b"frame/9"),))
+    strange = Encoded(b"k", b"what", (("schema", b"picture/1"),))
     bench.put(0)
     bench.put_raw(strange)
     bench.put(1, jpeg=b"bad")
@@ -143,7 +143,7 @@ def test_bytes_that_are_no_message_become_a_letter_and_the_rest_of_the_batch_is_
     assert bench.sent == [0, 2]
     assert bench.stage.batch_sizes == [3]
     assert bench.letters.written == [
-        DeadLetter("schema is 'frame/9', expected 'frame/1'", "relay", "frames/0@1", strange),
+        DeadLetter("schema is 'picture/1', expected 'frame/1'", "relay", "frames/0@1", strange),
         DeadLetter("too dark", "relay", "frames/0@2", FRAME_CODEC.encode(frame(sequence=1, jpeg=b"bad"))),
     ]
     assert bench.uncommitted == []
