@@ -54,6 +54,11 @@ _STREAM = Row(
             stacked=True,
         ),
         Panel(
+            "Frames that wait for Kafka",
+            "Kept by ingest until Kafka has them; the newest, as far as INGEST_BUFFER_BYTES goes.",
+            (Query('sum(agegender_buffered_messages{camera="$camera"})', "frames"),),
+        ),
+        Panel(
             "Failures, by reason",
             "How often it could not be opened or broke off, in a minute.",
             (
