@@ -66,7 +66,7 @@ _odd = st.recursive(
 
 
 def decoded(codec: AnyCodec[Any], encoded: Encoded) -> None:
-    """A message that can be sent on, or bad with a reason that fits into a log."""
+    """A message that can be sent on, or refused with a reason that fits into a log."""
     with contextlib.suppress(BadMessage, NewerSchema):
         try:
             message = codec.decode(encoded)
