@@ -35,6 +35,9 @@ from shared.messages import (
 MAX_MESSAGE_BYTES = 2_000_000
 """Largest encoded message, headers included. Producers, consumers and topics are all set by it."""
 
+_MOST_JSON_BYTES = 256 * 1024
+"""Reading JSON may take 350 times its size of memory. A thousand persons before one camera are 160 kB."""
+
 SCHEMA_HEADER = "schema"
 META_HEADER = "meta"
 
@@ -109,8 +112,12 @@ class Codec(Generic[M]):
         join = self.join if schema == self.schema else self.older.get(schema)
         if join is None:
             raise _refusal(schema, [self.schema])
+        meta = dict(encoded.headers).get(META_HEADER, b"")
+        for json in (meta, encoded.value if encoded.value.startswith(b"{") else b""):
+            if len(json) > _MOST_JSON_BYTES:
+                raise BadMessage(f"{schema}: {len(json)} bytes of JSON, expected {_MOST_JSON_BYTES} at most")
         try:
-            return join(dict(encoded.headers).get(META_HEADER, b""), encoded.value)
+            return join(meta, encoded.value)
         except ValidationError as error:
             first = error.errors(include_url=False, include_input=False)[0]
             place = ".".join(str(part) for part in first["loc"]) or "message"
