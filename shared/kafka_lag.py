@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
-from collections.abc import Iterable
 from typing import Any
 
-from shared.kafka_io import ANSWER_MS, ClientError, partition_of
+from shared.kafka_io import ANSWER_MS, ClientError
 from shared.metrics import Metrics
 
 _LOOK_EVERY_S = 5.0
@@ -31,17 +29,13 @@ class KafkaLag:
         self._shown: set[int] = set()
         self._due_s = 0.0
 
-    def look(self, consumer: Any, taken_in: Iterable[Any]) -> None:  # noqa: ANN401
-        """Asks the broker, at most every few seconds.
-
-        Args:
-            taken_in: records that the consumer has given, and that nobody works on yet.
-        """
+    def look(self, consumer: Any) -> None:  # noqa: ANN401  (kafka-python has no types)
+        """Asks the broker, at most every few seconds. A batch in hand does not count as waiting."""
         now_s = time.monotonic()
         if now_s < self._due_s:
             return
         try:
-            lags = _lags(consumer, taken_in)
+            lags = _lags(consumer)
         except ClientError:
             # It may be away, or share out the partitions anew; whoever reads messages hears of that.
             self._due_s = now_s + _AGAIN_S
@@ -61,15 +55,14 @@ class KafkaLag:
         self._shown = set(lags)
 
 
-def _lags(consumer: Any, taken_in: Iterable[Any]) -> dict[int, int]:  # noqa: ANN401
+def _lags(consumer: Any) -> dict[int, int]:  # noqa: ANN401
     held = consumer.assignment()
     if not held:
         return {}
-    waiting = Counter(partition_of(record) for record in taken_in)
     ends = consumer.end_offsets(held, timeout_ms=ANSWER_MS)
     positions = {one: consumer.position(one, timeout_ms=ANSWER_MS) for one in held}
     return {
-        one.partition: max(0, ends[one] - position) + waiting[one]
+        one.partition: max(0, ends[one] - position)
         for one, position in positions.items()
         if position is not None and one in ends
     }

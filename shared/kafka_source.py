@@ -184,7 +184,7 @@ class KafkaSource(Generic[M]):
 
     def _look_at_lag(self) -> None:
         if self._lag is not None:
-            self._lag.look(self._consumer, self._buffer)
+            self._lag.look(self._consumer)
 
     @property
     def exhausted(self) -> bool:
