@@ -135,6 +135,12 @@ class Metrics:
             ["camera"],
             registry=registry,
         )
+        self.buffered = Gauge(
+            "agegender_buffered_messages",
+            "Frames that ingest keeps until Kafka has them.",
+            ["camera"],
+            registry=registry,
+        )
         self.held_cameras = Gauge(
             "agegender_held_cameras",
             "Cameras that this worker reads, or tries to.",

@@ -11,6 +11,8 @@ side, so a crash at any point makes messages come again and never makes them dis
 
 There are three outcomes for a message and no fourth: done, bad, or not now. `NotNow` holds the batch, keeps
 the source alive and tries the same step again. Anything else that is raised ends the process.
+
+The stage works in a thread of its own, so that the source keeps its place however long a batch takes.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
@@ -30,7 +33,7 @@ from shared.health import Health
 from shared.loop_time import LoopTime, Step
 from shared.messages import Traceable
 from shared.metrics import Metrics
-from shared.stage import Bad, Done, Dropped, Stage
+from shared.stage import Bad, Done, Dropped, Outcome, Stage
 from shared.transport import Delivery, Output, Source
 
 log = logging.getLogger(__name__)
@@ -39,6 +42,8 @@ In = TypeVar("In", bound=Traceable)
 Out = TypeVar("Out", bound=Traceable)
 
 _POLL_S = 0.5  # how long an empty poll may keep the loop from seeing that it should stop
+_KEEP_ALIVE_EVERY_S = 1.0
+_HUNG_S = 300.0  # work that takes longer is none, and others may take it over
 
 
 class StopSignal(Protocol):
@@ -109,6 +114,7 @@ class Runner(Generic[In, Out]):
         self._last_words = last_words
         self._wall_clock = wall_clock
         self._stop_seen_s: float | None = None
+        self._worker: ThreadPoolExecutor | None = None
         self._time = LoopTime(service, metrics)
         metrics.batch_limit.labels(service).set(batch.max_messages)
         for counter in (metrics.bad, metrics.retries):
@@ -123,6 +129,7 @@ class Runner(Generic[In, Out]):
         """
         self._stop_seen_s = None
         with ExitStack() as at_the_end:
+            self._worker = at_the_end.enter_context(ThreadPoolExecutor(1, f"stage {self.service}"))
             # The last one in is the first one out, and each is called whatever the others raise.
             for part in (self._dead_letters, self._output, self._source):
                 at_the_end.callback(part.close)
@@ -198,7 +205,7 @@ class Runner(Generic[In, Out]):
 
     def _process(self, batch: Sequence[Delivery[In]], into: _Sorted[Out]) -> None:
         messages = [d.message for d in batch if not isinstance(d.message, BadMessage)]
-        found = self._stage.process(messages) if messages else ()
+        found = self._work(messages) if messages else ()
         if len(found) != len(messages):
             raise RuntimeError(f"the stage gave {len(found)} outcomes for {len(messages)} messages")
         outcomes = iter(found)
@@ -216,6 +223,16 @@ class Runner(Generic[In, Out]):
                     into.dropped[camera, reason.value] += 1
                 case Bad(reason):
                     into.bad.append(DeadLetter.of(delivery, reason, self.service))
+
+    def _work(self, messages: Sequence[In]) -> Sequence[Outcome[Out]]:
+        if self._worker is None:
+            raise RuntimeError("work before run")
+        working = self._worker.submit(self._stage.process, messages)
+        hung_at_s = time.monotonic() + _HUNG_S
+        while not wait([working], _KEEP_ALIVE_EVERY_S).done:
+            if time.monotonic() < hung_at_s:
+                self._source.keep_alive()
+        return working.result()
 
     def _count(self, sorted_: _Sorted[Out]) -> None:
         for (camera, kind), number in sorted_.received.items():

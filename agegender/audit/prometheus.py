@@ -15,6 +15,7 @@ from pydantic import BaseModel, ValidationError
 
 from agegender.audit.counters import (
     BAD,
+    BUFFERED,
     CAPTURED,
     CAPTURED_SINCE,
     DROPPED,
@@ -35,7 +36,7 @@ from shared.secrets import mask
 
 _ANSWER_S = 10.0
 _COUNTERS = (CAPTURED, SENT, RECEIVED, DROPPED, SKIPPED, BAD, WRITTEN, REPEATED)
-_NAMES = (*_COUNTERS, CAPTURED_SINCE, READY, STARTED)
+_NAMES = (*_COUNTERS, BUFFERED, CAPTURED_SINCE, READY, STARTED)
 _OF_PROMETHEUS = ("__name__", "job", "instance")
 _NO_WORKER = "api"  # counts nothing of the books, and may ask for a token
 
