@@ -73,13 +73,16 @@ _STREAM = Row(
             (Query('max(agegender_camera_clock_skew_seconds{camera="$camera"})', "skew"),),
             unit="s",
             low=None,
-            width=12,
+        ),
+        Panel(
+            "Frames kept",
+            "Frames that ingest keeps until Kafka has them. More than a few, and Kafka is slow or away.",
+            (Query('max(agegender_buffered_messages{camera="$camera"})', "kept"),),
         ),
         Panel(
             "Read by",
             "The worker that reads the camera.",
             (Query('agegender_camera_up_bool{camera="$camera"}', "{{instance}}"),),
-            width=12,
             high=1,
         ),
     ),
