@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from shared.errors import NotNow, SettingsError
-from shared.kafka_io import ANSWER_MS, TopicExists, open_admin, settings_of
+from shared.kafka_io import ANSWER_MS, ClientError, TopicExists, open_admin, settings_of
 from shared.settings import KafkaSettings
 from shared.topic_forms import POLICY, FoundTopic, TopicForm, advice, is_compacted, kept_longer
 
@@ -58,8 +58,12 @@ class KafkaTopics:
         return is_ours
 
     def add_partitions(self, name: str, partitions: int, *, only_ask: bool = False) -> None:
-        """Gives a topic more partitions; with `only_ask`, the broker says whether it would."""
-        self._admin.create_partitions({name: partitions}, validate_only=only_ask)
+        """Gives a topic more partitions, unless somebody was faster; `only_ask`: see `create`."""
+        try:
+            self._admin.create_partitions({name: partitions}, validate_only=only_ask)
+        except ClientError:
+            if self.partitions(name) < partitions:
+                raise
         if only_ask:
             return
         until_s = time.monotonic() + ANSWER_MS / 1000

@@ -99,7 +99,7 @@ def plan_ingest(demand: Demand, constants: Constants) -> Workers:
 
 def plan_detect(demand: Demand, constants: Constants, rate: Rates) -> Workers:
     """The size of worker with which all of them together have the fewest cores."""
-    choices = [_detect_of(cores, demand, constants, rate) for cores in DETECT_CORES]
+    choices = [detect_of(cores, demand, constants, rate) for cores in DETECT_CORES]
     best = choices[0]
     for one in choices[1:]:
         if one.cores < best.cores * _WORTH_MORE_CORES:
@@ -107,7 +107,8 @@ def plan_detect(demand: Demand, constants: Constants, rate: Rates) -> Workers:
     return best
 
 
-def _detect_of(cores: int, demand: Demand, constants: Constants, rate: Rates) -> Workers:
+def detect_of(cores: int, demand: Demand, constants: Constants, rate: Rates) -> Workers:
+    """Workers of so many cores each, as many as chance and a death ask for."""
     _, each = camera_cores(demand, constants)
     kafka = constants.kafka
     sent = rate.judged * kafka.face.write_ms + rate.presences * kafka.presence.write_ms

@@ -48,7 +48,7 @@ class IngestSettings(Settings):
     no_frame_s: Annotated[float, Field(ge=1, le=300)] = 10.0
     """A camera that sends no frame for this long is opened again."""
     buffer_bytes: Annotated[int, Field(ge=0)] = 8_000_000
-    """How much of each camera is kept while Kafka takes nothing: 8 MB are 10 to 15 seconds at 1280 x 720."""
+    """How much of each camera is kept while Kafka takes nothing: 8 MB are 10 to 25 seconds at 1280 x 720."""
     stale_s: Annotated[float, Field(ge=1, allow_inf_nan=False)] = 30.0
     """A frame of a live camera that was taken longer ago is not published any more."""
     most_waiting: Annotated[int, Field(ge=1)] = 500

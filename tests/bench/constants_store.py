@@ -34,6 +34,7 @@ from tests.bench.store import side_by_side, write
 _FEW, _MANY = 1_000, 5_000
 _MANY_CAMERAS, _PERSONS_OF_EACH = 500, 10
 _CAMERAS = 5
+_PATIENCE_S = 120.0
 _FEW_FPS = 1.0  # pictures in hand would be taken for what the worker needs
 
 
@@ -100,9 +101,11 @@ def _peak_mb(work: Callable[[Path, int], None], clip: Path, number: int) -> floa
     answers: SimpleQueue[float] = context.SimpleQueue()
     process = context.Process(target=_tell_peak, args=(work, clip, number, answers))
     process.start()
-    peak: float = answers.get()
-    process.join()
-    return peak
+    process.join(_PATIENCE_S)
+    if answers.empty():
+        process.kill()
+        raise RuntimeError(f"{work.__name__} told nothing within {_PATIENCE_S:g} s")
+    return answers.get()
 
 
 def _tell_peak(

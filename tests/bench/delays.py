@@ -48,14 +48,17 @@ class Compared:
     simulated_p99_s: float
 
 
-def measure(load: float, device_s: float, seconds: float, kafka: KafkaSettings, folder: Path) -> Compared:
+def measure(
+    load: float, device_s: float, wait_s: float, seconds: float, kafka: KafkaSettings, folder: Path
+) -> Compared:
     """Runs both."""
-    server = _server(device_s)
+    server = _server(device_s, wait_s)
     rate = load * server.capacity
     moments_s = np.cumsum(np.random.default_rng(5).exponential(1 / rate, int(rate * seconds)))
     faces = made_faces(kafka.partitions, len(moments_s) + _WARM)
     output: KafkaOutput[Face | Presence] = KafkaOutput(FACES, kafka)
-    with contextlib.closing(output), Crew("classify", kafka, device_s * 1000, folder).running(1) as crew:
+    crew = Crew("classify", kafka, device_s * 1000, folder, CLASSIFY_BATCH_WAIT_S=str(wait_s))
+    with contextlib.closing(output), crew.running(1):
         output.write(faces[:_WARM])
         crew.wait_until_all_work()
         _send(output, faces[_WARM:], moments_s)
@@ -66,14 +69,14 @@ def measure(load: float, device_s: float, seconds: float, kafka: KafkaSettings, 
     return Compared(load, len(took_s), *quantiles)
 
 
-def _server(device_s: float) -> Server:
+def _server(device_s: float, wait_s: float) -> Server:
     classify, constants = ClassifySettings(), Constants.load()
     host_ms = constants.kafka.face.read_ms + constants.classify.host_ms + constants.kafka.result.write_ms
     return Server(
         limit=classify.batch_messages,
         message_s=host_ms / 1000,
         batch_s=constants.kafka.batch_wait_ms / 1000,
-        wait_s=classify.batch_wait_s,
+        wait_s=wait_s,
         device_s=device_s,
         device_limit=classify.batch_messages,
     )
@@ -110,6 +113,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--loads", type=float, nargs="+", default=[0.3, 0.6, 0.8, 0.95, 1.2])
     parser.add_argument("--device", type=float, default=0.5, help="seconds of the device for each batch")
+    usual_s = ClassifySettings().batch_wait_s
+    parser.add_argument("--wait", type=float, default=usual_s, help="seconds that a batch waits for more")
     parser.add_argument("--seconds", type=float, default=30.0, help="how long faces come")
     parser.add_argument("--json", action="store_true", help="one JSON object a line")
     arguments = parser.parse_args()
@@ -120,7 +125,9 @@ def main() -> int:
             prefix = f"{uuid.uuid4().hex[:8]}-"
             kafka = KafkaSettings(bootstrap_servers=broker.bootstrap_servers, topic_prefix=prefix)
             with tempfile.TemporaryDirectory(prefix="agegender-delays-") as folder:
-                found.append(measure(load, arguments.device, arguments.seconds, kafka, Path(folder)))
+                found.append(
+                    measure(load, arguments.device, arguments.wait, arguments.seconds, kafka, Path(folder))
+                )
             sys.stderr.write(f"{found[-1]}\n")
     finally:
         broker.close()

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from services.detect.camera_tracks import PRESENCE_EVERY_S
 from shared.messages import FrameInfo
 from shared.persons import Person
 
@@ -98,7 +99,8 @@ def _judge_persons(
         expected = FACES_IN_FRAME * parts[stream]
         verdict.add(verdict.lost, "persons", expected - persons[stream])
         verdict.add(verdict.doubled, "persons", persons[stream] - expected)
-        off = abs(seen[stream] - FACES_IN_FRAME * frames)
+        untold = FACES_IN_FRAME * _untold(stream, found)
+        off = max(seen[stream] - FACES_IN_FRAME * frames, FACES_IN_FRAME * frames - untold - seen[stream], 0)
         verdict.add(verdict.unexplained, "faces too many or too few with the persons of their stream", off)
     strange = persons.keys() - frames_of_stream.keys()
     verdict.add(verdict.unexplained, "persons of no published stream", sum(persons[one] for one in strange))
@@ -109,6 +111,20 @@ def _judge_persons(
     verdict.add(
         verdict.unexplained, "persons too many or too few in the counts", abs(found.counted - len(ids))
     )
+
+
+def _untold(stream: _Stream, found: Found) -> int:
+    """How many frames of a stream its persons may lack.
+
+    None where they were seen to leave. Where the camera fell silent, the frames after the last presence that
+    was due: nothing came any more that would have had another one sent.
+    """
+    if not any(_stream(one) == stream and one.closed == "silent" for one in found.persons):
+        return 0
+    taken_s = {
+        one.frame_id: one.captured_at_s for one in found.frames if (one.camera_id, one.stream_id) == stream
+    }
+    return sum(at_s > max(taken_s.values()) - PRESENCE_EVERY_S for at_s in taken_s.values()) - 1
 
 
 _Stream = tuple[str, str]

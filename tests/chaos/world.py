@@ -119,10 +119,11 @@ class World:
             **_SETTINGS,
         )
         self._services = self.pipeline.services
+        passer = _Camera(simulator, COMES_AND_GOES)
         others: Mapping[str, Victim] = {
             "broker": broker,
             "redis": redis,
-            "camera": _Camera(simulator, COMES_AND_GOES),
+            "camera": passer,
         }
         self._victims: Mapping[str, Victim] = {**self._services, **others}
         self._kafka = KafkaSettings(

@@ -1,23 +1,26 @@
-"""The services of docker-compose.yml, each with the packages of its image alone, from camera to page."""
+"""The services of docker-compose.yml out of their images, made in folders: from the camera to the API.
+
+Each has only the packages that its image installs.
+"""
 
 from __future__ import annotations
 
 import json
-import os
-import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from tests.support.compose import Service, services
-from tests.support.deploy_tools import DEPLOY, run
+from tests.support.deploy_tools import DEPLOY
 from tests.support.dockerfile import Built
-from tests.support.images import Running
+from tests.support.images import Running, run_task
 from tests.support.kafka_broker import KafkaBroker
+from tests.support.ports import free_loopback_port
 from tests.support.redis_server import RedisServer
 from tests.support.waiting import wait_until
 
@@ -70,14 +73,15 @@ def system(
         camera = started("camera", composed["camera"])
         ends.callback(camera.kill)
         cameras = tmp_path / "cameras.yaml"
-        cameras.write_text(
-            (DEPLOY / "demo-cameras.yaml").read_text().replace("camera:8554", f"127.0.0.1:{camera.port}")
-        )
-        wait_until(
-            lambda: "demo" in applied(cameras, composed_broker.bootstrap_servers),
-            _WITHIN_S,
-            "the camera is known",
-        )
+        listed = (DEPLOY / "demo-cameras.yaml").read_text()
+        cameras.write_text(listed.replace("camera:8554", f"127.0.0.1:{camera.port}"))
+        addresses["/run/cameras.yaml"] = str(cameras)
+        for name in ("topics", "cameras"):
+            variables = {key: here(value) for key, value in composed[name]["environment"].items()}
+            words = [here(word) for word in task(built, composed[name])]
+            done = partial(run_task, built, "command", words, variables)
+            # `restart: on-failure`
+            wait_until(lambda: done() is not None, _WITHIN_S, f"{name} is done")  # noqa: B023
         found = {"camera": camera}
         for name in SERVICES:
             found[name] = started(name, composed[name])
@@ -85,13 +89,10 @@ def system(
         yield found
 
 
-def applied(cameras: Path, bootstrap_servers: str) -> str:
-    """What the service `cameras` says when it runs."""
-    outer = {key: value for key, value in os.environ.items() if not key.startswith(("KAFKA_", "AGEGENDER_"))}
-    return run(
-        *(sys.executable, "-m", "agegender", "cameras", "apply", "--prune", cameras),
-        environment=outer | {"KAFKA_BOOTSTRAP_SERVERS": bootstrap_servers},
-    ).stdout
+def task(built: Built, service: Service) -> list[str]:
+    """The program of a service that is run once, and what it is told."""
+    entry = service["entrypoint"] or built.dockerfile.last_of("command", "ENTRYPOINT").exec_form
+    return [word.replace("$$", "$") for word in (*entry, *service["command"])]
 
 
 @pytest.mark.timeout(400)
@@ -99,6 +100,8 @@ def test_the_people_before_the_simulated_camera_come_to_the_page(
     system: dict[str, Running], secrets: Path
 ) -> None:
     token = (secrets / "api_token").read_text()
+    # It shows what was made with the image.
+    assert "/scene/" in system["camera"].log
     for name, one in system.items():
         wait_until(one.becomes_healthy, _WITHIN_S, f"{name} is ready")
 
@@ -112,3 +115,24 @@ def test_the_people_before_the_simulated_camera_come_to_the_page(
     assert "agegender_" in asked(system["api"], "/metrics", token)[1]
     for name in reversed(SERVICES):
         assert system[name].stop() == 0, system[name].log
+
+
+def test_a_service_that_nobody_answers_is_alive_and_says_what_it_waits_for(
+    built: Built, tmp_path: Path
+) -> None:
+    nobody = f"127.0.0.1:{free_loopback_port()}"
+    sink = Running(built, "sink", {"KAFKA_BOOTSTRAP_SERVERS": nobody}, tmp_path / "log")
+    try:
+        wait_until(sink.becomes_healthy, _WITHIN_S, "the sink is alive")
+        wait_until(lambda: f"no answer from {nobody}" in sink.log, _WITHIN_S, "the sink says what it misses")
+        assert sink.stop() == 0
+        assert not sink.is_healthy()
+    finally:
+        sink.kill()
+
+
+def test_a_task_that_no_broker_answers_fails_so_that_it_is_tried_again(built: Built) -> None:
+    words = task(built, services()["topics"])
+    nobody = {"KAFKA_BOOTSTRAP_SERVERS": f"127.0.0.1:{free_loopback_port()}"}
+
+    assert run_task(built, "command", words, nobody) is None

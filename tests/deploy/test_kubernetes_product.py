@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import typer
+import yaml
 from prometheus_client import CollectorRegistry
 
 pytest.importorskip("kafka", reason="the package kafka-python is not installed")
@@ -258,3 +259,24 @@ def test_the_topics_of_a_cluster_are_safe_with_one_broker_away() -> None:
     manifests = overlay("cpu")
     kafka = KafkaSettings.load(environment(pod(manifests, "topics"), manifests))
     assert {(one.copies, one.configs["min.insync.replicas"]) for one in all_forms(kafka)} == {(3, "2")}
+
+
+def test_prometheus_knows_the_pods_as_its_rules_do(tmp_path: Path) -> None:
+    manifests = composed(tmp_path / "kubernetes", ["monitoring"])
+    of_compose = yaml.safe_load((DEPLOY / "prometheus" / "prometheus.yml").read_text())["scrape_configs"][0]
+    for monitor in of_kind(manifests, "PodMonitor"):
+        spec = monitor["spec"]
+        meant = [one for one in pods(manifests) if one.matches(spec["selector"])]
+        assert {one.labels[spec["jobLabel"]] for one in meant} == {of_compose["job_name"]}
+        assert {one.labels["app.kubernetes.io/name"] for one in meant} == {one.name for one in meant}
+        (endpoint,) = spec["podMetricsEndpoints"]
+        assert endpoint["honorLabels"] is of_compose["honor_labels"]
+        (label,) = endpoint["relabelings"]
+        assert label == {
+            "sourceLabels": ["__meta_kubernetes_pod_label_app_kubernetes_io_name"],
+            "targetLabel": "service",
+        }
+        assert [
+            {re.sub("([A-Z])", lambda one: f"_{one[0].lower()}", key): value for key, value in one.items()}
+            for one in endpoint["metricRelabelings"]
+        ] == of_compose["metric_relabel_configs"]

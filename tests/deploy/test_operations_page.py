@@ -30,13 +30,13 @@ UNIT = DEPLOY / "systemd" / "agegender@.service"
 
 
 def blocks(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+    return re.findall(rf"^ *```{language}\n(.*?)^ *```", PAGE, re.MULTILINE | re.DOTALL)
 
 
 @pytest.fixture
 def own_overlay(tmp_path: Path) -> list[Manifest]:
     """The overlay of the page, beside a checkout of this repository."""
-    (text,) = blocks("yaml")
+    text = blocks("yaml")[0] + blocks("yaml")[1]
     (tmp_path / "kustomization.yaml").write_text(text)
     shutil.copytree(DEPLOY / "kubernetes", tmp_path / "agegender" / "deploy" / "kubernetes")
     return render(tmp_path)
@@ -44,7 +44,7 @@ def own_overlay(tmp_path: Path) -> list[Manifest]:
 
 def test_the_overlay_of_the_page_is_sound_and_says_what_it_says(own_overlay: list[Manifest]) -> None:
     assert broken(own_overlay) == []
-    (text,) = blocks("yaml")
+    text = blocks("yaml")[0] + blocks("yaml")[1]
     written = yaml.safe_load(text)
     images = {one["newName"] for one in written["images"]}
     assert {one.container["image"].rpartition(":")[0] for one in pods(own_overlay)} == images
@@ -52,6 +52,20 @@ def test_the_overlay_of_the_page_is_sound_and_says_what_it_says(own_overlay: lis
     for one in pods(own_overlay):
         assert settings.items() <= environment(one, own_overlay).items()
     assert {one["kind"] for one in own_overlay} >= {"PodMonitor", "ScaledObject", "TriggerAuthentication"}
+
+
+def test_the_overlay_has_as_many_workers_of_ingest_as_it_says(own_overlay: list[Manifest]) -> None:
+    assert pod(own_overlay, "ingest").owner["spec"]["replicas"] == 25
+
+
+def test_the_rules_go_in_as_the_page_says(tmp_path: Path) -> None:
+    (loop,) = [block for block in blocks("sh") if "PrometheusRule" in block]
+    script = loop.replace("kubectl -n monitoring apply -f -", f"cat >{tmp_path}/$one.yaml")
+    check("bash", "-euc", script)
+    for name in ("recording", "alerts"):
+        (rule,) = yaml.safe_load_all((tmp_path / f"{name}.yaml").read_text())
+        plain = yaml.safe_load((DEPLOY / "prometheus" / "rules" / f"{name}.yml").read_text())
+        assert (rule["kind"], rule["spec"]) == ("PrometheusRule", plain)
 
 
 def test_the_secrets_of_the_page_are_those_that_pods_ask_for(own_overlay: list[Manifest]) -> None:
@@ -127,4 +141,4 @@ def test_the_unit_gives_a_worker_the_time_to_stop_and_is_sound(tmp_path: Path) -
     here = text.replace("/opt/agegender/bin/python", "/usr/bin/env").replace("User=agegender\n", "")
     for name in ("agegender-detect@.service", "agegender-detect@02.service"):
         (tmp_path / name).write_text(here)
-    check(analyze, "verify", "--man=no", tmp_path / "agegender-detect@02.service")
+    assert check(analyze, "verify", "--man=no", tmp_path / "agegender-detect@02.service") == ""

@@ -11,6 +11,7 @@ import ctypes
 import itertools
 import os
 import tempfile
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -60,8 +61,9 @@ def _hangs(data: bytes) -> None:
 
 
 def _hoards(data: bytes) -> None:
-    if data.startswith(b"\xff\xd8"):
-        _HOARD.append(b"x" * 3_000_000_000)
+    while data.startswith(b"\xff\xd8"):
+        _HOARD.append(b"x" * 50_000_000)
+        time.sleep(0.01)
 
 
 def _raises(data: bytes) -> None:

@@ -29,7 +29,7 @@ def test_no_bytes_do_harm_to_a_decoder(tmp_path: Path, target: str) -> None:
     [("crashes", "crash-"), ("hangs", "timeout-"), ("hoards", "oom-"), ("raises", "crash-")],
 )
 def test_whatever_harm_is_done_is_found_and_kept(tmp_path: Path, canary: str, called: str) -> None:
-    fuzzed = fuzz(canary, 60, tmp_path, slowest_s=2)
+    fuzzed = fuzz(canary, 60, tmp_path, slowest_s=2 if canary == "hangs" else 60)
     assert not fuzzed.is_clean
     assert fuzzed.finding is not None
     assert fuzzed.finding.name.startswith(called)

@@ -23,6 +23,7 @@ from shared.errors import NotNow
 from shared.kafka_changelog import KafkaChangelog
 from shared.kafka_output import KafkaDeadLetters, KafkaOutput
 from shared.kafka_table import KafkaTable
+from shared.kafka_topics import open_topics
 from shared.settings import KafkaSettings
 from shared.topics import CAMERAS, FACES, FRAMES, PREVIEWS, RESULTS
 from shared.transport import Share
@@ -178,6 +179,14 @@ def test_partitions_are_added_only_when_told_to_and_never_to_the_cameras(prefix:
     assert "KAFKA_CAMERA_PARTITIONS=5" in differences(raised)[0]["remedy"]
     assert there(admin, prefix) == {**dict.fromkeys(NAMES, 6), "cameras": 5}
     assert topics("check", "--partitions", "6").exit_code == 0
+
+
+def test_partitions_that_a_worker_has_added_meanwhile_are_no_error(prefix: str, admin: Admin) -> None:
+    assert topics("apply").exit_code == 0
+    with open_topics(KafkaSettings.load()) as found:
+        for _ in ("ours", "theirs"):
+            found.add_partitions(f"{prefix}tracks", 6)
+    assert there(admin, prefix)["tracks"] == 6
 
 
 def test_fewer_partitions_than_there_are_is_told_and_tracks_follow_the_frames(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import signal
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tests.support.deploy_tools import run
@@ -13,6 +13,7 @@ from tests.support.dockerfile import Built
 from tests.support.ports import free_loopback_port
 
 _STOPS_WITHIN_S = 30
+_LOOK_EVERY_S = 0.5
 _ANYWHERE, _HERE = "0.0.0.0", "127.0.0.1"  # noqa: S104
 
 
@@ -43,6 +44,7 @@ class Running:
         # The API's own, where nothing says another.
         self._environment.setdefault("API_PORT", str(self.port))
         self._health_check = health_check or dockerfile.last_of(target, "HEALTHCHECK").exec_form
+        self._look_again_at_s = 0.0
         with log_path.open("w") as log:
             self.process = subprocess.Popen(
                 self._moved_words(dockerfile.last_of(target, "CMD").exec_form),
@@ -69,8 +71,14 @@ class Running:
         return run(*self._moved_words(self._health_check), environment=self._environment).returncode == 0
 
     def becomes_healthy(self) -> bool:
-        """As `is_healthy`, and fails when the process has ended."""
+        """As `is_healthy`, to be asked again and again: looks every half second, as it costs a process.
+
+        Fails when what is waited for has ended.
+        """
         assert self.process.poll() is None, f"{self._target} ended:\n{self.log}"
+        if time.monotonic() < self._look_again_at_s:
+            return False
+        self._look_again_at_s = time.monotonic() + _LOOK_EVERY_S
         return self.is_healthy()
 
     def stop(self) -> int:
@@ -84,11 +92,16 @@ class Running:
         self.process.wait()
 
 
-@contextmanager
-def running(built: Built, target: str, log_path: Path, **settings: str) -> Iterator[Running]:
-    """One image until the end of the block."""
-    one = Running(built, target, settings, log_path)
-    try:
-        yield one
-    finally:
-        one.kill()
+def run_task(built: Built, target: str, words: Sequence[str], settings: Mapping[str, str]) -> str | None:
+    """What an image says that is given a task and ends with 0; None where it ends otherwise.
+
+    Args:
+        words: the program and what it is told.
+    """
+    root = built.root(target)
+    done = run(
+        *(built.moved(target, word) for word in words),
+        folder=built.folder(target),
+        environment={**built.environment(target), "HOME": str(root), **settings},
+    )
+    return done.stdout if done.returncode == 0 else None

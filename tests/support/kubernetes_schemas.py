@@ -48,6 +48,19 @@ _KAFKA_TRIGGER = _object(
     },
 )
 
+_RELABELLING = _list(
+    _object(
+        {},
+        {
+            "sourceLabels": _list(_WORD),
+            "targetLabel": _WORD,
+            "regex": _WORD,
+            "replacement": _WORD,
+            "action": {"enum": ["replace", "drop", "labeldrop"]},
+        },
+    )
+)
+
 SCHEMAS: Mapping[str, Mapping[str, Any]] = {
     "ScaledObject": _resource(
         "keda.sh/v1alpha1",
@@ -86,6 +99,7 @@ SCHEMAS: Mapping[str, Mapping[str, Any]] = {
         "PodMonitor",
         _object(
             {
+                "jobLabel": _WORD,
                 "selector": _object({"matchLabels": {"type": "object"}}),
                 "podMetricsEndpoints": _list(
                     _object(
@@ -94,7 +108,12 @@ SCHEMAS: Mapping[str, Mapping[str, Any]] = {
                             "path": _WORD,
                             "interval": {"type": "string", "pattern": "^[0-9]+s$"},
                         },
-                        {"authorization": _object({"credentials": _object({"name": _WORD, "key": _WORD})})},
+                        {
+                            "honorLabels": {"type": "boolean"},
+                            "relabelings": _RELABELLING,
+                            "metricRelabelings": _RELABELLING,
+                            "authorization": _object({"credentials": _object({"name": _WORD, "key": _WORD})}),
+                        },
                     )
                 ),
             }

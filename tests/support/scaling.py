@@ -56,9 +56,13 @@ class Crew:
     Args:
         device_ms: how long the simulated device takes for each batch of classify or frame of detect.
         folder: holds the logs.
+        more_settings: of the service.
     """
 
-    def __init__(self, kind: Kind, kafka: KafkaSettings, device_ms: float, folder: Path) -> None:
+    def __init__(
+        self, kind: Kind, kafka: KafkaSettings, device_ms: float, folder: Path, **more_settings: str
+    ) -> None:
+        self._more_settings = more_settings
         self._kind, self._kafka, self._device_ms, self._folder = kind, kafka, device_ms, folder
         self._names = (f"{kind}-{number}" for number in itertools.count(1))
         self.workers: list[Service] = []
@@ -87,6 +91,7 @@ class Crew:
         }
         # One answer for each message, and the device is asked once for each batch or frame.
         settings |= {"CLASSIFY_VIEWS": "1"} if self._kind == "classify" else {"DETECT_JUDGE": "every"}
+        settings |= self._more_settings
         program = ["tests.support.device_worker", self._kind, f"{self._device_ms:g}"]
         worker = Service(self._kind, settings, self._folder, worker=next(self._names), program=program)
         self.workers.append(worker.start())

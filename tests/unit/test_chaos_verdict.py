@@ -99,6 +99,14 @@ def test_a_stream_that_another_interrupts_has_its_persons_once_more_and_no_less(
     assert judge(replace(RIGHT, frames=frames)).sentences() == ["lost: 4 persons"]
 
 
+def test_only_where_a_camera_fell_silent_the_frames_of_the_last_second_may_lack() -> None:
+    frames = [frame_info("a", "s1", n, 100.0 + n / 3) for n in range(9)]
+    results = [f"{frame.frame_id}/{index}" for frame in frames for index in (0, 1)]
+    for told, closed, off in ((9, "silent", 0), (7, "silent", 0), (6, "silent", 2), (8, "left", 2)):
+        known = [person("a", f"s1-0-{n}", told).model_copy(update={"closed": closed}) for n in (1, 2)]
+        assert judge(Found(frames, results, known, known, 2)).unexplained.total() == off, (told, closed)
+
+
 def test_a_frame_that_comes_again_interrupts_nothing() -> None:
     again = [*FRAMES[:6], FRAMES[0], *FRAMES[6:]]
     assert set(parts_of_streams(again).values()) == {1}

@@ -26,7 +26,7 @@ from shared.codec import (
     AnyCodec,
     Encoded,
 )
-from shared.errors import BadMessage
+from shared.errors import BadMessage, NewerSchema
 from tests.support.made_messages import face, frame, presence, result, sighting
 
 resource = pytest.importorskip("resource", reason="this system does not tell how much memory was used")
@@ -66,11 +66,11 @@ _odd = st.recursive(
 
 
 def decoded(codec: AnyCodec[Any], encoded: Encoded) -> None:
-    """A message that can be sent on, or bad with a reason that fits into a log."""
-    with contextlib.suppress(BadMessage):
+    """A message that can be sent on, or refused with a reason that fits into a log."""
+    with contextlib.suppress(BadMessage, NewerSchema):
         try:
             message = codec.decode(encoded)
-        except BadMessage as error:
+        except (BadMessage, NewerSchema) as error:
             if len(str(error)) > _MOST_SIGNS:
                 raise AssertionError(f"a reason of {len(str(error))} signs") from error
             raise
@@ -90,7 +90,7 @@ def _cut_up(draw: st.DrawFn, data: bytes) -> bytes:
 
 @settings(max_examples=400, deadline=None)
 @given(st.data())
-def test_a_message_with_bytes_changed_is_a_message_or_bad(data: st.DataObject) -> None:
+def test_a_message_with_bytes_changed_is_a_message_or_refused(data: st.DataObject) -> None:
     codec, valid = data.draw(st.sampled_from(_VALID))
     headers = tuple((name, data.draw(_cut_up(content))) for name, content in valid.headers)
     decoded(codec, Encoded(valid.key, data.draw(_cut_up(valid.value)), headers))
@@ -113,7 +113,7 @@ def _with(value: Any, place: tuple[str | int, ...], new: object) -> Any:  # noqa
 
 @settings(max_examples=400, deadline=None)
 @given(st.data())
-def test_a_message_with_a_field_of_another_kind_is_a_message_or_bad(data: st.DataObject) -> None:
+def test_a_message_with_a_field_of_another_kind_is_a_message_or_refused(data: st.DataObject) -> None:
     codec, valid = data.draw(st.sampled_from(_VALID))
     in_value = valid.value[:1] == b"{"
     fields = json.loads(valid.value if in_value else dict(valid.headers)[META_HEADER])

@@ -13,7 +13,7 @@ from services.detect.stage import DetectStage
 from services.detect.yunet import Detection
 from shared.messages import Frame
 from shared.pictures import Bgr, encode_jpeg
-from shared.stage import Bad
+from shared.stage import Bad, Done
 from tests.support.made_messages import frame
 
 NOW_S = 1_700_000_005.0
@@ -64,6 +64,7 @@ def test_a_stage_with_threads_gives_what_one_without_gives() -> None:
     alone = _stage(1).process(frames)
     together = _stage(2).process(frames)
     assert together == alone
+    assert alone[3] == Done()
     assert sum(bool(getattr(one, "outputs", ())) for one in alone) > 1
 
 

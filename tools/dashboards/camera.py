@@ -54,6 +54,11 @@ _STREAM = Row(
             stacked=True,
         ),
         Panel(
+            "Frames that wait for Kafka",
+            "Kept by ingest until Kafka has them; the newest, as far as INGEST_BUFFER_BYTES goes.",
+            (Query('sum(agegender_buffered_messages{camera="$camera"})', "frames"),),
+        ),
+        Panel(
             "Failures, by reason",
             "How often it could not be opened or broke off, in a minute.",
             (
@@ -73,16 +78,13 @@ _STREAM = Row(
             (Query('max(agegender_camera_clock_skew_seconds{camera="$camera"})', "skew"),),
             unit="s",
             low=None,
-        ),
-        Panel(
-            "Frames kept",
-            "Frames that ingest keeps until Kafka has them. More than a few, and Kafka is slow or away.",
-            (Query('max(agegender_buffered_messages{camera="$camera"})', "kept"),),
+            width=12,
         ),
         Panel(
             "Read by",
             "The worker that reads the camera.",
             (Query('agegender_camera_up_bool{camera="$camera"}', "{{instance}}"),),
+            width=12,
             high=1,
         ),
     ),
