@@ -24,7 +24,7 @@ sum() {
 }
 
 read="+@read +@connection +time -@dangerous"
-write="+@read +@write +@connection +@scripting +@transaction +time -@dangerous"
+write="+@read +@write +@connection +@scripting +@transaction +time -@dangerous +info"
 if [ ! -s redis_users ]; then
     cat >redis_users <<USERS
 user default on nopass resetchannels -@all +ping

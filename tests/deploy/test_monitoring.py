@@ -143,7 +143,8 @@ def test_bad_messages_raise_an_alert_and_running_services_raise_none(world: Moni
         30,
         "the alert fires for the services that were sent bad messages",
     )
-    assert world.prometheus.query('ALERTS{alertname=~"ServiceMissing|PipelineStalled|WorkerDown"}') == []
+    trouble = 'ALERTS{alertname=~"ServiceMissing|PipelineStalled|WorkerDown", alertstate="firing"}'
+    assert world.prometheus.query(trouble) == []
 
 
 def test_every_metric_that_is_exported_is_documented_and_the_other_way_round(world: Monitored) -> None:
@@ -163,9 +164,15 @@ def test_every_metric_that_is_exported_is_documented_and_the_other_way_round(wor
 
 def test_every_series_names_its_service_and_worker_and_only_what_is_needed_is_kept(world: Monitored) -> None:
     scraped = '{__name__=~"agegender_[^:]*|process_.*", job="agegender"'
-    assert world.prometheus.labels(f"{scraped}}}", "service") == set(world.services)
-    ports = {f"127.0.0.1:{one.port}" for one in world.services.values()}
-    assert world.prometheus.labels(f"{scraped}}}", "instance") == ports
+    names, ports = set(world.services), {f"127.0.0.1:{one.port}" for one in world.services.values()}
+    wait_until(
+        lambda: (
+            world.prometheus.labels(f"{scraped}}}", "service") == names
+            and world.prometheus.labels(f"{scraped}}}", "instance") == ports
+        ),
+        30,
+        "the last scrape of every worker has gone well",
+    )
     assert world.prometheus.query(f'{scraped}, exported_service!=""}}') == []
     begun = '{__name__=~"agegender_.*_created"}'
     assert world.prometheus.labels(begun, "__name__") == {"agegender_frames_captured_created"}

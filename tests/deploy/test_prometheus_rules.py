@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ import yaml
 from typer.testing import CliRunner
 
 from agegender.cli import app
+from services.ingest.captured import FailureReason
+from shared.stage import DropReason
 from tests.support.deploy_tools import DEPLOY, REPOSITORY
 from tests.support.prometheus import promtool
 
@@ -73,6 +76,17 @@ def test_each_section_says_what_it_means_who_notices_how_to_look_and_what_to_do(
         name, _, text = section.partition("\n")
         parts = re.findall(r"^\*\*([^*]+)\.\*\*", text, re.MULTILINE)
         assert parts == ["Means", "Users notice", "Look", "Do"], name
+
+
+@pytest.mark.parametrize(
+    ("alert", "reasons"),
+    [("CameraDown", FailureReason), ("FramesDropped", set(DropReason) - {DropReason.STOPPED})],
+    ids=["failures", "drops"],
+)
+def test_each_reason_of_trouble_is_explained(alert: str, reasons: Iterable[StrEnum]) -> None:
+    _, _, section = RUNBOOKS.read_text().partition(f"## {alert}\n")
+    section, _, _ = section.partition("\n## ")
+    assert [one.value for one in reasons if f"`{one.value}`" not in section] == []
 
 
 def test_the_commands_of_ours_that_the_sections_give_are_understood() -> None:

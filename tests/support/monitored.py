@@ -36,7 +36,7 @@ DOOR, REFUSED, ALBUM = "door", "refused", "album"
 """A camera with people, one that nobody answers for, and a folder of pictures of which one is broken."""
 _TOKEN = "a token of 16 or more signs"
 _WEEK_S = 7 * 24 * 3600
-_SCRAPE_S = 1
+_SCRAPE_S = 2  # also how long a busy worker may take to answer
 _PATIENCE_S = 60.0
 
 

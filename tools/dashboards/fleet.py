@@ -140,7 +140,8 @@ _CAMERAS = Row(
         ),
         Panel(
             "Frames dropped, by reason",
-            "busy: a newer frame came before it could be taken; stale: too old to matter; oversize and "
+            "busy: a newer frame came before it could be taken; stale: too old to matter; full: Kafka took "
+            "none for long; oversize and "
             "undecodable: "
             "it was no picture for us; stopped: a worker ended.",
             (
