@@ -20,6 +20,7 @@ from agegender.page import load_page_settings
 from agegender.planning.command import plan
 from agegender.query.command import query
 from agegender.session import run_session, start_process
+from agegender.topics.command import topics_app
 from services.ingest.config import IngestSettings
 from shared.cameras import Camera, cameras_from_sources, load_cameras
 from shared.errors import AgeGenderError, SettingsError
@@ -36,6 +37,7 @@ RUN_PORT = 9100
 
 app.command()(analyze)
 app.add_typer(cameras_app, name="cameras")
+app.add_typer(topics_app, name="topics")
 app.add_typer(query, name="query")
 app.command()(audit)
 app.command()(plan)

@@ -211,6 +211,9 @@ class KafkaSettings(TlsSettings):
     many more of them than cameras, workers hold as many cameras each as can be."""
     replication: Annotated[int, Field(ge=1, le=9)] = 1
     """Copies of a topic that does not exist yet."""
+    partition_bytes: Annotated[int, Field(ge=-1)] = -1
+    """Of a topic that does not exist yet: of a larger partition Kafka deletes the oldest messages, done or
+    not, which guards the disk of a broker; -1: no limit but time. Compacted topics have none."""
     session_timeout_s: Annotated[float, Field(ge=6, le=300)] = 10.0
     """A worker that is not heard of for so long has died, and others take over its work."""
     dead_letter_pictures: bool = False

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import struct
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+from simulator.faults import FLOOD_FACTOR, HANG_UP_UNITS, Fault
 from simulator.media import Track
 from simulator.rtp import RtpSource, payloads
 
@@ -37,6 +39,7 @@ class Viewer:
         self._transport = transport
         self._rtp_channel = rtp_channel
         self.waits_for_keyframe = True
+        self.units_sent = 0
 
     def is_behind(self) -> bool:
         """Whether what was sent before still waits in this process."""
@@ -49,18 +52,31 @@ class Viewer:
         parts = [] if rtcp is None else [_interleaved(self._rtp_channel + 1, rtcp)]
         parts += [_interleaved(self._rtp_channel, packet) for packet in rtp]
         self._transport.write(b"".join(parts))
+        self.units_sent += 1
+
+    def cut_off(self) -> None:
+        """Closes the connection without a word."""
+        self._transport.abort()
 
 
 class Camera:
-    """The picture source behind one URL. Time goes on while nobody watches and while it is stalled."""
+    """The picture source behind one URL. Time goes on while nobody watches and while it is stalled.
 
-    def __init__(self, track: Track, *, clock: bool) -> None:
+    Args:
+        track: what it plays, and announces.
+        other: what it plays in between with the fault `OTHER_SIZE`; must last as long.
+        clock: whether it tells the wall clock of its pictures.
+    """
+
+    def __init__(self, track: Track, other: Track | None = None, *, clock: bool) -> None:
         self.track = track
-        self.stalled = False
+        self.fault: Fault | None = None
         self._clock = clock
         self._viewers: set[Viewer] = set()
         self.audience = Audience()
-        self._payloads = [tuple(payloads(unit.nals)) for unit in track.units]
+        self._rounds = [track.units, (other or track).units]
+        self._payloads = [[tuple(payloads(unit.nals)) for unit in units] for units in self._rounds]
+        self._chance = random.Random(0)  # noqa: S311  (noise)
 
     def admit(self, viewer: Viewer) -> None:
         """From the next keyframe on, `viewer` gets everything."""
@@ -77,34 +93,42 @@ class Camera:
         """Plays until it is cancelled. Each call is a new stream: its own numbers and its own start."""
         loop = asyncio.get_running_loop()
         source = RtpSource()
-        started_s, wall_at_start_s = loop.time(), time.time()
+        due_s, wall_at_start_s = loop.time(), time.time()
         reported_s = -REPORT_EVERY_S
-        for position_s, index in self._endless():
-            delay_s = started_s + position_s - loop.time()
-            if delay_s > 0:
-                await asyncio.sleep(delay_s)
-            packets = source.packets(self._payloads[index], position_s)
-            report = source.sender_report(position_s, wall_at_start_s + position_s) if self._clock else None
+        before_s = told_s = 0.0
+        for position_s, is_keyframe, unit_payloads in self._endless():
+            step_s, before_s = position_s - before_s, position_s
+            due_s += step_s / FLOOD_FACTOR if self.fault is Fault.FLOODS else step_s
+            told_s += -step_s if self.fault is Fault.BACKWARDS else step_s
+            # Also without a delay, so that a flood leaves the others of this loop their turns.
+            await asyncio.sleep(max(0.0, due_s - loop.time()))
+            if self.fault is Fault.GARBAGE:
+                unit_payloads = tuple(self._chance.randbytes(len(payload)) for payload in unit_payloads)
+            packets = source.packets(unit_payloads, told_s)
+            report = source.sender_report(told_s, wall_at_start_s + told_s) if self._clock else None
             is_due = position_s - reported_s >= REPORT_EVERY_S
             if is_due:
                 reported_s = position_s
-            self._send(packets, report, is_due=is_due, is_keyframe=self.track.units[index].is_keyframe)
+            self._send(packets, report, is_due=is_due, is_keyframe=is_keyframe)
 
-    def _endless(self) -> Iterator[tuple[float, int]]:
-        """Seconds since the start, and the number of the access unit that is due then."""
-        rounds = 0
+    def _endless(self) -> Iterator[tuple[float, bool, tuple[bytes, ...]]]:
+        """Seconds since the start, whether a keyframe is due then, and the payloads of that access unit."""
+        number = 0
         while True:
-            for index, unit in enumerate(self.track.units):
-                yield rounds * self.track.duration_s + unit.time_s, index
-            rounds += 1
+            which = number % 2 if self.fault is Fault.OTHER_SIZE else 0
+            for unit, unit_payloads in zip(self._rounds[which], self._payloads[which], strict=True):
+                yield number * self.track.duration_s + unit.time_s, unit.is_keyframe, unit_payloads
+            number += 1
 
     def _send(self, packets: list[bytes], report: bytes | None, *, is_due: bool, is_keyframe: bool) -> None:
         for viewer in self._viewers:
-            if self.stalled or viewer.is_behind():
+            if self.fault is Fault.STALLS or viewer.is_behind():
                 viewer.waits_for_keyframe = True
             elif is_keyframe or not viewer.waits_for_keyframe:
                 viewer.send(packets, report if is_due or viewer.waits_for_keyframe else None)
                 viewer.waits_for_keyframe = False
+                if self.fault is Fault.HANGS_UP and viewer.units_sent >= HANG_UP_UNITS:
+                    viewer.cut_off()
 
 
 def _interleaved(channel: int, packet: bytes) -> bytes:

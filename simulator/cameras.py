@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 from simulator.auth import Gatekeeper, Login, Scheme
 from simulator.camera import Audience, Camera
+from simulator.faults import Fault
 from simulator.media import load_track
 from simulator.rtsp_server import RtspServer
 
@@ -62,16 +63,17 @@ class CameraSimulator:
     ) -> None:
         self.close()
 
-    def add(self, name: str, clip: Path, *, clock: bool = True) -> str:
+    def add(self, name: str, clip: Path, *, clock: bool = True, other_clip: Path | None = None) -> str:
         """Starts a camera that plays `clip`; returns its URL without a login.
 
-        `clock`: whether the camera tells the wall clock of its pictures (RTCP sender reports).
+        `clock`: whether the camera tells the wall clock of its pictures (RTCP sender reports). `other_clip`:
+        what it plays in between with the fault `OTHER_SIZE`.
         Raises `ValueError` for a name that is taken or unfit for a URL, `simulator.media.ClipRefused` for a
         clip that is not H.264 or has B-frames, `OSError` for a missing file or a port that is taken.
         """
         if not _NAME.fullmatch(name) or name in self._servers:
             raise ValueError(f"expected a new name of letters, digits, '.', '_' and '-', got {name!r}")
-        camera = Camera(load_track(clip), clock=clock)
+        camera = Camera(load_track(clip), None if other_clip is None else load_track(other_clip), clock=clock)
         gatekeeper = Gatekeeper(self._login, self._schemes)
         server = RtspServer(name, camera, gatekeeper, self._host, self._next_port)
         self._call(server.start())
@@ -96,13 +98,18 @@ class CameraSimulator:
         """The camera comes back at the same URL, as a new stream. No effect if it runs."""
         self._call(self._servers[name].start())
 
+    def misbehave(self, name: str, fault: Fault) -> None:
+        """From now on the camera does this wrong, and no other wrong."""
+        self._servers[name].camera.fault = fault
+
     def stall(self, name: str) -> None:
         """The camera stays connected and answers requests, but sends no pictures."""
-        self._servers[name].camera.stalled = True
+        self.misbehave(name, Fault.STALLS)
 
     def resume(self, name: str) -> None:
-        """Ends a stall: pictures come again from the next keyframe on, their times having moved on."""
-        self._servers[name].camera.stalled = False
+        """Ends any misbehaviour. After a stall, pictures come again from the next keyframe on, their times
+        having moved on."""
+        self._servers[name].camera.fault = None
 
     def audience(self, name: str) -> Audience:
         """Who watches the camera, at this moment and so far."""

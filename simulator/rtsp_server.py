@@ -11,6 +11,7 @@ import socket
 
 from simulator.auth import Gatekeeper
 from simulator.camera import Camera, Viewer
+from simulator.faults import Fault
 from simulator.media import Track
 from simulator.rtp import CLOCK_HZ, PAYLOAD_TYPE
 from simulator.rtsp_messages import Request, read_request, response
@@ -136,7 +137,9 @@ class _Session:
     def _describe(self, request: Request) -> bytes:
         host = self._writer.get_extra_info("sockname")[0]
         headers = [("Content-Base", request.url.rstrip("/") + "/"), ("Content-Type", "application/sdp")]
-        return response(request, 200, headers, _session_description(self._server.camera.track, host))
+        camera = self._server.camera
+        codec = "H265" if camera.fault is Fault.OTHER_CODEC else "H264"
+        return response(request, 200, headers, _session_description(camera.track, codec, host))
 
     def _set_up(self, request: Request) -> bytes:
         """Only over TCP: a client that asks for UDP is told so, and asks again."""
@@ -150,8 +153,8 @@ class _Session:
         return response(request, 200, [("Transport", transport), ("Session", f"{self._id};timeout=60")])
 
 
-def _session_description(track: Track, host: str) -> str:
-    """SDP (RFC 8866) of one live H.264 stream (RFC 6184, section 8.2)."""
+def _session_description(track: Track, codec: str, host: str) -> str:
+    """SDP (RFC 8866) of one live H.264 stream (RFC 6184, section 8.2), by whatever name."""
     family = "IP6" if ":" in host else "IP4"
     sets = ",".join(base64.b64encode(nal).decode() for nal in (track.sps, track.pps))
     lines = [
@@ -163,7 +166,7 @@ def _session_description(track: Track, host: str) -> str:
         "a=control:*",
         "a=range:npt=now-",
         f"m=video 0 RTP/AVP {PAYLOAD_TYPE}",
-        f"a=rtpmap:{PAYLOAD_TYPE} H264/{CLOCK_HZ}",
+        f"a=rtpmap:{PAYLOAD_TYPE} {codec}/{CLOCK_HZ}",
         f"a=fmtp:{PAYLOAD_TYPE} packetization-mode=1;profile-level-id={track.sps[1:4].hex().upper()};"
         f"sprop-parameter-sets={sets}",
         "a=control:trackID=0",

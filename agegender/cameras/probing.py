@@ -15,7 +15,7 @@ from av.container import InputContainer
 from services.ingest.camera_clock import CLOCK_TOLERANCE_S
 from services.ingest.captured import CameraError, FailureReason
 from services.ingest.decoding import decoded, video_of
-from services.ingest.rtsp import camera_clock, explained, open_container
+from services.ingest.rtsp import camera_clock, explained, open_container, url_with_login
 from services.ingest.video_file import open_video
 from services.ingest.webcam import WebcamStream
 from shared.cameras import Camera
@@ -98,7 +98,7 @@ def _probe_stream(camera: Camera, found: Finding, seconds: float) -> None:
 
 def _opened(camera: Camera) -> InputContainer:
     if camera.is_rtsp:
-        return open_container(camera, _SILENCE_S)
+        return open_container(url_with_login(camera), _SILENCE_S)
     if Path(camera.source).is_dir():
         raise CameraError(
             FailureReason.NOT_VIDEO, "a folder of pictures is no stream, there is nothing to probe"

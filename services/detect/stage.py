@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Sequence
-from itertools import compress
 from typing import Literal
 
 from services.detect.camera_state import CameraState
 from services.detect.camera_tracks import USUAL_PATIENCE, Cameras, CameraTracks, Patience, Visitor
 from services.detect.cutting import Searched
-from services.detect.preview import Preview
+from services.detect.preview import Scene
 from services.detect.searching import FaceDetector, Search
-from shared.messages import Face, Frame, FrameInfo, Presence
+from shared.freshness import Deadline
+from shared.messages import Face, Frame, FrameInfo, Presence, Preview
 from shared.pictures import MAX_PIXELS, Bgr
-from shared.stage import Bad, Done, Outcome, SkipReason
+from shared.stage import Bad, Done, Dropped, DropReason, Outcome, SkipReason
+
+Found = Face | Presence | Preview
 
 Judge = Literal["best", "every"]
 """Which faces are sent to be judged: those that can improve the answer on a person, or all that are found."""
@@ -26,7 +28,8 @@ class DetectStage:
     A frame whose picture cannot be read is bad. Detections without extent (all landmarks on one point) are
     no faces and are left out. A frame that comes a second time gives nothing: it is handed out again to
     whoever knows it only when all that came of it is safe already. A still is a frame by itself: nobody is
-    followed, and every face is sent.
+    followed, and every face is sent. A stale frame of a live camera is dropped unseen: who was there is told
+    to have gone by the next one that is looked at.
 
     Args:
         detector: for one frame after the other.
@@ -34,7 +37,8 @@ class DetectStage:
             They are followed in their order all the same.
         min_score: detections below are no faces; a preview covers them nevertheless.
         judge: which faces are sent.
-        preview: how a presence shows the scene; None for not at all.
+        scene: how a preview shows it; None: no previews are sent.
+        deadline: says which frames are stale; None: none is.
         clock: seconds since 1970, for the messages and for forgetting cameras.
     """
 
@@ -47,23 +51,24 @@ class DetectStage:
         min_score: float = 0.7,
         judge: Judge = "best",
         patience: Patience = USUAL_PATIENCE,
-        preview: Preview | None = None,
+        scene: Scene | None = None,
+        deadline: Deadline | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._search = Search((detector, *more_detectors), max_pixels, min_score, clock)
         self._sends_every = judge == "every"
-        self._preview = preview
+        self._scene = scene
+        self._deadline = deadline
         self._clock = clock
         self._cameras = Cameras(patience)
         self._looked_at: set[str] = set()
 
-    def process(self, batch: Sequence[Frame]) -> Sequence[Outcome[Face | Presence]]:
-        """One outcome a frame: its faces worth judging and who is there, or why it is bad."""
-        is_new = [not self._has_seen(frame) for frame in batch]
-        searched = self._search.each(list(compress(batch, is_new)))
+    def process(self, batch: Sequence[Frame]) -> Sequence[Outcome[Found]]:
+        """One outcome a frame: its faces worth judging and who is there, or why it is bad or dropped."""
+        unseen = [(frame, self._left_unseen(frame)) for frame in batch]
+        searched = self._search.each([frame for frame, outcome in unseen if outcome is None])
         return [
-            self._process(frame, next(searched)) if new else Done()
-            for frame, new in zip(batch, is_new, strict=True)
+            self._process(frame, next(searched)) if outcome is None else outcome for frame, outcome in unseen
         ]
 
     def finish(self) -> list[Presence]:
@@ -90,26 +95,36 @@ class DetectStage:
         """The faces of a decoded picture, from left to right, for whoever has the pixels already."""
         return _all_faces(self._search.picture(picture_bgr, info))
 
-    def _has_seen(self, frame: Frame) -> bool:
-        return not _is_still(frame.info) and self._camera_of(frame).has_seen(frame.info)
+    def _left_unseen(self, frame: Frame) -> Outcome[Found] | None:
+        """The outcome of a frame that is not looked at; None: it is."""
+        if _is_still(frame.info):
+            return None
+        if self._camera_of(frame).has_seen(frame.info):
+            return Done()
+        if self._deadline is not None and self._deadline.is_stale(frame.info, self._clock()):
+            return Dropped(DropReason.STALE)
+        return None
 
     def _camera_of(self, frame: Frame) -> CameraTracks:
         return self._cameras.of(frame.camera_id, self._clock())
 
-    def _process(self, frame: Frame, searched: Searched | Bad) -> Outcome[Face | Presence]:
+    def _process(self, frame: Frame, searched: Searched | Bad) -> Outcome[Found]:
         if _is_still(frame.info):
             return searched if isinstance(searched, Bad) else Done(_all_faces(searched))
-        if self._has_seen(frame):  # it came twice in the batch
+        camera = self._camera_of(frame)
+        if camera.has_seen(frame.info):  # it came twice in the batch
             return Done()
-        return searched if isinstance(searched, Bad) else self._follow(self._camera_of(frame), searched)
+        return searched if isinstance(searched, Bad) else self._follow(camera, searched)
 
-    def _follow(self, camera: CameraTracks, searched: Searched) -> Done[Face | Presence]:
+    def _follow(self, camera: CameraTracks, searched: Searched) -> Done[Found]:
         self._looked_at.add(searched.info.camera_id)
         visitors = camera.update(searched.info, [one.box_xyxy for one in searched.faces])
         chosen = [self._choose(searched, i, visitor, camera.time_s) for i, visitor in enumerate(visitors)]
-        outputs: list[Face | Presence] = [one for one in chosen if isinstance(one, Face)]
+        outputs: list[Found] = [one for one in chosen if isinstance(one, Face)]
+        if self._scene is not None and camera.is_second_over:
+            outputs.append(self._preview(self._scene, camera, searched))
         if camera.is_presence_due:
-            outputs.append(self._presence(camera, searched))
+            outputs.append(Presence(info=camera.presence(searched.info, self._clock())))
         return Done(tuple(outputs), tuple(one for one in chosen if isinstance(one, SkipReason)))
 
     def _choose(
@@ -126,14 +141,12 @@ class DetectStage:
             return cut.face(visitor.track_id, visitor.ballot.votes)
         return cut.face(visitor.track_id) if self._sends_every else refused
 
-    def _presence(self, camera: CameraTracks, searched: Searched) -> Presence:
-        preview_jpeg = None
-        if self._preview is not None and camera.is_second_over:
-            seen = [one.box_xyxy for one in (*searched.faces, *searched.doubtful)]
-            # Who was there a moment ago may be there still, and only be missed by the detector.
-            missed = [v.track.box_xyxy for v in camera.present if v.track.last_s < camera.time_s]
-            preview_jpeg = self._preview.jpeg(searched.picture_bgr, [*seen, *missed])
-        return Presence(info=camera.presence(searched.info, self._clock()), preview_jpeg=preview_jpeg)
+    @staticmethod
+    def _preview(scene: Scene, camera: CameraTracks, searched: Searched) -> Preview:
+        seen = [one.box_xyxy for one in (*searched.faces, *searched.doubtful)]
+        # Who was there a moment ago may be there still, and only be missed by the detector.
+        missed = [v.track.box_xyxy for v in camera.present if v.track.last_s < camera.time_s]
+        return Preview(info=searched.info, jpeg=scene.jpeg(searched.picture_bgr, [*seen, *missed]))
 
 
 def _all_faces(searched: Searched) -> tuple[Face, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 
 log = logging.getLogger(__name__)
 
@@ -16,11 +17,13 @@ class ClockTrust:
     def __init__(self, camera_id: str) -> None:
         self._camera_id = camera_id
         self._said = False
+        self._last_s = -math.inf
 
     def accepts(self, captured_at_s: float, now_s: float) -> bool:
-        """Whether a capture time by the camera's clock can be true at `now_s` by ours."""
+        """Whether a capture time by the camera's clock can be true at `now_s` by ours, and is a later one."""
         skew_s = now_s - captured_at_s
-        if abs(skew_s) <= CLOCK_TOLERANCE_S:
+        is_later, self._last_s = captured_at_s > self._last_s, captured_at_s
+        if is_later and abs(skew_s) <= CLOCK_TOLERANCE_S:
             self._said = False
             return True
         if not self._said:

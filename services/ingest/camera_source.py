@@ -5,13 +5,15 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from services.ingest.camera_clock import ClockTrust
 from services.ingest.captured import Captured, OpenStream
 from services.ingest.config import IngestSettings
+from services.ingest.decoders import Decoders
+from services.ingest.isolated_stream import IsolatedStream
 from services.ingest.reader import SERVICE, CameraReader, ReaderSettings, always
-from services.ingest.rtsp import open_rtsp
 from services.ingest.slot import Slots, WhenFull
 from services.ingest.stills import SUFFIXES, StillsStream
 from services.ingest.video_file import VideoFileStream
@@ -24,7 +26,6 @@ from shared.transport import Delivery
 log = logging.getLogger(__name__)
 
 _CLOSE_S = 2.0  # less than a third of the shortest session: giving a camera away must not cost the membership
-_HANG_GRACE_S = 5.0  # what connecting may take beyond the time without a frame
 
 
 class CameraSource:
@@ -53,6 +54,7 @@ class CameraSource:
         self._metrics = metrics
         self._may_read = may_read
         self._slots = Slots(None if change else len(cameras))
+        self._decoders = Decoders()
         self._in_hand: list[Captured] = []
         # Never changed in place, as it is read by one thread and written by another.
         self._readers: Mapping[str, tuple[Camera, CameraReader]] = {
@@ -63,12 +65,24 @@ class CameraSource:
         return CameraReader(
             camera.id,
             camera.source,
-            _opener(camera, self._settings),
+            _opener(camera, self._settings, self._decoders),
             self._slots,
             self._metrics,
             reader_settings(camera, self._settings),
-            self._may_read,
+            partial(self._may_look, camera.id) if camera.is_live and camera.is_complete else self._may_read,
         )
+
+    def _may_look(self, camera_id: str) -> bool:
+        """A camera does not wait for us: where nothing of it may be dropped, it is closed meanwhile."""
+        return self._may_read() and not self._slots.is_on_hold(camera_id)
+
+    def hold(self, camera_ids: Collection[str]) -> None:
+        """Hands out nothing of these cameras until the next call; their readers wait."""
+        self._slots.hold(camera_ids)
+
+    def is_ours(self, camera_id: str) -> bool:
+        """Whether the camera is one of those that are read."""
+        return camera_id in self._readers
 
     @property
     def _all(self) -> list[CameraReader]:
@@ -149,32 +163,41 @@ class CameraSource:
     def close(self) -> None:
         """Stops all readers; frames that were not sent are counted as dropped.
 
-        Takes 2 s at most: a thread that waits for a silent camera is left to end by itself.
+        Takes 2 s at most: a thread that waits for a webcam that hangs is left to end by itself.
         """
         for reader in self._all:
             reader.stop()
         self._count_dropped([*self._in_hand, *self._slots.close()], DropReason.STOPPED)
         self._in_hand.clear()
         self._stop(self._all)
+        self._decoders.close()
 
 
 def reader_settings(camera: Camera, settings: IngestSettings) -> ReaderSettings:
-    """How this camera is read: files wait for us, while a live camera goes on whether we look or not."""
+    """How this camera is read: what is complete waits for us, what is live goes on whether we look or not."""
     return ReaderSettings(
         fps=camera.fps or settings.fps,
-        when_full=WhenFull.REPLACE if camera.is_live else WhenFull.WAIT,
+        when_full=WhenFull.WAIT if camera.is_complete else WhenFull.REPLACE,
         reopens=camera.is_live,
-        hang_s=settings.no_frame_s + _HANG_GRACE_S,
+        mode=camera.mode,
+        hang_s=settings.no_frame_s + settings.hung_s if camera.webcam_index is not None else None,
     )
 
 
-def _opener(camera: Camera, settings: IngestSettings) -> OpenStream:
+def _opener(camera: Camera, settings: IngestSettings, decoders: Decoders) -> OpenStream:
     if camera.is_rtsp:
-        trust = ClockTrust(camera.id)
-        return lambda: open_rtsp(camera, trust, settings.no_frame_s)
+        return partial(
+            IsolatedStream,
+            camera,
+            decoders,
+            ClockTrust(camera.id),
+            fps=camera.fps or settings.fps,
+            no_frame_s=settings.no_frame_s,
+            hung_s=settings.hung_s,
+        )
     if (index := camera.webcam_index) is not None:
-        return lambda: WebcamStream(index)
+        return lambda _: WebcamStream(index)
     path = Path(camera.source)
     if path.is_dir() or path.suffix.lower() in SUFFIXES:
-        return lambda: StillsStream(path)
-    return lambda: VideoFileStream(camera.source)
+        return lambda _: StillsStream(path)
+    return lambda _: VideoFileStream(camera.source)

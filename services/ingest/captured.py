@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from shared.errors import AgeGenderError
-from shared.messages import Clock
+from shared.messages import Clock, Mode
 from shared.pictures import Bgr, UnreadablePicture
 
 
@@ -30,6 +30,10 @@ class FailureReason(StrEnum):
     """The camera closed the stream, or the file breaks off."""
     NO_FRAME = "no-frame"
     """The connection stands, and no frame that can be decoded came for too long."""
+    HUNG = "hung"
+    """The process that decodes the camera gave no sign of life, and was ended."""
+    CRASHED = "crashed"
+    """The process that decodes the camera has ended by itself, or none could be started."""
     SETTINGS = "settings"
     """The password's variable or file is missing, or the login is too long."""
 
@@ -47,7 +51,7 @@ class StreamFrame:
     """One decoded frame, its pixels not yet converted: most frames are never looked at."""
 
     time_s: float | None
-    """On the stream's own clock, to which the sampler holds; None for a still, which is always picked."""
+    """On the stream's own clock, to which the sampler holds; None where each frame is to be picked."""
     captured_at_s: float
     """Seconds since 1970, by `clock`."""
     clock: Clock
@@ -73,7 +77,10 @@ def shown_path(path: str | os.PathLike[str]) -> str:
     return os.fsencode(path).decode("utf-8", "replace")
 
 
-OpenStream = Callable[[], Stream]
+Wanted = Callable[[], bool]
+"""Whether the thread that reads is to go on; a stream that waits asks this over and over where it can."""
+
+OpenStream = Callable[[Wanted], Stream]
 """Opens the camera. Blocks for seconds at most; raises CameraError."""
 
 
@@ -89,3 +96,10 @@ class Captured:
     picture: Bgr | UnreadablePicture
     media_time_s: float | None = None
     file: str | None = None
+    mode: Mode | None = None
+    """As the settings of the camera have it."""
+
+    @property
+    def is_complete(self) -> bool:
+        """See `FrameInfo.is_complete`."""
+        return self.mode == "complete" or (self.mode is None and self.file is not None)

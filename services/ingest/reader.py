@@ -1,9 +1,8 @@
 """One camera, read by a thread of its own: open, drain, sample, hand over, open again.
 
 The thread reads every frame as fast as the stream gives it, so no delay can build up, and keeps only the
-newest sampled one for the pipeline. A camera that fails is opened again after a wait that grows. The thread
-itself may hang inside a decoder or a socket; `watch`, called from outside, then gives up on it and starts
-another.
+newest sampled one for the pipeline. A camera that fails is opened again after a wait that grows. A thread may
+hang inside the driver of a webcam; `watch`, called from outside, then gives up on it and starts another.
 """
 
 from __future__ import annotations
@@ -25,6 +24,7 @@ from services.ingest.captured import (
 from services.ingest.sampler import Sampler
 from services.ingest.slot import Slots, WhenFull
 from shared.backoff import Backoff
+from shared.messages import Mode
 from shared.metrics import Metrics
 from shared.pictures import Bgr, UnreadablePicture
 from shared.secrets import mask
@@ -53,8 +53,10 @@ class ReaderSettings:
     when_full: WhenFull
     reopens: bool
     """Whether the end of the stream is a failure, to be followed by another try: so for live cameras."""
-    hang_s: float = 15.0
-    """A thread that got no frame for this long hangs: the stream should have broken of itself before."""
+    mode: Mode | None = None
+    """As the frames say it."""
+    hang_s: float | None = None
+    """A thread that got no frame for this long hangs. None: the stream sees to it that none does."""
     backoff: Callable[[], Backoff] = field(default=lambda: Backoff(first_s=0.5, max_s=3.0))
     """Short, so that frames flow within 5 s of a camera's return, however long it was away."""
     login_backoff: Callable[[], Backoff] = field(default=lambda: Backoff(first_s=1.0, max_s=60.0))
@@ -109,12 +111,9 @@ class CameraReader:
         thread.start()
 
     def watch(self) -> None:
-        """Gives up on a thread that hangs. To be called every second or so, also before `start`.
-
-        Only for live cameras: a file's thread waits for the pipeline, however long that takes.
-        """
+        """Gives up on a thread that hangs. To be called every second or so, also before `start`."""
         current, silent_s = self._current, time.monotonic() - self._alive_at_s
-        if current is None or not self._settings.reopens:
+        if current is None or self._settings.hang_s is None:
             return
         if self._stop.is_set() or silent_s < self._settings.hang_s:
             return
@@ -198,7 +197,7 @@ class CameraReader:
         """Reads one stream until it ends, breaks or nobody wants it any more; returns why it broke."""
         try:
             self._opening = True
-            stream = self._open_stream()
+            stream = self._open_stream(lambda: self._goes_on)
             self._opening = False
             try:
                 if self._goes_on:  # connecting takes seconds, in which the camera may have become another's
@@ -241,6 +240,7 @@ class CameraReader:
             picture,
             frame.media_time_s,
             frame.file,
+            self._settings.mode,
         )
         self._metrics.captured.labels(self.camera_id).inc()
         if frame.clock == "camera":

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import struct
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from functools import partial
 
 import av
 import av.error
 from av.container import InputContainer
 from av.packet import Packet
+from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from services.ingest.camera_clock import ClockTrust
-from services.ingest.captured import CameraError, FailureReason, StreamFrame
+from services.ingest.captured import CameraError, FailureReason
 from services.ingest.decoding import NO_FRAME, PROBING_OPTIONS, decoded, upright_bgr, video_of
 from shared.cameras import Camera
 from shared.errors import SettingsError
-from shared.messages import Clock
+from shared.pictures import Bgr
 
 _OPTIONS = {
     "rtsp_transport": "tcp",  # over UDP, lost packets smear the picture
@@ -27,6 +28,7 @@ _OPTIONS = {
     "protocol_whitelist": "tcp,tls",  # wherever the camera sends us
 }
 _CONNECT_S = 4.0  # for the connection, and once more for the first packets
+OPENS_WITHIN_S = 2 * _CONNECT_S
 _LONGEST_LOGIN = 127  # FFmpeg cuts off the rest, without a word
 
 _REASONS: tuple[tuple[type[Exception], FailureReason, str], ...] = (
@@ -45,22 +47,8 @@ _REASONS: tuple[tuple[type[Exception], FailureReason, str], ...] = (
 _TIMEOUTS = (av.error.ExitError, av.error.TimeoutError)
 
 
-def open_rtsp(camera: Camera, trust: ClockTrust, no_frame_s: float) -> RtspStream:
-    """Opens an RTSP camera over TCP.
-
-    Args:
-        camera: which, with its login.
-        trust: judges the camera's clock; the same for all streams of the camera.
-        no_frame_s: the stream breaks when no frame comes for this long.
-
-    Raises:
-        CameraError: with the reason, and without the login.
-    """
-    return RtspStream(open_container(camera, no_frame_s), trust, no_frame_s)
-
-
-def open_container(camera: Camera, no_frame_s: float) -> InputContainer:
-    """The connection to an RTSP camera, for what `RtspStream` does not tell; raises CameraError."""
+def url_with_login(camera: Camera) -> str:
+    """The URL to open, never to be logged; raises CameraError when the login is missing or too long."""
     try:
         url = camera.url_with_login()
     except SettingsError as error:
@@ -69,6 +57,19 @@ def open_container(camera: Camera, no_frame_s: float) -> InputContainer:
         raise CameraError(
             FailureReason.SETTINGS, f"user and password are longer than {_LONGEST_LOGIN} signs, encoded"
         )
+    return url
+
+
+def open_container(url: str, no_frame_s: float) -> InputContainer:
+    """Opens an RTSP camera over TCP.
+
+    Args:
+        url: with the login.
+        no_frame_s: the stream breaks when no frame comes for this long.
+
+    Raises:
+        CameraError: with the reason, and without the login.
+    """
     connect_s = min(_CONNECT_S, no_frame_s)
     started_s = time.monotonic()
     try:
@@ -79,6 +80,7 @@ def open_container(camera: Camera, no_frame_s: float) -> InputContainer:
             options=_OPTIONS,
             stream_options=PROBING_OPTIONS,
             timeout=(connect_s, no_frame_s),
+            metadata_errors="replace",  # the camera's title may be in any encoding
         )
     except av.error.FFmpegError as error:
         # FFmpeg calls an answer that was cut short by the timeout invalid data.
@@ -87,6 +89,9 @@ def open_container(camera: Camera, no_frame_s: float) -> InputContainer:
         ):
             raise CameraError(FailureReason.UNREACHABLE, f"no answer within {connect_s:g} s") from None
         raise explained(error) from None
+    except ValueError:
+        # PyAV finds no stream that the options for streams could be for. It is FFmpeg's errors too, above.
+        raise CameraError(FailureReason.NOT_VIDEO, "there is no video in it") from None
 
 
 def explained(error: av.error.FFmpegError) -> CameraError:
@@ -109,18 +114,31 @@ def camera_clock(packet: Packet[VideoStream]) -> float | None:
     return float(wall_us / 1e6 - float(packet.pts * packet.time_base))
 
 
-class RtspStream:
-    """The video of an open RTSP connection, as `captured.Stream`."""
+@dataclass(frozen=True, slots=True)
+class RtspFrame:
+    """One decoded frame, its pixels not yet converted: most frames are never looked at."""
 
-    def __init__(self, container: InputContainer, trust: ClockTrust, no_frame_s: float) -> None:
+    time_s: float
+    """On the stream's own clock."""
+    arrived_at_s: float
+    """When it was decoded, seconds since 1970 by our clock."""
+    camera_time_s: float | None
+    """When it was captured, seconds since 1970 by the camera's clock; None while it has told no time."""
+    picture: Callable[[], Bgr]
+    """Gives the pixels; may raise UnreadablePicture."""
+
+
+class RtspStream:
+    """The video of an open RTSP connection."""
+
+    def __init__(self, container: InputContainer, no_frame_s: float) -> None:
         self._container = container
         self._video = video_of(container)
-        self._trust = trust
         self._no_frame_s = no_frame_s
         self._wall_minus_stream_s: float | None = None
 
-    def frames(self) -> Iterator[StreamFrame]:
-        """See `captured.Stream`."""
+    def frames(self) -> Iterator[RtspFrame]:
+        """Blocks for each next frame; raises CameraError when the stream breaks."""
         seen_at_s = time.monotonic()
         try:
             for packet in self._container.demux(self._video):
@@ -130,7 +148,7 @@ class RtspStream:
                     # The first frame of a connection has no time: FFmpeg counts from the second on.
                     if frame.time is not None:
                         time_s = float(frame.time)
-                        yield StreamFrame(time_s, *self._capture_time(time_s), partial(upright_bgr, frame))
+                        yield self._frame(frame, time_s)
                 if time.monotonic() - seen_at_s > self._no_frame_s:
                     raise CameraError(FailureReason.NO_FRAME, f"what comes {NO_FRAME}")
         except _TIMEOUTS:
@@ -138,13 +156,10 @@ class RtspStream:
         except av.error.FFmpegError as error:
             raise explained(error) from None
 
-    def _capture_time(self, time_s: float) -> tuple[float, Clock]:
-        now_s = time.time()
-        if self._wall_minus_stream_s is not None:
-            captured_at_s = self._wall_minus_stream_s + time_s
-            if self._trust.accepts(captured_at_s, now_s):
-                return captured_at_s, "camera"
-        return now_s, "arrival"
+    def _frame(self, frame: VideoFrame, time_s: float) -> RtspFrame:
+        wall_s = self._wall_minus_stream_s
+        camera_time_s = None if wall_s is None else wall_s + time_s
+        return RtspFrame(time_s, time.time(), camera_time_s, partial(upright_bgr, frame))
 
     def close(self) -> None:
         """Says goodbye to the camera and closes the connection."""

@@ -26,11 +26,11 @@ from rich.table import Table
 from agegender.pipeline import Pipeline, PipelineSettings
 from services.classify.config import ClassifySettings
 from services.detect.config import DetectSettings
-from services.detect.stage import Judge
+from services.detect.stage import Found, Judge
 from services.ingest.config import IngestSettings
 from shared.cameras import Camera
 from shared.codec import FACE_CODEC, FRAME_CODEC, RESULT_CODEC
-from shared.messages import Face, Frame, Presence, Result
+from shared.messages import Face, Frame, Result, Stored
 from shared.metrics import Metrics
 from shared.stage import Done, Outcome
 from simulator.scenes import demo_scene
@@ -72,7 +72,7 @@ class _Nowhere:
     def open(self) -> None:
         """Nothing to connect to."""
 
-    def write(self, messages: Sequence[Result | Presence]) -> None:
+    def write(self, messages: Sequence[Stored]) -> None:
         """Nothing to do."""
 
     def close(self) -> None:
@@ -88,8 +88,8 @@ def measure(what: str, unit: str, count: int, work: Callable[[], object]) -> Mea
 
 
 def outputs(
-    outcomes: Sequence[Outcome[Frame]] | Sequence[Outcome[Face | Presence]],
-) -> list[Frame | Face | Presence]:
+    outcomes: Sequence[Outcome[Frame]] | Sequence[Outcome[Found]],
+) -> list[Frame | Found]:
     """What came of a batch."""
     return [one for outcome in outcomes if isinstance(outcome, Done) for one in outcome.outputs]
 
@@ -105,7 +105,7 @@ def bench_stages(camera: Camera) -> list[Measured]:
         what = f"detect: faces at {side_px} px, the best chips"
         lines.append(measure(what, "frame", len(frames), lambda stage=detect: stage.process(frames)))  # type: ignore[misc]
     every = DetectSettings(judge="every").stage()
-    outcomes: list[Outcome[Face | Presence]] = []
+    outcomes: list[Outcome[Found]] = []
     lines.append(
         measure("detect: all chips", "frame", len(frames), lambda: outcomes.extend(every.process(frames)))
     )

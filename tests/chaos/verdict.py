@@ -17,7 +17,7 @@ class Found:
     """What lies at both ends of the pipeline when everything has come to rest."""
 
     frames: Sequence[FrameInfo]
-    """In the topic, of scenes with two people; one that came twice stands here twice."""
+    """In the topic, of scenes with two people, in their order; one that came twice stands here twice."""
     results: Sequence[str]
     """The face id of each single result in the store."""
     persons: Sequence[Person]
@@ -55,13 +55,29 @@ def judge(found: Found) -> Verdict:
     """Holds the store against the frames that were published.
 
     Both people stand still in every frame, and a person ends with the stream of its camera. So a stream of
-    n frames is 2n faces, and two persons with n faces each.
+    n frames is 2n faces, and two persons with n faces each. Where what a frozen worker had sent already
+    comes after the first frames of the next worker's stream, a stream is interrupted, and its persons are
+    taken for others when it goes on: nobody is known again.
     """
     verdict = Verdict()
     streams = {one.frame_id: (one.camera_id, one.stream_id) for one in found.frames}
     _judge_faces(verdict, streams, Counter(found.results))
-    _judge_persons(verdict, Counter(streams.values()), found)
+    _judge_persons(verdict, Counter(streams.values()), parts_of_streams(found.frames), found)
     return verdict
+
+
+def parts_of_streams(frames: Iterable[FrameInfo]) -> Counter[_Stream]:
+    """How many uninterrupted parts each stream has; a frame that comes again interrupts nothing."""
+    parts: Counter[_Stream] = Counter()
+    newest: dict[str, _Stream] = {}
+    seen: set[str] = set()
+    for one in frames:
+        stream = (one.camera_id, one.stream_id)
+        if one.frame_id not in seen and newest.get(one.camera_id) != stream:
+            parts[stream] += 1
+            newest[one.camera_id] = stream
+        seen.add(one.frame_id)
+    return parts
 
 
 def _judge_faces(verdict: Verdict, frame_ids: Iterable[str], stored: Counter[str]) -> None:
@@ -71,14 +87,17 @@ def _judge_faces(verdict: Verdict, frame_ids: Iterable[str], stored: Counter[str
     verdict.add(verdict.unexplained, "faces that no published frame has", len(stored.keys() - expected))
 
 
-def _judge_persons(verdict: Verdict, frames_of_stream: Mapping[_Stream, int], found: Found) -> None:
+def _judge_persons(
+    verdict: Verdict, frames_of_stream: Mapping[_Stream, int], parts: Mapping[_Stream, int], found: Found
+) -> None:
     persons = Counter(_stream(one) for one in found.persons)
     seen: Counter[_Stream] = Counter()
     for one in found.persons:
         seen[_stream(one)] += one.frames
     for stream, frames in frames_of_stream.items():
-        verdict.add(verdict.lost, "persons", FACES_IN_FRAME - persons[stream])
-        verdict.add(verdict.doubled, "persons", persons[stream] - FACES_IN_FRAME)
+        expected = FACES_IN_FRAME * parts[stream]
+        verdict.add(verdict.lost, "persons", expected - persons[stream])
+        verdict.add(verdict.doubled, "persons", persons[stream] - expected)
         off = abs(seen[stream] - FACES_IN_FRAME * frames)
         verdict.add(verdict.unexplained, "faces too many or too few with the persons of their stream", off)
     strange = persons.keys() - frames_of_stream.keys()

@@ -23,7 +23,7 @@ from tests.support.waiting import wait_until
 pytestmark = [
     # Redis and Valkey differ in nothing that matters here.
     pytest.mark.parametrize("own_redis", ["valkey"], indirect=True),
-    pytest.mark.timeout(180),
+    pytest.mark.timeout(300),
 ]
 
 CAMERAS = ("door", "hall")
@@ -60,6 +60,7 @@ def pipeline(
         DETECT_JUDGE="every",
         KAFKA_SESSION_TIMEOUT_S="6",
         INGEST_NO_FRAME_S="2",
+        INGEST_BUFFER_BYTES="0",
     )
 
 
@@ -120,7 +121,7 @@ def _check_exactly_once(pipeline: Distributed) -> None:
     assert len({frame.info.frame_id for frame in frames}) == len(frames)
     wait_until(
         lambda: all(pipeline.results_written(c) >= published[c] * FACES_IN_FRAME for c in CAMERAS),
-        60,
+        150,
         "the faces of all frames are in the store",
     )
     stored = Counter(result.face.face_id for camera in CAMERAS for result in pipeline.results(camera))
@@ -171,9 +172,8 @@ def test_outages_of_kafka_and_redis_lose_and_repeat_nothing_that_was_published(
             for name in ("ingest", "detect", "classify"):
                 _wait_for_reason(pipeline, name, "Kafka: ")
             # About 30 s at 5 frames a second.
-            busy = 140
             _wait_for_each_camera(
-                lambda camera: _dropped(pipeline, camera, reason="busy"), busy, 60, "frames dropped as busy"
+                lambda camera: _dropped(pipeline, camera, reason="full"), 140, 60, "frames dropped as full"
             )
         finally:
             mortal_broker.start()
@@ -244,7 +244,7 @@ def test_a_service_that_is_told_to_stop_finishes_what_it_has_in_hand(
         for name in ("sink", "classify", "detect"):
             started_s = time.monotonic()
             assert services[name].stop() == 0
-            assert time.monotonic() - started_s < 5
+            assert time.monotonic() - started_s < 15
             services[name].start().wait_until_ready()
         _wait_for_results(pipeline, more=20)
         assert services["sink"].metric("agegender_results_repeated_total") == 0
@@ -261,9 +261,10 @@ def test_a_service_that_is_told_to_stop_finishes_what_it_has_in_hand(
             started_s = time.monotonic()
             for service in services.values():
                 service.signal(signal.SIGTERM)
-            assert [service.wait(25) for service in services.values()] == [0, 0, 0, 0]
-            # 10 s of grace for what is in hand, and 3 s at most for each of the four connections of detect.
-            assert time.monotonic() - started_s < 23
+            assert [service.wait(30) for service in services.values()] == [0, 0, 0, 0]
+            # 10 s of grace for what is in hand, 3 s at most for each of the four connections of detect, and
+            # some for the processes to end: within the 30 s that orchestrators give.
+            assert time.monotonic() - started_s < 29
         finally:
             mortal_broker.start()
     for service in services.values():

@@ -23,11 +23,10 @@ from simulator.auth import Login
 from simulator.cameras import CameraSimulator
 from simulator.clips import write_video
 from tests.support.kafka_broker import KafkaBroker
+from tests.support.kafka_frames import until_done
 from tests.support.pipeline import read_topic
 from tests.support.services import Service
 from tests.support.waiting import wait_until
-
-pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
 
 SESSION_S = 6.0
 MARGIN_S = 4.0
@@ -128,7 +127,7 @@ class Site:
 @pytest.fixture
 def site(kafka: str, random_suffix: str, clip: Path, tmp_path: Path) -> Iterator[Site]:
     one = Site(kafka, f"{random_suffix}-", clip, tmp_path)
-    one.table.open()
+    until_done(one.table.open)
     yield one
     one.close()
 
@@ -216,7 +215,7 @@ def test_while_kafka_is_away_for_longer_than_a_session_nothing_is_pulled_and_the
 ) -> None:
     site = Site(own_broker.bootstrap_servers, f"{random_suffix}-", clip, tmp_path)
     try:
-        site.table.open()
+        until_done(site.table.open)
         site.add("door", "hall")
         worker = site.start_worker().wait_until_ready()
         site.wait_until_pulled("door", "hall")

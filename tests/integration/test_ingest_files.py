@@ -253,7 +253,7 @@ def test_a_video_that_claims_256_megapixels_is_refused(tmp_path: Path) -> None:
         next(stream.frames())
     stream.close()
     assert error.value.reason is FailureReason.NOT_VIDEO
-    assert time.monotonic() - started_s < 1
+    assert time.monotonic() - started_s < 5
 
 
 def test_a_folder_gives_every_picture_in_order_and_drops_the_bad_ones_by_reason(tmp_path: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import gc
 import threading
 import time
 from collections.abc import Iterator, Mapping, Set
@@ -16,11 +15,9 @@ from kafka import KafkaAdminClient
 from kafka.admin import MemberToRemove
 
 from shared.kafka_group import KafkaGroup
-from shared.kafka_io import ensure_table
+from shared.kafka_topics import ensure_table
 from shared.settings import KafkaSettings
 from tests.support.waiting import wait_until
-
-pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
 
 PARTITIONS = 16
 SLOW_S = 0.4
@@ -28,12 +25,10 @@ SLOW_S = 0.4
 
 
 @pytest.fixture
-def settings(kafka: str, random_suffix: str) -> Iterator[KafkaSettings]:
+def settings(kafka: str, random_suffix: str) -> KafkaSettings:
     settings = KafkaSettings(bootstrap_servers=kafka, topic_prefix=f"{random_suffix}-", session_timeout_s=6)
     ensure_table(settings, f"{random_suffix}-work", PARTITIONS)
-    yield settings
-    # The client leaves sockets to the garbage collector; it comes while their warnings are ignored.
-    gc.collect()
+    return settings
 
 
 class Floor:

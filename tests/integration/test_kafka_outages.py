@@ -33,8 +33,6 @@ from tests.support.kafka_frames import (
 )
 from tests.support.waiting import wait_until
 
-pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
-
 
 @pytest.fixture
 def own_settings(mortal_broker: KafkaBroker, random_suffix: str) -> Iterator[KafkaSettings]:

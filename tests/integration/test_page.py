@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -15,7 +16,7 @@ from playwright.sync_api import Browser, expect
 from shared.store import Period
 from tests.support.api import running_api
 from tests.support.browser import browser_or_skip, looking
-from tests.support.made_messages import frame_info, presence, sighting, vote
+from tests.support.made_messages import frame_info, presence, preview, sighting, vote
 from tests.support.page_world import World, fill, running_world, write_visit
 from tests.support.sink import Sink
 from tests.support.waiting import wait_until
@@ -190,9 +191,16 @@ def test_the_token_is_asked_for_and_kept_out_of_addresses(world: World, browser:
 def test_a_preview_is_shown_only_where_there_is_one(world: World, browser: Browser) -> None:
     jpeg = bytes(cv2.imencode(".jpg", np.full((90, 160, 3), 128, np.uint8))[1])
     write_visit(world.sink, 1, at_s=time.time() - 5, camera_id="shop")
-    world.sink.output.write([presence(frame=frame_info("door", "s1", 1, time.time()), preview=jpeg)])
+    sequences = itertools.count(1)
+
+    def shown() -> bool:
+        frame = frame_info("door", "s1", next(sequences), time.time())
+        world.sink.output.write([presence(frame=frame), preview(frame, jpeg=jpeg)])
+        return look.page.locator('[data-camera="door"] .preview img').is_visible()
+
     with looking(browser, world.url) as look:
         look.wait_for("live")
-        expect(look.page.locator('[data-camera="door"] .preview img')).to_be_visible()
+        # A preview is kept for seconds: a camera sends new ones all the time.
+        wait_until(shown, 20, "the preview is shown")
         expect(look.page.locator('[data-camera="shop"] .preview img')).to_have_count(0)
         assert look.complaints == []

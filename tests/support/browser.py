@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Iterator
 from typing import Literal
 
-from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
 
 from tests.support.availability import ServerUnavailableError, skip_or_fail
 
@@ -21,6 +21,7 @@ def started_browser() -> Iterator[Browser]:
     path = next((found for name in _NAMES if (found := shutil.which(name))), None)
     if path is None:
         raise ServerUnavailableError("chromium is not on PATH (Debian: apt-get install chromium)")
+    expect.set_options(timeout=PATIENCE_MS)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path)
         try:

@@ -6,13 +6,14 @@ Everything but its inference is what the service itself is made of: source, stag
 from __future__ import annotations
 
 import sys
+from typing import Any
 
 from services.classify.calibration import load_calibration
 from services.classify.config import ClassifySettings
 from services.classify.stage import ClassifyStage
 from services.detect.config import DetectSettings
 from services.detect.remembering import TRACKS, RememberingOutput
-from services.detect.stage import DetectStage
+from services.detect.stage import DetectStage, Found
 from shared.health import Health
 from shared.kafka_changelog import KafkaChangelog
 from shared.kafka_output import KafkaDeadLetters, KafkaOutput
@@ -23,6 +24,7 @@ from shared.runner import Runner
 from shared.service import Build, serve
 from shared.settings import KafkaSettings
 from shared.topics import FACES, FRAMES, RESULTS
+from shared.transport import Output
 from tests.support.simulated_device import SimulatedDetector, SimulatedNets
 
 
@@ -44,11 +46,12 @@ def build_classify(
     )
 
 
-def build_detect(metrics: Metrics, health: Health, device_s: float) -> Runner[Frame, Face | Presence]:
+def build_detect(metrics: Metrics, health: Health, device_s: float) -> Runner[Frame, Found]:
     """As `services.detect` is put together, but for the detector."""
     settings, kafka = DetectSettings.load(), KafkaSettings.load()
     stage = DetectStage(SimulatedDetector(device_s), judge=settings.judge)
-    output = RememberingOutput(stage, KafkaOutput(FACES, kafka), KafkaChangelog(TRACKS, kafka))
+    faces: Output[Any] = KafkaOutput(FACES, kafka)
+    output = RememberingOutput(stage, faces, KafkaChangelog(TRACKS, kafka))
     return Runner(
         "detect",
         KafkaSource(FRAMES, "detect", kafka, output.take_over),

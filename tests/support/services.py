@@ -40,6 +40,7 @@ class Service:
         worker: str | None = None,
         program: Sequence[str] | None = None,
     ) -> None:
+        self.service = name
         self._program = [f"services.{name}"] if program is None else program
         self.name = name if worker is None else worker
         self.log_path = folder / f"{self.name}.log"
@@ -51,6 +52,10 @@ class Service:
             homes = dict.fromkeys(("HOME", "TMPDIR", "XDG_STATE_HOME", "XDG_CACHE_HOME"), str(home))
             self._environment |= {**homes, "PYTHONPATH": str(_ROOT)}
         self._process: subprocess.Popen[bytes] | None = None
+
+    def change(self, **settings: str) -> None:
+        """Other settings, from its next start on."""
+        self._environment |= settings
 
     def start(self) -> Service:
         """Starts the process without waiting for anything."""
