@@ -126,7 +126,8 @@ def advice(plan: Plan, constants: Constants) -> Iterator[str]:
         yield f"The topics that the services make, with {KafkaSettings().partitions} partitions, suffice."
     else:
         most = max(one.partitions for one in plan.topics)
-        yield f"Topics need more partitions than they get: set KAFKA_PARTITIONS={most} before the start."
+        yield f"Topics need more partitions than they get: set KAFKA_PARTITIONS={most} before the start;"
+        yield f"where they exist, agegender topics apply --partitions {most} --raise-partitions."
     if plan.camera_partitions != KafkaSettings().camera_partitions:
         yield f"Set KAFKA_CAMERA_PARTITIONS={plan.camera_partitions} before the start: it is for good."
     if plan.demand.replication > 1:
