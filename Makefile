@@ -2,6 +2,8 @@
 PYTHON ?= python3
 SECONDS ?= 20
 ROUNDS ?= 100
+MINUTES ?= 30
+OUT ?= build/soak.svg
 export CAMERA
 PYTEST_ARGS ?=
 
@@ -13,10 +15,10 @@ FULL := .venv-test
 PIP_INSTALL = -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test test-gpu lint types unit contract integration e2e bench chaos count-check pictures lock weights clean
+.PHONY: help demo run test test-gpu lint types unit contract integration e2e check-deploy bench bench-scaling chaos soak fuzz count-check pictures dashboards lock weights clean
 
 help: ## List the targets
-	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
 
 demo: $(LEAN)/installed ## A simulated camera with real faces, the whole pipeline, a live table (SECONDS=20)
 	@$(LEAN)/bin/agegender demo --seconds $(SECONDS)
@@ -25,8 +27,8 @@ run: $(LEAN)/installed ## The same with a camera of yours, until Ctrl-C (CAMERA=
 	@test -n "$$CAMERA" || { echo 'Say which camera: make run CAMERA=rtsp://user:password@host/path'; exit 2; }
 	@INGEST_CAMERAS="$$CAMERA" $(LEAN)/bin/agegender run
 
-test: lint types ## Lint, types, unit, contract, integration and end-to-end tests, on a real Kafka and Redis
-	@$(FULL)/bin/pytest tests/unit tests/contract tests/integration tests/e2e $(PYTEST_ARGS)
+test: lint types ## Lint, types, and all tests, on a real Kafka and Redis
+	@$(FULL)/bin/pytest tests/unit tests/contract tests/integration tests/e2e tests/deploy $(PYTEST_ARGS)
 
 lint: $(FULL)/installed ## Style and the rules of who may import whom
 	@$(FULL)/bin/ruff check .
@@ -39,20 +41,36 @@ types: $(FULL)/installed ## The strict type checker
 unit contract integration e2e: $(FULL)/installed ## One kind of test
 	@$(FULL)/bin/pytest tests/$@ $(PYTEST_ARGS)
 
+check-deploy: $(FULL)/installed ## Images, compose file and everything else under deploy/
+	@$(FULL)/bin/pytest tests/deploy $(PYTEST_ARGS)
+
 test-gpu: $(FULL)/installed ## The tests that need an NVIDIA GPU
 	@$(FULL)/bin/pytest tests -m gpu $(PYTEST_ARGS)
 
-bench: $(FULL)/installed ## Measure this machine: each stage alone, and the pipeline in one process
-	@$(FULL)/bin/python -m tests.bench.pipeline
+bench: $(FULL)/installed ## Measure this machine: each stage and the pipeline; or all that a plan wants (CONSTANTS=FILE)
+	@$(FULL)/bin/python -m tests.bench.pipeline $(if $(CONSTANTS),--constants $(CONSTANTS))
+
+bench-scaling: $(FULL)/installed ## Do 1, 2, 4 and 8 classify and detect workers do as many times the work?
+	@$(FULL)/bin/python -m tests.bench.scaling
 
 chaos: $(FULL)/installed ## Kill, stop and continue every part under load, then audit (ROUNDS=100 SEED=any)
 	@$(FULL)/bin/python -m tests.chaos --rounds $(ROUNDS) $(if $(SEED),--seed $(SEED))
+
+soak: $(FULL)/installed ## Run all under a steady load and see what grows (MINUTES=30 OUT=build/soak.svg); Linux
+	@$(FULL)/bin/python -m tests.soak --minutes $(MINUTES) --out $(OUT)
+
+fuzz: $(FULL)/installed ## Bytes that nobody would send, into the decoders (SECONDS=20); Linux on x86-64
+	@$(FULL)/bin/python -m tests.fuzz --seconds $(SECONDS)
 
 count-check: $(FULL)/installed ## Count the people in clips of which the number is known, at 5 and 15 frames a second
 	@$(FULL)/bin/python -m tests.bench.count_check
 
 pictures: $(FULL)/installed ## Draw the pictures of the documentation anew
 	@$(FULL)/bin/python -m tools.pictures
+	@$(FULL)/bin/python -m tools.scale_pictures
+
+dashboards: $(FULL)/installed ## Write the dashboards of Grafana and the table of all metrics anew
+	@$(FULL)/bin/python -m tools.dashboards
 
 lock: $(FULL)/installed ## Resolve all versions anew and write the locked requirements
 	@PYTHON=$(FULL)/bin/python tools/lock.sh

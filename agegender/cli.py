@@ -17,8 +17,10 @@ from agegender.audit.command import audit
 from agegender.cameras.command import cameras_app
 from agegender.dead_letters.command import dead_letters
 from agegender.page import load_page_settings
+from agegender.planning.command import plan
 from agegender.query.command import query
 from agegender.session import run_session, start_process
+from agegender.topics.command import topics_app
 from services.ingest.config import IngestSettings
 from shared.cameras import Camera, cameras_from_sources, load_cameras
 from shared.errors import AgeGenderError, SettingsError
@@ -35,8 +37,10 @@ RUN_PORT = 9100
 
 app.command()(analyze)
 app.add_typer(cameras_app, name="cameras")
+app.add_typer(topics_app, name="topics")
 app.add_typer(query, name="query")
 app.command()(audit)
+app.command()(plan)
 app.add_typer(dead_letters, name="dead-letters")
 
 

@@ -18,11 +18,13 @@ from services.ingest.config import IngestSettings
 from services.sink.config import SinkSettings
 from services.sink.stage import SinkStage
 from shared.cameras import Camera
+from shared.codec import STORED_CODEC
 from shared.dead_letters import LoggedDeadLetters
 from shared.health import Health
 from shared.memory import MemoryTopic
-from shared.messages import Presence, Result, Traceable
+from shared.messages import Preview, Stored, Traceable
 from shared.metrics import Metrics
+from shared.routing import RoutedOutput
 from shared.runner import BatchLimits, Runner
 from shared.service import Runnable
 from shared.stage import Stage
@@ -64,13 +66,16 @@ class Pipeline:
         self,
         cameras: Sequence[Camera],
         settings: PipelineSettings,
-        results_to: Output[Result | Presence],
+        results_to: Output[Stored],
         metrics: Metrics,
     ) -> None:
         frames = MemoryTopic(FRAMES.name, FRAMES.codec, _FRAMES_ON_THE_WAY * len(cameras))
         faces = MemoryTopic(FACES.name, FACES.codec, _FACES_ON_THE_WAY)
-        results = MemoryTopic(RESULTS.name, RESULTS.codec, _FACES_ON_THE_WAY)
+        results = MemoryTopic(RESULTS.name, STORED_CODEC, _FACES_ON_THE_WAY)
         self._metrics = metrics
+        metrics.known_cameras.set(len(cameras))
+        metrics.held_cameras.set(len(cameras))
+        metrics.device.labels("classify", settings.classify.device).set(1)
         self._break_off = (frames.break_off, faces.break_off, results.break_off)
         self.healths: list[Health] = []
         self.cameras = CameraSource(cameras, settings.ingest, metrics)
@@ -83,8 +88,8 @@ class Pipeline:
                 "detect",
                 frames.source(),
                 detect,
-                faces.output(),
-                BatchLimits(settings.detect.batch_messages),
+                RoutedOutput(Preview, results.output(), faces.output()),
+                settings.detect.batch(),
                 detect.finish,
             ),
             self._runner(

@@ -16,6 +16,7 @@ from agegender.view import LiveView, Summary
 from services.api.config import ApiSettings
 from services.sink.redis_store import RedisStore
 from shared.cameras import Camera
+from shared.certificates import show_certificates
 from shared.embedded_store import EmbeddedStore, default_store_path, reading_store
 from shared.health import Health, HealthServer
 from shared.logs import set_up_logs
@@ -103,6 +104,7 @@ def run_session(
     """
     settings, redis = PipelineSettings.load(), RedisSettings.load()
     metrics = Metrics(process_registry())
+    show_certificates(metrics, redis)
     with store_for_writing(redis, process) as redis:
         output = RedisStore(connect(redis), settings.sink, metrics)
         pipeline = Pipeline(cameras, settings, output, metrics)

@@ -2,3 +2,6 @@
 
 Nothing in here imports `services`.
 """
+
+VERSION = "0.1.0"
+"""That of the project; `pyproject.toml` has the same."""

@@ -9,7 +9,7 @@ from pydantic import ValidationError, model_validator
 
 from shared.cameras import Camera
 from shared.errors import SettingsError
-from shared.messages import CameraId, Model
+from shared.messages import CameraId, Mode, Model
 
 _SECRET_IN_URL = re.compile(
     r"[?&/;](?P<name>\w*(?:pass|passwd|password|pwd|secret|token|auth|key))=[^&;/]+", re.IGNORECASE
@@ -34,6 +34,7 @@ class CameraSettings(Model):
     password_file: str | None = None
     """The file, on each worker, that holds the password; a worker looks in one folder only."""
     fps: float | None = None
+    mode: Mode | None = None
 
     @model_validator(mode="after")
     def _is_a_camera_without_secrets(self) -> Self:
@@ -62,6 +63,7 @@ class CameraSettings(Model):
             password_env=camera.password_env,
             password_file=None if camera.password_file is None else str(camera.password_file),
             fps=camera.fps,
+            mode=camera.mode,
         )
 
     def camera(self) -> Camera:

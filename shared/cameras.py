@@ -13,7 +13,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 
 from shared.errors import SettingsError
-from shared.messages import CameraId
+from shared.messages import CameraId, Mode
 from shared.secrets import mask, remember_secret
 
 _WEBCAM = re.compile(r"^webcam:(?P<index>\d{1,3})$", re.IGNORECASE)
@@ -21,6 +21,9 @@ _RTSP = re.compile(r"^(?P<scheme>rtsps?)://(?P<rest>.+)$", re.IGNORECASE)
 _HOST = r"(?P<host>\[[0-9A-Fa-f:.]+\]|[^\s@:/?#\[\]]+)(?::(?P<port>\d{1,5}))?(?P<path>[/?].*)?"
 _PLAIN_LOGIN = re.compile(rf"^(?:(?P<user>[^:@/]*)(?::(?P<password>[^@/]*))?@)?{_HOST}$")
 _ANY_LOGIN = re.compile(rf"^(?P<user>[^:@/]*):(?P<password>.*)@{_HOST}$")
+
+# A date that is none, or a tag before what it does not fit, is no YAMLError to it.
+_YAML_ERRORS = (yaml.YAMLError, ValueError, LookupError, AttributeError, RecursionError)
 
 SourceKind = Literal["rtsp", "rtsps", "webcam", "file"]
 SOURCE_KINDS: tuple[SourceKind, ...] = get_args(SourceKind)
@@ -47,6 +50,8 @@ class Camera(BaseModel):
     """The file that holds the password."""
     fps: Annotated[float, Field(gt=0, le=60)] | None = None
     """Frames a second to take; None for the worker's own setting. Of a folder, all pictures are taken."""
+    mode: Mode | None = None
+    """None: `complete` for a file or a folder, `live` for all else."""
 
     @model_validator(mode="before")
     @classmethod
@@ -98,6 +103,11 @@ class Camera(BaseModel):
     def is_live(self) -> bool:
         """Whether frames come in their own time, rather than when they are asked for."""
         return self.is_rtsp or self.webcam_index is not None
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether none of its frames may be dropped: it is read only as fast as they are worked on."""
+        return self.mode == "complete" or (self.mode is None and not self.is_live)
 
     def url_with_login(self) -> str:
         """The RTSP URL to open, with the login percent-encoded. Never to be logged.
@@ -204,10 +214,12 @@ def load_cameras(path: Path) -> list[Camera]:
         SettingsError: the file cannot be read, is no such list, or names a camera twice.
     """
     try:
-        data = yaml.safe_load(path.read_text("utf-8"))
+        text = path.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"cannot read {str(path)!r}: {_why(error)}") from None
-    except yaml.YAMLError as error:
+    try:
+        data = yaml.safe_load(text)
+    except _YAML_ERRORS as error:
         mark = getattr(error, "problem_mark", None)
         line = f" near line {mark.line + 1}" if mark else ""
         raise SettingsError(f"{str(path)!r} is no valid YAML{line}") from None

@@ -5,20 +5,32 @@ The value of an encoded message is the picture itself (JPEG) or JSON; the rest t
 text, and any Kafka tool shows what a message is about.
 
 A layout may gain optional fields within a version: readers ignore what they do not know. Any other change is
-a new version, and a reader of an older one refuses it by name.
+a new version. Its codec goes on reading the versions before (`older`), so that what lies in a topic while
+the services are upgraded is read; a process that knows only the versions before waits to be replaced.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 from pydantic import ValidationError
 
 from shared.camera_settings import CameraSettings
-from shared.errors import BadMessage
-from shared.messages import Face, FaceInfo, Frame, FrameInfo, Model, Presence, PresenceInfo, Result
+from shared.errors import BadMessage, NewerSchema
+from shared.messages import (
+    Face,
+    FaceInfo,
+    Frame,
+    FrameInfo,
+    Model,
+    Presence,
+    PresenceInfo,
+    Preview,
+    Result,
+    Stored,
+)
 
 MAX_MESSAGE_BYTES = 2_000_000
 """Largest encoded message, headers included. Producers, consumers and topics are all set by it."""
@@ -57,7 +69,12 @@ class AnyCodec(Protocol[M]):
         """The message as bytes."""
 
     def decode(self, encoded: Encoded) -> M:
-        """The message that these bytes hold; raises BadMessage, which says in what way they are none."""
+        """The message that these bytes hold.
+
+        Raises:
+            BadMessage: they are none; the text says in what way.
+            NewerSchema: they are one of a later version.
+        """
 
 
 @dataclass(frozen=True)
@@ -65,13 +82,15 @@ class Codec(Generic[M]):
     """How one kind of message is laid out.
 
     `key` decides the partition: messages of one key stay in order. `split` gives the JSON for the `meta`
-    header and the value; `join` puts them back together and may raise pydantic's ValidationError.
+    header and the value; `join` puts them back together and may raise pydantic's ValidationError. `older` has
+    the schemas of the versions before, and the `join` of each.
     """
 
     schema: str
     key: Callable[[M], str]
     split: Callable[[M], tuple[str, bytes]]
     join: Callable[[bytes, bytes], M]
+    older: Mapping[str, Callable[[bytes, bytes], M]] = field(default_factory=dict)
 
     def encode(self, message: M) -> Encoded:
         """The message as bytes."""
@@ -84,16 +103,18 @@ class Codec(Generic[M]):
 
         Raises:
             BadMessage: the bytes are no message of this schema; the text says in what way.
+            NewerSchema: they are one of a later version of it.
         """
         schema = schema_of(encoded)
-        if schema != self.schema:
-            raise BadMessage(f"schema is {schema[:40]!r}, expected {self.schema!r}")
+        join = self.join if schema == self.schema else self.older.get(schema)
+        if join is None:
+            raise _refusal(schema, [self.schema])
         try:
-            return self.join(dict(encoded.headers).get(META_HEADER, b""), encoded.value)
+            return join(dict(encoded.headers).get(META_HEADER, b""), encoded.value)
         except ValidationError as error:
             first = error.errors(include_url=False, include_input=False)[0]
             place = ".".join(str(part) for part in first["loc"]) or "message"
-            raise BadMessage(f"{self.schema}: {place}: {first['msg']}") from None
+            raise BadMessage(f"{schema}: {place}: {first['msg']}") from None
 
 
 def schema_of(encoded: Encoded) -> str:
@@ -104,24 +125,43 @@ def schema_of(encoded: Encoded) -> str:
     return schema.decode(errors="replace")
 
 
+def _refusal(schema: str, known: Sequence[str]) -> BadMessage | NewerSchema:
+    """What to raise for a message of a schema that is not among those known."""
+    name, _, version = schema[:40].rpartition("/")
+    for one in known:
+        known_name, _, known_version = one.rpartition("/")
+        if (
+            name == known_name
+            and version.isascii()
+            and version.isdigit()
+            and int(version) > int(known_version)
+        ):
+            return NewerSchema(
+                f"a message has schema {schema[:40]!r}, and this worker reads up to {one!r}: upgrade it"
+            )
+    return BadMessage(f"schema is {schema[:40]!r}, expected {' or '.join(map(repr, known))}")
+
+
 class MixedCodec(Generic[M]):
     """Several kinds of messages in one topic, told apart by their schema."""
 
     def __init__(self, codecs: Mapping[type[M], Codec[Any]]) -> None:
         self._by_type = dict(codecs)
-        self._by_schema = {codec.schema: codec for codec in codecs.values()}
+        self._newest = [codec.schema for codec in codecs.values()]
+        self._by_schema = {
+            schema: codec for codec in codecs.values() for schema in (codec.schema, *codec.older)
+        }
 
     def encode(self, message: M) -> Encoded:
         """The message as bytes."""
         return self._by_type[type(message)].encode(message)
 
     def decode(self, encoded: Encoded) -> M:
-        """The message that these bytes hold; raises BadMessage."""
+        """The message that these bytes hold; raises BadMessage and NewerSchema."""
         schema = schema_of(encoded)
         codec = self._by_schema.get(schema)
         if codec is None:
-            expected = " or ".join(repr(known) for known in self._by_schema)
-            raise BadMessage(f"schema is {schema[:40]!r}, expected {expected}")
+            raise _refusal(schema, self._newest)
         message: M = codec.decode(encoded)
         return message
 
@@ -150,10 +190,15 @@ RESULT_CODEC: Codec[Result] = Codec(
 PRESENCE_CODEC: Codec[Presence] = Codec(
     schema="presence/1",
     key=lambda presence: presence.camera_id,
-    split=lambda presence: (presence.info.model_dump_json(exclude_none=True), presence.preview_jpeg or b""),
-    join=lambda meta, value: Presence(
-        info=PresenceInfo.model_validate_json(meta), preview_jpeg=value or None
-    ),
+    split=lambda presence: (presence.info.model_dump_json(exclude_none=True), b""),
+    join=lambda meta, _value: Presence(info=PresenceInfo.model_validate_json(meta)),
+)
+
+PREVIEW_CODEC: Codec[Preview] = Codec(
+    schema="preview/1",
+    key=lambda preview: preview.camera_id,
+    split=lambda preview: (preview.info.model_dump_json(exclude_none=True), preview.jpeg),
+    join=lambda meta, value: Preview(info=FrameInfo.model_validate_json(meta), jpeg=value),
 )
 
 CAMERA_SETTINGS_CODEC: Codec[CameraSettings] = Codec(
@@ -165,3 +210,6 @@ CAMERA_SETTINGS_CODEC: Codec[CameraSettings] = Codec(
 
 FACES_CODEC: AnyCodec[Face | Presence] = MixedCodec({Face: FACE_CODEC, Presence: PRESENCE_CODEC})
 RESULTS_CODEC: AnyCodec[Result | Presence] = MixedCodec({Result: RESULT_CODEC, Presence: PRESENCE_CODEC})
+STORED_CODEC: AnyCodec[Stored] = MixedCodec(
+    {Result: RESULT_CODEC, Presence: PRESENCE_CODEC, Preview: PREVIEW_CODEC}
+)

@@ -6,6 +6,7 @@
     ├── SettingsError      a setting is unknown, malformed or missing; the process does not start
     ├── BadMessage         this message can never be processed; it goes to the dead letters
     ├── NotNow             a server is away or full; wait, commit nothing, try the same again
+    │   └── NewerSchema    the message waits for a newer version of the services
     ├── TooManyBadMessages more bad messages than a healthy topic holds; the process ends
     └── MissingExtra       an optional package is needed and not installed
 
@@ -29,6 +30,10 @@ class BadMessage(AgeGenderError):
 
 class NotNow(AgeGenderError):
     """What is needed is away or full at the moment; the same call may succeed later."""
+
+
+class NewerSchema(NotNow):
+    """A message has a later version of a layout than this process knows: an upgraded one can read it."""
 
 
 class TooManyBadMessages(AgeGenderError):

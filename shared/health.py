@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -23,6 +25,11 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _LOOK_EVERY_S = 0.1  # how long the end of the process may have to wait for the server
+
+CLIENT_WITHIN_S = 10.0
+"""A client that is not answered by then, because it asks or listens too slowly, is let go."""
+MOST_CLIENTS = 50
+"""At a time."""
 
 LIVE_WITHIN_S = 60.0
 """A service whose loop did not turn for this long is hung, and an orchestrator should restart it."""
@@ -65,8 +72,39 @@ class Health:
 
 
 class _Server(ThreadingMixIn, WSGIServer):
+    """A thread for each client, of whom there are never many and none stays for long."""
+
     daemon_threads = True
     request_queue_size = 64
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401
+        self._since_s: dict[socket.socket, float] = {}
+        super().__init__(*args, **kwargs)
+
+    def process_request(self, request: Any, client_address: Any) -> None:  # noqa: ANN401
+        """Takes the client in, if need be in place of the one that has been here for longest."""
+        if len(self._since_s) >= MOST_CLIENTS:
+            self._let_go(next(iter(self._since_s.copy())))
+        self._since_s[request] = time.monotonic()
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:  # noqa: ANN401
+        """The client is done with."""
+        self._since_s.pop(request, None)
+        super().shutdown_request(request)
+
+    def service_actions(self) -> None:
+        """Lets go of those who say a little now and then."""
+        until_s = time.monotonic() - CLIENT_WITHIN_S
+        for client, since_s in self._since_s.copy().items():
+            if since_s < until_s:
+                self._let_go(client)
+
+    def _let_go(self, client: socket.socket) -> None:
+        """The thread that reads from it, or writes to it, goes on at once and ends."""
+        self._since_s.pop(client, None)
+        with contextlib.suppress(OSError):
+            client.shutdown(socket.SHUT_RDWR)
 
     def handle_error(self, request: object, client_address: object) -> None:  # noqa: ARG002
         """A client that says nothing or goes away is the client's affair."""
@@ -74,7 +112,7 @@ class _Server(ThreadingMixIn, WSGIServer):
 
 
 class _QuietHandler(WSGIRequestHandler):
-    timeout = 10  # seconds; a client that connects and says nothing is let go
+    timeout = 5  # seconds; a client that connects and says nothing is let go
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002, ANN401
         """Probes come every few seconds and are no news."""

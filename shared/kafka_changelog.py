@@ -10,9 +10,9 @@ from itertools import chain
 from typing import Generic, TypeVar
 
 from shared.errors import BadMessage
-from shared.kafka_io import ensure_partitions, ensure_table
 from shared.kafka_output import KafkaChangelogOutput
 from shared.kafka_reader import KafkaReader, Record
+from shared.kafka_topics import ensure_partitions, ensure_table
 from shared.messages import Model
 from shared.settings import KafkaSettings
 from shared.topics import Changelog
@@ -49,7 +49,8 @@ class KafkaChangelog(Generic[M]):
         cannot be read is logged and left out.
 
         Raises:
-            NotNow: no broker answers, not all of it came in time, or the topic is divided otherwise.
+            NotNow: no broker answers, not all of it came in time, the topic is divided otherwise, or a worker
+                of a later version has written there.
         """
         if not share.held:
             return ()

@@ -1,7 +1,8 @@
-"""Kafka: its topics, connections and errors. The only file that imports the client, kafka-python.
+"""Kafka: its connections and errors. The only file that imports the client, kafka-python.
 
-On it build `kafka_source` and `kafka_output`, which carry messages, `kafka_table`, a topic as a dictionary,
-`kafka_changelog`, what workers know, and `kafka_group`, which shares out work.
+On it build `kafka_topics`, which makes topics, `kafka_source` and `kafka_output`, which carry messages,
+`kafka_table`, a topic as a dictionary, `kafka_changelog`, what workers know, and `kafka_group`, which shares
+out work.
 
 An output returns when all brokers that must have a message have it; a source commits by hand, after the
 runner has done the work. Between these two a crash can repeat messages and never lose one. Repeats do no
@@ -26,24 +27,18 @@ from kafka.net.selector import NetworkSelector
 from kafka.protocol.consumer.metadata import ConsumerProtocolAssignment, ConsumerProtocolSubscription
 from kafka.structs import OffsetAndMetadata
 
-from shared.codec import MAX_MESSAGE_BYTES
-from shared.errors import NotNow, SettingsError
+from shared.errors import NotNow
 from shared.kafka_login import login_settings, refusals
 from shared.secrets import mask
 from shared.settings import KafkaSettings
-from shared.topic_retention import deviations, retention_configs
+from shared.topic_forms import LARGEST_BYTES
 
 log = logging.getLogger(__name__)
 
-LARGEST_BYTES = MAX_MESSAGE_BYTES + 64_000
-"""A message with what the client and the broker add around it."""
 ANSWER_MS = 3_000
 """How long one call waits for the broker before the runner hears of it."""
 CLOSE_MS = 3_000
 """How long it may take to let go."""
-
-_TABLE_SEGMENT_MS = 24 * 3600 * 1000  # Kafka compacts only closed segments
-_CHANGING_SEGMENT_MS = 60 * 1000
 
 _MISTAKES: tuple[type[Exception], ...] = (
     kafka_errors.IllegalArgumentError,
@@ -68,6 +63,8 @@ ClientError = KafkaError
 """Whatever the client raises."""
 TooLarge = kafka_errors.MessageSizeTooLargeError
 """The broker takes only smaller messages."""
+TopicExists = kafka_errors.TopicAlreadyExistsError
+"""Somebody else was faster to make it."""
 
 
 def held_back(error: Exception, kafka: KafkaSettings) -> Exception:
@@ -200,88 +197,15 @@ def open_producer(kafka: KafkaSettings, client_id: str) -> Any:  # noqa: ANN401
     )
 
 
-def ensure_topic(kafka: KafkaSettings, name: str, retention_s: int) -> None:
-    """Creates the topic when it does not exist; one that does is left as it is.
-
-    One that keeps its messages for longer is told of in the log: somebody else has made it, and may have
-    reasons that are not ours to overwrite.
-
-    Segments are closed long before they may be deleted: Kafka deletes only closed ones, so pictures would
-    otherwise stay for days in a topic that is said to keep them for minutes. Their age is counted by the
-    broker's clock, whatever the workers' clocks say.
-
-    Raises:
-        NotNow: no broker answers.
-    """
-    with _admin(kafka) as admin:
-        if _ensure(admin, kafka, name, kafka.partitions, retention_configs(retention_s)):
-            return
-        found = _configs(admin, name, retention_configs(retention_s))
-    about = {"topic": name}
-    if not found:
-        reason = "the broker does not tell its settings: allow DescribeConfigs on it"
-        log.warning("topic's retention not checked", extra=about | {"reason": reason})
-        return
-    for setting, expected, got in deviations(found, retention_s):
-        about |= {"setting": setting, "expected": expected, "found": got}
-        advice = (
-            f"kafka-configs.sh --bootstrap-server {kafka.bootstrap_servers} --alter --entity-type topics "
-            f"--entity-name {name} --add-config {setting}={expected}"
-        )
-        log.warning("topic keeps its messages for too long", extra=about | {"advice": advice})
-
-
-def ensure_table(kafka: KafkaSettings, name: str, partitions: int, kept_s: int | None = None) -> None:
-    """Creates a compacted topic when it does not exist; one that does is left as it is.
-
-    Args:
-        kept_s: how long each message is kept; None: for ever. Such a table changes all the time, and Kafka
-            compacts what is older than a minute.
-
-    Raises:
-        NotNow: no broker answers.
-        SettingsError: the topic exists and is not compacted: Kafka would forget what is in it.
-    """
-    configs = {"cleanup.policy": "compact", "segment.ms": str(_TABLE_SEGMENT_MS)}
-    if kept_s is not None:
-        configs = {
-            "cleanup.policy": "compact,delete",
-            "retention.ms": str(kept_s * 1000),
-            "segment.ms": str(_CHANGING_SEGMENT_MS),
-            "min.compaction.lag.ms": str(_CHANGING_SEGMENT_MS),
-        }
-    with _admin(kafka) as admin:
-        _ensure(admin, kafka, name, partitions, configs)
-        policy = _configs(admin, name, ["cleanup.policy"]).get("cleanup.policy")
-    if policy is not None and "compact" not in policy:
-        raise SettingsError(
-            f"the topic {name!r} has cleanup.policy={policy}, expected compact: Kafka would forget "
-            "its records after a while. Change it with kafka-configs.sh, or delete the topic: it is made anew"
-        )
-
-
-def ensure_partitions(kafka: KafkaSettings, name: str, partitions: int) -> None:
-    """Adds partitions to a topic that has fewer.
-
-    Raises:
-        NotNow: no broker answers, or the topic has more, of which none can be taken away.
-    """
-    with _admin(kafka) as admin:
-        (topic,) = admin.describe_topics([name])
-        have = len(topic["partitions"])
-        if have < partitions:
-            admin.create_partitions({name: partitions})
-            log.info("partitions added", extra={"topic": name, "partitions": partitions})
-    if have > partitions:
-        raise NotNow(
-            f"Kafka: the topic {name!r} has {have} partitions, expected {partitions}: what it holds would be "
-            "looked for in the wrong ones. Delete it: it is made anew"
-        )
+def connect_admin(kafka: KafkaSettings) -> Any:  # noqa: ANN401
+    """A client that asks for topics and groups, and changes them; to be closed. Raises NotNow."""
+    return _connected(KafkaAdminClient, kafka, request_timeout_ms=ANSWER_MS)
 
 
 @contextlib.contextmanager
-def _admin(kafka: KafkaSettings) -> Iterator[Any]:
-    admin = _connected(KafkaAdminClient, kafka, request_timeout_ms=ANSWER_MS)
+def open_admin(kafka: KafkaSettings) -> Iterator[Any]:
+    """The same for a moment; raises NotNow, also inside the block."""
+    admin = connect_admin(kafka)
     try:
         with answered(kafka):
             yield admin
@@ -289,41 +213,11 @@ def _admin(kafka: KafkaSettings) -> Iterator[Any]:
         admin.close()
 
 
-def _configs(admin: Any, topic: str, settings: Iterable[str]) -> Mapping[str, str]:  # noqa: ANN401
+def settings_of(admin: Any, topic: str, settings: Iterable[str]) -> Mapping[str, str]:  # noqa: ANN401
     """What these settings of a topic are; empty where the broker does not let us see them."""
     wanted = ConfigResource(ConfigResourceType.TOPIC, topic, dict.fromkeys(settings))
     found = admin.describe_configs([wanted], config_filter="all")["topic"][topic]
     return {name: str(entry["value"]) for name, entry in found.items()}
-
-
-def _ensure(
-    admin: Any,  # noqa: ANN401
-    kafka: KafkaSettings,
-    name: str,
-    partitions: int,
-    configs: Mapping[str, str],
-) -> bool:
-    """Whether the topic did not exist, and so has these settings now."""
-    topic = {
-        "num_partitions": partitions,
-        "replication_factor": kafka.replication,
-        "configs": {
-            **configs,
-            "message.timestamp.type": "LogAppendTime",
-            "max.message.bytes": str(LARGEST_BYTES),
-            # With several copies, one broker may be away and nothing is held back or lost.
-            "min.insync.replicas": str(max(1, kafka.replication - 1)),
-        },
-    }
-    if name in admin.list_topics():
-        return False
-    try:
-        admin.create_topics({name: topic})
-        log.info("topic created", extra={"topic": name, "partitions": partitions})
-    except kafka_errors.TopicAlreadyExistsError:
-        pass  # another worker was faster
-    admin.wait_for_topics([name], timeout_ms=ANSWER_MS)
-    return True
 
 
 def committed_offsets(kafka: KafkaSettings, group: str, topic: str) -> Mapping[int, int]:
@@ -331,7 +225,7 @@ def committed_offsets(kafka: KafkaSettings, group: str, topic: str) -> Mapping[i
 
     A partition of which it has done nothing is left out. Raises NotNow.
     """
-    with _admin(kafka) as admin:
+    with open_admin(kafka) as admin:
         found = admin.list_group_offsets({group: None})[group]
     return {one.partition: at.offset for one, at in found.items() if one.topic == topic and at.offset >= 0}
 

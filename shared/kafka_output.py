@@ -13,17 +13,16 @@ from shared.errors import SettingsError
 from shared.kafka_io import (
     ANSWER_MS,
     CLOSE_MS,
-    LARGEST_BYTES,
     ClientError,
     TooLarge,
-    ensure_table,
-    ensure_topic,
     held_back,
     open_producer,
 )
+from shared.kafka_topics import ensure_table, ensure_topic
 from shared.messages import Model
 from shared.secrets import mask
 from shared.settings import KafkaSettings
+from shared.topic_forms import LARGEST_BYTES
 from shared.topics import DEAD_LETTERS_NAME, DEAD_LETTERS_RETENTION_S, Changelog, Topic
 
 log = logging.getLogger(__name__)

@@ -1,4 +1,4 @@
-"""Reads a topic of Kafka, as one of a group."""
+"""Reads topics of Kafka, as one of a group."""
 
 from __future__ import annotations
 
@@ -9,20 +9,22 @@ from collections.abc import Callable, Collection, Sequence
 from typing import Any, Generic, TypeVar
 
 from shared.codec import Encoded
-from shared.errors import BadMessage, NotNow
+from shared.errors import BadMessage, NewerSchema, NotNow
 from shared.kafka_io import (
     ANSWER_MS,
     CLOSE_MS,
     ClientError,
     Rebalance,
     commit,
-    ensure_topic,
     held_back,
     open_member,
     partition_of,
     partitions_of,
 )
+from shared.kafka_lag import KafkaLag
+from shared.kafka_topics import ensure_topic
 from shared.messages import Model
+from shared.metrics import Metrics
 from shared.secrets import mask
 from shared.settings import KafkaSettings
 from shared.topics import Topic
@@ -37,23 +39,27 @@ _ASK_AFTER_S = 5.0  # an empty poll says nothing: after so much silence the brok
 
 
 class KafkaSource(Generic[M]):
-    """Reads a topic as a member of a consumer group; the members share the partitions.
+    """Reads topics as a member of a consumer group; the members share the partitions.
 
     Args:
+        topics: one, or several; where `on_share` is given, one.
         group: the name of the group without the prefix of the settings.
         on_share: called in `poll` when what this member holds has changed: after all that was handed out is
             committed, and before anything more is. It may raise NotNow, and is then called again.
+        metrics: are told how many messages wait, under the name of the group as the service.
     """
 
     def __init__(
         self,
-        topic: Topic[M],
+        topics: Topic[M] | Sequence[Topic[M]],
         group: str,
         kafka: KafkaSettings,
         on_share: Callable[[Share], None] | None = None,
+        metrics: Metrics | None = None,
     ) -> None:
-        self._topic = topic
-        self._name = kafka.topic_prefix + topic.name
+        listed = [topics] if isinstance(topics, Topic) else topics
+        self._topics = {kafka.topic_prefix + one.name: one for one in listed}
+        self._name = kafka.topic_prefix + listed[0].name
         self._group = kafka.topic_prefix + group
         self._kafka = kafka
         self._consumer: Any = None
@@ -64,12 +70,14 @@ class KafkaSource(Generic[M]):
         self._held: frozenset[int] = frozenset()
         self._is_share_new = False
         self._is_in_hand = False
+        self._lag = None if metrics is None else KafkaLag(group, kafka.topic_prefix, metrics)
 
     def open(self) -> None:
-        """Joins the group; creates the topic where it does not exist."""
-        ensure_topic(self._kafka, self._name, self._topic.retention_s)
+        """Joins the group; creates the topics that do not exist."""
+        for name, topic in self._topics.items():
+            ensure_topic(self._kafka, name, topic.retention_s)
         self._consumer = open_member(self._kafka, self._group)
-        self._consumer.subscribe([self._name], listener=self._listener())
+        self._consumer.subscribe(list(self._topics), listener=self._listener())
         self._heard_at_s = time.monotonic()
 
     def _listener(self) -> Rebalance:
@@ -94,15 +102,32 @@ class KafkaSource(Generic[M]):
         """See `transport.Source`."""
         if not self._buffer:
             self._fetch(max_messages, timeout_s)
+        self._look_at_lag()
         if self._is_share_new and self._on_share is not None:
             if self._is_in_hand:
                 return ()
             self._tell_share(self._on_share)
-        taken = [self._buffer.popleft() for _ in range(min(max_messages, len(self._buffer)))]
-        self._is_in_hand = self._is_in_hand or bool(taken)
-        for record in taken:
+        return self._take(max_messages)
+
+    def _take(self, max_messages: int) -> Sequence[Delivery[M]]:
+        """The next messages, up to the first one that only a later version can read.
+
+        That one is held, and all behind it, until this worker is replaced: as a dead letter it would be lost
+        to the worker that can read it. What was taken before is done first.
+        """
+        taken: list[Delivery[M]] = []
+        while self._buffer and len(taken) < max_messages:
+            record = self._buffer[0]
+            try:
+                taken.append(self._deliver(record))
+            except NewerSchema as error:
+                if taken or self._is_in_hand:
+                    break
+                raise NewerSchema(f"{_origin(record)}: {error}") from None
+            self._buffer.popleft()
             self._done[partition_of(record)] = record.offset + 1
-        return [self._deliver(record) for record in taken]
+        self._is_in_hand = self._is_in_hand or bool(taken)
+        return taken
 
     def _tell_share(self, on_share: Callable[[Share], None]) -> None:
         while self._is_share_new:
@@ -147,10 +172,10 @@ class KafkaSource(Generic[M]):
         raw = Encoded(record.key or b"", record.value or b"", headers)
         message: M | BadMessage
         try:
-            message = self._topic.codec.decode(raw)
+            message = self._topics[record.topic].codec.decode(raw)
         except BadMessage as error:
             message = error
-        return Delivery(message, f"{record.topic}/{record.partition}@{record.offset}", raw)
+        return Delivery(message, _origin(record), raw)
 
     def commit(self) -> None:
         """Stores the position behind everything handed out, but for partitions that were taken away."""
@@ -174,6 +199,11 @@ class KafkaSource(Generic[M]):
             log.debug("keep-alive failed", extra={"reason": mask(str(error))})
         finally:
             self._consumer.resume(*self._consumer.assignment())
+        self._look_at_lag()
+
+    def _look_at_lag(self) -> None:
+        if self._lag is not None:
+            self._lag.look(self._consumer, self._buffer)
 
     @property
     def exhausted(self) -> bool:
@@ -185,5 +215,11 @@ class KafkaSource(Generic[M]):
         consumer, self._consumer = self._consumer, None
         self._keep(())
         self._is_in_hand = False
+        if self._lag is not None:
+            self._lag.forget()
         if consumer is not None:
             consumer.close(autocommit=False, timeout_ms=CLOSE_MS)
+
+
+def _origin(record: Any) -> str:  # noqa: ANN401  (kafka-python has no types)
+    return f"{record.topic}/{record.partition}@{record.offset}"

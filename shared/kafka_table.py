@@ -9,16 +9,16 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from shared.codec import Encoded, check_size
-from shared.errors import BadMessage, NotNow
+from shared.errors import BadMessage, NewerSchema, NotNow
 from shared.kafka_io import (
     ANSWER_MS,
     CLOSE_MS,
     answered,
-    ensure_table,
     open_consumer,
     open_producer,
     partitions_of,
 )
+from shared.kafka_topics import ensure_table
 from shared.messages import Model
 from shared.settings import KafkaSettings
 from shared.topics import Table
@@ -114,6 +114,9 @@ class KafkaTable(Generic[M]):
                 message = BadMessage(f"the record of {key!r} is about another")
         except BadMessage as error:
             message = error
+        except NewerSchema as error:
+            # One such record must not hold up what all the others say.
+            message = BadMessage(str(error))
         return Entry(message, record.partition, f"{record.topic}/{record.partition}@{record.offset}")
 
     def write(self, changes: Mapping[str, M | None]) -> None:

@@ -3,6 +3,7 @@
     Frame     a picture of a camera           ingest   → detect
     Face      one aligned face of a frame     detect   → classify
     Presence  who is before a camera          detect   → classify → sink
+    Preview   what a camera sees, small       detect   → sink
     Result    age and gender of that face     classify → sink
 
 Each carries the description of what it came from, so that a result alone tells the camera, the frame, the
@@ -22,6 +23,10 @@ CameraId = Annotated[str, StringConstraints(pattern=CAMERA_ID_PATTERN)]
 
 Clock = Literal["camera", "arrival"]
 """Whose clock took the capture time: the camera's own (RTCP), or ours when the frame arrived."""
+
+Mode = Literal["live", "complete"]
+"""What matters more: to be in the present, so that old frames are dropped, or to miss no frame, so that the
+source waits."""
 
 Gender = Literal["female", "male", "unknown"]
 
@@ -84,11 +89,18 @@ class FrameInfo(Model):
     """Position in a video file; None for a live camera and for a still."""
     file: str | None = None
     """The file that the frame was read from; None for a live camera."""
+    mode: Mode | None = None
+    """None: `complete` for a file, and `live` for a camera."""
 
     @property
     def frame_id(self) -> str:
         """Unique over all cameras and restarts."""
         return f"{self.camera_id}/{self.stream_id}/{self.sequence}"
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the frame must be looked at however old it is."""
+        return self.mode == "complete" or (self.mode is None and self.file is not None)
 
 
 class Frame(Model):
@@ -190,8 +202,6 @@ class Presence(Model):
     """Who is before a camera: sent about once a second, and at once when somebody is gone."""
 
     info: PresenceInfo
-    preview_jpeg: bytes | None = None
-    """A small picture of the scene, where that was switched on."""
 
     @property
     def camera_id(self) -> str:
@@ -202,6 +212,24 @@ class Presence(Model):
     def captured_at_s(self) -> float:
         """When the newest frame was taken."""
         return self.info.frame.captured_at_s
+
+
+class Preview(Model):
+    """A small picture of the scene, about once a second where that was switched on."""
+
+    info: FrameInfo
+    """The frame that it was made of."""
+    jpeg: Picture
+
+    @property
+    def camera_id(self) -> str:
+        """The camera that looks."""
+        return self.info.camera_id
+
+    @property
+    def captured_at_s(self) -> float:
+        """When the frame was taken."""
+        return self.info.captured_at_s
 
 
 class Result(Model):
@@ -247,3 +275,7 @@ class Result(Model):
     def captured_at_s(self) -> float:
         """When the face was seen."""
         return self.face.frame.captured_at_s
+
+
+Stored = Result | Presence | Preview
+"""What the sink writes."""

@@ -11,6 +11,8 @@ side, so a crash at any point makes messages come again and never makes them dis
 
 There are three outcomes for a message and no fourth: done, bad, or not now. `NotNow` holds the batch, keeps
 the source alive and tries the same step again. Anything else that is raised ends the process.
+
+The stage works in a thread of its own, so that the source keeps its place however long a batch takes.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
@@ -27,9 +30,10 @@ from shared.backoff import Backoff
 from shared.dead_letters import DeadLetter, DeadLetterLimit
 from shared.errors import BadMessage, NotNow
 from shared.health import Health
+from shared.loop_time import LoopTime, Step
 from shared.messages import Traceable
 from shared.metrics import Metrics
-from shared.stage import Bad, Done, Dropped, Stage
+from shared.stage import Bad, Done, Dropped, Outcome, Stage
 from shared.transport import Delivery, Output, Source
 
 log = logging.getLogger(__name__)
@@ -38,6 +42,8 @@ In = TypeVar("In", bound=Traceable)
 Out = TypeVar("Out", bound=Traceable)
 
 _POLL_S = 0.5  # how long an empty poll may keep the loop from seeing that it should stop
+_KEEP_ALIVE_EVERY_S = 1.0
+_HUNG_S = 300.0  # work that takes longer is none, and others may take it over
 
 
 class StopSignal(Protocol):
@@ -108,6 +114,11 @@ class Runner(Generic[In, Out]):
         self._last_words = last_words
         self._wall_clock = wall_clock
         self._stop_seen_s: float | None = None
+        self._worker: ThreadPoolExecutor | None = None
+        self._time = LoopTime(service, metrics)
+        metrics.batch_limit.labels(service).set(batch.max_messages)
+        for counter in (metrics.bad, metrics.retries):
+            counter.labels(service)  # there from the start, so that the first one is seen as an increase
 
     def run(self, stop: StopSignal) -> None:
         """Works until `stop` is set or the source is exhausted, then finishes the batch in hand.
@@ -118,10 +129,12 @@ class Runner(Generic[In, Out]):
         """
         self._stop_seen_s = None
         with ExitStack() as at_the_end:
+            self._worker = at_the_end.enter_context(ThreadPoolExecutor(1, f"stage {self.service}"))
             # The last one in is the first one out, and each is called whatever the others raise.
             for part in (self._dead_letters, self._output, self._source):
                 at_the_end.callback(part.close)
             at_the_end.callback(self._health.not_ready, "stopped")
+            at_the_end.callback(self._time.turn_to, None)
             for part in (self._dead_letters, self._output, self._source):
                 if not self._persist(part.open, stop, grace_s=0.0):
                     return
@@ -139,6 +152,7 @@ class Runner(Generic[In, Out]):
                     if self._source.exhausted:
                         self._finish(stop)
                         break
+                    self._time.turn_to("write")
                     self._persist(lambda: self._output.write(()), stop, grace_s=0.0)
 
     def _collect(self, stop: StopSignal) -> list[Delivery[In]]:
@@ -158,6 +172,7 @@ class Runner(Generic[In, Out]):
 
     def _poll(self, max_messages: int, timeout_s: float, stop: StopSignal) -> Sequence[Delivery[In]]:
         arrived: list[Delivery[In]] = []
+        self._time.turn_to("wait")
         self._persist(lambda: arrived.extend(self._source.poll(max_messages, timeout_s)), stop, grace_s=0.0)
         return arrived
 
@@ -165,17 +180,19 @@ class Runner(Generic[In, Out]):
         """Steps 2 to 5 of the loop; False when the time to stop ran out before they were through."""
         sorted_ = _Sorted[Out]([], [], Counter(), Counter(), Counter())
         started_s = time.perf_counter()
+        self._time.turn_to("process")
         if not self._persist(lambda: self._process(batch, sorted_), stop, self._grace_s):
             return False
         self._metrics.stage_seconds.labels(self.service).observe(time.perf_counter() - started_s)
         self._metrics.batch_size.labels(self.service).observe(len(batch))
         self._limit.check(good=len(batch) - len(sorted_.bad), bad=[letter.reason for letter in sorted_.bad])
-        steps: tuple[Callable[[], None], ...] = (
-            lambda: self._output.write(sorted_.outputs),
-            lambda: self._dead_letters.write(sorted_.bad),
-            self._source.commit,
+        steps: tuple[tuple[Step, Callable[[], None]], ...] = (
+            ("write", lambda: self._output.write(sorted_.outputs)),
+            ("write", lambda: self._dead_letters.write(sorted_.bad)),
+            ("commit", self._source.commit),
         )
-        for step in steps:
+        for name, step in steps:
+            self._time.turn_to(name)
             if not self._persist(step, stop, self._grace_s):
                 return False
         self._count(sorted_)
@@ -188,7 +205,7 @@ class Runner(Generic[In, Out]):
 
     def _process(self, batch: Sequence[Delivery[In]], into: _Sorted[Out]) -> None:
         messages = [d.message for d in batch if not isinstance(d.message, BadMessage)]
-        found = self._stage.process(messages) if messages else ()
+        found = self._work(messages) if messages else ()
         if len(found) != len(messages):
             raise RuntimeError(f"the stage gave {len(found)} outcomes for {len(messages)} messages")
         outcomes = iter(found)
@@ -206,6 +223,16 @@ class Runner(Generic[In, Out]):
                     into.dropped[camera, reason.value] += 1
                 case Bad(reason):
                     into.bad.append(DeadLetter.of(delivery, reason, self.service))
+
+    def _work(self, messages: Sequence[In]) -> Sequence[Outcome[Out]]:
+        if self._worker is None:
+            raise RuntimeError("work before run")
+        working = self._worker.submit(self._stage.process, messages)
+        hung_at_s = time.monotonic() + _HUNG_S
+        while not wait([working], _KEEP_ALIVE_EVERY_S).done:
+            if time.monotonic() < hung_at_s:
+                self._source.keep_alive()
+        return working.result()
 
     def _count(self, sorted_: _Sorted[Out]) -> None:
         for (camera, kind), number in sorted_.received.items():
@@ -257,6 +284,7 @@ class Runner(Generic[In, Out]):
         """Waits, but not on when the stop comes meanwhile: then the step has its last tries."""
         until_s = time.monotonic() + seconds
         stopping = stop.is_set()
+        before = self._time.turn_to("hold")
         while (left_s := until_s - time.monotonic()) > 0 and stop.is_set() == stopping:
             self._health.beat()
             self._source.keep_alive()
@@ -264,6 +292,7 @@ class Runner(Generic[In, Out]):
                 time.sleep(min(left_s, 0.1))
             else:
                 stop.wait(min(left_s, _POLL_S))
+        self._time.turn_to(before)
 
 
 def _kind(message: Traceable) -> str:

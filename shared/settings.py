@@ -204,13 +204,16 @@ class KafkaSettings(TlsSettings):
     password: SecretStr | None = None
     topic_prefix: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{0,64}$")] = ""
     """Put before the names of topics and groups, so that two systems can share a broker."""
-    partitions: Annotated[int, Field(ge=1, le=1_000)] = 12
+    partitions: Annotated[int, Field(ge=1, le=1_000)] = 24
     """Partitions of a topic that does not exist yet; the most workers that can share its work."""
     camera_partitions: Annotated[int, Field(ge=1, le=1_000)] = 64
     """Partitions of the topic of the cameras, if it does not exist yet. A worker holds whole partitions: with
     many more of them than cameras, workers hold as many cameras each as can be."""
     replication: Annotated[int, Field(ge=1, le=9)] = 1
     """Copies of a topic that does not exist yet."""
+    partition_bytes: Annotated[int, Field(ge=-1)] = -1
+    """Of a topic that does not exist yet: of a larger partition Kafka deletes the oldest messages, done or
+    not, which guards the disk of a broker; -1: no limit but time. Compacted topics have none."""
     session_timeout_s: Annotated[float, Field(ge=6, le=300)] = 10.0
     """A worker that is not heard of for so long has died, and others take over its work."""
     dead_letter_pictures: bool = False

@@ -15,14 +15,16 @@ Out_co = TypeVar("Out_co", covariant=True)
 
 
 class DropReason(StrEnum):
-    """Why a captured frame was not published. Every dropped frame is counted under one of these."""
+    """Why a frame was not published, or not looked at. Every dropped frame is counted under one of these."""
 
     BUSY = "busy"
     """A newer frame came before this one could be taken."""
     STOPPED = "stopped"
     """The worker ended before it could be sent."""
     STALE = "stale"
-    """Too old to matter by the time it could be taken."""
+    """Too old to matter by the time it could be taken or looked at."""
+    FULL = "full"
+    """Kafka took no frames for so long that newer ones needed its place in the buffer."""
     OVERSIZE = "oversize"
     """Larger than a message may be, or claims more pixels than allowed."""
     UNDECODABLE = "undecodable"

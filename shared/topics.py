@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from shared.camera_settings import CameraSettings
-from shared.codec import CAMERA_SETTINGS_CODEC, FACES_CODEC, FRAME_CODEC, RESULTS_CODEC, AnyCodec
-from shared.messages import Face, Frame, Model, Presence, Result
+from shared.codec import (
+    CAMERA_SETTINGS_CODEC,
+    FACES_CODEC,
+    FRAME_CODEC,
+    PREVIEW_CODEC,
+    RESULTS_CODEC,
+    STORED_CODEC,
+    AnyCodec,
+)
+from shared.messages import Face, Frame, Model, Presence, Preview, Result, Stored
 
 M = TypeVar("M", bound=Model)
 
@@ -43,6 +52,15 @@ CAMERAS: Table[CameraSettings] = Table("cameras", CAMERA_SETTINGS_CODEC)
 FRAMES: Topic[Frame] = Topic("frames", FRAME_CODEC, retention_s=10 * 60)
 FACES: Topic[Face | Presence] = Topic("faces", FACES_CODEC, retention_s=10 * 60)
 RESULTS: Topic[Result | Presence] = Topic("results", RESULTS_CODEC, retention_s=24 * 3600)
+PREVIEWS: Topic[Preview] = Topic("previews", PREVIEW_CODEC, retention_s=2 * 60)
+
+STORED: Sequence[Topic[Stored]] = tuple(
+    Topic(one.name, STORED_CODEC, one.retention_s) for one in (RESULTS, PREVIEWS)
+)
+"""What the sink reads. Pictures have a topic of their own, which forgets them soon."""
+
+READERS: Mapping[str, str] = {FRAMES.name: "detect", FACES.name: "classify", RESULTS.name: "sink"}
+"""Topic → the group that works it off."""
 
 DEAD_LETTERS_NAME = "dead-letters"
 DEAD_LETTERS_RETENTION_S = 7 * 24 * 3600

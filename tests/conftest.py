@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Iterator
 
+import hypothesis
 import pytest
 import redis
 
@@ -19,11 +20,13 @@ if TYPE_CHECKING:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Let Kafka's client be used.
+    """Let Kafka's client be used, and let no test fail for being slow on a busy machine.
 
-    On Python 3.11 and 3.12 it reads its own files in an old way. It leaves sockets to the garbage collector,
-    which may come in any later test; `make soak` sees open files grow.
+    On Python 3.11 and 3.12 the client reads its own files in an old way. It leaves sockets to the garbage
+    collector, which may come in any later test; `make soak` sees open files grow.
     """
+    hypothesis.settings.register_profile("unhurried", deadline=None)
+    hypothesis.settings.load_profile("unhurried")
     config.addinivalue_line("filterwarnings", "ignore:(read|open)_text is deprecated:DeprecationWarning")
     config.addinivalue_line("filterwarnings", "ignore:unclosed <socket:ResourceWarning")
 

@@ -93,6 +93,8 @@ class Flow:
     """How many of what was sent come from nothing that is known."""
     repeats: int = 0
     """Messages in the topic beyond `sent`: the same again, which does no harm."""
+    dropped: Mapping[str, int] = field(default_factory=dict)
+    """By reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +187,7 @@ def _frames(camera: str, one: Flow, processed_source: str) -> Balance:
         Amount("frames in the topic", one.sent, "topic frames"),
         [
             Amount("processed", one.done, processed_source),
+            *(Amount(f"dropped: {reason}", n, "metrics of detect") for reason, n in one.dropped.items()),
             Amount("waiting", one.waiting, "offsets of detect"),
             Amount("dead-lettered", one.dead, "topic dead-letters"),
         ],

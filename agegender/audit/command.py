@@ -16,8 +16,8 @@ from agegender.audit.evidence import gather
 from agegender.audit.one_process import balances_of_one_process
 from agegender.audit.prometheus import counters_with_history
 from agegender.audit.report import Report
+from agegender.kafka_client import kafka_reader
 from agegender.session import start_process
-from agegender.topics import kafka_reader
 from shared.errors import SettingsError
 from shared.moments import EXPECTED, moment_s
 from shared.settings import KafkaSettings, RedisSettings

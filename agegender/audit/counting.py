@@ -6,10 +6,10 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from agegender.audit.books import Arrival, CameraCounts, Captured, Flow, Stored
-from agegender.audit.counters import CAPTURED, DROPPED, RECEIVED, SENT, SKIPPED, Counters
+from agegender.audit.counters import BUFFERED, CAPTURED, DROPPED, RECEIVED, SENT, SKIPPED, Counters
 from agegender.audit.evidence import Evidence, Glance, Item, StoreView, TopicView
 
-_IN_HAND = 2  # a worker has of a camera one frame waiting to be taken and one on its way to the topic
+_IN_HAND = 2  # a worker has of a camera one picture waiting to be taken and one being made into a frame
 _FORGETS_FROM = 1_000  # the least number of faces that a sink can be told to remember
 _APART_S = 5.0  # how far the clocks of two workers may be apart, and their messages out of order
 
@@ -46,7 +46,7 @@ def captured(counters: Counters, camera_id: str) -> Captured | None:
         counters.total(CAPTURED, camera=camera_id),
         counters.total(SENT, service="ingest", camera=camera_id),
         counters.by_label(DROPPED, "reason", service="ingest", camera=camera_id),
-        _IN_HAND * len(workers),
+        _IN_HAND * len(workers) + counters.total(BUFFERED, camera=camera_id),
     )
 
 
@@ -94,6 +94,8 @@ def _arrival_at(glance: Glance, items: Sequence[Item], camera_id: str) -> tuple[
     most = len(_ids(item for item in items if _is_before(item, glance.after)))
     published = glance.counters.total(SENT, service="ingest", camera=camera_id)
     unsure = glance.counters.unsure(SENT, service="ingest", camera=camera_id)
+    # What a worker had to give up when it ended was on its way to the topic, and may have arrived.
+    unsure += glance.counters.total(DROPPED, service="ingest", camera=camera_id, reason="stopped")
     return most - least, Arrival(published, min(max(published, least - unsure), most))
 
 
@@ -112,8 +114,31 @@ def _processed(evidence: Evidence, frames: TopicView, camera_id: str) -> tuple[F
         received += evidence.counters.unsure(RECEIVED, service="detect", camera=camera_id, kind="frame")
         unconfirmed, source = max(0, len(expected) - received), "offsets and metrics of detect"
     done = max(0, len(taken) - len(dead) - unconfirmed)
+    dropped = _dropped(evidence, frames, camera_id, done)
     repeats = len([one for one in frames.items if one.item_id is not None]) - len(_ids(frames.items))
-    return Flow(len(frames.items), done, len(waiting), len(dead), repeats=repeats), source
+    looked_at = done - sum(dropped.values())
+    flow = Flow(len(frames.items), looked_at, len(waiting), len(dead), repeats=repeats, dropped=dropped)
+    return flow, source
+
+
+def _dropped(evidence: Evidence, frames: TopicView, camera_id: str, most: int) -> Mapping[str, int]:
+    """What detect dropped of these frames, by reason; nothing where it also counts what was before them."""
+    if not frames.whole and not _counts_only_this_window(evidence):
+        return {}
+    left, found = most, {}
+    for reason, number in sorted(_dropped_by_detect(evidence.counters, camera_id).items()):
+        found[reason] = min(number, left)
+        left -= found[reason]
+    return found
+
+
+def _dropped_by_detect(counters: Counters, camera_id: str) -> Mapping[str, int]:
+    return counters.by_label(DROPPED, "reason", service="detect", camera=camera_id)
+
+
+def _counts_only_this_window(evidence: Evidence) -> bool:
+    starts = [worker.started_at_s for worker in evidence.counters.of("detect")]
+    return all(start_s is not None and start_s >= evidence.since_s for start_s in starts)
 
 
 def _flow(
@@ -217,5 +242,11 @@ def _notes(evidence: Evidence, cameras: Sequence[str]) -> Sequence[str]:
             notes.append(
                 f"Camera {camera}: ingest counts since before this window, so what it published is not "
                 "compared with the topic."
+            )
+        dropped = sum(_dropped_by_detect(counters, camera).values())
+        if dropped and not evidence.frames.whole and not _counts_only_this_window(evidence):
+            notes.append(
+                f"Camera {camera}: detect has dropped {dropped} frames since before this window; those of "
+                "this window are among what it processed."
             )
     return notes

@@ -18,15 +18,12 @@ from shared.errors import BadMessage
 from shared.messages import Face, Frame, Presence, Result
 from shared.settings import KafkaSettings
 from shared.store import CAMERAS_KEY, CameraKeys, ResultStore, redis_errors_sorted
-from shared.topics import DEAD_LETTERS_NAME, FACES, FRAMES, RESULTS, Topic
+from shared.topics import DEAD_LETTERS_NAME, FACES, FRAMES, READERS, RESULTS, Topic
 
 if TYPE_CHECKING:
     import redis
 
     from shared.kafka_reader import KafkaReader, Offsets, Record
-
-_READERS: Mapping[str, str] = {FRAMES.name: "detect", FACES.name: "classify", RESULTS.name: "sink"}
-"""Topic → the group that works it off."""
 
 _GLANCES = 10
 _ALL = 1_000_000
@@ -121,10 +118,10 @@ def gather(
     from shared.kafka_io import committed_offsets
 
     since_s = time.time() - window_s
-    names = {name: kafka.topic_prefix + name for name in _READERS}
+    names = {name: kafka.topic_prefix + name for name in READERS}
     committed = {
         name: committed_offsets(kafka, kafka.topic_prefix + group, names[name])
-        for name, group in _READERS.items()
+        for name, group in READERS.items()
     }
     counted = counters()
     glances = _glances(reader, names[FRAMES.name], counted)

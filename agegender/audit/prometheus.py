@@ -15,6 +15,7 @@ from pydantic import BaseModel, ValidationError
 
 from agegender.audit.counters import (
     BAD,
+    BUFFERED,
     CAPTURED,
     CAPTURED_SINCE,
     DROPPED,
@@ -35,8 +36,9 @@ from shared.secrets import mask
 
 _ANSWER_S = 10.0
 _COUNTERS = (CAPTURED, SENT, RECEIVED, DROPPED, SKIPPED, BAD, WRITTEN, REPEATED)
-_NAMES = (*_COUNTERS, CAPTURED_SINCE, READY, STARTED)
+_NAMES = (*_COUNTERS, BUFFERED, CAPTURED_SINCE, READY, STARTED)
 _OF_PROMETHEUS = ("__name__", "job", "instance")
+_NO_WORKER = "api"  # counts nothing of the books, and may ask for a token
 
 
 class _Series(BaseModel):
@@ -74,11 +76,15 @@ def counters_with_history(prometheus_url: str, addresses: Iterable[str] | None, 
         SettingsError: what answers is no Prometheus.
     """
     series = _ask(prometheus_url, window_s)
-    ours = {one.metric.get("instance", "") for one in series if one.metric.get("__name__") == READY}
+    ours = {one.metric.get("instance", "") for one in series if _is_of_a_worker(one.metric)}
     living = scrape_those_that_answer(sorted(ours) if addresses is None else addresses)
     starts = {worker.started_at_s for worker in living.workers}
     ended = [one for one in lives(series, ours) if one.started_at_s not in starts]
     return Counters([*living.workers, *ended])
+
+
+def _is_of_a_worker(metric: Mapping[str, str]) -> bool:
+    return metric.get("__name__") == READY and metric.get("service") != _NO_WORKER
 
 
 def lives(series: Sequence[_Series], instances: Collection[str]) -> Sequence[Worker]:

@@ -58,6 +58,8 @@ def described(camera: CameraSettings) -> str:
         parts.append(f"login {login}")
     if camera.fps is not None:
         parts.append(f"{camera.fps:g} frames/s")
+    if camera.mode is not None:
+        parts.append(camera.mode)
     return ", ".join(parts)
 
 

@@ -71,6 +71,10 @@ def add(
     password_env: _PasswordEnv = None,
     password_file: _PasswordFile = None,
     fps: Annotated[float | None, typer.Option(help="Frames a second to take.")] = None,
+    mode: Annotated[
+        str | None,
+        typer.Option(help="`live` drops what is too old, `complete` drops nothing; live unless told."),
+    ] = None,
     replace: Annotated[bool, typer.Option("--replace", help="Change a camera that is there.")] = False,
     dry_run: _DryRun = False,
 ) -> None:
@@ -83,6 +87,7 @@ def add(
             "password_env": password_env,
             "password_file": password_file,
             "fps": fps,
+            "mode": mode,
         }
     )
     wanted = CameraSettings.of(given)

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from agegender.cameras.changes import Change
-from agegender.topics import importing_kafka
+from agegender.kafka_client import importing_kafka
 from shared.camera_settings import CameraSettings
 from shared.errors import BadMessage
 from shared.settings import KafkaSettings

@@ -27,14 +27,14 @@ _LOGINS = {
 def cameras_table(cameras: Mapping[str, CameraSettings | BadMessage]) -> Table:
     """One row a camera; a bad record says why it is bad."""
     table = Table(box=None, pad_edge=False)
-    for name in ("camera", "source", "login", "frames/s"):
+    for name in ("camera", "source", "login", "frames/s", "mode"):
         table.add_column(name, overflow="fold")
     for camera_id, camera in cameras.items():
         if isinstance(camera, BadMessage):
-            table.add_row(camera_id, Text(f"bad record: {mask(str(camera))}", style="red"), "", "")
+            table.add_row(camera_id, Text(f"bad record: {mask(str(camera))}", style="red"), "", "", "")
         else:
             fps = "" if camera.fps is None else f"{camera.fps:g}"
-            table.add_row(camera_id, camera.source, login_of(camera), fps)
+            table.add_row(camera_id, camera.source, login_of(camera), fps, camera.mode or "live")
     return table
 
 

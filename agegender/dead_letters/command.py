@@ -21,8 +21,8 @@ from agegender.dead_letters.tables import (
     summary_records,
     summary_table,
 )
+from agegender.kafka_client import kafka_reader
 from agegender.session import start_process
-from agegender.topics import kafka_reader
 from shared.errors import SettingsError
 from shared.moments import EXPECTED, moment_s
 from shared.settings import KafkaSettings

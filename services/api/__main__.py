@@ -7,6 +7,7 @@ import sys
 
 from services.api.config import ApiSettings
 from services.api.server import ApiServer
+from shared.certificates import show_certificates
 from shared.errors import AgeGenderError
 from shared.health import Health
 from shared.logs import set_up_logs
@@ -28,7 +29,9 @@ def main() -> int:
         process = ProcessSettings.load()
         set_up_logs(process.log_level or "info", process.log_format or "json")
         metrics = Metrics(process_registry())
-        client = connect(RedisSettings.load())
+        redis = RedisSettings.load()
+        show_certificates(metrics, redis)
+        client = connect(redis)
         server = ApiServer(client, ApiSettings.load(), metrics, Health("api", metrics))
     except (AgeGenderError, OSError) as error:
         print(mask(f"agegender api: {error}"), file=sys.stderr)  # noqa: T201  (logs may not be set up yet)

@@ -12,6 +12,7 @@ import uvicorn
 
 from services.api.app import create_app
 from services.api.config import ApiSettings
+from services.api.connection import Connection
 from services.api.events import Hub
 from services.api.routes import store_routes
 from services.api.watcher import Watcher
@@ -76,6 +77,7 @@ class ApiServer:
             access_log=False,
             server_header=False,
             proxy_headers=False,
+            http=Connection,
             ws="none",
             lifespan="on",
             limit_concurrency=settings.event_clients + _MORE_CONNECTIONS,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 from services.classify.config import ClassifySettings
+from shared.certificates import show_certificates
 from shared.health import Health
 from shared.kafka_output import KafkaDeadLetters, KafkaOutput
 from shared.kafka_source import KafkaSource
@@ -19,9 +20,11 @@ from shared.topics import FACES, RESULTS
 def build(metrics: Metrics, health: Health) -> Runner[Face | Presence, Result | Presence]:
     """The service over Kafka."""
     settings, kafka = ClassifySettings.load(), KafkaSettings.load()
+    show_certificates(metrics, kafka)
+    metrics.device.labels("classify", settings.device).set(1)
     return Runner(
         "classify",
-        KafkaSource(FACES, "classify", kafka),
+        KafkaSource(FACES, "classify", kafka, metrics=metrics),
         settings.stage(),
         KafkaOutput(RESULTS, kafka),
         KafkaDeadLetters(kafka),

@@ -8,11 +8,13 @@ import cv2
 from pydantic import Field
 
 from services.detect.camera_tracks import Patience
-from services.detect.preview import DOUBTFUL_SCORE, Preview
+from services.detect.preview import DOUBTFUL_SCORE, Scene
 from services.detect.stage import DetectStage, Judge
 from services.detect.yunet import YuNet
+from shared.freshness import Deadline
 from shared.models import weights
 from shared.pictures import MAX_PIXELS
+from shared.runner import BatchLimits
 from shared.settings import Settings
 
 
@@ -35,23 +37,36 @@ class DetectSettings(Settings):
     """Whether a small picture of each camera is sent once a second, and whether its faces are covered."""
     preview_px: Annotated[int, Field(ge=64, le=1_920)] = 480
     """The longer side of that picture."""
+    stale_s: Annotated[float, Field(ge=1, allow_inf_nan=False)] = 30.0
+    """A frame of a live camera that was taken longer ago is dropped unseen."""
     max_pixels: Annotated[int, Field(ge=1)] = MAX_PIXELS
     """A frame that claims more is refused before it is decoded."""
     threads: Annotated[int, Field(ge=1, le=64)] = 1
-    """Threads of OpenCV in this process; two workers with one thread do more than one with two."""
+    """Frames searched side by side, each on a core. Cameras fall upon workers by chance: few large workers
+    have more even shares of them than many small ones, and need fewer cores for the busiest of them."""
     batch_messages: Annotated[int, Field(ge=1)] = 8
-    """Most frames processed between two commits."""
+    """Most frames of each thread processed between two commits."""
 
     def stage(self) -> DetectStage:
-        """The stage; loads the detector's weights and sets OpenCV's threads for the whole process."""
-        cv2.setNumThreads(self.threads)
-        preview = None if self.preview == "off" else Preview(self.preview_px, self.preview)
+        """The stage; loads the detector's weights and keeps OpenCV to one thread, in the whole process."""
+        # Two threads on two frames do more than two on one.
+        cv2.setNumThreads(1)
+        scene = None if self.preview == "off" else Scene(self.preview_px, self.preview)
         found_from = min(self.min_score, DOUBTFUL_SCORE) if self.preview == "blurred" else self.min_score
+        detector, *more = (
+            YuNet(weights("yunet"), self.longer_side_px, found_from) for _ in range(self.threads)
+        )
         return DetectStage(
-            YuNet(weights("yunet"), self.longer_side_px, found_from),
+            detector,
+            more_detectors=more,
             max_pixels=self.max_pixels,
             min_score=self.min_score,
             judge=self.judge,
             patience=Patience(self.confirm_faces, self.lost_s),
-            preview=preview,
+            scene=scene,
+            deadline=Deadline(self.stale_s),
         )
+
+    def batch(self) -> BatchLimits:
+        """When a batch is large enough."""
+        return BatchLimits(self.batch_messages * self.threads)

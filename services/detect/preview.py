@@ -19,7 +19,7 @@ _JPEG_QUALITY = 75
 
 
 @dataclass(frozen=True, slots=True)
-class Preview:
+class Scene:
     """How the scene is shown.
 
     Args:

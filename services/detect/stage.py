@@ -4,28 +4,22 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Sequence
-from typing import Literal, Protocol
-
-import numpy as np
+from typing import Literal
 
 from services.detect.camera_state import CameraState
 from services.detect.camera_tracks import USUAL_PATIENCE, Cameras, CameraTracks, Patience, Visitor
 from services.detect.cutting import Searched
-from services.detect.preview import Preview
-from services.detect.yunet import Detection
-from shared.messages import Face, Frame, FrameInfo, Presence
-from shared.pictures import MAX_PIXELS, Bgr, UnreadablePicture, decode_picture
-from shared.stage import Bad, Done, Outcome, SkipReason
+from services.detect.preview import Scene
+from services.detect.searching import FaceDetector, Search
+from shared.freshness import Deadline
+from shared.messages import Face, Frame, FrameInfo, Presence, Preview
+from shared.pictures import MAX_PIXELS, Bgr
+from shared.stage import Bad, Done, Dropped, DropReason, Outcome, SkipReason
+
+Found = Face | Presence | Preview
 
 Judge = Literal["best", "every"]
 """Which faces are sent to be judged: those that can improve the answer on a person, or all that are found."""
-
-
-class FaceDetector(Protocol):
-    """Finds the faces of a picture."""
-
-    def detect(self, picture_bgr: Bgr) -> Sequence[Detection]:
-        """The faces from left to right."""
 
 
 class DetectStage:
@@ -34,12 +28,17 @@ class DetectStage:
     A frame whose picture cannot be read is bad. Detections without extent (all landmarks on one point) are
     no faces and are left out. A frame that comes a second time gives nothing: it is handed out again to
     whoever knows it only when all that came of it is safe already. A still is a frame by itself: nobody is
-    followed, and every face is sent.
+    followed, and every face is sent. A stale frame of a live camera is dropped unseen: who was there is told
+    to have gone by the next one that is looked at.
 
     Args:
+        detector: for one frame after the other.
+        more_detectors: with them, as many more frames of a batch are searched side by side, each in a thread.
+            They are followed in their order all the same.
         min_score: detections below are no faces; a preview covers them nevertheless.
         judge: which faces are sent.
-        preview: how a presence shows the scene; None for not at all.
+        scene: how a preview shows it; None: no previews are sent.
+        deadline: says which frames are stale; None: none is.
         clock: seconds since 1970, for the messages and for forgetting cameras.
     """
 
@@ -47,25 +46,30 @@ class DetectStage:
         self,
         detector: FaceDetector,
         *,
+        more_detectors: Sequence[FaceDetector] = (),
         max_pixels: int = MAX_PIXELS,
         min_score: float = 0.7,
         judge: Judge = "best",
         patience: Patience = USUAL_PATIENCE,
-        preview: Preview | None = None,
+        scene: Scene | None = None,
+        deadline: Deadline | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._detector = detector
-        self._max_pixels = max_pixels
-        self._min_score = min_score
+        self._search = Search((detector, *more_detectors), max_pixels, min_score, clock)
         self._sends_every = judge == "every"
-        self._preview = preview
+        self._scene = scene
+        self._deadline = deadline
         self._clock = clock
         self._cameras = Cameras(patience)
         self._looked_at: set[str] = set()
 
-    def process(self, batch: Sequence[Frame]) -> Sequence[Outcome[Face | Presence]]:
-        """One outcome a frame: its faces worth judging and who is there, or why it is bad."""
-        return [self._process(frame) for frame in batch]
+    def process(self, batch: Sequence[Frame]) -> Sequence[Outcome[Found]]:
+        """One outcome a frame: its faces worth judging and who is there, or why it is bad or dropped."""
+        unseen = [(frame, self._left_unseen(frame)) for frame in batch]
+        searched = self._search.each([frame for frame, outcome in unseen if outcome is None])
+        return [
+            self._process(frame, next(searched)) if outcome is None else outcome for frame, outcome in unseen
+        ]
 
     def finish(self) -> list[Presence]:
         """Who was there last, all of them gone: to be sent when no more frames will come."""
@@ -84,42 +88,43 @@ class DetectStage:
 
     def find(self, frame: Frame) -> Done[Face] | Bad:
         """All faces of a frame by itself, or why it is bad."""
-        try:
-            picture_bgr = decode_picture(frame.jpeg, self._max_pixels)
-        except UnreadablePicture as error:
-            return Bad(str(error))
-        return Done(self.faces_in(picture_bgr, frame.info))
+        searched = self._search.one(frame)
+        return searched if isinstance(searched, Bad) else Done(_all_faces(searched))
 
     def faces_in(self, picture_bgr: Bgr, info: FrameInfo) -> tuple[Face, ...]:
         """The faces of a decoded picture, from left to right, for whoever has the pixels already."""
-        searched = self._search(picture_bgr, info)
-        return tuple(searched.cut(index).face() for index in range(len(searched.faces)))
+        return _all_faces(self._search.picture(picture_bgr, info))
 
-    def _process(self, frame: Frame) -> Outcome[Face | Presence]:
+    def _left_unseen(self, frame: Frame) -> Outcome[Found] | None:
+        """The outcome of a frame that is not looked at; None: it is."""
         if _is_still(frame.info):
-            return self.find(frame)
-        camera = self._cameras.of(frame.camera_id, self._clock())
-        if camera.has_seen(frame.info):
+            return None
+        if self._camera_of(frame).has_seen(frame.info):
             return Done()
-        try:
-            picture_bgr = decode_picture(frame.jpeg, self._max_pixels)
-        except UnreadablePicture as error:
-            return Bad(str(error))
-        return self._follow(camera, self._search(picture_bgr, frame.info))
+        if self._deadline is not None and self._deadline.is_stale(frame.info, self._clock()):
+            return Dropped(DropReason.STALE)
+        return None
 
-    def _search(self, picture_bgr: Bgr, info: FrameInfo) -> Searched:
-        found = [d for d in self._detector.detect(picture_bgr) if np.ptp(d.landmarks_xy, axis=0).any()]
-        faces = [one for one in found if one.score >= self._min_score]
-        doubtful = [one for one in found if one.score < self._min_score]
-        return Searched(info, picture_bgr, faces, doubtful, self._clock())
+    def _camera_of(self, frame: Frame) -> CameraTracks:
+        return self._cameras.of(frame.camera_id, self._clock())
 
-    def _follow(self, camera: CameraTracks, searched: Searched) -> Done[Face | Presence]:
+    def _process(self, frame: Frame, searched: Searched | Bad) -> Outcome[Found]:
+        if _is_still(frame.info):
+            return searched if isinstance(searched, Bad) else Done(_all_faces(searched))
+        camera = self._camera_of(frame)
+        if camera.has_seen(frame.info):  # it came twice in the batch
+            return Done()
+        return searched if isinstance(searched, Bad) else self._follow(camera, searched)
+
+    def _follow(self, camera: CameraTracks, searched: Searched) -> Done[Found]:
         self._looked_at.add(searched.info.camera_id)
         visitors = camera.update(searched.info, [one.box_xyxy for one in searched.faces])
         chosen = [self._choose(searched, i, visitor, camera.time_s) for i, visitor in enumerate(visitors)]
-        outputs: list[Face | Presence] = [one for one in chosen if isinstance(one, Face)]
+        outputs: list[Found] = [one for one in chosen if isinstance(one, Face)]
+        if self._scene is not None and camera.is_second_over:
+            outputs.append(self._preview(self._scene, camera, searched))
         if camera.is_presence_due:
-            outputs.append(self._presence(camera, searched))
+            outputs.append(Presence(info=camera.presence(searched.info, self._clock())))
         return Done(tuple(outputs), tuple(one for one in chosen if isinstance(one, SkipReason)))
 
     def _choose(
@@ -136,14 +141,16 @@ class DetectStage:
             return cut.face(visitor.track_id, visitor.ballot.votes)
         return cut.face(visitor.track_id) if self._sends_every else refused
 
-    def _presence(self, camera: CameraTracks, searched: Searched) -> Presence:
-        preview_jpeg = None
-        if self._preview is not None and camera.is_second_over:
-            seen = [one.box_xyxy for one in (*searched.faces, *searched.doubtful)]
-            # Who was there a moment ago may be there still, and only be missed by the detector.
-            missed = [v.track.box_xyxy for v in camera.present if v.track.last_s < camera.time_s]
-            preview_jpeg = self._preview.jpeg(searched.picture_bgr, [*seen, *missed])
-        return Presence(info=camera.presence(searched.info, self._clock()), preview_jpeg=preview_jpeg)
+    @staticmethod
+    def _preview(scene: Scene, camera: CameraTracks, searched: Searched) -> Preview:
+        seen = [one.box_xyxy for one in (*searched.faces, *searched.doubtful)]
+        # Who was there a moment ago may be there still, and only be missed by the detector.
+        missed = [v.track.box_xyxy for v in camera.present if v.track.last_s < camera.time_s]
+        return Preview(info=searched.info, jpeg=scene.jpeg(searched.picture_bgr, [*seen, *missed]))
+
+
+def _all_faces(searched: Searched) -> tuple[Face, ...]:
+    return tuple(searched.cut(index).face() for index in range(len(searched.faces)))
 
 
 def _is_still(info: FrameInfo) -> bool:

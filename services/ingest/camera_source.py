@@ -69,8 +69,20 @@ class CameraSource:
             self._slots,
             self._metrics,
             reader_settings(camera, self._settings),
-            self._may_read,
+            partial(self._may_look, camera.id) if camera.is_live and camera.is_complete else self._may_read,
         )
+
+    def _may_look(self, camera_id: str) -> bool:
+        """A camera does not wait for us: where nothing of it may be dropped, it is closed meanwhile."""
+        return self._may_read() and not self._slots.is_on_hold(camera_id)
+
+    def hold(self, camera_ids: Collection[str]) -> None:
+        """Hands out nothing of these cameras until the next call; their readers wait."""
+        self._slots.hold(camera_ids)
+
+    def is_ours(self, camera_id: str) -> bool:
+        """Whether the camera is one of those that are read."""
+        return camera_id in self._readers
 
     @property
     def _all(self) -> list[CameraReader]:
@@ -162,11 +174,12 @@ class CameraSource:
 
 
 def reader_settings(camera: Camera, settings: IngestSettings) -> ReaderSettings:
-    """How this camera is read: files wait for us, while a live camera goes on whether we look or not."""
+    """How this camera is read: what is complete waits for us, what is live goes on whether we look or not."""
     return ReaderSettings(
         fps=camera.fps or settings.fps,
-        when_full=WhenFull.REPLACE if camera.is_live else WhenFull.WAIT,
+        when_full=WhenFull.WAIT if camera.is_complete else WhenFull.REPLACE,
         reopens=camera.is_live,
+        mode=camera.mode,
         hang_s=settings.no_frame_s + settings.hung_s if camera.webcam_index is not None else None,
     )
 

@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from shared.errors import AgeGenderError
-from shared.messages import Clock
+from shared.messages import Clock, Mode
 from shared.pictures import Bgr, UnreadablePicture
 
 
@@ -96,3 +96,10 @@ class Captured:
     picture: Bgr | UnreadablePicture
     media_time_s: float | None = None
     file: str | None = None
+    mode: Mode | None = None
+    """As the settings of the camera have it."""
+
+    @property
+    def is_complete(self) -> bool:
+        """See `FrameInfo.is_complete`."""
+        return self.mode == "complete" or (self.mode is None and self.file is not None)

@@ -47,6 +47,12 @@ class IngestSettings(Settings):
     jpeg_quality: Annotated[int, Field(ge=30, le=100)] = 85
     no_frame_s: Annotated[float, Field(ge=1, le=300)] = 10.0
     """A camera that sends no frame for this long is opened again."""
+    buffer_bytes: Annotated[int, Field(ge=0)] = 8_000_000
+    """How much of each camera is kept while Kafka takes nothing: 8 MB are 10 to 25 seconds at 1280 x 720."""
+    stale_s: Annotated[float, Field(ge=1, allow_inf_nan=False)] = 30.0
+    """A frame of a live camera that was taken longer ago is not published any more."""
+    most_waiting: Annotated[int, Field(ge=1)] = 500
+    """Files wait while more messages than this lie before detect, classify or sink."""
     hung_s: Annotated[float, Field(ge=1, le=300)] = 5.0
     """A decoder that says nothing for this much longer hangs: its process is ended and replaced."""
 

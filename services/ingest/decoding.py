@@ -28,10 +28,17 @@ def video_of(container: InputContainer) -> VideoStream:
     Raises:
         CameraError: there is none, or its pictures are larger than allowed; the container is closed.
     """
-    if not container.streams.video:
+    # Without a context FFmpeg has no decoder for it.
+    decodable = [one for one in container.streams.video if one.codec_context is not None]
+    if not decodable:
+        why = (
+            "its video is in a codec that is not known here"
+            if container.streams.video
+            else "there is no video in it"
+        )
         container.close()
-        raise CameraError(FailureReason.NOT_VIDEO, "there is no video in it")
-    video = container.streams.video[0]
+        raise CameraError(FailureReason.NOT_VIDEO, why)
+    video = decodable[0]
     # One core for each camera: many share the machine, and frame threads add a delay of their own.
     video.thread_count = 1
     width_px, height_px = video.codec_context.width, video.codec_context.height

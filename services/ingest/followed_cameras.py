@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Collection, Mapping, Sequence, Set
 
 from services.ingest.camera_source import CameraSource
 from services.ingest.captured import Captured
@@ -52,6 +52,7 @@ class FollowedCameras:
         self._bad: Set[str] = frozenset()
         self._held: Set[int] = frozenset()
         self._number = 0
+        metrics.known_cameras.set_function(lambda: len(self._table.entries))
         metrics.held_cameras.set_function(lambda: self._number if self._group.is_ours() else 0)
 
     def open(self) -> None:
@@ -138,6 +139,14 @@ class FollowedCameras:
     def commit(self) -> None:
         """Forgets what was handed out."""
         self._cameras.commit()
+
+    def hold(self, camera_ids: Collection[str]) -> None:
+        """Hands out nothing of these cameras until the next call; their readers wait."""
+        self._cameras.hold(camera_ids)
+
+    def is_ours(self, camera_id: str) -> bool:
+        """Whether the camera is one of those that the group gave us last."""
+        return self._cameras.is_ours(camera_id)
 
     def keep_alive(self) -> None:
         """Tells the group that this worker goes on."""

@@ -24,6 +24,7 @@ from services.ingest.captured import (
 from services.ingest.sampler import Sampler
 from services.ingest.slot import Slots, WhenFull
 from shared.backoff import Backoff
+from shared.messages import Mode
 from shared.metrics import Metrics
 from shared.pictures import Bgr, UnreadablePicture
 from shared.secrets import mask
@@ -52,6 +53,8 @@ class ReaderSettings:
     when_full: WhenFull
     reopens: bool
     """Whether the end of the stream is a failure, to be followed by another try: so for live cameras."""
+    mode: Mode | None = None
+    """As the frames say it."""
     hang_s: float | None = None
     """A thread that got no frame for this long hangs. None: the stream sees to it that none does."""
     backoff: Callable[[], Backoff] = field(default=lambda: Backoff(first_s=0.5, max_s=3.0))
@@ -237,6 +240,7 @@ class CameraReader:
             picture,
             frame.media_time_s,
             frame.file,
+            self._settings.mode,
         )
         self._metrics.captured.labels(self.camera_id).inc()
         if frame.clock == "camera":

@@ -80,6 +80,7 @@ def open_container(url: str, no_frame_s: float) -> InputContainer:
             options=_OPTIONS,
             stream_options=PROBING_OPTIONS,
             timeout=(connect_s, no_frame_s),
+            metadata_errors="replace",  # the camera's title may be in any encoding
         )
     except av.error.FFmpegError as error:
         # FFmpeg calls an answer that was cut short by the timeout invalid data.
@@ -88,6 +89,9 @@ def open_container(url: str, no_frame_s: float) -> InputContainer:
         ):
             raise CameraError(FailureReason.UNREACHABLE, f"no answer within {connect_s:g} s") from None
         raise explained(error) from None
+    except ValueError:
+        # PyAV finds no stream that the options for streams could be for. It is FFmpeg's errors too, above.
+        raise CameraError(FailureReason.NOT_VIDEO, "there is no video in it") from None
 
 
 def explained(error: av.error.FFmpegError) -> CameraError:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from enum import Enum
 
 from services.ingest.captured import Captured
@@ -29,6 +29,7 @@ class Slots:
     def __init__(self, readers: int | None) -> None:
         self._changed = threading.Condition()
         self._held: dict[str, Captured] = {}
+        self._on_hold: frozenset[str] = frozenset()
         self._readers = readers
         self._closed = False
 
@@ -53,22 +54,40 @@ class Slots:
             self._changed.notify_all()
 
     def take(self, max_frames: int, timeout_s: float) -> list[Captured]:
-        """Waits for a frame of any camera, unless none can come any more.
+        """Waits for a frame of any camera that is not on hold, unless none can come any more.
 
         Hands out at most one of each camera, the longest waiting first.
         """
         with self._changed:
-            self._changed.wait_for(lambda: self._held or self._readers == 0 or self._closed, timeout_s)
-            taken = [self._held.pop(camera) for camera in list(self._held)[:max_frames]]
+            self._changed.wait_for(
+                lambda: self._held.keys() - self._on_hold or self._is_exhausted or self._closed, timeout_s
+            )
+            free = [camera for camera in self._held if camera not in self._on_hold]
+            taken = [self._held.pop(camera) for camera in free[:max_frames]]
             if taken:
                 self._changed.notify_all()
             return taken
+
+    def hold(self, camera_ids: Collection[str]) -> None:
+        """Hands out nothing of these cameras, until the next call says otherwise."""
+        with self._changed:
+            if self._on_hold != camera_ids:
+                self._on_hold = frozenset(camera_ids)
+                self._changed.notify_all()
+
+    def is_on_hold(self, camera_id: str) -> bool:
+        """Whether frames of the camera are not handed out for now."""
+        return camera_id in self._on_hold
 
     @property
     def exhausted(self) -> bool:
         """Whether all readers have finished and all frames are taken."""
         with self._changed:
-            return self._readers == 0 and not self._held
+            return self._is_exhausted
+
+    @property
+    def _is_exhausted(self) -> bool:
+        return self._readers == 0 and not self._held
 
     def clear(self, camera_ids: Iterable[str] | None = None) -> list[Captured]:
         """Empties the places of these cameras, or all; returns the frames that lay there."""

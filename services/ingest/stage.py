@@ -1,4 +1,4 @@
-"""A captured picture in, a JPEG frame out."""
+"""A captured picture in, a JPEG frame out; and what may still be published of those that had to wait."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 
 from services.ingest.captured import Captured
 from shared.codec import MAX_MESSAGE_BYTES
+from shared.freshness import Deadline
 from shared.messages import Frame, FrameInfo
 from shared.pictures import Bgr, OversizePicture, UnreadablePicture, encode_jpeg, shrink
 from shared.stage import Done, Dropped, DropReason, Outcome
@@ -55,6 +56,28 @@ class IngestStage:
         return Done((Frame(info=info, jpeg=jpeg),))
 
 
+class PublishStage:
+    """Drops frames that became stale while they waited to be published, and notes when that was.
+
+    Args:
+        deadline: says which are.
+    """
+
+    def __init__(self, deadline: Deadline, clock: Callable[[], float] = time.time) -> None:
+        self._deadline = deadline
+        self._clock = clock
+
+    def process(self, batch: Sequence[Frame]) -> Sequence[Outcome[Frame]]:
+        """One outcome a frame: the same as it is published, or that it is dropped."""
+        return [self._process(frame, self._clock()) for frame in batch]
+
+    def _process(self, frame: Frame, now_s: float) -> Outcome[Frame]:
+        if self._deadline.is_stale(frame.info, now_s):
+            return Dropped(DropReason.STALE)
+        info = frame.info.model_copy(update={"published_at_s": now_s})
+        return Done((Frame(info=info, jpeg=frame.jpeg),))
+
+
 def frame_info(captured: Captured, picture_bgr: Bgr, published_at_s: float) -> FrameInfo:
     """Where, when and in which size `picture_bgr`, made of what was captured, goes on its way."""
     return FrameInfo(
@@ -68,4 +91,5 @@ def frame_info(captured: Captured, picture_bgr: Bgr, published_at_s: float) -> F
         height_px=picture_bgr.shape[0],
         media_time_s=captured.media_time_s,
         file=captured.file,
+        mode=captured.mode,
     )

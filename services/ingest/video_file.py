@@ -86,8 +86,7 @@ SUFFIXES = frozenset(
 def open_video(path: str) -> InputContainer:
     """The file, for what `VideoFileStream` does not tell; raises CameraError."""
     try:
-        # The prefix keeps a colon in a file's name from being read as a protocol.
-        return av.open(f"file:{path}", mode="r", options=_OPTIONS, stream_options=PROBING_OPTIONS)
+        return _opened(path)
     except (av.error.FileNotFoundError, av.error.PermissionError, av.error.IsADirectoryError) as error:
         raise CameraError(FailureReason.NOT_FOUND, f"cannot be read: {error.strerror}") from None
     except av.error.ArgumentError:
@@ -96,6 +95,18 @@ def open_video(path: str) -> InputContainer:
         ) from None
     except av.error.FFmpegError:
         raise CameraError(FailureReason.NOT_VIDEO, "no video that can be decoded") from None
+
+
+def _opened(path: str) -> InputContainer:
+    # The prefix keeps a colon in a file's name from being read as a protocol.
+    url = f"file:{path}"
+    try:
+        return av.open(
+            url, mode="r", options=_OPTIONS, stream_options=PROBING_OPTIONS, metadata_errors="replace"
+        )
+    except ValueError:
+        # PyAV refuses them for what tells its streams only while FFmpeg already decodes: FLV, MPEG programs.
+        return av.open(url, mode="r", options=_OPTIONS, metadata_errors="replace")
 
 
 class VideoFileStream:

@@ -7,26 +7,28 @@ import sys
 from services.sink.config import SinkSettings
 from services.sink.redis_store import RedisStore
 from services.sink.stage import SinkStage
+from shared.certificates import show_certificates
 from shared.health import Health
 from shared.kafka_output import KafkaDeadLetters
 from shared.kafka_source import KafkaSource
-from shared.messages import Presence, Result
+from shared.messages import Stored
 from shared.metrics import Metrics
 from shared.runner import BatchLimits, Runner
 from shared.service import serve
 from shared.settings import KafkaSettings, RedisSettings
 from shared.store import connect
-from shared.topics import RESULTS
+from shared.topics import STORED
 
 
-def build(metrics: Metrics, health: Health) -> Runner[Result | Presence, Result | Presence]:
+def build(metrics: Metrics, health: Health) -> Runner[Stored, Stored]:
     """The service between Kafka and Redis."""
-    settings, kafka = SinkSettings.load(), KafkaSettings.load()
+    settings, kafka, redis = SinkSettings.load(), KafkaSettings.load(), RedisSettings.load()
+    show_certificates(metrics, kafka, redis)
     return Runner(
         "sink",
-        KafkaSource(RESULTS, "sink", kafka),
+        KafkaSource(STORED, "sink", kafka, metrics=metrics),
         SinkStage(),
-        RedisStore(connect(RedisSettings.load()), settings, metrics),
+        RedisStore(connect(redis), settings, metrics),
         KafkaDeadLetters(kafka),
         metrics=metrics,
         health=health,

@@ -20,7 +20,6 @@ from shared.store import CameraKeys
 
 _SCRIPT_PATH = Path(__file__).with_name("write.lua")
 _TRIES = 100
-_PREVIEW_S = 10
 
 Plan = dict[str, object]
 
@@ -70,7 +69,7 @@ class CameraBooks:
             numbered, plan = self._plan(keys, known, merged, now_s)
             new = self._script(
                 keys=[*_fixed(keys), *numbered],
-                args=[json.dumps(plan, separators=(",", ":")), _preview(merged.newest), *faces],
+                args=[json.dumps(plan, separators=(",", ":")), *faces],
             )
             if new is not None:
                 return Written(merged, cast("list[int]", new), now_s)
@@ -106,7 +105,6 @@ class CameraBooks:
             "version": known.state.get("version", ""),
             "now_s": repr(now_s),
             "ttl_s": settings.ttl_s,
-            "preview_s": _PREVIEW_S,
             "most_persons": settings.persons_per_camera,
             "longest_closed": settings.closed_per_camera,
             "longest_results": settings.results_per_camera,
@@ -134,7 +132,7 @@ class CameraBooks:
 
 
 def _fixed(keys: CameraKeys) -> tuple[str, ...]:
-    return keys.state, keys.persons, keys.open, keys.closed, keys.results, keys.seen, keys.preview
+    return keys.state, keys.persons, keys.open, keys.closed, keys.results, keys.seen
 
 
 def _state(newest: Result | Presence, now_s: float) -> list[str]:
@@ -154,7 +152,3 @@ def _state(newest: Result | Presence, now_s: float) -> list[str]:
         "delay_s": round(now_s - frame.captured_at_s, 3),
     }
     return [str(word) for pair in fields.items() for word in pair]
-
-
-def _preview(newest: Result | Presence | None) -> bytes:
-    return (newest.preview_jpeg if isinstance(newest, Presence) else None) or b""

@@ -13,14 +13,16 @@ import redis
 from services.sink.camera_books import CameraBooks, Written
 from services.sink.config import SinkSettings
 from services.sink.merging import merge, people, silence
+from services.sink.store_size import StoreSize
 from services.sink.vigil import Vigil
-from shared.messages import Presence, Result, age_band
+from shared.messages import Presence, Preview, Result, Stored, age_band
 from shared.metrics import Metrics
 from shared.models import gender_threshold
 from shared.store import CAMERAS_KEY, CameraKeys, redis_errors_sorted, server_time_s
 from shared.store.counts import LONGEST_KEPT_S
 
 _SWEPT_AT_ONCE = 200
+_PREVIEW_S = 10
 
 
 class RedisStore:
@@ -49,7 +51,9 @@ class RedisStore:
         self._metrics = metrics
         self._clock = clock
         self._vigil = Vigil(settings.silent_s)
+        self._size = StoreSize(client, metrics)
         self._books: CameraBooks | None = None
+        self._shown: dict[str, tuple[str, int]] = {}
 
     def open(self) -> None:
         """Checks that Redis answers.
@@ -62,14 +66,16 @@ class RedisStore:
         with redis_errors_sorted():
             self._client.ping()
 
-    def write(self, messages: Sequence[Result | Presence]) -> None:
+    def write(self, messages: Sequence[Stored]) -> None:
         """Returns when Redis holds all of them."""
         if self._books is None:
             raise RuntimeError("write before open")
         by_camera: dict[str, list[Result | Presence]] = defaultdict(list)
         for message in messages:
-            by_camera[message.camera_id].append(message)
+            if not isinstance(message, Preview):
+                by_camera[message.camera_id].append(message)
         with redis_errors_sorted():
+            self._size.look()  # first: a store that is full takes nothing
             for camera_id, some in by_camera.items():
                 results = [one for one in some if isinstance(one, Result)]
                 written = self._books.amend(camera_id, people(some), functools.partial(merge, some), results)
@@ -77,8 +83,19 @@ class RedisStore:
                 self._count_results(results, written)
                 self._count_persons(camera_id, written)
                 self._list_camera(camera_id, written.now_s)
+            self._show(one for one in messages if isinstance(one, Preview))
             if self._vigil.is_time_to_sweep(time.monotonic() if self._clock is None else self._clock()):
                 self._sweep(self._books)
+
+    def _show(self, previews: Iterable[Preview]) -> None:
+        """Writes the newest preview of each camera, for seconds."""
+        newest: dict[str, Preview] = {}
+        for one in previews:
+            if _place(one) > self._shown.get(one.camera_id, ("", -1)):
+                newest[one.camera_id] = max(one, newest.get(one.camera_id, one), key=_place)
+        for camera_id, preview in newest.items():
+            self._client.set(CameraKeys.of(camera_id).preview, preview.jpeg, ex=_PREVIEW_S)
+            self._shown[camera_id] = _place(preview)
 
     def close(self) -> None:
         """Lets go of the connections."""
@@ -110,8 +127,16 @@ class RedisStore:
                 self._metrics.repeats.labels(result.camera_id).inc()
                 continue
             self._metrics.results.labels(result.gender, _band(result)).inc()
+            self._describe(result)
             if is_late:
                 self._metrics.late.labels(result.camera_id).inc()
+
+    def _describe(self, result: Result) -> None:
+        if result.age_years is not None:
+            self._metrics.ages.observe(result.age_years)
+            self._metrics.confidence.labels(result.gender).observe(result.gender_confidence)
+        if result.face.quality is not None:
+            self._metrics.quality.observe(result.face.quality)
 
     def _count_persons(self, camera_id: str, written: Written) -> None:
         for change in written.merged.changes:
@@ -135,6 +160,11 @@ class RedisStore:
         pipeline.zremrangebyscore(CAMERAS_KEY, "-inf", now_s - LONGEST_KEPT_S)
         pipeline.expire(CAMERAS_KEY, LONGEST_KEPT_S)
         pipeline.execute()
+
+
+def _place(preview: Preview) -> tuple[str, int]:
+    """Orders the previews of a camera: streams are named by the time they began."""
+    return preview.info.stream_id, preview.info.sequence
 
 
 def _band(result: Result) -> str:

@@ -1,13 +1,13 @@
 -- Writes what became of one camera, all or nothing, unless somebody else wrote it since it was read.
 --
--- KEYS  state, persons, open, closed, results, seen, preview, then the keys that the plan numbers
--- ARGV  the plan as JSON; a preview or nothing; then for each single face its id and its result as JSON
+-- KEYS  state, persons, open, closed, results, seen, then the keys that the plan numbers
+-- ARGV  the plan as JSON; then for each single face its id and its result as JSON
 -- Returns nil where the version has moved on, and nothing is written;
 -- else for each single face 1 when it was new and 0 when it was a repeat.
 --
 -- The keys of persons who are dropped are known only in here; they lie in the same slot as all others.
 
-local state, persons, open, closed, results, seen, preview = unpack(KEYS, 1, 7)
+local state, persons, open, closed, results, seen = unpack(KEYS, 1, 6)
 local plan = cjson.decode(ARGV[1])
 
 local function write_counts()
@@ -40,7 +40,7 @@ end
 
 local function write_results()
   local new = {}
-  for i = 3, #ARGV, 2 do
+  for i = 2, #ARGV, 2 do
     local is_new = redis.call('ZADD', seen, 'NX', plan.now_s, ARGV[i])
     new[#new + 1] = is_new
     if is_new == 1 then
@@ -85,9 +85,6 @@ end
 redis.call('HINCRBY', state, 'version', 1)
 if #plan.state > 0 then
   redis.call('HSET', state, unpack(plan.state))
-end
-if ARGV[2] ~= '' then
-  redis.call('SET', preview, ARGV[2], 'EX', plan.preview_s)
 end
 write_counts()
 write_visits()

@@ -76,7 +76,7 @@ def is_near(count: int, truth: int) -> bool:
 def detector() -> YuNet:
     """YuNet with the settings that detect has unless told otherwise."""
     settings = DetectSettings()
-    cv2.setNumThreads(settings.threads)
+    cv2.setNumThreads(1)
     return YuNet(weights("yunet"), settings.longer_side_px, settings.min_score)
 
 

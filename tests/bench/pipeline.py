@@ -16,6 +16,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import get_args
 
 from prometheus_client import CollectorRegistry
@@ -25,18 +26,16 @@ from rich.table import Table
 from agegender.pipeline import Pipeline, PipelineSettings
 from services.classify.config import ClassifySettings
 from services.detect.config import DetectSettings
-from services.detect.stage import Judge
-from services.ingest.camera_source import CameraSource
-from services.ingest.captured import Captured
+from services.detect.stage import Found, Judge
 from services.ingest.config import IngestSettings
 from shared.cameras import Camera
 from shared.codec import FACE_CODEC, FRAME_CODEC, RESULT_CODEC
-from shared.messages import Face, Frame, Presence, Result
+from shared.messages import Face, Frame, Result, Stored
 from shared.metrics import Metrics
 from shared.stage import Done, Outcome
 from simulator.scenes import demo_scene
-
-FPS = 25.0
+from tests.bench.clip import FPS, read_frames
+from tests.bench.constants import write_constants
 
 
 @dataclass(frozen=True)
@@ -73,7 +72,7 @@ class _Nowhere:
     def open(self) -> None:
         """Nothing to connect to."""
 
-    def write(self, messages: Sequence[Result | Presence]) -> None:
+    def write(self, messages: Sequence[Stored]) -> None:
         """Nothing to do."""
 
     def close(self) -> None:
@@ -89,26 +88,15 @@ def measure(what: str, unit: str, count: int, work: Callable[[], object]) -> Mea
 
 
 def outputs(
-    outcomes: Sequence[Outcome[Frame]] | Sequence[Outcome[Face | Presence]],
-) -> list[Frame | Face | Presence]:
+    outcomes: Sequence[Outcome[Frame]] | Sequence[Outcome[Found]],
+) -> list[Frame | Found]:
     """What came of a batch."""
     return [one for outcome in outcomes if isinstance(outcome, Done) for one in outcome.outputs]
 
 
-def captured_frames(camera: Camera) -> list[Captured]:
-    """The frames of a file as ingest reads them."""
-    source = CameraSource([camera], IngestSettings(), Metrics(CollectorRegistry()))
-    source.open()
-    frames: list[Captured] = []
-    while not source.exhausted:
-        frames += [d.message for d in source.poll(8, 0.5) if isinstance(d.message, Captured)]
-    source.close()
-    return frames
-
-
 def bench_stages(camera: Camera) -> list[Measured]:
     """Each stage alone, in the order of the pipeline."""
-    pictures = captured_frames(camera)
+    pictures = read_frames(Path(camera.source), FPS)
     ingest = IngestSettings().stage()
     lines = [measure("ingest: shrink, JPEG", "frame", len(pictures), lambda: ingest.process(pictures))]
     frames = [one for one in outputs(ingest.process(pictures)) if isinstance(one, Frame)]
@@ -117,7 +105,7 @@ def bench_stages(camera: Camera) -> list[Measured]:
         what = f"detect: faces at {side_px} px, the best chips"
         lines.append(measure(what, "frame", len(frames), lambda stage=detect: stage.process(frames)))  # type: ignore[misc]
     every = DetectSettings(judge="every").stage()
-    outcomes: list[Outcome[Face | Presence]] = []
+    outcomes: list[Outcome[Found]] = []
     lines.append(
         measure("detect: all chips", "frame", len(frames), lambda: outcomes.extend(every.process(frames)))
     )
@@ -161,7 +149,11 @@ def main() -> None:
     """Measures and prints, as a table or as JSON."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", action="store_true", help="one JSON object a line")
+    parser.add_argument("--constants", type=Path, help="measure what `agegender plan` reads, into this file")
     arguments = parser.parse_args()
+    if arguments.constants is not None:
+        write_constants(arguments.constants)
+        return
     scene = demo_scene()
     camera = Camera(id="bench", source=str(scene.path), fps=FPS)
     lines, savings = bench_stages(camera), dict[Judge, Saving]()

@@ -1,6 +1,6 @@
 """`make chaos`: kills, stops and continues every part of the pipeline under load, then looks for damage.
 
-Six processes, a broker and a Redis of its own, two simulated cameras with two people each. A seed says what
+Seven processes, a broker and a Redis of its own, two simulated cameras with two people each. A seed says what
 is done to whom and when; without one a new one is drawn. It fails where a published face is lost or doubled,
 a person is counted twice or not at all, or the books of `agegender audit` do not balance.
 """

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 Deed = Literal["kill", "freeze"]
-"""SIGKILL and a new start, or SIGSTOP and SIGCONT."""
+"""SIGKILL and a new start, or SIGSTOP and SIGCONT; a camera goes and comes back, or shows nothing new."""
 
-VICTIMS = ("ingest", "detect", "detect-2", "classify", "classify-2", "sink", "broker", "redis")
+WORKERS = ("ingest", "ingest-2", "detect", "detect-2", "classify", "classify-2", "sink")
+VICTIMS = (*WORKERS, "broker", "redis", "camera")
 
 SESSION_S = 6.0
 """After so long without a word its group takes a worker for dead. Some are frozen for longer."""
@@ -45,7 +46,7 @@ class Round:
 def plan(seed: int, rounds: int) -> Sequence[Round]:
     """The rounds of a seed; a longer plan of the same seed begins with the shorter one.
 
-    Each eight rounds have every victim once, and each sixteen, from the first, both deeds to each of them.
+    Each ten rounds have every victim once, and each twenty, from the first, both deeds to each of them.
     """
     chance = random.Random(seed)  # noqa: S311  (no secret)
     found: list[Round] = []

@@ -47,6 +47,9 @@ class Outcome:
             "frames with faces": len({one.frame_id for one in self.found.frames}),
             "results": len(self.found.results),
             "persons": len(self.found.persons),
+            "of them closed because their camera fell silent": sum(
+                one.closed == "silent" for one in self.found.persons
+            ),
             "lost": self.verdict.lost.total(),
             "doubled": self.verdict.doubled.total(),
             "unexplained": self.verdict.unexplained.total(),

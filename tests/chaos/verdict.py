@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from services.detect.camera_tracks import PRESENCE_EVERY_S
 from shared.messages import FrameInfo
 from shared.persons import Person
 
@@ -17,7 +18,7 @@ class Found:
     """What lies at both ends of the pipeline when everything has come to rest."""
 
     frames: Sequence[FrameInfo]
-    """In the topic, of scenes with two people; one that came twice stands here twice."""
+    """In the topic, of scenes with two people, in their order; one that came twice stands here twice."""
     results: Sequence[str]
     """The face id of each single result in the store."""
     persons: Sequence[Person]
@@ -55,13 +56,29 @@ def judge(found: Found) -> Verdict:
     """Holds the store against the frames that were published.
 
     Both people stand still in every frame, and a person ends with the stream of its camera. So a stream of
-    n frames is 2n faces, and two persons with n faces each.
+    n frames is 2n faces, and two persons with n faces each. Where what a frozen worker had sent already
+    comes after the first frames of the next worker's stream, a stream is interrupted, and its persons are
+    taken for others when it goes on: nobody is known again.
     """
     verdict = Verdict()
     streams = {one.frame_id: (one.camera_id, one.stream_id) for one in found.frames}
     _judge_faces(verdict, streams, Counter(found.results))
-    _judge_persons(verdict, Counter(streams.values()), found)
+    _judge_persons(verdict, Counter(streams.values()), parts_of_streams(found.frames), found)
     return verdict
+
+
+def parts_of_streams(frames: Iterable[FrameInfo]) -> Counter[_Stream]:
+    """How many uninterrupted parts each stream has; a frame that comes again interrupts nothing."""
+    parts: Counter[_Stream] = Counter()
+    newest: dict[str, _Stream] = {}
+    seen: set[str] = set()
+    for one in frames:
+        stream = (one.camera_id, one.stream_id)
+        if one.frame_id not in seen and newest.get(one.camera_id) != stream:
+            parts[stream] += 1
+            newest[one.camera_id] = stream
+        seen.add(one.frame_id)
+    return parts
 
 
 def _judge_faces(verdict: Verdict, frame_ids: Iterable[str], stored: Counter[str]) -> None:
@@ -71,15 +88,19 @@ def _judge_faces(verdict: Verdict, frame_ids: Iterable[str], stored: Counter[str
     verdict.add(verdict.unexplained, "faces that no published frame has", len(stored.keys() - expected))
 
 
-def _judge_persons(verdict: Verdict, frames_of_stream: Mapping[_Stream, int], found: Found) -> None:
+def _judge_persons(
+    verdict: Verdict, frames_of_stream: Mapping[_Stream, int], parts: Mapping[_Stream, int], found: Found
+) -> None:
     persons = Counter(_stream(one) for one in found.persons)
     seen: Counter[_Stream] = Counter()
     for one in found.persons:
         seen[_stream(one)] += one.frames
     for stream, frames in frames_of_stream.items():
-        verdict.add(verdict.lost, "persons", FACES_IN_FRAME - persons[stream])
-        verdict.add(verdict.doubled, "persons", persons[stream] - FACES_IN_FRAME)
-        off = abs(seen[stream] - FACES_IN_FRAME * frames)
+        expected = FACES_IN_FRAME * parts[stream]
+        verdict.add(verdict.lost, "persons", expected - persons[stream])
+        verdict.add(verdict.doubled, "persons", persons[stream] - expected)
+        untold = FACES_IN_FRAME * _untold(stream, found)
+        off = max(seen[stream] - FACES_IN_FRAME * frames, FACES_IN_FRAME * frames - untold - seen[stream], 0)
         verdict.add(verdict.unexplained, "faces too many or too few with the persons of their stream", off)
     strange = persons.keys() - frames_of_stream.keys()
     verdict.add(verdict.unexplained, "persons of no published stream", sum(persons[one] for one in strange))
@@ -90,6 +111,20 @@ def _judge_persons(verdict: Verdict, frames_of_stream: Mapping[_Stream, int], fo
     verdict.add(
         verdict.unexplained, "persons too many or too few in the counts", abs(found.counted - len(ids))
     )
+
+
+def _untold(stream: _Stream, found: Found) -> int:
+    """How many frames of a stream its persons may lack.
+
+    None where they were seen to leave. Where the camera fell silent, the frames after the last presence that
+    was due: nothing came any more that would have had another one sent.
+    """
+    if not any(_stream(one) == stream and one.closed == "silent" for one in found.persons):
+        return 0
+    taken_s = {
+        one.frame_id: one.captured_at_s for one in found.frames if (one.camera_id, one.stream_id) == stream
+    }
+    return sum(at_s > max(taken_s.values()) - PRESENCE_EVERY_S for at_s in taken_s.values()) - 1
 
 
 _Stream = tuple[str, str]

@@ -1,27 +1,29 @@
-"""Everything that a plan is carried out on: cameras, six processes, and a broker and a Redis that may die."""
+"""Everything that a plan is carried out on: cameras, seven processes, a broker and a Redis that may die."""
 
 from __future__ import annotations
 
 import contextlib
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Protocol, TypeVar
-
-import yaml
 
 from agegender.audit.command import settled
 from agegender.audit.counters import scrape
 from agegender.audit.counting import tally
 from agegender.audit.evidence import gather
 from agegender.audit.report import Report
+from shared.camera_settings import CameraSettings
 from shared.errors import NotNow
-from shared.kafka_io import committed_offsets, ensure_topic
+from shared.kafka_io import committed_offsets
 from shared.kafka_reader import KafkaReader
+from shared.kafka_table import KafkaTable
+from shared.kafka_topics import ensure_topic
 from shared.messages import FrameInfo
 from shared.settings import KafkaSettings, RedisSettings
 from shared.store import ResultStore, connect
+from shared.topics import CAMERAS as CAMERAS_TABLE
 from shared.topics import DEAD_LETTERS_NAME, FACES, FRAMES, RESULTS
 from simulator.cameras import CameraSimulator
 from simulator.scenes import no_faces, pair_scene
@@ -30,14 +32,18 @@ from tests.chaos.verdict import Found
 from tests.support.kafka_broker import KafkaBroker
 from tests.support.pipeline import Distributed
 from tests.support.redis_server import RedisServer
+from tests.support.services import Service
 from tests.support.waiting import wait_until
 
 CAMERAS = ("door", "hall")
+COMES_AND_GOES = "hall"
+"""Is killed and frozen too; and falls silent at the end, while everybody leaves the other."""
 REDIS_SETTINGS = {"appendfsync": "always"}
 """Redis answers only when what it was told is on the disk."""
 
 _KEPT_S = 3600
 _CATCH_UP_S = 120.0
+_SILENT_S = 10
 _ALL = 1_000_000
 _READ_BY = {FRAMES.name: "detect", FACES.name: "classify", RESULTS.name: "sink"}
 _SETTINGS = {
@@ -62,6 +68,16 @@ class Victim(Protocol):
     def start(self) -> object: ...
     def freeze(self) -> None: ...
     def thaw(self) -> None: ...
+
+
+class _Camera:
+    """One that goes and comes back, with a new stream, or that shows nothing new for a while."""
+
+    def __init__(self, simulator: CameraSimulator, name: str) -> None:
+        self.kill = lambda: simulator.stop_camera(name)
+        self.start = lambda: simulator.start_camera(name)
+        self.freeze = lambda: simulator.stall(name)
+        self.thaw = lambda: simulator.resume(name)
 
 
 _T = TypeVar("_T")
@@ -89,23 +105,27 @@ class World:
         self, broker: KafkaBroker, redis: RedisServer, simulator: CameraSimulator, prefix: str, folder: Path
     ) -> None:
         self._simulator = simulator
-        self._cameras_file = folder / "cameras.yaml"
         for camera in CAMERAS:
             simulator.add(camera, pair_scene(swapped=camera == "hall").path)
-            simulator.add(f"{camera}-empty", no_faces().path)
-        self._look_at("")
+        simulator.add("empty", no_faces().path)
         self.pipeline = Distributed(
             broker.bootstrap_servers,
             redis.url,
             prefix,
-            self._cameras_file,
+            None,
             folder,
-            twice=("detect", "classify"),
+            twice=("ingest", "detect", "classify"),
             home=None,
             **_SETTINGS,
         )
         self._services = self.pipeline.services
-        self._victims: Mapping[str, Victim] = {**self._services, "broker": broker, "redis": redis}
+        passer = _Camera(simulator, COMES_AND_GOES)
+        others: Mapping[str, Victim] = {
+            "broker": broker,
+            "redis": redis,
+            "camera": passer,
+        }
+        self._victims: Mapping[str, Victim] = {**self._services, **others}
         self._kafka = KafkaSettings(
             bootstrap_servers=broker.bootstrap_servers, topic_prefix=prefix, partitions=4
         )
@@ -122,6 +142,7 @@ class World:
         for topic in _READ_BY:
             # The books of a long run need all of it, longer than pictures are kept.
             ensure_topic(self._kafka, self._topic(topic), _KEPT_S)
+        self._look_at(CAMERAS)
         with self.pipeline.running():
             wait_until(
                 lambda: all(self.pipeline.results_written(camera) > 0 for camera in CAMERAS),
@@ -143,18 +164,32 @@ class World:
         self._start_who_ended()
 
     def come_to_rest(self) -> None:
-        """Lets everybody before the cameras leave, ends the load, and waits until all is worked off."""
+        """Ends the load and waits until all is worked off and every visit is over.
+
+        Before one camera everybody leaves, so that they are seen to be gone. The other falls silent.
+        """
         self._wait_until_ready()
-        self._look_at("-empty")
-        self._services["ingest"].stop()
+        for worker in self._ingests:
+            worker.stop()
         self._empty_since_s = time.time()
-        self._services["ingest"].start()
+        (door,) = set(CAMERAS) - {COMES_AND_GOES}
+        self._simulator.stop_camera(COMES_AND_GOES)
+        self._look_at({door: "empty", COMES_AND_GOES: COMES_AND_GOES})
+        for worker in self._ingests:
+            worker.start()
         self._wait_until_ready()
-        wait_until(self._all_have_left, _CATCH_UP_S, "each camera has sent frames without anybody")
-        for camera in CAMERAS:
-            self._simulator.stop_camera(f"{camera}-empty")
+        wait_until(lambda: self._sent(door) >= 3, _CATCH_UP_S, f"{door} has sent frames without anybody")
+        self._simulator.stop_camera("empty")
         wait_until(lambda: patiently(self._lag) == 0, _CATCH_UP_S, "nothing waits in any topic")
         self._start_who_ended()
+        self._close_the_silent()
+
+    def _close_the_silent(self) -> None:
+        sink = self._services["sink"]
+        sink.stop()
+        sink.change(SINK_SILENT_S=str(_SILENT_S))
+        sink.start().wait_until_ready(_CATCH_UP_S)
+        wait_until(lambda: patiently(self._open) == 0, _CATCH_UP_S, "the visits before a silent camera end")
 
     def audit(self) -> Report:
         """What `agegender audit` finds, over the whole run and with all workers asked."""
@@ -198,9 +233,16 @@ class World:
             for record in reader.read(name, reader.begins(name), reader.ends(name)):
                 yield FRAMES.codec.decode(record.encoded).info
 
-    def _all_have_left(self) -> bool:
-        sent = "agegender_messages_sent_total"
-        return all(self._services["ingest"].metric(sent, camera=camera) >= 3 for camera in CAMERAS)
+    @property
+    def _ingests(self) -> list[Service]:
+        return [service for service in self._services.values() if service.service == "ingest"]
+
+    def _sent(self, camera: str) -> float:
+        return sum(one.metric("agegender_messages_sent_total", camera=camera) for one in self._ingests)
+
+    def _open(self) -> int:
+        with connect(self._redis()) as client:
+            return sum(one.closed is None for one in ResultStore(client).persons(limit=_ALL).items)
 
     def _lag(self) -> int:
         """In the order of the pipeline: what is done at one place has been handed on to the next."""
@@ -221,10 +263,20 @@ class World:
         for service in self._services.values():
             service.wait_until_ready(_CATCH_UP_S)
 
-    def _look_at(self, which: str) -> None:
-        """What the cameras show from the next start of ingest on."""
-        listed = [{"id": one, "source": self._simulator.url(f"{one}{which}")} for one in CAMERAS]
-        self._cameras_file.write_text(yaml.safe_dump({"cameras": listed}))
+    def _look_at(self, shown: Iterable[str] | Mapping[str, str]) -> None:
+        """What the cameras show from now on: the camera of the simulator with that name."""
+        table: KafkaTable[CameraSettings] = KafkaTable(
+            CAMERAS_TABLE, self._kafka, self._kafka.camera_partitions
+        )
+        names = shown if isinstance(shown, Mapping) else {one: one for one in shown}
+        wanted = {
+            one: CameraSettings(id=one, source=self._simulator.url(name)) for one, name in names.items()
+        }
+        patiently(table.open)
+        try:
+            patiently(lambda: table.write(wanted))
+        finally:
+            table.close()
 
     def _topic(self, name: str) -> str:
         return self._kafka.topic_prefix + name

@@ -16,7 +16,7 @@ from shared.messages import Presence, Result
 from shared.persons import Person
 from shared.store import CAMERAS_KEY, CameraKeys, CameraState
 from shared.store.counts import LONGEST_KEPT_S
-from tests.support.made_messages import JPEG, face_info, frame_info, presence, result, sighting, vote
+from tests.support.made_messages import JPEG, face_info, frame_info, presence, preview, result, sighting, vote
 from tests.support.redis_server import RedisServer
 from tests.support.sink import Sink, opened_sink
 from tests.support.waiting import wait_until
@@ -209,8 +209,11 @@ def test_a_camera_of_single_pictures_has_a_state_without_a_rate(sink: Sink) -> N
 
 def test_a_preview_is_kept_for_seconds(sink: Sink) -> None:
     assert sink.store.preview("cam1") is None
-    sink.output.write([presence(frame=frame_info(sequence=2), preview=JPEG)])
-    sink.output.write([presence(frame=frame_info(sequence=1), preview=b"\xff\xd8 older \xff\xd9")])
+    older = b"\xff\xd8 older \xff\xd9"
+    sink.output.write([preview(frame_info(sequence=n), jpeg=older) for n in range(2)])
+    assert sink.store.preview("cam1") == older
+    sink.output.write([preview(frame_info(sequence=2))])
+    sink.output.write([preview(frame_info(sequence=1), jpeg=older)])
     assert sink.store.preview("cam1") == JPEG
     assert 0 < int(sink.client.pttl(CameraKeys.of("cam1").preview)) <= 10_000
 
@@ -251,9 +254,7 @@ def test_above_the_bound_of_open_persons_the_longest_silent_is_closed(
 
 def test_everything_expires(redis_database: str) -> None:
     with opened_sink(redis_database, SinkSettings(ttl_s=1)) as sink:
-        sink.output.write(
-            [presence(sighting(ended=True), sighting("s1-2"), preview=JPEG), vote(), vote("s1-3")]
-        )
+        sink.output.write([presence(sighting(ended=True), sighting("s1-2")), preview(), vote(), vote("s1-3")])
         sink.output.write([result(face_info(frame_info("cam2")))])
         keys = {key.decode(): int(sink.client.pttl(key)) for key in sink.client.scan_iter()}
         of = CameraKeys.of("cam1")
@@ -299,8 +300,8 @@ def test_an_open_person_whose_record_is_gone_is_forgotten(sink: Sink, clock: Clo
 def test_the_keys_of_a_camera_live_on_one_node_of_a_cluster(sink: Sink) -> None:
     for camera in ("cam1", "cam2"):
         frame = frame_info(camera)
-        there = presence(sighting(), sighting("s1-2", ended=True), frame=frame, preview=JPEG)
-        sink.output.write([there, vote("s1-2", camera_id=camera)])
+        there = presence(sighting(), sighting("s1-2", ended=True), frame=frame)
+        sink.output.write([there, preview(frame), vote("s1-2", camera_id=camera)])
     found = {key.decode() for key in sink.client.scan_iter()} - {CAMERAS_KEY}
     assert len(found) == 2 * (7 + 2 + 3)
     slots = {camera: {key_slot(k.encode()) for k in found if camera in k} for camera in ("cam1", "cam2")}

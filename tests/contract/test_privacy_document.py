@@ -16,8 +16,8 @@ from services.ingest.config import IngestSettings
 from services.sink.config import SinkSettings
 from shared.settings import KafkaSettings
 from shared.store.counts import STEPS
-from shared.topics import DEAD_LETTERS_NAME, DEAD_LETTERS_RETENTION_S, FACES, FRAMES, RESULTS
-from tests.support.made_messages import frame_info, presence, sighting, vote
+from shared.topics import DEAD_LETTERS_NAME, DEAD_LETTERS_RETENTION_S, FACES, FRAMES, PREVIEWS, RESULTS
+from tests.support.made_messages import frame_info, presence, preview, sighting, vote
 from tests.support.redis_cli import redis_cli_environment
 from tests.support.sink import opened_sink
 
@@ -43,10 +43,9 @@ def shell(redis_database: str, tmp_path: Path) -> dict[str, str]:
         for camera in ("entrance", "hall"):
             now_s = time.time()
             seen = sighting("s1-1", first_seen_s=now_s, ended=True)
-            picture = presence(
-                seen, frame=frame_info(camera, captured_at_s=now_s), preview=b"\xff\xd8 \xff\xd9"
-            )
-            sink.output.write([vote(camera_id=camera, captured_at_s=now_s), picture])
+            frame = frame_info(camera, captured_at_s=now_s)
+            there = presence(seen, frame=frame)
+            sink.output.write([vote(camera_id=camera, captured_at_s=now_s), there, preview(frame)])
     return redis_cli_environment(redis_database, tmp_path)
 
 
@@ -74,7 +73,7 @@ def test_the_commands_delete_a_camera_without_its_counts_then_all_of_it(
 
 
 def test_the_times_are_those_of_the_product() -> None:
-    topics = {one.name: one.retention_s for one in (FRAMES, RESULTS)}
+    topics = {one.name: one.retention_s for one in (FRAMES, PREVIEWS, RESULTS)}
     for name, retention_s in {**topics, DEAD_LETTERS_NAME: DEAD_LETTERS_RETENTION_S}.items():
         assert kept_s(f"Kafka, topic `{name}`")[0] == retention_s
     assert FACES.retention_s == FRAMES.retention_s, "which the table says with 'the same'"

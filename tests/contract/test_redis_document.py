@@ -15,7 +15,7 @@ import pytest
 import redis
 
 from shared.persons import Person
-from tests.support.made_messages import JPEG, frame_info, presence, sighting, vote
+from tests.support.made_messages import JPEG, frame_info, presence, preview, sighting, vote
 from tests.support.redis_cli import redis_cli_environment
 from tests.support.sink import Sink, opened_sink
 
@@ -37,8 +37,8 @@ def _write(sink: Sink, number: int) -> None:
     left = sighting(gone, first_seen_s=now_s, ended=True)
     # A minute ahead as well, should the hour change between writing and asking.
     stays = sighting(there, first_seen_s=now_s + 60)
-    seen = presence(left, stays, frame=frame, preview=JPEG)
-    sink.output.write([vote(gone, camera_id="entrance", captured_at_s=now_s), seen])
+    seen = presence(left, stays, frame=frame)
+    sink.output.write([vote(gone, camera_id="entrance", captured_at_s=now_s), seen, preview(frame)])
 
 
 @pytest.fixture

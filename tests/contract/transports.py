@@ -69,7 +69,7 @@ class KafkaTransport:
     def write_raw(self, encoded: Encoded) -> None:
         from kafka import KafkaProducer
 
-        from shared.kafka_io import ensure_topic
+        from shared.kafka_topics import ensure_topic
 
         name = self._settings.topic_prefix + FRAMES.name
         ensure_topic(self._settings, name, FRAMES.retention_s)

@@ -21,7 +21,8 @@ import yaml
 from kafka import KafkaProducer
 
 from shared.embedded_store import EmbeddedStore
-from shared.topics import FRAMES
+from shared.store import ResultStore
+from shared.topics import FACES, FRAMES, PREVIEWS
 from simulator.cameras import CameraSimulator
 from simulator.scenes import demo_scene
 from tests.support.availability import ServerUnavailableError, skip_or_fail
@@ -213,3 +214,38 @@ def test_the_search_finds_any_sixty_four_bytes_in_a_row(run: Run) -> None:
     for start in range(len(picture) // 2, len(picture) // 2 + 40):
         assert run.search.picture_in(b"\x00" * 7 + picture[start : start + 64] + b"\xff" * 9)
     assert run.search.picture_in(bytes(range(256)) * 40 + b"a log line, \\u00e4\\n" * 100) is None
+
+
+@pytest.mark.parametrize("redis_url", ["valkey"], indirect=True)
+def test_previews_reach_the_store_and_no_topic_that_keeps_them_for_longer_than_minutes(
+    kafka: str, redis_database: str, random_suffix: str, tmp_path: Path
+) -> None:
+    prefix = f"previews-{random_suffix}-"
+    cameras = tmp_path / "cameras.yaml"
+    with CameraSimulator() as simulator, redis.Redis.from_url(redis_database) as client:
+        listed = [{"id": "door", "source": simulator.add("door", demo_scene().path)}]
+        cameras.write_text(yaml.safe_dump({"cameras": listed}))
+        pipeline = Distributed(
+            kafka, redis_database, prefix, cameras, tmp_path, DETECT_PREVIEW="clear", INGEST_FPS="2"
+        )
+        with pipeline.running():
+            store = ResultStore(client)
+            wait_until(lambda: store.preview("door"), 60, "the preview is in the store")
+            wait_until(
+                lambda: len(pipeline.records("results")) >= 5 and len(pipeline.records("previews")) >= 3,
+                60,
+                "results and previews have gone through",
+            )
+            shown = store.preview("door")
+    places = {name.removeprefix(f"topic {prefix}"): found for name, found in of_kafka(kafka, prefix).items()}
+    previews = [PREVIEWS.codec.decode(one).jpeg for one in pipeline.records("previews")]
+    assert shown in previews
+    search = PictureSearch([*previews, *(one.value for one in pipeline.records("frames"))])
+    belong = {FRAMES.name, FACES.name, PREVIEWS.name}
+    assert {one.retention_s for one in (FRAMES, FACES, PREVIEWS)} == {120, 600}
+    assert search.found({name: found for name, found in places.items() if name not in belong}) == {}
+    faces = [FACES.codec.decode(one) for one in pipeline.records("faces")]
+    told = [one for one in pipeline.records("faces") if dict(one.headers)["schema"] == b"presence/1"]
+    assert told
+    assert len(told) < len(faces)
+    assert {one.value for one in told} == {b""}

@@ -11,7 +11,7 @@ import pytest
 
 from shared.store import GivenCount, given_out
 from tests.support.api import ApiClient, running_api
-from tests.support.made_messages import JPEG, frame_info, presence, sighting, vote
+from tests.support.made_messages import JPEG, frame_info, presence, preview, sighting, vote
 from tests.support.sink import Sink, opened_sink
 
 NOON_S = datetime(2026, 11, 22, 12, tzinfo=UTC).timestamp()
@@ -196,7 +196,7 @@ def test_counts_without_a_range_end_now(world: World) -> None:
 
 def test_a_preview_is_the_picture_that_detect_sent(world: World) -> None:
     frame = frame_info("cam1", "s1", 1, time.time())
-    world.sink.output.write([presence(frame=frame, preview=JPEG)])
+    world.sink.output.write([presence(frame=frame), preview(frame)])
     answer = world.api.get("/v1/cameras/cam1/preview.jpg")
     assert (answer.status, answer.body) == (200, JPEG)
     assert answer.headers["content-type"] == "image/jpeg"

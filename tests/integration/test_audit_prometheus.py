@@ -57,8 +57,14 @@ def ports(tmp_path: Path) -> Iterator[tuple[str, int]]:
     if program is None:
         pytest.skip("the program prometheus is not installed")
     worker_port, port = free_loopback_port(), free_loopback_port()
-    targets = [{"targets": [f"127.0.0.1:{worker_port}"]}]
-    job = {"job_name": "agegender", "scrape_interval": "1s", "static_configs": targets}
+    # As in deploy/prometheus/prometheus.yml.
+    targets = [{"targets": [f"127.0.0.1:{worker_port}"], "labels": {"service": "ingest"}}]
+    job = {
+        "job_name": "agegender",
+        "scrape_interval": "1s",
+        "honor_labels": True,
+        "static_configs": targets,
+    }
     config = tmp_path / "prometheus.yml"
     config.write_text(yaml.safe_dump({"scrape_configs": [job]}))
     options = (f"--config.file={config}", f"--storage.tsdb.path={tmp_path / 'data'}")

@@ -113,7 +113,11 @@ def test_cameras_are_added_changed_and_removed_one_by_one(run: Run, settings: Ka
     assert "Nothing changes" in run("add", "door", "rtsp://h/live", *login).stderr
     assert "--replace changes it" in refused(run("add", "door", "rtsp://h/other"))
     assert run("add", "door", "rtsp://h/other", "--fps", "2", "--replace").exit_code == 0
+    assert "'live' or 'complete'" in refused(run("add", "hall", "rtsp://h/hall", "--mode", "all"))
+    assert run("add", "door", "rtsp://h/other", "--mode", "complete", "--replace").exit_code == 0
+    assert listed(run)["door"]["mode"] == "complete"
     table = run("list").stdout
+    assert "complete" in table
     assert "rtsp://h/other" in table
     assert "CAMERA_DOOR" not in table
     assert "no such camera: hall" in refused(run("remove", "door", "hall"))

@@ -7,6 +7,7 @@ import random
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -124,7 +125,9 @@ class Worker:
         self.died_at: str | None = None
         self._stop = threading.Event()
         stage, metrics = detector(), Metrics(CollectorRegistry())
-        output = RememberingOutput(stage, MortalOutput(kafka, self.fate), MortalChangelog(kafka, self.fate))
+        output: RememberingOutput[Any] = RememberingOutput(
+            stage, MortalOutput(kafka, self.fate), MortalChangelog(kafka, self.fate)
+        )
         self._runner = Runner(
             "detect",
             MortalSource(kafka, self.fate, output.take_over),
@@ -186,7 +189,7 @@ def clip() -> list[Frame]:
 def expected(clip: list[Frame]) -> set[Heard]:
     """What one worker sends that never dies."""
     outcomes = [one for one in detector().process(clip) if isinstance(one, Done)]
-    return {output for one in outcomes for output in one.outputs}
+    return {output for one in outcomes for output in one.outputs if isinstance(output, Heard)}
 
 
 def sent(settings: KafkaSettings) -> list[Heard]:

@@ -145,3 +145,19 @@ def test_what_lies_there_when_the_cameras_are_lost_is_dropped_and_counted(simula
         wait_until(lambda: simulator.audience("door").now == 0, 5, "the connection is closed")
         ours.set()
         source.gives("door")
+
+
+def test_a_complete_camera_is_closed_while_it_is_on_hold_and_nothing_of_it_is_dropped(
+    simulator: CameraSimulator,
+) -> None:
+    with Source() as source:
+        source.source.set_cameras([camera(simulator, "door", mode="complete"), camera(simulator, "hall")])
+        source.gives("door", "hall")
+        source.source.hold({"door"})
+        wait_until(lambda: simulator.audience("door").now == 0, 10, "the camera is closed")
+        source.gives("hall")
+        source.source.hold(())
+        source.gives("door", "hall")
+        assert simulator.audience("hall").admitted == 1
+        dropped = "agegender_messages_dropped_total"
+        assert source.metrics.total(dropped, camera="door") == 0

@@ -14,7 +14,7 @@ from agegender.pipeline import Pipeline, PipelineSettings
 from services.detect.config import DetectSettings
 from services.detect.stage import Judge
 from shared.cameras import Camera
-from shared.messages import Presence, Result, Sighting
+from shared.messages import Presence, Result, Sighting, Stored
 from shared.metrics import Metrics
 from shared.votes import Vote, verdict
 from simulator.scenes import demo_scene, pair_scene
@@ -30,12 +30,12 @@ class Kept:
     """Keeps what comes out of the pipeline."""
 
     def __init__(self) -> None:
-        self.messages: list[Result | Presence] = []
+        self.messages: list[Stored] = []
 
     def open(self) -> None:
         """Nothing to connect to."""
 
-    def write(self, messages: Sequence[Result | Presence]) -> None:
+    def write(self, messages: Sequence[Stored]) -> None:
         """Keeps them."""
         self.messages += messages
 

@@ -13,8 +13,8 @@ from services.detect.camera_tracks import CameraTracks
 from services.detect.remembering import TRACKS
 from shared.errors import NotNow
 from shared.kafka_changelog import KafkaChangelog
-from shared.kafka_io import ensure_table
 from shared.kafka_source import KafkaSource
+from shared.kafka_topics import ensure_table
 from shared.settings import KafkaSettings
 from shared.topics import FRAMES
 from shared.transport import Share

@@ -15,7 +15,7 @@ from kafka import KafkaAdminClient
 from kafka.admin import MemberToRemove
 
 from shared.kafka_group import KafkaGroup
-from shared.kafka_io import ensure_table
+from shared.kafka_topics import ensure_table
 from shared.settings import KafkaSettings
 from tests.support.waiting import wait_until
 

@@ -13,8 +13,8 @@ from kafka import KafkaProducer
 
 from shared.camera_settings import CameraSettings
 from shared.errors import BadMessage, SettingsError
-from shared.kafka_io import ensure_topic
 from shared.kafka_table import KafkaTable
+from shared.kafka_topics import ensure_topic
 from shared.settings import KafkaSettings
 from shared.topics import CAMERAS
 from tests.support.waiting import wait_until

@@ -16,7 +16,7 @@ from playwright.sync_api import Browser, expect
 from shared.store import Period
 from tests.support.api import running_api
 from tests.support.browser import browser_or_skip, looking
-from tests.support.made_messages import frame_info, presence, sighting, vote
+from tests.support.made_messages import frame_info, presence, preview, sighting, vote
 from tests.support.page_world import World, fill, running_world, write_visit
 from tests.support.sink import Sink
 from tests.support.waiting import wait_until
@@ -194,8 +194,8 @@ def test_a_preview_is_shown_only_where_there_is_one(world: World, browser: Brows
     sequences = itertools.count(1)
 
     def shown() -> bool:
-        seen = presence(frame=frame_info("door", "s1", next(sequences), time.time()), preview=jpeg)
-        world.sink.output.write([seen])
+        frame = frame_info("door", "s1", next(sequences), time.time())
+        world.sink.output.write([presence(frame=frame), preview(frame, jpeg=jpeg)])
         return look.page.locator('[data-camera="door"] .preview img').is_visible()
 
     with looking(browser, world.url) as look:

@@ -50,7 +50,7 @@ def numbers(*wanted: int, cameras: tuple[str, ...] = ("cam1",)) -> list[Frame]:
     return [frame(camera, number) for number in wanted for camera in cameras]
 
 
-def until_done(call: Callable[[], None], timeout_s: float = 30) -> None:
+def until_done(call: Callable[[], object], timeout_s: float = 30) -> None:
     """Makes the call again and again while it raises NotNow, as the runner does."""
 
     def done() -> bool:

@@ -10,6 +10,7 @@ from shared.messages import (
     Gender,
     Presence,
     PresenceInfo,
+    Preview,
     Result,
     Sighting,
     Unjudged,
@@ -135,10 +136,15 @@ def sighting(
     )
 
 
-def presence(*sightings: Sighting, frame: FrameInfo | None = None, preview: bytes | None = None) -> Presence:
+def presence(*sightings: Sighting, frame: FrameInfo | None = None) -> Presence:
     """Who is there."""
     frame = frame or frame_info()
     info = PresenceInfo(
         frame=frame, frame_rate_hz=5.0, sightings=sightings, detected_at_s=frame.captured_at_s + 0.5
     )
-    return Presence(info=info, preview_jpeg=preview)
+    return Presence(info=info)
+
+
+def preview(frame: FrameInfo | None = None, *, jpeg: bytes = JPEG) -> Preview:
+    """What a camera sees."""
+    return Preview(info=frame or frame_info(), jpeg=jpeg)

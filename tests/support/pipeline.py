@@ -54,14 +54,14 @@ class Distributed:
         kafka: str,
         redis_url: str,
         prefix: str,
-        cameras: Path,
+        cameras: Path | None,
         folder: Path,
         *,
         home: Path | None = None,
         twice: Collection[str] = (),
         **more_settings: str,
     ) -> None:
-        """`folder` and `home`: see `Service`."""
+        """`cameras`: a file; None: the topic `cameras`. `folder` and `home`: see `Service`."""
         self.kafka = kafka
         self.prefix = prefix
         self.redis_url = redis_url
@@ -71,7 +71,9 @@ class Distributed:
             "KAFKA_PARTITIONS": "4",
             "REDIS_URL": redis_url,
             "REDIS_TIMEOUT_S": "2",
-            "INGEST_CAMERAS_PATH": str(cameras),
+            **({} if cameras is None else {"INGEST_CAMERAS_PATH": str(cameras)}),
+            # What is published is looked at, however long it takes on a machine that is busy.
+            "DETECT_STALE_S": "3600",
             "SINK_RESULTS_PER_CAMERA": "100000",
             **more_settings,
         }

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from prometheus_client.parser import text_string_to_metric_families
@@ -27,6 +27,7 @@ class Service:
         folder: holds the log.
         home: where it works, and finds its home and its temporary folder; None: where we work and find ours.
         worker: what it and its log are called where there are several of a service.
+        program: the words after `python -m`; None: the service itself.
     """
 
     def __init__(
@@ -37,8 +38,10 @@ class Service:
         *,
         home: Path | None = None,
         worker: str | None = None,
+        program: Sequence[str] | None = None,
     ) -> None:
         self.service = name
+        self._program = [f"services.{name}"] if program is None else program
         self.name = name if worker is None else worker
         self.log_path = folder / f"{self.name}.log"
         ours = ("AGEGENDER_", "KAFKA_", "REDIS_", "INGEST_", "DETECT_", "CLASSIFY_", "SINK_", "API_")
@@ -50,11 +53,15 @@ class Service:
             self._environment |= {**homes, "PYTHONPATH": str(_ROOT)}
         self._process: subprocess.Popen[bytes] | None = None
 
+    def change(self, **settings: str) -> None:
+        """Other settings, from its next start on."""
+        self._environment |= settings
+
     def start(self) -> Service:
         """Starts the process without waiting for anything."""
         with self.log_path.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", f"services.{self.service}"],
+                [sys.executable, "-m", *self._program],
                 cwd=self._home,
                 env=self._environment,
                 stdin=subprocess.DEVNULL,

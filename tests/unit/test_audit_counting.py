@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 import pytest
 
 from agegender.audit.books import CameraCounts, balances, sentences
 from agegender.audit.counters import (
+    BUFFERED,
     CAPTURED,
     CAPTURED_SINCE,
+    DROPPED,
     READY,
     RECEIVED,
     SENT,
@@ -169,6 +172,60 @@ def test_what_a_worker_that_is_gone_had_processed_is_believed() -> None:
     assert said(counted(topic(processed), counters=Counters([detect(2, started_s=1_107.0)]))) == [
         "1 frame of camera door was published and neither processed nor waiting"
     ]
+
+
+def dropping(received: int, stale: int, started_s: float) -> Counters:
+    worker = detect(received, started_s)
+    labels = {"service": "detect", "camera": "door", "reason": "stale"}
+    return Counters([replace(worker, samples=[*worker.samples, Sample(DROPPED, labels, stale)])])
+
+
+@pytest.mark.parametrize(("started_s", "whole"), [(1_001.0, False), (900.0, True)])
+def test_what_detect_dropped_is_told_apart_from_what_it_looked_at(started_s: float, whole: bool) -> None:
+    counts = counted(topic(frames(10), done=9, whole=whole), counters=dropping(9, 4, started_s))
+    one = of_door(counts)
+    assert one.frames is not None
+    assert (one.frames.done, one.frames.dropped, one.frames.waiting) == (5, {"stale": 4}, 1)
+    assert said(counts) == []
+
+
+def test_drops_of_which_some_may_be_older_than_the_window_are_only_noted() -> None:
+    counts = counted(topic(frames(10), whole=False), counters=dropping(5_000, 3_000, 900.0))
+    one = of_door(counts)
+    assert one.frames is not None
+    assert (one.frames.done, one.frames.dropped) == (10, {})
+    assert [note for note in counts.notes if "detect has dropped 3000 frames" in note]
+
+
+def test_frames_that_came_again_make_no_more_drops_than_frames() -> None:
+    one = of_door(counted(topic(frames(3)), counters=dropping(9, 9, 1_001.0)))
+    assert one.frames is not None
+    assert (one.frames.done, one.frames.dropped) == (0, {"stale": 3})
+
+
+def test_what_waits_for_kafka_in_ingest_is_in_hand() -> None:
+    worker = ingest(0).workers[0]
+    samples = [one for one in worker.samples if one.name not in (CAPTURED, SENT)]
+    samples += [Sample(CAPTURED, {"camera": "door"}, 60), Sample(BUFFERED, {"camera": "door"}, 50)]
+    samples += [Sample(SENT, {"service": "ingest", "camera": "door", "kind": "frame"}, 9)]
+    counts = counted(counters=Counters([replace(worker, samples=samples)]))
+    one = of_door(counts)
+    assert one.captured is not None
+    assert one.captured.in_hand == 51
+    assert said(counts) == []
+
+
+@pytest.mark.parametrize(("stopped", "arrived", "says"), [(3, 12, 0), (1, 12, 1), (3, 10, 0)])
+def test_what_a_stopped_worker_gave_up_may_have_arrived_nevertheless(
+    stopped: int, arrived: int, says: int
+) -> None:
+    worker = ingest(10).workers[0]
+    labels = {"service": "ingest", "camera": "door", "reason": "stopped"}
+    samples = [one for one in worker.samples if one.name != CAPTURED]
+    samples += [Sample(CAPTURED, {"camera": "door"}, 10 + stopped), Sample(DROPPED, labels, stopped)]
+    counters = Counters([replace(worker, samples=samples)])
+    seen = glance(counters, arrived, arrived)
+    assert len(said(counted(topic(frames(arrived)), counters=counters, glances=[seen]))) == says
 
 
 @pytest.mark.parametrize(

@@ -31,8 +31,10 @@ def test_nothing_changes_where_all_is_as_wanted() -> None:
 
 
 def test_a_change_says_what_is_new() -> None:
-    (change,) = changes({"door": DOOR}, [settings("door", fps=2.5, username="u")], prune=False)
-    assert change.details == "username: none → u, fps: none → 2.5"
+    (change,) = changes(
+        {"door": DOOR}, [settings("door", fps=2.5, username="u", mode="complete")], prune=False
+    )
+    assert change.details == "username: none → u, fps: none → 2.5, mode: none → complete"
 
 
 def test_a_bad_record_is_replaced_and_removed_like_any_other() -> None:

@@ -22,6 +22,7 @@ def camera(**fields: object) -> Camera:
     [
         {},
         {"fps": 2.5},
+        {"mode": "complete"},
         {"username": "viewer"},
         {"username": "viewer", "password_env": "CAMERA_DOOR"},
         {"username": "viewer", "password_file": "/run/secrets/door"},
@@ -73,6 +74,7 @@ def test_what_holds_a_secret_or_belongs_to_one_machine_is_refused(
         b'{"id":"door","source":"rtsp://h","username":"u","password_env":"X","password_file":"/x"}',
         b'{"id":"door","source":"/etc/passwd"}',
         b'{"id":"door","source":"rtsp://h","fps":0}',
+        b'{"id":"door","source":"rtsp://h","mode":"lively"}',
     ],
 )
 def test_a_record_that_is_no_camera_is_bad_and_the_reason_repeats_no_secret(value: bytes) -> None:

@@ -52,6 +52,22 @@ def test_a_file_of_cameras_is_read_with_its_logins_taken_out_of_the_urls(tmp_pat
 
 
 @pytest.mark.parametrize(
+    ("source", "mode", "is_complete"),
+    [
+        ("rtsp://192.0.2.7/live", None, False),
+        ("webcam:0", None, False),
+        ("monday.mp4", None, True),
+        ("rtsp://192.0.2.7/live", "complete", True),
+        ("monday.mp4", "live", False),
+    ],
+)
+def test_files_are_complete_and_cameras_live_unless_told(
+    source: str, mode: str | None, is_complete: bool
+) -> None:
+    assert camera(source, mode=mode).is_complete is is_complete
+
+
+@pytest.mark.parametrize(
     ("text", "named"),
     [
         ("", "expected a list of cameras under the key `cameras`"),
@@ -65,6 +81,7 @@ def test_a_file_of_cameras_is_read_with_its_logins_taken_out_of_the_urls(tmp_pat
         ("cameras:\n- {id: a/b, source: x}", "camera 1: id:"),
         ("cameras:\n- {id: a, source: x, fsp: 3}", "camera 1: fsp: Extra inputs are not permitted"),
         ("cameras:\n- {id: a, source: x, fps: 0}", "camera 1: fps:"),
+        ("cameras:\n- {id: a, source: x, mode: all}", "camera 1: mode: Input should be 'live' or 'complete'"),
         ("cameras:\n- {id: a, source: x}\n- {id: a, source: y}", "camera id 'a' is given twice"),
         ("cameras:\n- id: [", "no valid YAML near line 2"),
         (b"cameras:\n- {id: a, source: \xff\xfe}", "no UTF-8 text"),

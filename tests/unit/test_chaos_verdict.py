@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from shared.persons import Person
-from tests.chaos.verdict import Found, judge
+from tests.chaos.verdict import Found, judge, parts_of_streams
 from tests.support.made_messages import frame_info
 
 FRAMES = [frame_info(camera, stream, n) for camera in ("a", "b") for stream in ("s1", "s2") for n in range(3)]
@@ -85,6 +85,31 @@ def test_a_person_who_was_split_in_two_is_doubled() -> None:
     split = [person("a", "s1-0-1", frames=1), person("a", "s1-2-1", frames=2), *PERSONS[1:]]
     found = replace(RIGHT, persons=split, closed=split, counted=len(split))
     assert judge(found).sentences() == ["doubled: 1 persons"]
+
+
+def test_a_stream_that_another_interrupts_has_its_persons_once_more_and_no_less() -> None:
+    late = FRAMES[2]
+    frames = [*FRAMES[:2], FRAMES[3], late, *FRAMES[4:]]
+    assert parts_of_streams(frames) == {("a", "s1"): 2, ("a", "s2"): 2, ("b", "s1"): 1, ("b", "s2"): 1}
+    parts = [("s1-0", 2), ("s2-0", 1), ("s1-2", 1), ("s2-1", 2)]
+    persons = [person("a", f"{name}-{n}", frames) for name, frames in parts for n in (1, 2)] + PERSONS[4:]
+    found = Found(frames, RIGHT.results, persons, persons, len(persons))
+    assert judge(found).sentences() == []
+    assert judge(replace(found, frames=FRAMES)).sentences() == ["doubled: 4 persons"]
+    assert judge(replace(RIGHT, frames=frames)).sentences() == ["lost: 4 persons"]
+
+
+def test_only_where_a_camera_fell_silent_the_frames_of_the_last_second_may_lack() -> None:
+    frames = [frame_info("a", "s1", n, 100.0 + n / 3) for n in range(9)]
+    results = [f"{frame.frame_id}/{index}" for frame in frames for index in (0, 1)]
+    for told, closed, off in ((9, "silent", 0), (7, "silent", 0), (6, "silent", 2), (8, "left", 2)):
+        known = [person("a", f"s1-0-{n}", told).model_copy(update={"closed": closed}) for n in (1, 2)]
+        assert judge(Found(frames, results, known, known, 2)).unexplained.total() == off, (told, closed)
+
+
+def test_a_frame_that_comes_again_interrupts_nothing() -> None:
+    again = [*FRAMES[:6], FRAMES[0], *FRAMES[6:]]
+    assert set(parts_of_streams(again).values()) == {1}
 
 
 def test_a_person_who_was_never_stored_is_lost_with_all_faces() -> None:

@@ -13,12 +13,14 @@ from shared.codec import (
     FACES_CODEC,
     FRAME_CODEC,
     PRESENCE_CODEC,
+    PREVIEW_CODEC,
     RESULT_CODEC,
     RESULTS_CODEC,
+    STORED_CODEC,
     Codec,
     Encoded,
 )
-from shared.errors import BadMessage
+from shared.errors import BadMessage, NewerSchema
 from shared.messages import (
     CAMERA_ID_PATTERN,
     Face,
@@ -28,10 +30,20 @@ from shared.messages import (
     Model,
     Presence,
     PresenceInfo,
+    Preview,
     Result,
     Sighting,
 )
-from tests.support.made_messages import face, face_info, frame, frame_info, result, unjudged_result
+from tests.support.made_messages import (
+    face,
+    face_info,
+    frame,
+    frame_info,
+    presence,
+    preview,
+    result,
+    unjudged_result,
+)
 
 # What services of different versions exchange. A change of these bytes is a new schema version.
 _FRAME_JSON = (
@@ -57,6 +69,7 @@ _UNJUDGED_RESULT_JSON = (
     f'{{"face":{_FACE_JSON},"unjudged":"too-small","gender":"unknown","gender_confidence":0.5,"nets":"nets-1",'
     '"classified_at_s":1700000001.0}'
 )
+_PRESENCE_JSON = f'{{"frame":{_FRAME_JSON},"frame_rate_hz":5.0,"sightings":[],"detected_at_s":1700000000.5}}'
 _PICTURE = bytes.fromhex("ffd8001122ffd9")
 
 
@@ -78,6 +91,12 @@ GOLDEN: list[Any] = [
         id="frame-of-a-file",
     ),
     pytest.param(
+        FRAME_CODEC,
+        Frame(info=frame_info().model_copy(update={"mode": "complete"}), jpeg=_PICTURE),
+        _golden("frame/1", "cam1", _PICTURE, _FRAME_JSON.removesuffix("}") + ',"mode":"complete"}'),
+        id="frame-of-a-camera-of-which-nothing-may-be-dropped",
+    ),
+    pytest.param(
         FACE_CODEC,
         face(chip_jpeg=_PICTURE),
         _golden("face/1", "cam1/0", _PICTURE, _FACE_JSON),
@@ -94,6 +113,18 @@ GOLDEN: list[Any] = [
         face(face_info().model_copy(update={"quality": 0.5}), chip_jpeg=_PICTURE),
         _golden("face/1", "cam1/0", _PICTURE, _RATED_FACE_JSON),
         id="face-with-a-quality",
+    ),
+    pytest.param(
+        PRESENCE_CODEC,
+        presence(),
+        _golden("presence/1", "cam1", b"", _PRESENCE_JSON),
+        id="presence",
+    ),
+    pytest.param(
+        PREVIEW_CODEC,
+        preview(jpeg=_PICTURE),
+        _golden("preview/1", "cam1", _PICTURE, _FRAME_JSON),
+        id="preview",
     ),
     pytest.param(
         RESULT_CODEC,
@@ -142,6 +173,7 @@ _FRAME_INFOS = st.builds(
     height_px=st.integers(1, 65_535),
     media_time_s=st.none() | _SECONDS,
     file=st.none() | st.text(),
+    mode=st.sampled_from([None, "live", "complete"]),
 )
 _TRACK_IDS = st.from_regex(r"[0-9a-z-]{1,48}", fullmatch=True)
 _FACE_INFOS = st.builds(
@@ -209,13 +241,25 @@ _PRESENCES = st.builds(
         sightings=st.lists(_SIGHTINGS, max_size=3).map(tuple),
         detected_at_s=_SECONDS,
     ),
-    preview_jpeg=st.none() | _PICTURES,
 )
 
 
 @given(_PRESENCES)
 def test_any_presence_comes_back_as_it_went(message: Presence) -> None:
     assert PRESENCE_CODEC.decode(PRESENCE_CODEC.encode(message)) == message
+
+
+@given(st.builds(Preview, info=_FRAME_INFOS, jpeg=_PICTURES))
+def test_any_preview_comes_back_as_it_went_and_never_through_the_results(message: Preview) -> None:
+    encoded = PREVIEW_CODEC.encode(message)
+    assert PREVIEW_CODEC.decode(encoded) == STORED_CODEC.decode(encoded) == message
+    with pytest.raises(BadMessage, match="schema is 'preview/1', expected 'result/1' or 'presence/1'"):
+        RESULTS_CODEC.decode(encoded)
+
+
+def test_a_picture_that_an_older_version_sent_with_a_presence_goes_no_further() -> None:
+    encoded = PRESENCE_CODEC.encode(presence())._replace(value=_PICTURE)
+    assert PRESENCE_CODEC.encode(PRESENCE_CODEC.decode(encoded)).value == b""
 
 
 @given(_PRESENCES, st.builds(Face, info=_FACE_INFOS, chip_jpeg=_PICTURES), _JUDGED)
@@ -240,6 +284,14 @@ def test_fields_that_a_newer_version_added_are_ignored() -> None:
     assert FRAME_CODEC.decode(with_header) == frame(jpeg=_PICTURE)
 
 
+def test_a_later_version_of_a_schema_is_not_bad_but_waits_for_an_upgrade() -> None:
+    for schema in (b"frame/2", b"frame/10"):
+        with pytest.raises(NewerSchema, match=r"this worker reads up to 'frame/1': upgrade it"):
+            FRAME_CODEC.decode(_frame_bytes(schema=schema))
+    with pytest.raises(NewerSchema, match=r"schema 'presence/2', and this worker reads up to 'presence/1'"):
+        FACES_CODEC.decode(_frame_bytes(schema=b"presence/2"))
+
+
 def _frame_bytes(
     *, schema: bytes | None = b"frame/1", meta: bytes | None = _FRAME_JSON.encode(), value: bytes = b"picture"
 ) -> Encoded:
@@ -251,7 +303,8 @@ def _frame_bytes(
     ("encoded", "reason"),
     [
         pytest.param(Encoded(b"", b"", ()), "no 'schema' header: not a message of this system", id="bare"),
-        pytest.param(_frame_bytes(schema=b"frame/2"), "schema is 'frame/2', expected 'frame/1'", id="newer"),
+        pytest.param(_frame_bytes(schema=b"frame/0"), "schema is 'frame/0', expected 'frame/1'", id="older"),
+        pytest.param(_frame_bytes(schema=b"frame/x"), "schema is 'frame/x', expected 'frame/1'", id="word"),
         pytest.param(_frame_bytes(schema=b"face/1"), "schema is 'face/1', expected 'frame/1'", id="other"),
         pytest.param(_frame_bytes(schema=b""), "schema is '', expected 'frame/1'", id="no-name"),
         pytest.param(

@@ -10,13 +10,14 @@ import numpy as np
 import pytest
 
 from services.detect.config import DetectSettings
-from services.detect.stage import DetectStage
+from services.detect.stage import DetectStage, Found
 from services.detect.yunet import YuNet
 from shared.codec import FACES_CODEC
-from shared.messages import Face, Frame, FrameInfo, Presence
+from shared.freshness import Deadline
+from shared.messages import Face, Frame, FrameInfo, Presence, Preview
 from shared.models import weights
 from shared.pictures import Bgr, decode_picture, encode_jpeg
-from shared.stage import Bad, Done, Outcome, SkipReason
+from shared.stage import Bad, Done, Dropped, DropReason, Outcome, SkipReason
 from tests.support.faces import astronaut
 from tests.support.made_messages import frame_info
 
@@ -44,22 +45,26 @@ def _info(stream: str, index: int, start_s: float) -> FrameInfo:
 
 
 def stage(**settings: object) -> DetectStage:
-    return DetectSettings.model_validate(settings).stage()
+    return DetectSettings.model_validate({"stale_s": 1e12, **settings}).stage()
 
 
-def faces(outcomes: Sequence[Outcome[Face | Presence]]) -> list[Face]:
+def faces(outcomes: Sequence[Outcome[Found]]) -> list[Face]:
     return [one for outcome in _done(outcomes) for one in outcome.outputs if isinstance(one, Face)]
 
 
-def presences(outcomes: Sequence[Outcome[Face | Presence]]) -> list[Presence]:
+def presences(outcomes: Sequence[Outcome[Found]]) -> list[Presence]:
     return [one for outcome in _done(outcomes) for one in outcome.outputs if isinstance(one, Presence)]
 
 
-def skipped(outcomes: Sequence[Outcome[Face | Presence]]) -> Counter[SkipReason]:
+def previews(outcomes: Sequence[Outcome[Found]]) -> list[Preview]:
+    return [one for outcome in _done(outcomes) for one in outcome.outputs if isinstance(one, Preview)]
+
+
+def skipped(outcomes: Sequence[Outcome[Found]]) -> Counter[SkipReason]:
     return Counter(reason for outcome in _done(outcomes) for reason in outcome.skipped)
 
 
-def _done(outcomes: Sequence[Outcome[Face | Presence]]) -> list[Done[Face | Presence]]:
+def _done(outcomes: Sequence[Outcome[Found]]) -> list[Done[Found]]:
     return [outcome for outcome in outcomes if isinstance(outcome, Done)]
 
 
@@ -80,7 +85,6 @@ def test_others_are_told_once_a_second_how_many_faces_to_expect() -> None:
     assert votes == [1, 1, 2, 3, 3, 3, 3]
     (last,) = told[-1].info.sightings
     assert (last.ended, last.frames, last.unjudged) == (True, 20, None)
-    assert all(one.preview_jpeg is None for one in told)
 
 
 def test_a_short_visit_has_a_face_to_be_judged() -> None:
@@ -179,14 +183,13 @@ def test_a_new_connection_ends_the_visit() -> None:
 @pytest.mark.parametrize("preview", ["off", "blurred", "clear"])
 def test_a_preview_is_small_comes_once_a_second_and_shows_faces_only_where_told_to(preview: str) -> None:
     detect = stage(preview=preview, preview_px=320)
-    told = presences(detect.process(frames([scene(2 * i) for i in range(11)])))
-    pictures = [one.preview_jpeg for one in told]
+    shown = previews(detect.process(frames([scene(2 * i) for i in range(11)])))
     if preview == "off":
-        assert set(pictures) == {None}
+        assert shown == []
         return
-    assert [picture is not None for picture in pictures] == [True, False, True, True]
+    assert [one.info.sequence for one in shown] == [0, 5, 10]
     detector = YuNet(weights("yunet"), min_score=0.3)
-    for picture in filter(None, pictures):
+    for picture in (one.jpeg for one in shown):
         small = decode_picture(picture)
         assert small.shape == (180, 320, 3)
         assert len(picture) < 30_000
@@ -199,23 +202,52 @@ def test_a_preview_covers_also_what_is_no_face_to_be_judged() -> None:
     detect = stage(preview="blurred", min_score=certain, preview_px=640)
     (outcome,) = detect.process(frames([doubtful]))
     assert not skipped([outcome])
-    (told,) = presences([outcome])
-    assert told.preview_jpeg is not None
-    assert not YuNet(weights("yunet"), min_score=0.3).detect(decode_picture(told.preview_jpeg))
+    (shown,) = previews([outcome])
+    assert not YuNet(weights("yunet"), min_score=0.3).detect(decode_picture(shown.jpeg))
 
 
 def test_a_preview_covers_who_was_there_a_moment_ago() -> None:
     detect = stage(preview="blurred", preview_px=640)
     shown = [scene()] * 5 + [scene(face=False)]
-    told = presences(detect.process(frames(shown)))
-    assert told[-1].info.frame.sequence == 5
-    assert told[-1].preview_jpeg is not None
+    outcomes = detect.process(frames(shown))
+    told, newest = presences(outcomes), previews(outcomes)[-1]
+    assert told[-1].info.frame.sequence == newest.info.sequence == 5
     shown_empty = decode_picture(encode_jpeg(scene(face=False), 75))
     assert told[-1].info.sightings[0].frames == 5
     # A flat grey face area stays what it is but for the rounding of its colour.
-    assert np.any(decode_picture(told[-1].preview_jpeg) != shown_empty)
+    assert np.any(decode_picture(newest.jpeg) != shown_empty)
 
 
 def test_what_is_told_travels() -> None:
     for presence in presences(stage(preview="blurred").process(frames([scene(2 * i) for i in range(8)]))):
         assert FACES_CODEC.decode(FACES_CODEC.encode(presence)) == presence
+
+
+def test_a_stale_frame_is_dropped_without_being_decoded_and_the_next_fresh_one_tells_who_has_gone() -> None:
+    now_s = START_S
+    detect = DetectStage(YuNet(weights("yunet")), deadline=Deadline(10.0), clock=lambda: now_s)
+    (came,) = presences(detect.process(frames([scene()] * 5)))[-1].info.sightings
+    late = [Frame(info=_info("s1", number, START_S), jpeg=b"no picture") for number in range(5, 105)]
+    now_s = START_S + 100.0
+    assert detect.process(late[:80]) == [Dropped(DropReason.STALE)] * 80
+    fresh = Frame(info=_info("s1", 495, START_S), jpeg=encode_jpeg(scene(face=False), 90))
+    told = presences(detect.process([fresh]))[-1]
+    assert [(one.track_id, one.ended) for one in told.info.sightings] == [(came.track_id, True)]
+
+
+def test_an_old_frame_of_a_complete_source_is_looked_at() -> None:
+    detect = DetectStage(YuNet(weights("yunet")), deadline=Deadline(10.0))
+    complete = [
+        one.model_copy(update={"info": one.info.model_copy(update={"mode": "complete"})})
+        for one in frames([scene(2 * i) for i in range(4)])
+    ]
+    assert faces(detect.process(complete))
+
+
+def test_a_frame_that_was_looked_at_and_comes_again_too_late_is_a_repeat_and_no_drop() -> None:
+    now_s = START_S
+    detect = DetectStage(YuNet(weights("yunet")), deadline=Deadline(10.0), clock=lambda: now_s)
+    some = frames([scene()] * 3)
+    detect.process(some)
+    now_s = START_S + 100.0
+    assert detect.process(some) == [Done()] * 3

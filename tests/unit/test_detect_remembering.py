@@ -11,7 +11,7 @@ from services.detect.remembering import RememberingOutput
 from services.detect.stage import DetectStage
 from services.detect.yunet import YuNet
 from shared.errors import NotNow
-from shared.messages import Face, Frame, Presence
+from shared.messages import Face, Frame, Presence, Preview
 from shared.models import weights
 from shared.pictures import encode_jpeg
 from shared.stage import Done
@@ -22,7 +22,7 @@ from tests.support.made_messages import frame_info
 START_S = 1_700_000_000.0
 ALL = Share(frozenset([0]), 1)
 
-Heard = Face | Presence
+Heard = Face | Presence | Preview
 
 
 class Kept:

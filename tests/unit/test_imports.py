@@ -135,7 +135,21 @@ print(json.dumps({
 }))
 """
 _NEED_KAFKA = [
-    *(f"shared.kafka_{name}" for name in ("io", "source", "output", "table", "group", "reader", "changelog")),
+    *(
+        f"shared.kafka_{name}"
+        for name in (
+            "io",
+            "topics",
+            "source",
+            "output",
+            "table",
+            "group",
+            "reader",
+            "changelog",
+            "backlog",
+            "lag",
+        )
+    ),
     "services.ingest.followed_cameras",
     *(f"services.{name}.__main__" for name in ("ingest", "detect", "classify", "sink")),
 ]

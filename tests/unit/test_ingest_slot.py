@@ -102,3 +102,29 @@ def test_the_place_of_one_camera_is_cleared_and_the_others_stay() -> None:
         slots.put(captured(camera, 0), WhenFull.REPLACE)
     assert [one.camera_id for one in slots.clear(["a", "unknown"])] == ["a"]
     assert taken(slots) == [("b", 0)]
+
+
+def test_cameras_on_hold_keep_their_frames_and_the_others_go_on() -> None:
+    slots = Slots(2)
+    for camera in ("a", "b"):
+        slots.put(captured(camera, 0), WhenFull.WAIT)
+    slots.hold({"a"})
+    assert slots.is_on_hold("a")
+    assert taken(slots) == [("b", 0)]
+    assert taken(slots) == []
+    slots.finished()
+    slots.finished()
+    assert not slots.exhausted
+    slots.hold(())
+    assert taken(slots) == [("a", 0)]
+    assert slots.exhausted
+
+
+def test_whoever_waits_for_a_frame_has_it_as_soon_as_its_camera_is_released() -> None:
+    slots = Slots(1)
+    slots.hold({"a"})
+    slots.put(captured("a", 0), WhenFull.WAIT)
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(taken, slots, timeout_s=10)
+        slots.hold(())
+        assert waiting.result(5) == [("a", 0)]

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from services.ingest.captured import Captured
-from services.ingest.stage import MAX_JPEG_BYTES, IngestStage
+from services.ingest.stage import MAX_JPEG_BYTES, IngestStage, PublishStage
 from shared.codec import MAX_MESSAGE_BYTES
+from shared.freshness import Deadline
 from shared.messages import Frame
 from shared.pictures import Bgr, OversizePicture, UnreadablePicture, decode_picture
 from shared.stage import Done, Dropped, DropReason
@@ -97,3 +98,24 @@ def test_the_largest_jpeg_let_through_fits_into_a_message_with_the_longest_path(
     info = only_frame(outcome).info.model_copy(update={"camera_id": "c" * 64, "file": "/" + "\x01" * 4_095})
     encoded = FRAMES.codec.encode(Frame(info=info, jpeg=bytes(MAX_JPEG_BYTES)))
     assert encoded.size_bytes <= MAX_MESSAGE_BYTES
+
+
+def test_a_frame_that_waited_too_long_is_dropped_unless_it_is_of_a_complete_source() -> None:
+    made = [only_frame(one) for one in stage().process([captured(noise(64, 48), n) for n in range(2)])]
+    live, complete = (
+        frame.model_copy(update={"info": frame.info.model_copy(update={"file": file})})
+        for frame, file in zip(made, (None, "monday.mp4"), strict=True)
+    )
+    publishing = PublishStage(Deadline(30.0), clock=lambda: live.captured_at_s + 31.0)
+    dropped, kept = publishing.process([live, complete])
+    assert dropped == Dropped(DropReason.STALE)
+    assert only_frame(kept).info.sequence == 1
+
+
+def test_a_frame_says_when_it_was_published_and_not_when_it_was_made() -> None:
+    (made,) = stage().process([captured(noise(64, 48))])
+    frame = only_frame(made)
+    (published,) = PublishStage(Deadline(30.0), clock=lambda: NOW_S + 7.0).process([frame])
+    again = only_frame(published)
+    assert (frame.info.published_at_s, again.info.published_at_s) == (NOW_S, NOW_S + 7.0)
+    assert again.jpeg == frame.jpeg

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import tomllib
+from pathlib import Path
+
 import pytest
 from prometheus_client import CollectorRegistry
 
@@ -42,11 +45,11 @@ def test_sums_by_label_add_up_to_the_total(metrics: Metrics) -> None:
 
 
 def test_every_name_begins_alike_and_ends_in_what_it_counts(metrics: Metrics) -> None:
-    units = ("_total", "_seconds", "_messages", "_cameras", "_clients", "_bool")
+    units = ("total", "seconds", "messages", "cameras", "clients", "bool", "bytes", "years", "ratio", "info")
     for family in metrics.registry.collect():
         name = family.name + ("_total" if family.type == "counter" else "")
         assert name.startswith("agegender_")
-        assert name.endswith(units), name
+        assert name.endswith(tuple(f"_{unit}" for unit in units)), name
         assert family.documentation.endswith(".")
 
 
@@ -54,4 +57,18 @@ def test_labels_are_few_and_never_an_identifier(metrics: Metrics) -> None:
     collectors = [one for one in vars(metrics).values() if hasattr(one, "_labelnames")]
     assert len(collectors) >= 15
     labels = {label for one in collectors for label in one._labelnames}
-    assert labels == {"service", "camera", "kind", "reason", "gender", "age_band", "route", "status"}
+    of_the_people = {"gender", "age_band"}
+    of_the_workings = {"topic", "partition", "step", "device", "server", "role", "version"}
+    assert (
+        labels == {"service", "camera", "kind", "reason", "route", "status"} | of_the_people | of_the_workings
+    )
+
+
+def test_what_is_read_from_faces_is_told_of_all_cameras_together(metrics: Metrics) -> None:
+    told = (metrics.ages, metrics.confidence, metrics.quality, metrics.results, metrics.persons_closed)
+    assert all("camera" not in one._labelnames for one in told)
+
+
+def test_the_version_is_that_of_the_project(metrics: Metrics) -> None:
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
+    assert metrics.total("agegender_build_info", version=project["version"]) == 1

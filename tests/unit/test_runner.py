@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import functools
 import logging
+import threading
+import time
 from collections.abc import Sequence
 
 import pytest
@@ -95,6 +97,37 @@ def test_not_now_holds_the_batch_and_tries_the_same_step_again(call: str) -> Non
     assert bench.watch.calls.count("output.write") == (3 if call == "output.write" else 1)
 
 
+@pytest.mark.parametrize(
+    ("call", "step"), [*zip(STEPS, ("wait", "process", "write", "write", "commit"), strict=True)]
+)
+def test_the_time_that_a_call_takes_is_counted_under_its_step(call: str, step: str) -> None:
+    bench = Bench()
+    bench.put(0)
+    bench.watch.on(call, lambda: time.sleep(0.2), nth=1)  # as long as a call that does so much
+    bench.run()
+    spent = bench.metrics.by_label("agegender_loop_seconds_total", "step", service="relay")
+    assert spent[step] >= 0.2
+    assert spent[step] == max(spent.values())
+
+
+def test_the_time_until_the_next_try_is_counted_apart() -> None:
+    bench = Bench()
+    bench.put(0)
+    bench.watch.fail("output.write", [NotNow("away")] * 4)
+    started_s = time.perf_counter()
+    bench.run()
+    spent = bench.metrics.by_label("agegender_loop_seconds_total", "step")
+    assert spent["hold"] > spent["write"]
+    assert sum(spent.values()) <= time.perf_counter() - started_s
+
+
+def test_counters_of_trouble_begin_at_none() -> None:
+    bench = Bench()
+    for name in ("agegender_messages_bad_total", "agegender_retries_total"):
+        assert bench.metrics.by_label(name, "service") == {"relay": 0}
+    assert bench.metrics.total("agegender_batch_limit_messages", service="relay") == 4
+
+
 def test_the_service_is_ready_again_when_what_it_waited_for_is_back() -> None:
     bench = Bench(BatchLimits(1))
     bench.put(0, 1)
@@ -133,7 +166,7 @@ def test_a_service_that_waits_is_alive() -> None:
 
 def test_bytes_that_are_no_message_become_a_letter_and_the_rest_of_the_batch_is_done() -> None:
     bench = Bench(BatchLimits(10))
-    strange = Encoded(b"k", b"what", (("schema", b"frame/9"),))
+    strange = Encoded(b"k", b"what", (("schema", b"picture/1"),))
     bench.put(0)
     bench.put_raw(strange)
     bench.put(1, jpeg=b"bad")
@@ -142,7 +175,7 @@ def test_bytes_that_are_no_message_become_a_letter_and_the_rest_of_the_batch_is_
     assert bench.sent == [0, 2]
     assert bench.stage.batch_sizes == [3]
     assert bench.letters.written == [
-        DeadLetter("schema is 'frame/9', expected 'frame/1'", "relay", "frames/0@1", strange),
+        DeadLetter("schema is 'picture/1', expected 'frame/1'", "relay", "frames/0@1", strange),
         DeadLetter("too dark", "relay", "frames/0@2", FRAME_CODEC.encode(frame(sequence=1, jpeg=b"bad"))),
     ]
     assert bench.uncommitted == []
@@ -246,3 +279,58 @@ def test_what_was_not_committed_is_not_counted() -> None:
     with pytest.raises(ZeroDivisionError):
         bench.run()
     assert bench.metrics.total("agegender_messages_sent_total") == 0
+
+
+class Slow:
+    """Works until it is told that it is enough."""
+
+    def __init__(self) -> None:
+        self.enough = threading.Event()
+        self.threads: set[int] = set()
+
+    def process(self, batch: Sequence[Frame]) -> Sequence[Outcome[Frame]]:
+        self.threads.add(threading.get_ident())
+        assert self.enough.wait(10)
+        return [Done((one,)) for one in batch]
+
+
+def test_the_source_keeps_its_place_while_the_stage_works_and_the_service_is_not_thought_to_live_for_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(runner, "_KEEP_ALIVE_EVERY_S", 0.02)
+    stage = Slow()
+    bench = Bench(stage=stage)
+    bench.put(0)
+    alive: list[bool] = []
+
+    def later() -> None:
+        alive.append(bench.health.is_live)
+        bench.now_s += LIVE_WITHIN_S / 2 + 1
+
+    bench.watch.on("source.keep_alive", later)
+    bench.watch.on("source.keep_alive", stage.enough.set, nth=4)
+    bench.run()
+    assert alive[:3] == [True, True, False], "who hangs is to be started anew"
+    assert bench.sent == [0]
+    assert bench.uncommitted == []
+
+
+def test_a_stage_that_hangs_loses_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runner, "_KEEP_ALIVE_EVERY_S", 0.02)
+    monkeypatch.setattr(runner, "_HUNG_S", 0.2)
+    stage = Slow()
+    bench = Bench(stage=stage)
+    bench.put(0)
+    timer = threading.Timer(1.0, stage.enough.set)
+    timer.start()
+    bench.run()
+    assert 0 < bench.watch.calls.count("source.keep_alive") <= 10
+
+
+def test_all_work_is_done_by_one_thread() -> None:
+    stage = Slow()
+    stage.enough.set()
+    bench = Bench(BatchLimits(1), stage=stage)
+    bench.put(*range(20))
+    bench.run()
+    assert len(stage.threads) == 1

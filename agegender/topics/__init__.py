@@ -1,0 +1,1 @@
+"""`agegender topics …`: the topics as the system wants them, and as they are."""

@@ -1,0 +1,98 @@
+"""Kafka and the store with the settings that docker-compose.yml gives them, as real servers."""
+
+from __future__ import annotations
+
+import os
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+import redis
+from kafka import KafkaAdminClient
+from redis.exceptions import NoPermissionError
+
+from shared.codec import MAX_MESSAGE_BYTES
+from shared.kafka_io import open_producer
+from shared.messages import Presence, Result
+from shared.settings import KafkaSettings, RedisSettings
+from shared.store import ResultStore, connect
+from tests.support.compose import services
+from tests.support.deploy_tools import run
+from tests.support.kafka_broker import KafkaBroker
+from tests.support.made_messages import frame_info, presence, sighting, vote
+from tests.support.redis_server import RedisServer
+from tests.support.sink import opened_sink
+
+_WITHIN_S = 60.0
+
+
+def url_of(server: RedisServer, user: str, secrets: Path) -> str:
+    password = (secrets / f"redis_{user}_password").read_text()
+    return server.url.replace("redis://", f"redis://{user}:{password}@")
+
+
+def test_the_broker_takes_our_largest_message_also_in_a_topic_that_others_made(
+    composed_broker: KafkaBroker,
+) -> None:
+    kafka = KafkaSettings(bootstrap_servers=composed_broker.bootstrap_servers)
+    with KafkaAdminClient(bootstrap_servers=kafka.bootstrap_servers) as admin:
+        admin.create_topics({"theirs": {"num_partitions": 1, "replication_factor": 1}})
+
+    with closing(open_producer(kafka, "largest")) as producer:
+        sent = producer.send("theirs", key=b"door", value=os.urandom(MAX_MESSAGE_BYTES))
+        producer.flush()
+
+        assert sent.succeeded(), sent.exception
+
+
+def test_the_health_check_of_the_broker_tells_whether_it_listens(composed_broker: KafkaBroker) -> None:
+    test = services()["kafka"]["healthcheck"]["test"]
+    assert test[0] == "CMD"
+    port = composed_broker.bootstrap_servers.rpartition(":")[2]
+
+    assert run(*(word.replace("9092", port) for word in test[1:])).returncode == 0
+    assert run(*(word.replace("9092", "1") for word in test[1:])).returncode != 0
+
+
+def test_the_store_forgets_nothing_that_it_said_was_written(composed_store: RedisServer) -> None:
+    with redis.Redis.from_url(composed_store.url, decode_responses=True) as client:
+        found = client.config_get("append*", "maxmemory*")
+
+    assert isinstance(found, dict)
+    assert (found["appendonly"], found["appendfsync"]) == ("yes", "always")
+    assert (found["maxmemory"], found["maxmemory-policy"]) == (str(2**30), "noeviction")
+
+
+def test_the_sink_writes_and_the_reader_reads_with_the_rights_that_they_are_given(
+    composed_store_with_users: RedisServer, secrets: Path
+) -> None:
+    visit: list[Result | Presence] = [
+        vote("s1-1", camera_id="door"),
+        presence(sighting("s1-1", ended=True), frame=frame_info("door", sequence=1)),
+    ]
+
+    with opened_sink(url_of(composed_store_with_users, "sink", secrets)) as sink:
+        sink.output.write(visit)
+    with connect(RedisSettings().at(url_of(composed_store_with_users, "reader", secrets))) as client:
+        store = ResultStore(client)
+        assert "door" in [camera.camera_id for camera in store.cameras()]
+        (person,) = store.persons(camera_ids=["door"]).items
+        assert store.person("door", person.person_id) == person
+        assert store.results("door")
+        store.now()
+        store.closed(None)
+        store.preview("door")
+        with pytest.raises(NoPermissionError):
+            client.delete("agegender:cameras")
+        with pytest.raises(NoPermissionError):
+            client.get("something else")
+
+
+def test_without_a_password_the_store_says_that_it_lives_and_no_more(
+    composed_store_with_users: RedisServer,
+) -> None:
+    with redis.Redis.from_url(composed_store_with_users.url) as client:
+        assert client.ping()
+        for refused in (lambda: client.get("agegender:cameras"), client.info, client.flushall, client.time):
+            with pytest.raises(NoPermissionError):
+                refused()

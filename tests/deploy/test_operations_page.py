@@ -1,0 +1,144 @@
+"""docs/operations.md says nothing that is not so: its overlay renders, its commands and settings exist."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+import yaml
+
+pytest.importorskip("kafka", reason="the package kafka-python is not installed")
+
+from agegender.cli import app
+from agegender.topics.forms import all_forms
+from agegender.topics.view import kept
+from shared.settings import KafkaSettings
+from shared.topic_forms import LARGEST_BYTES
+from tests.deploy.test_kubernetes_product import KNOWN, STOP_S
+from tests.support.deploy_tools import DEPLOY, REPOSITORY, check, program
+from tests.support.kubernetes import Manifest, environment, of_kind, overlay, pod, pods, render
+from tests.support.kubernetes_rules import broken
+
+PAGE = (REPOSITORY / "docs" / "operations.md").read_text()
+UNIT = DEPLOY / "systemd" / "agegender@.service"
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^ *```{language}\n(.*?)^ *```", PAGE, re.MULTILINE | re.DOTALL)
+
+
+@pytest.fixture
+def own_overlay(tmp_path: Path) -> list[Manifest]:
+    """The overlay of the page, beside a checkout of this repository."""
+    text = blocks("yaml")[0] + blocks("yaml")[1]
+    (tmp_path / "kustomization.yaml").write_text(text)
+    shutil.copytree(DEPLOY / "kubernetes", tmp_path / "agegender" / "deploy" / "kubernetes")
+    return render(tmp_path)
+
+
+def test_the_overlay_of_the_page_is_sound_and_says_what_it_says(own_overlay: list[Manifest]) -> None:
+    assert broken(own_overlay) == []
+    text = blocks("yaml")[0] + blocks("yaml")[1]
+    written = yaml.safe_load(text)
+    images = {one["newName"] for one in written["images"]}
+    assert {one.container["image"].rpartition(":")[0] for one in pods(own_overlay)} == images
+    settings = dict(one.split("=", 1) for one in written["configMapGenerator"][0]["literals"])
+    for one in pods(own_overlay):
+        assert settings.items() <= environment(one, own_overlay).items()
+    assert {one["kind"] for one in own_overlay} >= {"PodMonitor", "ScaledObject", "TriggerAuthentication"}
+
+
+def test_the_overlay_has_as_many_workers_of_ingest_as_it_says(own_overlay: list[Manifest]) -> None:
+    assert pod(own_overlay, "ingest").owner["spec"]["replicas"] == 25
+
+
+def test_the_rules_go_in_as_the_page_says(tmp_path: Path) -> None:
+    (loop,) = [block for block in blocks("sh") if "PrometheusRule" in block]
+    script = loop.replace("kubectl -n monitoring apply -f -", f"cat >{tmp_path}/$one.yaml")
+    check("bash", "-euc", script)
+    for name in ("recording", "alerts"):
+        (rule,) = yaml.safe_load_all((tmp_path / f"{name}.yaml").read_text())
+        plain = yaml.safe_load((DEPLOY / "prometheus" / "rules" / f"{name}.yml").read_text())
+        assert (rule["kind"], rule["spec"]) == ("PrometheusRule", plain)
+
+
+def test_the_secrets_of_the_page_are_those_that_pods_ask_for(own_overlay: list[Manifest]) -> None:
+    asked = {
+        volume["secret"]["secretName"]
+        for one in pods(own_overlay)
+        for volume in one.spec["volumes"]
+        if "secret" in volume
+    }
+    assert set(re.findall(r"^\| `(agegender-[a-z]+)` \|", PAGE, re.MULTILINE)) == asked
+    (login,) = of_kind(own_overlay, "TriggerAuthentication")
+    keys = {one["key"] for one in login["spec"]["secretTargetRef"]}
+    (row,) = re.findall(r"^\| `agegender-kafka` \| (.*?) \|", PAGE, re.MULTILINE)
+    assert keys <= set(re.findall(r"`([^`]+)`", row))
+
+
+def _commands() -> Iterator[list[str]]:
+    for block in blocks("sh"):
+        for line in block.splitlines():
+            for match in re.finditer(r"(?:^|[;{&] *|-- python -m )agegender ([^|;<]*)", line):
+                yield shlex.split(match[1], comments=True)
+    for match in re.finditer(r"`agegender ([^`]*)`", PAGE):
+        yield shlex.split(match[1])
+
+
+def test_every_command_of_the_page_exists_with_its_options() -> None:
+    found = list(_commands())
+    assert ["topics", "apply", "--partitions", "96", "--raise-partitions"] in found
+    for words in found:
+        command: Any = typer.main.get_command(app)
+        while hasattr(command, "commands"):
+            command = command.commands[words.pop(0)]
+        options = {name for one in command.params for name in one.opts}
+        assert {word for word in words if word.startswith("--")} <= options, words
+
+
+def test_every_setting_of_the_page_exists() -> None:
+    named = set(re.findall(r"\b(?:KAFKA|REDIS|API|SINK|INGEST|DETECT|CLASSIFY|AGEGENDER)_[A-Z_]+[A-Z]", PAGE))
+    assert len(named) > 5
+    assert named <= KNOWN.keys()
+
+
+def test_every_file_of_the_page_exists() -> None:
+    named = set(re.findall(r"(?<!exec )(?<!exec -i )\b((?:deploy|requirements)/[\w./@-]*\w)", PAGE))
+    assert {"deploy/systemd/agegender@.service", "deploy/kubernetes/overlays/demo"} <= named
+    assert [name for name in named if not (REPOSITORY / name).exists()] == []
+
+
+def test_the_topics_of_the_page_are_those_that_are_made() -> None:
+    rows = re.findall(r"^\| `([a-z-]+)` \| [^|]+ \| ([^|]+) \| [^|]+ \|$", PAGE, re.MULTILINE)
+    units = {" minutes": " min", " days": " d", " day": " d", " hour": " h"}
+    said = {}
+    for name, text in rows:
+        for unit, short in units.items():
+            text = text.replace(unit, short)
+        said[name] = text
+    assert said == {form.name: kept(form) for form in all_forms(KafkaSettings())}
+    assert f"{LARGEST_BYTES:,} bytes" in PAGE
+
+
+def test_the_numbers_of_kubernetes_on_the_page_are_those_of_the_base() -> None:
+    manifests = overlay("cpu")
+    variables = environment(pod(manifests, "topics"), manifests)
+    for name in ("KAFKA_REPLICATION", "KAFKA_CAMERA_PARTITIONS"):
+        assert f"`{name}={variables[name]}`" in PAGE
+
+
+def test_the_unit_gives_a_worker_the_time_to_stop_and_is_sound(tmp_path: Path) -> None:
+    text = UNIT.read_text()
+    (stop_s,) = re.findall(r"^TimeoutStopSec=(\d+)$", text, re.MULTILINE)
+    assert int(stop_s) > 1.5 * STOP_S
+    analyze = program("systemd-analyze", where_from="a Linux with systemd")
+    here = text.replace("/opt/agegender/bin/python", "/usr/bin/env").replace("User=agegender\n", "")
+    for name in ("agegender-detect@.service", "agegender-detect@02.service"):
+        (tmp_path / name).write_text(here)
+    assert check(analyze, "verify", "--man=no", tmp_path / "agegender-detect@02.service") == ""

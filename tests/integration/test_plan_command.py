@@ -1,0 +1,55 @@
+"""`agegender plan` as an operator calls it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from typer.testing import CliRunner, Result
+
+from agegender.cli import app
+from agegender.planning.constants import SHIPPED
+
+
+def run(*words: str) -> Result:
+    return CliRunner().invoke(app, ["plan", *words])
+
+
+def test_a_plan_says_what_is_needed_what_costs_most_and_what_breaks_first() -> None:
+    done = run("--cameras", "200")
+    assert done.exit_code == 0, done.output
+    for word in ("detect", "frames", "Redis: memory", "What costs most", "What breaks first", "99 of 100"):
+        assert word in done.stdout
+
+
+def test_a_plan_for_programs_is_one_object_and_tells_how_it_was_played_through() -> None:
+    done = run("--cameras", "5000", "--gpu", "--json", "--simulate")
+    assert done.exit_code == 0, done.output
+    plan = json.loads(done.stdout)
+    assert plan["systems"] * plan["cameras_each"] >= 5000
+    assert plan["workers"]["detect"]["workers"] > 1
+    assert [one["holds"] for one in plan["simulated"]] == [True, True, True]
+    assert "Nobody has measured a GPU" in " ".join(plan["warnings"])
+
+
+def test_a_plan_that_is_too_slow_for_what_is_asked_says_so_and_fails() -> None:
+    done = run("--cameras", "10", "--within", "0.1", "--simulate")
+    assert done.exit_code == 1
+    assert " no" in done.stdout
+
+
+def test_constants_of_another_machine_change_the_plan(tmp_path: Path) -> None:
+    constants = json.loads(SHIPPED.read_text())
+    constants["detect"]["frame_ms"] *= 3
+    slow = tmp_path / "slow.json"
+    slow.write_text(json.dumps(constants))
+    usual, other = (
+        json.loads(run("--cameras", "50", "--json", *words).stdout)["cores"]
+        for words in ((), ("--constants", str(slow)))
+    )
+    assert other > usual
+
+
+def test_what_cannot_be_is_named() -> None:
+    assert "--cameras: expected 1 to 100,000, got 0" in str(run("--cameras", "0").exception)
+    assert "WIDTHxHEIGHT" in str(run("--cameras", "1", "--stream-size", "large").exception)

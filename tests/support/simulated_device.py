@@ -1,0 +1,50 @@
+"""Inference as a device does it: a fixed time for each batch or frame, and no work for the processor."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.classify.nets import Predictions, check_chips
+from services.detect.yunet import Detection
+from shared.models import load_manifest
+from shared.pictures import Bgr
+
+_LANDMARKS_XY = np.array([(75.0, 55.0), (105.0, 55.0), (90.0, 72.0), (77.0, 92.0), (103.0, 92.0)])
+
+
+class SimulatedNets:
+    """Nets that answer the same for each chip, `device_s` after they were asked, for any number of chips."""
+
+    def __init__(self, device_s: float) -> None:
+        self.name = load_manifest().age_gender
+        self._device_s = device_s
+
+    def open(self) -> None:
+        """Nothing to load."""
+
+    def predict(self, chips_bgr: NDArray[np.uint8]) -> Predictions:
+        """See `AgeGenderNets`."""
+        check_chips(chips_bgr)
+        time.sleep(self._device_s)
+        return Predictions(
+            np.full(len(chips_bgr), 34.0, np.float32), np.full(len(chips_bgr), -3.0, np.float32)
+        )
+
+    def close(self) -> None:
+        """Nothing to let go of."""
+
+
+class SimulatedDetector:
+    """Finds one face at the same place of each frame, `device_s` after it was asked."""
+
+    def __init__(self, device_s: float) -> None:
+        self._device_s = device_s
+
+    def detect(self, picture_bgr: Bgr) -> Sequence[Detection]:  # noqa: ARG002
+        """See `FaceDetector`."""
+        time.sleep(self._device_s)
+        return [Detection((60.0, 30.0, 120.0, 110.0), _LANDMARKS_XY, 0.95)]

@@ -1,0 +1,84 @@
+"""Frames searched side by side: faster, and nothing else is different."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+
+import numpy as np
+
+from services.detect.config import DetectSettings
+from services.detect.searching import Search
+from services.detect.stage import DetectStage
+from services.detect.yunet import Detection
+from shared.messages import Frame
+from shared.pictures import Bgr, encode_jpeg
+from shared.stage import Bad, Done
+from tests.support.made_messages import frame
+
+NOW_S = 1_700_000_005.0
+
+
+class _Together:
+    """Answers only when another one is asked at the same time."""
+
+    def __init__(self, meeting: threading.Barrier) -> None:
+        self._meeting = meeting
+
+    def detect(self, picture_bgr: Bgr) -> Sequence[Detection]:
+        self._meeting.wait(timeout=30)
+        shade = float(picture_bgr[0, 0, 0])
+        return [Detection((10, 10, 60, 70), np.arange(10, dtype=float).reshape(5, 2) + 20, shade / 255)]
+
+
+def _frames(shades: Sequence[int]) -> list[Frame]:
+    pictures = [np.full((90, 160, 3), shade, np.uint8) for shade in shades]
+    return [frame(f"cam{number}", jpeg=encode_jpeg(picture, 95)) for number, picture in enumerate(pictures)]
+
+
+def _search(detectors: int) -> Search:
+    meeting = threading.Barrier(detectors)
+    return Search([_Together(meeting) for _ in range(detectors)], 10**6, 0.7, lambda: NOW_S)
+
+
+def test_as_many_frames_are_searched_at_once_as_there_are_detectors() -> None:
+    shades = [190, 200, 210, 220]
+    found = list(_search(2).each(_frames(shades)))
+    # Their order is that of the frames, whichever was ready first.
+    assert [round(255 * one.faces[0].score) for one in found if not isinstance(one, Bad)] == shades
+
+
+def test_a_broken_frame_between_others_is_bad_and_takes_no_detector_away() -> None:
+    whole = _frames([200, 210])
+    broken = frame("cam9", jpeg=b"no picture")
+    found = list(_search(2).each([whole[0], broken, whole[1]]))
+    assert [isinstance(one, Bad) for one in found] == [False, True, False]
+
+
+def test_a_stage_with_threads_gives_what_one_without_gives() -> None:
+    frames = [
+        one.model_copy(update={"info": one.info.model_copy(update={"camera_id": "cam1", "sequence": n})})
+        for n, one in enumerate(_frames([200] * 6))
+    ]
+    frames.insert(3, frames[2])  # it comes twice
+    alone = _stage(1).process(frames)
+    together = _stage(2).process(frames)
+    assert together == alone
+    assert alone[3] == Done()
+    assert sum(bool(getattr(one, "outputs", ())) for one in alone) > 1
+
+
+class _Always:
+    def detect(self, picture_bgr: Bgr) -> Sequence[Detection]:
+        points = np.array([(40.0, 30), (60, 30), (50, 45), (42, 60), (58, 60)])
+        return [Detection((30.0, 15, 70, 75), points, float(picture_bgr[0, 0, 0]) / 255)]
+
+
+def _stage(threads: int) -> DetectStage:
+    more = [_Always() for _ in range(threads - 1)]
+    return DetectStage(_Always(), more_detectors=more, judge="every", clock=lambda: NOW_S)
+
+
+def test_the_settings_ask_for_larger_batches_with_more_threads() -> None:
+    assert DetectSettings().batch().max_messages == 8
+    assert DetectSettings(threads=4).batch().max_messages == 32

@@ -1,0 +1,81 @@
+"""What is kept while Kafka is away: of live cameras the newest, of complete ones everything."""
+
+from __future__ import annotations
+
+from services.ingest.frame_buffer import FrameBuffer
+from shared.messages import Frame, Mode
+from tests.support.made_messages import frame_info
+
+KILO = bytes(1_000)
+
+
+def frame(sequence: int, camera: str = "door", mode: Mode = "live", jpeg: bytes = KILO) -> Frame:
+    info = frame_info(camera, sequence=sequence).model_copy(update={"mode": mode})
+    return Frame(info=info, jpeg=jpeg)
+
+
+def filled(bytes_per_camera: int, *frames: Frame) -> tuple[FrameBuffer, list[int]]:
+    """A buffer into which these were put, and the numbers of those that were pushed out."""
+    buffer = FrameBuffer(bytes_per_camera)
+    return buffer, [old.info.sequence for one in frames for old in buffer.put(one)]
+
+
+def names(frames: list[Frame]) -> list[tuple[str, int]]:
+    return [(one.camera_id, one.info.sequence) for one in frames]
+
+
+def test_of_a_live_camera_the_newest_are_kept_and_come_out_in_their_order() -> None:
+    buffer, pushed_out = filled(3_000, *(frame(n) for n in range(10)))
+    assert pushed_out == list(range(7))
+    assert buffer.numbers == {"door": 3}
+    assert names(buffer.take(10, 0)) == [("door", 7), ("door", 8), ("door", 9)]
+    assert buffer.take(10, 0) == []
+    assert buffer.numbers == {}
+
+
+def test_of_a_complete_camera_nothing_is_pushed_out_and_it_is_said_to_be_full() -> None:
+    buffer, pushed_out = filled(3_000, *(frame(n, mode="complete") for n in range(2)))
+    assert buffer.full == frozenset()
+    buffer.put(frame(2, mode="complete"))
+    assert buffer.full == {"door"}
+    assert [*pushed_out, *buffer.put(frame(3, mode="complete"))] == []
+    buffer.take(2, 2)
+    assert buffer.full == frozenset()
+    assert names(buffer.take(9, 9)) == [("door", 2), ("door", 3)]
+
+
+def test_one_camera_never_takes_the_place_of_another() -> None:
+    buffer, pushed_out = filled(2_000, frame(0, "hall"), *(frame(n) for n in range(5)))
+    assert pushed_out == [0, 1, 2]
+    assert buffer.numbers == {"hall": 1, "door": 2}
+
+
+def test_a_frame_that_is_larger_than_all_that_is_allowed_is_kept_alone() -> None:
+    buffer, pushed_out = filled(0, frame(0), frame(1, jpeg=KILO * 50))
+    assert pushed_out == [0]
+    assert names(buffer.take(9, 0)) == [("door", 1)]
+
+
+def test_cameras_take_turns_also_over_several_takes() -> None:
+    buffer, _ = filled(9_000, *(frame(n, camera) for camera in ("a", "b", "c") for n in range(3)))
+    assert names(buffer.take(4, 0)) == [("a", 0), ("b", 0), ("c", 0), ("a", 1)]
+    assert names(buffer.take(2, 0)) == [("b", 1), ("c", 1)]
+    assert names(buffer.take(9, 0)) == [("a", 2), ("b", 2), ("c", 2)]
+
+
+def test_complete_frames_come_out_only_as_far_as_there_is_room_and_hold_up_no_live_ones() -> None:
+    frames = [made for n in range(4) for made in (frame(n, "file", "complete"), frame(n))]
+    buffer, _ = filled(9_000, *frames)
+    assert (buffer.has_complete, buffer.has_live) == (True, True)
+    assert names(buffer.take(9, 1)) == [("file", 0), ("door", 0), ("door", 1), ("door", 2), ("door", 3)]
+    assert (buffer.has_complete, buffer.has_live) == (True, False)
+    assert buffer.take(9, 0) == []
+    assert names(buffer.take(9, 2)) == [("file", 1), ("file", 2)]
+
+
+def test_what_waits_of_some_cameras_or_of_all_can_be_taken_out() -> None:
+    buffer, _ = filled(9_000, *(frame(n, camera) for camera in ("a", "b", "c") for n in range(2)))
+    assert names(buffer.clear(["b", "nobody"])) == [("b", 0), ("b", 1)]
+    assert buffer.numbers == {"a": 2, "c": 2}
+    assert len(buffer.clear()) == 4
+    assert buffer.numbers == {}

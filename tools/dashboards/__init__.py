@@ -1,0 +1,1 @@
+"""The dashboards of Grafana, written by `python -m tools.dashboards` into `deploy/grafana/dashboards`."""
