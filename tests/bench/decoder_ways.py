@@ -20,7 +20,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -44,7 +44,6 @@ from shared.cameras import Camera
 from shared.metrics import Metrics
 from simulator.cameras import CameraSimulator
 from simulator.clips import make_clip
-from tests.support.decoder_processes import children
 
 WAYS = ("threads", "groups", "started", "forked")
 _GROUP = 8
@@ -148,25 +147,26 @@ def work(way: str, seconds: float, urls: list[str]) -> None:
 
     camera_source._opener = opener
     source = CameraSource(cameras, IngestSettings(no_frame_s=60, hung_s=60), Metrics(CollectorRegistry()))
-    before_cpu_s, started_s = _cost()[0], time.monotonic()
+    before_cpu_s, started_s = _cpu_s(_family()), time.monotonic()
     source.open()
     up: set[str] = set()
     while len(up) < len(cameras):
         up |= {camera_id for camera_id, _ in _take(source)}
-    start_s, start_cpu_s = time.monotonic() - started_s, _cost()[0] - before_cpu_s
+    start_s, start_cpu_s = time.monotonic() - started_s, _cpu_s(_family()) - before_cpu_s
     settled_s = time.monotonic() + _MOST_SETTLE_S
     # What piled up while all started is read faster than it comes, at first.
     while time.monotonic() < settled_s and median(_take_for(source, 1.0) or [1.0]) > _SETTLED_AGE_S:
         pass
-    cpu_s, begun_s = _cost()[0], time.monotonic()
+    family = _family()
+    cpu_s, begun_s = _cpu_s(family), time.monotonic()
     ages_s = _take_for(source, seconds)
     passed_s = time.monotonic() - begun_s
-    end_cpu_s, memory_mb = _cost()
+    end_cpu_s = _cpu_s(family)
     found = {
         "start_s": start_s,
         "start_cpu_s": start_cpu_s,
         "cpu": (end_cpu_s - cpu_s) / passed_s,
-        "memory_mb": memory_mb,
+        "memory_mb": _memory_mb(family),
         "age_ms": 1000 * median(ages_s),
         "late_ms": 1000 * quantiles(ages_s, n=20)[-1],
         "fps": len(ages_s) / passed_s / len(cameras),
@@ -191,20 +191,27 @@ def _take(source: CameraSource) -> list[tuple[str, float]]:
     return [(one.camera_id, time.time() - one.captured_at_s) for one in taken if isinstance(one, Captured)]
 
 
-def _cost() -> tuple[float, float]:
-    """CPU seconds and proportional MB of this process and all below it."""
-    pids, cpu_s, memory_kb = [os.getpid()], 0.0, 0
-    while pids:
-        pid = pids.pop()
-        pids += children(pid)
-        try:
-            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-            rollup = Path(f"/proc/{pid}/smaps_rollup").read_text().split("Pss:")[1]
-        except (OSError, IndexError):
-            continue
-        cpu_s += (int(fields[11]) + int(fields[12])) / _TICKS
-        memory_kb += int(rollup.split()[0])
-    return cpu_s, memory_kb / 1024
+def _family() -> list[int]:
+    """This process and all below it."""
+    found = [os.getpid()]
+    for pid in found:
+        found += [
+            int(child)
+            for task in Path(f"/proc/{pid}/task").glob("*/children")
+            for child in task.read_text().split()
+        ]
+    return found
+
+
+def _cpu_s(pids: Iterable[int]) -> float:
+    fields = [Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split() for pid in pids]
+    return sum(int(one[11]) + int(one[12]) for one in fields) / _TICKS
+
+
+def _memory_mb(pids: Iterable[int]) -> float:
+    """What is shared, by equal parts."""
+    rollups = [Path(f"/proc/{pid}/smaps_rollup").read_text() for pid in pids]
+    return sum(int(one.split("Pss:")[1].split()[0]) for one in rollups) / 1024
 
 
 @app.command()
