@@ -2,6 +2,7 @@
 PYTHON ?= python3
 SECONDS ?= 20
 ROUNDS ?= 100
+WORKERS ?= 2
 MINUTES ?= 30
 OUT ?= build/soak.svg
 export CAMERA
@@ -27,8 +28,11 @@ run: $(LEAN)/installed ## The same with a camera of yours, until Ctrl-C (CAMERA=
 	@test -n "$$CAMERA" || { echo 'Say which camera: make run CAMERA=rtsp://user:password@host/path'; exit 2; }
 	@INGEST_CAMERAS="$$CAMERA" $(LEAN)/bin/agegender run
 
-test: lint types ## Lint, types, and all tests, on a real Kafka and Redis
-	@$(FULL)/bin/pytest tests/unit tests/contract tests/integration tests/e2e tests/deploy $(PYTEST_ARGS)
+test: lint types ## Everything checked, on a real Kafka and Redis, in WORKERS=2 processes
+	@# Maven does not bear two of itself; without Java the tests say so.
+	@$(FULL)/bin/python -m tests.support.kafka_jars >/dev/null 2>&1 || true
+	@$(FULL)/bin/pytest $(addprefix tests/,e2e deploy integration contract unit) \
+		--numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 lint: $(FULL)/installed ## Style and the rules of who may import whom
 	@$(FULL)/bin/ruff check .
