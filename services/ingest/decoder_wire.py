@@ -79,7 +79,9 @@ def send(connection: socket.socket, message: Message, picture_bgr: Bgr | None = 
     text = message.model_dump_json().encode()
     pixels = memoryview(b"") if picture_bgr is None else np.ascontiguousarray(picture_bgr).data.cast("B")
     connection.sendall(_LENGTHS.pack(len(text), len(pixels)) + text)
-    connection.sendall(pixels)
+    # Also to send nothing fails when the other side has gone, as a decoder may at once after its order.
+    if pixels:
+        connection.sendall(pixels)
 
 
 def receive(fill: Callable[[memoryview], None]) -> tuple[Message, Bgr | None]:

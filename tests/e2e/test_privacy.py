@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
@@ -21,12 +22,13 @@ import yaml
 from kafka import KafkaProducer
 
 from shared.embedded_store import EmbeddedStore
+from shared.messages import Frame
 from shared.store import ResultStore
 from shared.topics import FACES, FRAMES, PREVIEWS
 from simulator.cameras import CameraSimulator
 from simulator.scenes import demo_scene
 from tests.support.availability import ServerUnavailableError, skip_or_fail
-from tests.support.made_messages import frame
+from tests.support.made_messages import frame_info
 from tests.support.picture_search import PictureSearch, of_folders, wrapped
 from tests.support.pipeline import Distributed
 from tests.support.redis_server import RedisServer, find_redis_server
@@ -126,7 +128,8 @@ def _send_bad_messages(pipeline: Distributed) -> None:
     classify = pipeline.services["classify"]
     wait_until(lambda: classify.metric("agegender_messages_sent_total"), 60, "a face is judged")
     picture, chip = (pipeline.records(topic)[0].value for topic in ("frames", "faces"))
-    cut = FRAMES.codec.encode(frame("broken", jpeg=picture[1000:]))
+    taken_now = frame_info("broken", captured_at_s=time.time())
+    cut = FRAMES.codec.encode(Frame(info=taken_now, jpeg=picture[1000:]))
     bad: tuple[tuple[str, bytes, tuple[tuple[str, bytes], ...]], ...] = (
         ("frames", cut.value, cut.headers),
         ("frames", picture, ()),
