@@ -8,6 +8,7 @@ import pickle
 import socket
 import struct
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -49,6 +50,23 @@ def framed(text: bytes, pixels: bytes = b"") -> bytes:
 )
 def test_a_message_comes_out_as_it_went_in(message: Message) -> None:
     assert receive(filler(sent(message))) == (message, None)
+
+
+class HangsUp(socket.socket):
+    """Its other end goes as soon as anything is sent."""
+
+    theirs: socket.socket
+
+    def sendall(self, data: Any, flags: int = 0, /) -> None:
+        super().sendall(data, flags)
+        self.theirs.close()
+
+
+def test_a_message_is_sent_also_to_somebody_who_goes_when_it_is_there() -> None:
+    pair = socket.socketpair()
+    with HangsUp(fileno=pair[0].detach()) as ours:
+        ours.theirs = pair[1]
+        send(ours, Alive())
 
 
 def test_a_picture_comes_out_as_it_went_in_also_a_turned_one() -> None:
