@@ -57,7 +57,7 @@ class HangsUp(socket.socket):
 
     theirs: socket.socket
 
-    def sendall(self, data: Any, flags: int = 0, /) -> None:
+    def sendall(self, data: Any, flags: int = 0, /) -> None:  # noqa: ANN401  (whatever a socket takes)
         super().sendall(data, flags)
         self.theirs.close()
 
