@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -86,8 +87,10 @@ def test_a_broker_that_went_down_comes_back_at_its_address_with_its_data(
 
 def test_a_frozen_broker_takes_connections_and_answers_only_when_thawed(own_broker: KafkaBroker) -> None:
     own_broker.freeze()
+    threads_before = set(threading.enumerate())
     with socket.create_connection(_address(own_broker.bootstrap_servers), timeout=1.0):
         assert not broker_answers(own_broker.bootstrap_servers)
+    assert set(threading.enumerate()) <= threads_before
     own_broker.thaw()
     wait_until(lambda: broker_answers(own_broker.bootstrap_servers), 20, "the thawed broker answers")
 

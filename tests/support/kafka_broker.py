@@ -13,10 +13,10 @@ from pathlib import Path
 from string import Template
 from typing import Protocol
 
-from kafka import KafkaAdminClient
-from kafka.errors import KafkaError
-
+from shared.errors import NotNow
+from shared.kafka_io import open_admin
 from shared.server_process import ServerProcess
+from shared.settings import KafkaSettings
 from tests.support.docker_container import DockerContainer, docker_engine_answers
 from tests.support.kafka_jars import KAFKA_FOLDER, java_program, kafka_jars, kafka_version
 from tests.support.ports import free_loopback_port
@@ -128,9 +128,9 @@ def broker_answers(bootstrap_servers: str) -> bool:
     try:
         # Asked first because the client logs every refused connection as an error, several times a second.
         socket.create_connection((host, int(port)), timeout=1.0).close()
-        with KafkaAdminClient(bootstrap_servers=bootstrap_servers, bootstrap_timeout_ms=2000) as admin:
+        with open_admin(KafkaSettings(bootstrap_servers=bootstrap_servers)) as admin:
             return any(not broker["is_fenced"] for broker in admin.describe_cluster()["brokers"])
-    except (OSError, KafkaError):
+    except (OSError, NotNow):
         return False
 
 
