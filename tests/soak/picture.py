@@ -15,6 +15,7 @@ _GAP_PX = 70
 _LEFT_PX, _TOP_PX = 60, 106
 _TICKS = 4
 _MOST_POINTS = 300
+_UNITS = ((3600.0, "h"), (60.0, "min"), (1.0, "s"))
 
 # By Okabe and Ito, "Color Universal Design", 2008: told apart with any colour vision, on white and on black.
 _COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9", "#999999")
@@ -43,7 +44,7 @@ def drawn(verdict: Verdict) -> str:
     recording = verdict.recording
     panels = _panels(recording)
     colours = {name: _COLOURS[number % len(_COLOURS)] for number, name in enumerate(_names(panels))}
-    width_px = _LEFT_PX + 2 * _PANEL_WH[0] + _GAP_PX + 20
+    width_px = _LEFT_PX + 2 * _PANEL_WH[0] + _GAP_PX + 30
     height_px = _TOP_PX + 2 * (_PANEL_WH[1] + _GAP_PX)
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width_px} {height_px}" '
@@ -116,15 +117,29 @@ def _panel(
         y_px = top_px + height_px * (1 - tick / _TICKS)
         yield f'<line class="grid" x1="{left_px}" y1="{y_px:.1f}" x2="{left_px + width_px}" y2="{y_px:.1f}"/>'
         yield _text(left_px - 6, y_px + 4, f"{top * tick / _TICKS:g}", "quiet", "end")
-    for share, anchor in ((0.0, "start"), (0.5, "middle"), (1.0, "end")):
-        x_px = left_px + width_px * share
-        yield _text(x_px, top_px + height_px + 18, f"{end_s * share / 60:.1f} min", "quiet", anchor)
+    for at_s, label in time_marks(end_s):
+        yield _text(
+            left_px + width_px * at_s / end_s,
+            top_px + height_px + 18,
+            label,
+            "quiet",
+            "middle" if at_s else "start",
+        )
     for name, points in panel.lines.items():
         at = " ".join(
             f"{left_px + width_px * at_s / end_s:.1f},{top_px + height_px * (1 - value / top):.1f}"
             for at_s, value in thinned(points)
         )
         yield f'<polyline points="{at}" fill="none" stroke="{colours[name]}" stroke-width="1.8"/>'
+
+
+def time_marks(end_s: float) -> Iterator[tuple[float, str]]:
+    """Round times from 0 to `end_s`, at most six, each with its label in the unit that suits the whole."""
+    unit_s, unit = next(one for one in _UNITS if end_s >= 3 * one[0] or one is _UNITS[-1])
+    ten = 10.0 ** math.floor(math.log10(end_s / unit_s / 5))
+    step = next(times * ten for times in (1, 2, 5, 10) if times * ten * 5 >= end_s / unit_s)
+    for number in range(math.floor(end_s / unit_s / step) + 1):
+        yield number * step * unit_s, f"{number * step:g} {unit}"
 
 
 def ceiling(values: Sequence[float]) -> float:

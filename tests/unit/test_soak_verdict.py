@@ -13,7 +13,7 @@ from xml.etree import ElementTree as Xml
 import pytest
 from rich.console import Console
 
-from tests.soak.picture import ceiling, drawn, thinned
+from tests.soak.picture import ceiling, drawn, thinned, time_marks
 from tests.soak.processes import can_be_watched, look_at
 from tests.soak.recording import Flow, Look, Recording, buckets, quantile
 from tests.soak.verdict import Verdict
@@ -149,6 +149,22 @@ def test_a_picture_of_nothing_can_be_drawn() -> None:
 )
 def test_an_axis_holds_its_values_and_ends_round(values: list[float], end: float) -> None:
     assert ceiling(values) == pytest.approx(end)
+
+
+@pytest.mark.parametrize(
+    ("end_s", "labels"),
+    [
+        (40, "0 s, 10 s, 20 s, 30 s, 40 s"),
+        (842, "0 min, 5 min, 10 min"),
+        (1806, "0 min, 10 min, 20 min, 30 min"),
+        (86_400, "0 h, 5 h, 10 h, 15 h, 20 h"),
+    ],
+)
+def test_time_is_marked_at_round_numbers(end_s: float, labels: str) -> None:
+    marks = list(time_marks(end_s))
+    assert ", ".join(label for _, label in marks) == labels
+    assert marks[0][0] == 0
+    assert marks[-1][0] <= end_s
 
 
 def test_many_points_are_thinned_and_the_last_stays() -> None:
