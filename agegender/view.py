@@ -67,7 +67,9 @@ class LiveView:
         why = self._pipeline.cameras.failures.get(camera_id)
         if why is not None:
             return Text(why, style="red")
-        up = self._metrics.total("agegender_camera_up_bool", camera=camera_id) == 1
+        up = self._metrics.by_label("agegender_camera_up_bool", "camera").get(camera_id)
+        if up is None:
+            return Text("at its end")
         return Text("up", style="green") if up else Text("connecting")
 
     def _delay(self, camera_id: str) -> str:

@@ -153,7 +153,7 @@ class Metrics:
         )
         self.camera_up = Gauge(
             "agegender_camera_up_bool",
-            "1 while frames come from the camera.",
+            "1 while frames come from the camera; gone when a file was read to its end.",
             ["camera"],
             registry=registry,
         )

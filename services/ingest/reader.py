@@ -140,7 +140,10 @@ class CameraReader:
         return self._current is None or not self._current.is_alive()
 
     def forget(self) -> None:
-        """Takes the camera's state out of the metrics: it is not ours any more. Its counters stay."""
+        """Takes the camera's state out of the metrics: it is not ours any more, or a file at its end.
+
+        Its counters stay.
+        """
         for gauge in (self._metrics.camera_up, self._metrics.clock_skew):
             gauge.remove(self.camera_id)
 
@@ -166,9 +169,10 @@ class CameraReader:
             if not self._may_read():
                 continue
             if not self._settings.reopens:
-                if error is not None:
+                if error is None:
+                    self.forget()
+                else:
                     self._failed(error)
-                self._up.set(0)
                 self._slots.finished()
                 return
             if time.monotonic() - started_s > _STEADY_S:

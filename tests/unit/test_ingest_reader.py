@@ -230,6 +230,7 @@ def test_a_file_is_read_to_its_end_in_order_and_its_bad_pictures_are_handed_on()
     assert [isinstance(one.picture, UnreadablePicture) for one in taken].index(True) == 7
     assert bench.failures() == {}
     assert len(bench.opened_at_s) == 1
+    assert bench.metrics.by_label("agegender_camera_up_bool", "camera") == {}, "no camera that is down"
 
 
 @pytest.mark.parametrize("error", [REFUSED, ZeroDivisionError("oh")])
@@ -238,7 +239,7 @@ def test_a_file_that_fails_is_not_tried_again_and_counts_as_read(error: Exceptio
         assert bench.take_all() == []
         wait_until(lambda: bench.threads() == 0, 5, "the thread ends")
     assert sum(bench.failures().values()) == 1
-    assert bench.metrics.total("agegender_camera_up_bool") == 0
+    assert bench.metrics.by_label("agegender_camera_up_bool", "camera") == {"door": 0}
 
 
 def test_a_thread_stuck_in_open_is_given_up_and_replaced_but_never_more_than_three(
