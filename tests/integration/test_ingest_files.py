@@ -322,7 +322,7 @@ def test_a_device_gives_its_frames_with_the_time_of_their_arrival(clip: Path) ->
     for _ in range(FPS * SECONDS):
         frame = next(given)
         numbers.append(number_of(frame.picture()))
-        assert abs(time.time() - frame.captured_at_s) < 0.5
+        assert abs(time.time() - frame.captured_at_s) < 5
         assert (frame.clock, frame.media_time_s, frame.file) == ("arrival", None, None)
     with pytest.raises(CameraError) as error:
         next(given)

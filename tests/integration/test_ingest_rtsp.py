@@ -180,7 +180,7 @@ def test_when_nobody_took_frames_for_a_while_the_next_one_is_fresh_and_the_rest_
         wait_until(lambda: len(taker.taken) > before, 5, "a frame is taken")
         first = taker.taken[before]
     assert first.frame.clock == "camera"
-    assert first.age_s < 0.3
+    assert first.age_s < 1.5, "waited for 60 frames: 2.4 s"
     assert first.frame.sequence - taker.taken[before - 1].frame.sequence > 55
     assert taker.metrics.by_label("agegender_messages_dropped_total", "reason")["busy"] > 50
     assert taker.balance("door") == 0

@@ -110,7 +110,7 @@ def test_the_wall_clock_of_a_frame_is_that_of_its_capture(cameras: CameraSimulat
         seen = take(container, 100)
     ages_s = [arrival.arrived_s - arrival.captured_s for arrival in seen if arrival.captured_s is not None]
     assert len(ages_s) == 100
-    assert -0.01 < min(ages_s) < 0.2
+    assert -0.01 < min(ages_s) < 1
     captured_s = [arrival.captured_s or 0.0 for arrival in seen]
     assert [later - earlier for earlier, later in pairwise(captured_s)] == pytest.approx(
         [FRAME_S] * 99, abs=1e-3

@@ -53,7 +53,7 @@ def test_taking_waits_for_a_frame_and_no_longer_than_told() -> None:
     slots = Slots(1)
     started_s = time.monotonic()
     assert taken(slots, timeout_s=0.05) == []
-    assert 0.04 < time.monotonic() - started_s < 1
+    assert 0.04 < time.monotonic() - started_s < 5
     threading.Timer(0.05, slots.put, (captured("a", 7), WhenFull.REPLACE)).start()
     assert taken(slots, timeout_s=5) == [("a", 7)]
 

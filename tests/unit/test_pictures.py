@@ -129,7 +129,7 @@ def test_a_picture_claiming_900_megapixels_is_refused_before_it_costs_memory_or_
     try:
         with pytest.raises(OversizePicture, match="claims 30000 x 30000 pixels, more than the 50000000"):
             decode_picture(data)
-        assert time.perf_counter() - started_s < 0.1
+        assert time.perf_counter() - started_s < 1
         assert tracemalloc.get_traced_memory()[1] < 1_000_000
     finally:
         tracemalloc.stop()
