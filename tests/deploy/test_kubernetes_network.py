@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.support.kubernetes import OVERLAYS, Manifest, environment, of_kind, overlay, pod, pods
-from tests.support.kubernetes_network import Address, Namespace, may_ask
+from tests.support.kubernetes_network import Address, Namespace, Party, may_ask
 
 CAMERA = Address("192.0.2.10")
 METADATA = Address("169.254.169.254")
@@ -72,7 +72,7 @@ def test_workers_answer_prometheus_and_the_command_alone(manifests: list[Manifes
 
 
 def test_ingest_and_the_command_alone_reach_cameras(manifests: list[Manifest]) -> None:
-    cameras = [CAMERA, *(one for one in pods(manifests) if one.name == "camera")]
+    cameras: list[Party] = [CAMERA, *(one for one in pods(manifests) if one.name == "camera")]
     for camera in cameras:
         assert {one.name for one in pods(manifests) if may_ask(one, camera, 8554, manifests)} == {
             "ingest",
