@@ -77,9 +77,7 @@ class KafkaSource(Generic[M]):
         """Joins the group; creates the topics that do not exist."""
         for name, topic in self._topics.items():
             ensure_topic(self._kafka, name, topic.retention_s)
-        self._consumer = open_member(
-            self._kafka, self._group, max_poll_interval_ms=_MOST_POLL_MS
-        )
+        self._consumer = open_member(self._kafka, self._group, max_poll_interval_ms=_MOST_POLL_MS)
         self._consumer.subscribe(list(self._topics), listener=self._listener())
         self._heard_at_s = time.monotonic()
 

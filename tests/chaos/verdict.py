@@ -93,9 +93,7 @@ def _judge_faces(verdict: Verdict, frame_ids: Iterable[str], stored: Counter[str
     verdict.add(verdict.unexplained, "faces that no published frame has", len(stored.keys() - expected))
 
 
-def _judge_persons(
-    verdict: Verdict, frames_of_stream: Mapping[_Stream, int], found: Found
-) -> None:
+def _judge_persons(verdict: Verdict, frames_of_stream: Mapping[_Stream, int], found: Found) -> None:
     persons = Counter(_stream(one) for one in found.persons)
     seen: Counter[_Stream] = Counter()
     for one in found.persons:
