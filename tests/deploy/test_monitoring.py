@@ -76,7 +76,9 @@ def choices(dashboard: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
 
 
 def queries_of(dashboard: str, panel: str) -> list[str]:
-    (found,) = [one for one in dashboards()[dashboard]["panels"] if one["title"] == panel]
+    (found,) = [
+        one for one in dashboards()[dashboard]["panels"] if one["title"] == panel and "targets" in one
+    ]
     return [asked(target["expr"]) for target in found["targets"]]
 
 
