@@ -76,9 +76,8 @@ def choices(dashboard: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
 
 
 def queries_of(dashboard: str, panel: str) -> list[str]:
-    (found,) = [
-        one for one in dashboards()[dashboard]["panels"] if one["title"] == panel and "targets" in one
-    ]
+    with_queries = [one for one in dashboards()[dashboard]["panels"] if "targets" in one]
+    (found,) = [one for one in with_queries if one["title"] == panel]
     return [asked(target["expr"]) for target in found["targets"]]
 
 
@@ -169,6 +168,7 @@ def test_cameras_can_be_chosen_that_never_gave_a_frame_and_files_that_were_read(
         ("CPU", 'rate(process_cpu_seconds_total{job="agegender"}[15s])'),
         ("Memory", 'process_resident_memory_bytes{job="agegender"}'),
     ],
+    ids=["cpu", "memory"],
 )
 def test_what_a_worker_uses_is_shown_with_its_decoders(world: Monitored, panel: str, own: str) -> None:
     (used,) = queries_of("agegender-resources", panel)

@@ -177,11 +177,11 @@ def test_what_decoders_use_is_told_and_stays_told_when_they_end(cameras: list[Ca
         all_up(taker)
         pids = (*hosts(), *decoder_processes.decoders().values())
         resident_bytes = 1024 * sum(map(_resident_kb, pids))
+        # Once: what the count then holds of those that end has to come from the kernel.
         assert 0 < taker.metrics.total(MEMORY) < resident_bytes, "what they share counts once"
-        at_first_s = taker.metrics.total(CPU)
         os.kill(decoder_processes.decoders()["cam-door"], signal.SIGKILL)
         wait_until(lambda: taker.failures("cam-door"), 10, "the camera broke off")
-        wait_until(lambda: taker.metrics.total(CPU) > at_first_s + 0.5, 30, "they have worked")
+        wait_until(lambda: len(taker.taken) > 300, 30, "they have worked")
         taker.source.set_cameras(())
         wait_until(lambda: not decoder_processes.decoders(), 10, "all of them have ended")
         told_s = taker.metrics.total(CPU)
