@@ -177,7 +177,7 @@ def test_what_decoders_use_is_told_and_stays_told_when_they_end(cameras: list[Ca
         all_up(taker)
         pids = (*hosts(), *decoder_processes.decoders().values())
         resident_bytes = 1024 * sum(map(_resident_kb, pids))
-        # Once: what the count then holds of those that end has to come from the kernel.
+        # The last look before they end: what they use from here on is told by what they were forked from.
         assert 0 < taker.metrics.total(MEMORY) < resident_bytes, "what they share counts once"
         os.kill(decoder_processes.decoders()["cam-door"], signal.SIGKILL)
         wait_until(lambda: taker.failures("cam-door"), 10, "the camera broke off")
