@@ -20,7 +20,7 @@ _ROOT = Path(__file__).parents[2]
 _CAMERAS, _MANY_CAMERAS = 4, 8
 _FIFTH = 5  # as the settings come, every fifth frame of a usual camera is picked
 _SECONDS, _SPANS = 6.0, 3
-_GLANCE_S, _GLANCES = 0.5, 10
+_GLANCE_S, _GLANCES = 0.5, 20
 _PATIENCE_S = 180.0
 
 
