@@ -4,12 +4,19 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 
 pytest.importorskip("kafka", reason="the package kafka-python is not installed")
 
+from agegender.planning.constants import Constants
 from simulator.clips import make_clip
+from simulator.media import ClipRefused
+from tests.bench.clip import read_frames
+from tests.bench.constants import ingest_costs
 from tests.bench.constants_ingest import least_ms, read_cameras, told_apart
+from tests.bench.constants_store import memory_costs
 from tests.bench.ingest_worker import Span
 from tests.support.process_family import can_be_told
 
@@ -33,6 +40,20 @@ def test_the_process_that_decodes_each_camera_is_measured_too(clip: Path) -> Non
     assert three.memory_mb > one.memory_mb + 2 * CAMERA_AT_LEAST_MB
     assert three.picked > 0
     assert three.cpu_s > 0
+
+
+@needs_linux
+def test_the_constants_of_a_plan_are_those_of_cameras_and_not_of_a_file(tmp_path: Path) -> None:
+    video = tmp_path / "no_camera_sends_this.avi"
+    writer = cv2.VideoWriter(str(video), cv2.VideoWriter.fourcc(*"MJPG"), 25, (320, 180))
+    for _ in range(3):
+        writer.write(np.full((180, 320, 3), 128, np.uint8))
+    writer.release()
+    pictures, shipped = read_frames(video, 25.0), Constants.load()
+    with pytest.raises(ClipRefused):
+        ingest_costs(video, pictures, shipped.ingest)
+    with pytest.raises(ClipRefused):
+        memory_costs(video, shipped.memory)
 
 
 def test_what_decoding_costs_is_told_from_what_is_done_with_the_frames_that_are_picked() -> None:
