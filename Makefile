@@ -54,7 +54,7 @@ test-gpu: $(FULL)/installed ## The tests that need an NVIDIA GPU
 bench: $(FULL)/installed ## Measure this machine: each stage and the pipeline; or all that a plan wants (CONSTANTS=FILE)
 	@$(FULL)/bin/python -m tests.bench.pipeline $(if $(CONSTANTS),--constants $(CONSTANTS))
 
-bench-scaling: $(FULL)/installed ## Do 1, 2, 4 and 8 classify and detect workers do as many times the work?
+bench-scaling: $(FULL)/installed ## Do 1, 2, 4 and 8 classify and detect workers do as many times the work? Some 20 minutes
 	@$(FULL)/bin/python -m tests.bench.scaling
 
 chaos: $(FULL)/installed ## Kill, stop and continue every part under load, then audit (ROUNDS=100 SEED=any)

@@ -38,12 +38,12 @@ class Machine(_Measured):
 
 
 class IngestCosts(_Measured):
-    """CPU time of one core."""
+    """CPU time of one core, of a worker and the processes that decode for it together."""
 
     decode_ms: Ms
     """Each frame of a stream, looked at or not: receiving and decoding it."""
     pick_ms: Ms
-    """Each frame looked at: its pixels."""
+    """Each frame looked at: its pixels, handed from the process that decodes to the worker."""
     encode_ms: Ms
     """Each frame looked at: shrinking and JPEG."""
 
@@ -122,11 +122,12 @@ class StoreCosts(_Measured):
 
 
 class MemoryCosts(_Measured):
-    """Resident memory of a process."""
+    """Resident memory of a worker, what its processes share counted once."""
 
     ingest_mb: Mb
+    """Without any camera."""
     ingest_camera_mb: Mb
-    """Each camera more."""
+    """Each camera more, the process that decodes it included."""
     detect_mb: Mb
     classify_mb: Mb
     sink_mb: Mb

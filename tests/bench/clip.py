@@ -1,4 +1,4 @@
-"""The frames of a clip as ingest reads them, and the faces in them."""
+"""The frames of a clip as ingest reads them from the file, and the faces in them."""
 
 from __future__ import annotations
 

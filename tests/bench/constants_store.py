@@ -18,22 +18,19 @@ from prometheus_client import CollectorRegistry
 from agegender.planning.constants import MemoryCosts, StoreCosts
 from services.classify.config import ClassifySettings
 from services.detect.config import DetectSettings
-from services.ingest.camera_source import CameraSource
-from services.ingest.captured import Captured
-from services.ingest.config import IngestSettings
 from services.sink.config import SinkSettings
 from services.sink.redis_store import RedisStore
-from shared.cameras import Camera
 from shared.embedded_store import EmbeddedStore
 from shared.metrics import Metrics
 from shared.settings import RedisSettings
 from shared.store import connect
 from tests.bench.clip import faces_of, frames_of
+from tests.bench.constants_ingest import worker_and_camera_mb
 from tests.bench.store import side_by_side, write
+from tests.support.process_family import can_be_told
 
 _FEW, _MANY = 1_000, 5_000
 _MANY_CAMERAS, _PERSONS_OF_EACH = 500, 10
-_CAMERAS = 5
 _PATIENCE_S = 120.0
 _FEW_FPS = 1.0  # pictures in hand would be taken for what the worker needs
 
@@ -83,23 +80,24 @@ def _server_cpu_s(client: redis.Redis) -> float:
     return float(told["used_cpu_user"]) + float(told["used_cpu_sys"])
 
 
-def memory_costs(clip: Path) -> MemoryCosts:
-    """The most that each worker took, each in a process of its own."""
-    one, several = _peak_mb(_ingest, clip, 1), _peak_mb(_ingest, clip, _CAMERAS)
-    camera_mb = max(0.0, several - one) / (_CAMERAS - 1)
+def memory_costs(clip: Path, shipped: MemoryCosts) -> MemoryCosts:
+    """The most that each worker took, each in a process of its own; `shipped` where that cannot be told."""
+    worker_mb, camera_mb = shipped.ingest_mb, shipped.ingest_camera_mb
+    if can_be_told():
+        worker_mb, camera_mb = worker_and_camera_mb(clip)
     return MemoryCosts(
-        ingest_mb=max(0.0, one - camera_mb),
+        ingest_mb=worker_mb,
         ingest_camera_mb=camera_mb,
-        detect_mb=_peak_mb(_detect, clip, 1),
-        classify_mb=_peak_mb(_classify, clip, 1),
-        sink_mb=_peak_mb(_sink, clip, 1),
+        detect_mb=_peak_mb(_detect, clip),
+        classify_mb=_peak_mb(_classify, clip),
+        sink_mb=_peak_mb(_sink, clip),
     )
 
 
-def _peak_mb(work: Callable[[Path, int], None], clip: Path, number: int) -> float:
+def _peak_mb(work: Callable[[Path], None], clip: Path) -> float:
     context = multiprocessing.get_context("spawn")
     answers: SimpleQueue[float] = context.SimpleQueue()
-    process = context.Process(target=_tell_peak, args=(work, clip, number, answers))
+    process = context.Process(target=_tell_peak, args=(work, clip, answers))
     process.start()
     process.join(_PATIENCE_S)
     if answers.empty():
@@ -108,10 +106,8 @@ def _peak_mb(work: Callable[[Path, int], None], clip: Path, number: int) -> floa
     return answers.get()
 
 
-def _tell_peak(
-    work: Callable[[Path, int], None], clip: Path, number: int, answers: SimpleQueue[float]
-) -> None:
-    work(clip, number)
+def _tell_peak(work: Callable[[Path], None], clip: Path, answers: SimpleQueue[float]) -> None:
+    work(clip)
     answers.put(_own_peak_bytes() / 1e6)
 
 
@@ -125,27 +121,16 @@ def _own_peak_bytes() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
-def _ingest(clip: Path, cameras: int) -> None:
-    importlib.import_module("services.ingest.__main__")
-    chosen = [Camera(id=f"cam{number}", source=str(clip), fps=5.0) for number in range(cameras)]
-    source = CameraSource(chosen, IngestSettings(), Metrics(CollectorRegistry()))
-    stage = IngestSettings().stage()
-    source.open()
-    while not source.exhausted:
-        stage.process([one.message for one in source.poll(8, 0.5) if isinstance(one.message, Captured)])
-    source.close()
-
-
-def _detect(clip: Path, _number: int) -> None:
+def _detect(clip: Path) -> None:
     importlib.import_module("services.detect.__main__")
     DetectSettings().stage().process(frames_of(clip, _FEW_FPS))
 
 
-def _classify(clip: Path, _number: int) -> None:
+def _classify(clip: Path) -> None:
     importlib.import_module("services.classify.__main__")
     ClassifySettings().stage().judge(faces_of(frames_of(clip, _FEW_FPS)))
 
 
-def _sink(_clip: Path, _number: int) -> None:
+def _sink(_clip: Path) -> None:
     importlib.import_module("services.sink.__main__")
     _day(200, 1)

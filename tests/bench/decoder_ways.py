@@ -44,6 +44,7 @@ from shared.cameras import Camera
 from shared.metrics import Metrics
 from simulator.cameras import CameraSimulator
 from simulator.clips import make_clip
+from tests.support.process_family import family_of, used_cpu_s
 
 WAYS = ("threads", "groups", "started", "forked")
 _GROUP = 8
@@ -55,7 +56,6 @@ from services.ingest.decoder import run
 for connection in sys.argv[1:]:
     threading.Thread(target=run, args=(socket.socket(fileno=int(connection)),)).start()
 """
-_TICKS = os.sysconf("SC_CLK_TCK")
 app = typer.Typer(add_completion=False)
 
 
@@ -147,21 +147,21 @@ def work(way: str, seconds: float, urls: list[str]) -> None:
 
     camera_source._opener = opener
     source = CameraSource(cameras, IngestSettings(no_frame_s=60, hung_s=60), Metrics(CollectorRegistry()))
-    before_cpu_s, started_s = _cpu_s(_family()), time.monotonic()
+    before_cpu_s, started_s = used_cpu_s(_family()), time.monotonic()
     source.open()
     up: set[str] = set()
     while len(up) < len(cameras):
         up |= {camera_id for camera_id, _ in _take(source)}
-    start_s, start_cpu_s = time.monotonic() - started_s, _cpu_s(_family()) - before_cpu_s
+    start_s, start_cpu_s = time.monotonic() - started_s, used_cpu_s(_family()) - before_cpu_s
     settled_s = time.monotonic() + _MOST_SETTLE_S
     # What piled up while all started is read faster than it comes, at first.
     while time.monotonic() < settled_s and median(_take_for(source, 1.0) or [1.0]) > _SETTLED_AGE_S:
         pass
     family = _family()
-    cpu_s, begun_s = _cpu_s(family), time.monotonic()
+    cpu_s, begun_s = used_cpu_s(family), time.monotonic()
     ages_s = _take_for(source, seconds)
     passed_s = time.monotonic() - begun_s
-    end_cpu_s = _cpu_s(family)
+    end_cpu_s = used_cpu_s(family)
     found = {
         "start_s": start_s,
         "start_cpu_s": start_cpu_s,
@@ -193,19 +193,7 @@ def _take(source: CameraSource) -> list[tuple[str, float]]:
 
 def _family() -> list[int]:
     """This process and all below it."""
-    found = [os.getpid()]
-    for pid in found:
-        found += [
-            int(child)
-            for task in Path(f"/proc/{pid}/task").glob("*/children")
-            for child in task.read_text().split()
-        ]
-    return found
-
-
-def _cpu_s(pids: Iterable[int]) -> float:
-    fields = [Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split() for pid in pids]
-    return sum(int(one[11]) + int(one[12]) for one in fields) / _TICKS
+    return list(family_of(os.getpid()))
 
 
 def _memory_mb(pids: Iterable[int]) -> float:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 from tests.soak.recording import Look
+from tests.support.process_family import family_of
 
 _PROC = Path("/proc")
 _RSS = re.compile(r"^VmRSS:\s+(\d+) kB$", re.MULTILINE)
@@ -22,7 +22,7 @@ def can_be_watched() -> bool:
 
 def look_at(pid: int, at_s: float) -> Look:
     """Memory, files, threads and CPU time of a process and its descendants; zeros when it has ended."""
-    found = [one for process in _family(pid) if (one := _single(process, at_s)) is not None]
+    found = [one for process in family_of(pid) if (one := _single(process, at_s)) is not None]
     return Look(
         at_s,
         sum(one.memory_mb for one in found),
@@ -30,20 +30,6 @@ def look_at(pid: int, at_s: float) -> Look:
         sum(one.threads for one in found),
         sum(one.cpu_s for one in found),
     )
-
-
-def _family(pid: int) -> Iterator[int]:
-    yield pid
-    try:
-        children = [
-            int(child)
-            for thread in (_PROC / str(pid) / "task").iterdir()
-            for child in (thread / "children").read_text().split()
-        ]
-    except OSError:
-        return
-    for child in children:
-        yield from _family(child)
 
 
 def _single(pid: int, at_s: float) -> Look | None:

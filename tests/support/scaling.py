@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,9 +44,9 @@ class Fate:
     sent: int
     lost: int
     repeated: int
-    """Records that came once more, as they may after a crash: they carry the same ids."""
+    """Records that say once more what was said, as they may after a crash: they carry the same ids."""
     doubled: int
-    """What the store holds too much, of those that it keeps by their ids."""
+    """Records that say something else of a frame than others do, and what the store has too much."""
 
 
 class Crew:
@@ -133,12 +132,13 @@ def even_cameras(partitions: int, rest_of_key: str = "") -> list[str]:
 def send(kind: Kind, kafka: KafkaSettings, number: int) -> None:
     """Writes so many faces or frames, as many to each partition as to any other."""
     if kind == "classify":
-        _write(KafkaOutput(FACES, kafka), made_faces(kafka.partitions, number))
+        write(KafkaOutput(FACES, kafka), made_faces(kafka.partitions, number))
     else:
-        _write(KafkaOutput(FRAMES, kafka), made_frames(kafka.partitions, number))
+        write(KafkaOutput(FRAMES, kafka), made_frames(kafka.partitions, number))
 
 
-def _write(output: KafkaOutput[M], messages: Sequence[M]) -> None:
+def write(output: KafkaOutput[M], messages: Sequence[M]) -> None:
+    """Opens the topic, writes the messages to it, and closes it."""
     with contextlib.closing(output):
         for start in range(0, len(messages), _WRITTEN_AT_ONCE):
             some = messages[start : start + _WRITTEN_AT_ONCE]
@@ -192,12 +192,13 @@ def given(kind: Kind, kafka: KafkaSettings) -> list[Record]:
     """All that came of the messages so far, presences left out."""
     topic = kafka.topic_prefix + (RESULTS if kind == "classify" else FACES).name
     with KafkaReader(kafka) as reader:
-        return [record for record in reader.read(topic, {}, reader.ends(topic)) if _face_id(kind, record)]
+        return [record for record in reader.read(topic, {}, reader.ends(topic)) if _answer(kind, record)]
 
 
-def _face_id(kind: Kind, record: Record) -> str | None:
+def _answer(kind: Kind, record: Record) -> Face | Result | None:
     topic = RESULTS if kind == "classify" else FACES
-    return face_id_of(topic.codec.decode(record.encoded))
+    message = topic.codec.decode(record.encoded)
+    return message if isinstance(message, Face | Result) else None
 
 
 def face_id_of(message: Face | Presence | Result) -> str | None:
@@ -211,14 +212,26 @@ def fate(kind: Kind, sent: int, records: Sequence[Record], store_url: str | None
     """What became of `sent` messages, each of which has one face.
 
     Args:
-        store_url: an empty store, into which a sink writes the results; None: only ids are compared.
+        store_url: an empty store, into which a sink writes the results; None: it is not asked.
     """
-    times = Counter(_face_id(kind, record) for record in records)
-    repeated = sum(times.values()) - len(times)
-    doubled = 0
+    answers = [answer for record in records if (answer := _answer(kind, record)) is not None]
+    said = {(_frame_id(one), _undated(one)) for one in answers}
+    frames = {frame_id for frame_id, _ in said}
+    doubled = len(said) - len(frames)
     if store_url is not None and kind == "classify":
-        doubled = stored_results(records, store_url) - len(times)
-    return Fate(sent, sent - len(times), repeated, doubled)
+        doubled += stored_results(records, store_url) - len({face_id_of(one) for one in answers})
+    return Fate(sent, sent - len(frames), len(answers) - len(said), doubled)
+
+
+def _frame_id(answer: Face | Result) -> str:
+    return (answer.info if isinstance(answer, Face) else answer.face).frame.frame_id
+
+
+def _undated(answer: Face | Result) -> Face | Result:
+    """All that it says but when: the same worker's work done twice is done at two times."""
+    if isinstance(answer, Result):
+        return answer.model_copy(update={"classified_at_s": 0.0})
+    return answer.model_copy(update={"info": answer.info.model_copy(update={"detected_at_s": 0.0})})
 
 
 def stored_results(records: Sequence[Record], store_url: str) -> int:

@@ -1,0 +1,74 @@
+"""What a plan takes ingest to cost is that of RTSP cameras, each decoded by a process of its own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+pytest.importorskip("kafka", reason="the package kafka-python is not installed")
+
+from agegender.planning.constants import Constants
+from simulator.clips import make_clip
+from simulator.media import ClipRefused
+from tests.bench.clip import read_frames
+from tests.bench.constants import ingest_costs
+from tests.bench.constants_ingest import least_ms, read_cameras, told_apart
+from tests.bench.constants_store import memory_costs
+from tests.bench.ingest_worker import Span
+from tests.support.process_family import can_be_told
+
+WORKER_AND_HOST = 2
+CAMERA_AT_LEAST_MB = 2.0
+
+needs_linux = pytest.mark.skipif(not can_be_told(), reason="this system does not tell what processes take")
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("clip") / "clip.mp4"
+    make_clip(path, (), size_wh=(320, 180), seconds=1)
+    return path
+
+
+@needs_linux
+def test_the_process_that_decodes_each_camera_is_measured_too(clip: Path) -> None:
+    (one,), (three,) = (read_cameras(clip, cameras, 25.0, 1.0, 1, encode=True) for cameras in (1, 3))
+    assert (one.processes, three.processes) == (WORKER_AND_HOST + 1, WORKER_AND_HOST + 3)
+    assert three.memory_mb > one.memory_mb + 2 * CAMERA_AT_LEAST_MB
+    assert three.picked > 0
+    assert three.cpu_s > 0
+
+
+@needs_linux
+def test_the_constants_of_a_plan_are_those_of_cameras_and_not_of_a_file(tmp_path: Path) -> None:
+    video = tmp_path / "no_camera_sends_this.avi"
+    writer = cv2.VideoWriter(str(video), cv2.VideoWriter.fourcc(*"MJPG"), 25, (320, 180))
+    for _ in range(3):
+        writer.write(np.full((180, 320, 3), 128, np.uint8))
+    writer.release()
+    pictures, shipped = read_frames(video, 25.0), Constants.load()
+    with pytest.raises(ClipRefused):
+        ingest_costs(video, pictures, shipped.ingest)
+    with pytest.raises(ClipRefused):
+        memory_costs(video, shipped.memory)
+
+
+def test_what_decoding_costs_is_told_from_what_is_done_with_the_frames_that_are_picked() -> None:
+    decode_ms, pick_ms = told_apart(every_ms=2.0 + 1.5, few_ms=5 * 2.0 + 1.5, decoded_for_each=5)
+    assert (decode_ms, pick_ms) == pytest.approx((2.0, 1.5))
+
+
+@pytest.mark.parametrize(("every_ms", "few_ms"), [(3.0, 2.9), (3.0, 40.0)])
+def test_a_measurement_that_cannot_be_gives_no_costs_below_nothing(every_ms: float, few_ms: float) -> None:
+    decode_ms, pick_ms = told_apart(every_ms, few_ms, 5)
+    assert decode_ms >= 0
+    assert pick_ms >= 0
+    assert decode_ms + pick_ms == pytest.approx(every_ms)
+
+
+def test_the_quietest_span_counts_and_one_without_frames_does_not() -> None:
+    read = [Span(cpu_s, picked, 0.0, 3) for cpu_s, picked in ((0.3, 100), (0.1, 10), (0.2, 100), (0.01, 0))]
+    assert least_ms(read) == pytest.approx(2.0)
