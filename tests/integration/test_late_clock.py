@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -43,7 +43,7 @@ def test_somebody_stays_one_person_when_the_camera_tells_its_time(
         source = cameras.add("door", clip, untold_pictures=FPS)
         with Taker([Camera(id="door", source=source)], fps=10) as taker:
             wait_until(lambda: _told(taker.taken) >= 10, 20, "the camera tells its time")
-    frames = list(_frames(taker.taken))
+    frames = [_frame(one) for one in taker.taken]
     assert len({frame.info.stream_id for frame in frames}) == 1
     clocks = [frame.info.clock for frame in frames]
     assert clocks == sorted(clocks)
@@ -61,12 +61,11 @@ def _told(taken: Sequence[Taken]) -> int:
     return sum(one.frame.clock == "camera" for one in taken)
 
 
-def _frames(taken: Sequence[Taken]) -> Iterator[Frame]:
-    """What was taken as it was published, each frame at once."""
-    for one in taken:
-        (outcome,) = IngestStage(clock=lambda at_s=one.at_s: at_s).process([one.frame])  # type: ignore[misc]
-        assert isinstance(outcome, Done)
-        yield from outcome.outputs
+def _frame(taken: Taken) -> Frame:
+    """What was taken as it was published, at once."""
+    (outcome,) = IngestStage(clock=lambda: taken.at_s).process([taken.frame])
+    assert isinstance(outcome, Done)
+    return outcome.outputs[0]
 
 
 def _sightings(frames: Sequence[Frame]) -> list[Sighting]:
