@@ -8,6 +8,7 @@ out, allow.
 
 from __future__ import annotations
 
+import bisect
 import math
 from collections.abc import Iterable
 from typing import Annotated, Self
@@ -72,10 +73,37 @@ class Verdict(Model):
     """None where no face was judged."""
 
 
+class Widths:
+    """The intervals of the best `MAX_VOTES` faces of one person, and how wide they are together.
+
+    The mean, weighted by quality, is made from the best face to the poorest. One that is wider than the mean
+    of those before it is left out: a poor look at somebody takes nothing away from what a good one told. So
+    no face that is poorer than all others ever widens it, and the order of arrival does not matter.
+    """
+
+    def __init__(self) -> None:
+        self._best: list[tuple[float, int, float, float]] = []
+
+    def add(self, weight: float, number: int, below_years: float, above_years: float) -> None:
+        """One more face: the `number`-th of its person, and how far its interval reaches from its age."""
+        bisect.insort(self._best, (-weight, number, below_years, above_years))
+        del self._best[MAX_VOTES:]
+
+    def mean(self) -> tuple[float, float]:
+        """How far the interval of all reaches below and above the age, in years. There must be a face."""
+        weights = below = above = 0.0
+        for negated, _, below_years, above_years in self._best:
+            if weights == 0.0 or (below_years + above_years) * weights <= below + above:
+                weights -= negated
+                below -= negated * below_years
+                above -= negated * above_years
+        return below / weights, above / weights
+
+
 class Tally:
     """Adds up votes one by one, in little memory however many there are.
 
-    The age is the mean, weighted by quality. The interval is the weighted mean of the intervals of the faces,
+    The age is the mean, weighted by quality. The interval is the mean of those of the faces, see `Widths`,
     each of its halves narrowed by the root of s + (1 - s) / n: with `SHARED_ERROR` for s, that is what the
     mean of n readings leaves of the variance of one. n = (sum of w)^2 / (sum of w^2) is the number of equally
     good faces that weigh as much (Kish, Survey Sampling, 1965). The gender is that of the weighted mean of
@@ -88,7 +116,7 @@ class Tally:
         self._weight = 0.0
         self._squared_weight = 0.0
         self._age = 0.0
-        self._halves: tuple[float, float] | None = (0.0, 0.0)
+        self._widths: Widths | None = Widths()
         self._male_log_odds = 0.0
 
     def add(self, vote: Vote) -> None:
@@ -100,15 +128,11 @@ class Tally:
         self._weight += weight
         self._squared_weight += weight * weight
         self._age += weight * vote.age_years
-        if self._halves is None or vote.age_interval_years is None:
-            self._halves = None
+        if self._widths is None or vote.age_interval_years is None:
+            self._widths = None
         else:
             low_years, high_years = vote.age_interval_years
-            below, above = self._halves
-            self._halves = (
-                below + weight * (vote.age_years - low_years),
-                above + weight * (high_years - vote.age_years),
-            )
+            self._widths.add(weight, vote.number, vote.age_years - low_years, high_years - vote.age_years)
         male = 0.5 if vote.male_probability is None else vote.male_probability
         male = min(max(male, 1 - _SUREST), _SUREST)
         self._male_log_odds += weight * math.log(male / (1 - male))
@@ -141,11 +165,11 @@ class Tally:
         return SHARED_ERROR + (1 - SHARED_ERROR) / equal_faces
 
     def _interval(self) -> tuple[float, float] | None:
-        if self._halves is None:
+        if self._widths is None:
             return None
         narrowed = math.sqrt(self._variance_left)
         age_years = self._age / self._weight
-        below, above = (narrowed * half / self._weight for half in self._halves)
+        below, above = (narrowed * half_years for half_years in self._widths.mean())
         return round(max(age_years - below, 0.0), 1), round(age_years + above, 1)
 
 
