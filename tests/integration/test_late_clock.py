@@ -1,4 +1,4 @@
-"""A camera that tells its own time late: whoever is before it stays one person, from the camera to the tracks."""
+"""A camera that tells its own time late: whoever is before it stays one person, up to the tracks."""
 
 from __future__ import annotations
 
