@@ -35,6 +35,7 @@ log = logging.getLogger(__name__)
 M = TypeVar("M", bound=Model)
 
 _KEEP_ALIVE_MS = 100  # without any time, a poll would never take partitions in
+_MOST_POLL_MS = 120_000  # who neither polls nor keeps alive for so long is taken for dead
 _ASK_AFTER_S = 5.0  # an empty poll says nothing: after so much silence the broker is asked
 
 
@@ -76,7 +77,7 @@ class KafkaSource(Generic[M]):
         """Joins the group; creates the topics that do not exist."""
         for name, topic in self._topics.items():
             ensure_topic(self._kafka, name, topic.retention_s)
-        self._consumer = open_member(self._kafka, self._group)
+        self._consumer = open_member(self._kafka, self._group, max_poll_interval_ms=_MOST_POLL_MS)
         self._consumer.subscribe(list(self._topics), listener=self._listener())
         self._heard_at_s = time.monotonic()
 

@@ -22,7 +22,7 @@ class DropReason(StrEnum):
     STOPPED = "stopped"
     """The worker ended before it could be sent."""
     STALE = "stale"
-    """Too old to matter by the time it could be taken or looked at."""
+    """Too old to matter by the time it could be taken or looked at, or behind its camera's next stream."""
     FULL = "full"
     """Kafka took no frames for so long that newer ones needed its place in the buffer."""
     OVERSIZE = "oversize"

@@ -108,6 +108,8 @@ class CameraTracks:
         self._ended: list[Visitor] = []
         self._somebody_came = False
         self._told_s: float | None = None
+        self._is_restored = False
+        self._gives_other_names = False
 
     @classmethod
     def restored(cls, state: CameraState, patience: Patience = USUAL_PATIENCE) -> Self:
@@ -118,6 +120,7 @@ class CameraTracks:
         camera._stream_id, camera._first_sequence = state.newest.stream_id, state.first_sequence
         camera._newest, camera._seen, camera._told_s = state.newest, dict(state.seen), state.told_s
         tracks = {track.number: track for track in camera._tracker.tracks}
+        camera._is_restored = True
         camera._visitors = {one.number: Visitor.restored(one, tracks[one.number]) for one in state.visitors}
         return camera
 
@@ -142,6 +145,21 @@ class CameraTracks:
         """Whether this frame, or a later one of its stream, was given to `update` already."""
         return info.sequence <= self._seen.get(info.stream_id, -1)
 
+    def is_late(self, info: FrameInfo) -> bool:
+        """Whether a live camera's frame comes when a later stream of it was looked at already.
+
+        So does what a worker of ingest had in hand when it was frozen, and another took its cameras over. To
+        follow it would end every visit twice, and count everybody once more.
+        """
+        return not info.is_complete and info.stream_id != self._stream_id and info.stream_id in self._seen
+
+    def note_left_out(self) -> None:
+        """A frame is not going to be looked at, because it is stale.
+
+        Whoever followed the camera before may have given names in it that were never kept.
+        """
+        self._gives_other_names = self._is_restored
+
     def update(self, info: FrameInfo, boxes_xyxy: Sequence[BoxXyxy]) -> list[Visitor | None]:
         """Whose each of the boxes is, in their order; None where that is nobody for sure.
 
@@ -149,6 +167,9 @@ class CameraTracks:
         """
         if info.stream_id != self._stream_id:
             self._start(info)
+        elif self._gives_other_names:
+            self._first_sequence = info.sequence
+        self._is_restored = self._gives_other_names = False
         self._newest = info
         self._note_seen(info)
         time_s = self._clock.advance(info, is_anybody_followed=not self._tracker.is_empty)

@@ -27,7 +27,8 @@ class DetectStage:
 
     A frame whose picture cannot be read is bad. Detections without extent (all landmarks on one point) are
     no faces and are left out. A frame that comes a second time gives nothing: it is handed out again to
-    whoever knows it only when all that came of it is safe already. A still is a frame by itself: nobody is
+    whoever knows it only when all that came of it is safe already. A live camera's frame of a stream that
+    another has followed is dropped as stale. A still is a frame by itself: nobody is
     followed, and every face is sent. A stale frame of a live camera is dropped unseen: who was there is told
     to have gone by the next one that is looked at.
 
@@ -99,9 +100,11 @@ class DetectStage:
         """The outcome of a frame that is not looked at; None: it is."""
         if _is_still(frame.info):
             return None
-        if self._camera_of(frame).has_seen(frame.info):
-            return Done()
+        camera = self._camera_of(frame)
+        if (outcome := _come_too_late(camera, frame.info)) is not None:
+            return outcome
         if self._deadline is not None and self._deadline.is_stale(frame.info, self._clock()):
+            camera.note_left_out()
             return Dropped(DropReason.STALE)
         return None
 
@@ -112,8 +115,8 @@ class DetectStage:
         if _is_still(frame.info):
             return searched if isinstance(searched, Bad) else Done(_all_faces(searched))
         camera = self._camera_of(frame)
-        if camera.has_seen(frame.info):  # it came twice in the batch
-            return Done()
+        if (outcome := _come_too_late(camera, frame.info)) is not None:  # because of others in the batch
+            return outcome
         return searched if isinstance(searched, Bad) else self._follow(camera, searched)
 
     def _follow(self, camera: CameraTracks, searched: Searched) -> Done[Found]:
@@ -147,6 +150,12 @@ class DetectStage:
         # Who was there a moment ago may be there still, and only be missed by the detector.
         missed = [v.track.box_xyxy for v in camera.present if v.track.last_s < camera.time_s]
         return Preview(info=searched.info, jpeg=scene.jpeg(searched.picture_bgr, [*seen, *missed]))
+
+
+def _come_too_late(camera: CameraTracks, info: FrameInfo) -> Outcome[Found] | None:
+    if camera.has_seen(info):
+        return Done()
+    return Dropped(DropReason.STALE) if camera.is_late(info) else None
 
 
 def _all_faces(searched: Searched) -> tuple[Face, ...]:

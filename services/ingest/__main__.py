@@ -52,7 +52,8 @@ def _fixed(settings: IngestSettings, metrics: Metrics) -> CameraSource:
     cameras = settings.camera_list()
     metrics.known_cameras.set(len(cameras))
     metrics.held_cameras.set(len(cameras))
-    return CameraSource(cameras, settings, metrics)
+    # It does not end with the last of its files: whoever starts a service anew would have them read again.
+    return CameraSource(cameras, settings, metrics, change=True)
 
 
 if __name__ == "__main__":

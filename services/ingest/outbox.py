@@ -85,6 +85,7 @@ class Outbox:
                 self._changed.notify_all()
 
     def _fill(self) -> None:
+        self._drop_what_others_have()
         self._hold_what_is_full()
         try:
             found = self._cameras.poll(_MOST, _POLL_S)
@@ -99,6 +100,14 @@ class Outbox:
             with self._changed:
                 self._ended = True
                 self._changed.notify_all()
+
+    def _drop_what_others_have(self) -> None:
+        """Whoever has a camera now may have sent later frames of it already, also if it comes back to us."""
+        with self._changed:
+            gone = [camera for camera in self._buffer.numbers if not self._cameras.is_ours(camera)]
+            if gone:
+                self._count_dropped([one.camera_id for one in self._buffer.clear(gone)], DropReason.STALE)
+                self._show_numbers(gone)
 
     def _hold_what_is_full(self) -> None:
         with self._changed:
@@ -151,19 +160,13 @@ class Outbox:
                 raise self._error
             if self._waits_for is not None:
                 raise NotNow(self._waits_for)
-            taken = self._take(max_messages, room)
+            self._drop_what_others_have()
+            taken = self._buffer.take(max_messages, room)
+            self._in_hand += taken
+            self._show_numbers([one.camera_id for one in taken])
         self._pace.spend(sum(frame.info.is_complete for frame in taken))
         self._hold_what_is_full()
         return [Delivery(one, one.info.frame_id) for one in taken]
-
-    def _take(self, most: int, most_complete: int) -> Sequence[Frame]:
-        gone = [camera for camera in self._buffer.numbers if not self._cameras.is_ours(camera)]
-        # Whoever has them now may have sent later ones already.
-        self._count_dropped([one.camera_id for one in self._buffer.clear(gone)], DropReason.STALE)
-        taken = self._buffer.take(most, most_complete)
-        self._in_hand += taken
-        self._show_numbers([*gone, *(one.camera_id for one in taken)])
-        return taken
 
     def _count_dropped(self, camera_ids: Iterable[str], reason: DropReason) -> None:
         for camera_id in camera_ids:

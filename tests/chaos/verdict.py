@@ -56,29 +56,34 @@ def judge(found: Found) -> Verdict:
     """Holds the store against the frames that were published.
 
     Both people stand still in every frame, and a person ends with the stream of its camera. So a stream of
-    n frames is 2n faces, and two persons with n faces each. Where what a frozen worker had sent already
-    comes after the first frames of the next worker's stream, a stream is interrupted, and its persons are
-    taken for others when it goes on: nobody is known again.
+    n frames is 2n faces, and two persons with n faces each. What a frozen worker had in hand, and sent after
+    the first frames of the next worker's stream, nobody looks at.
     """
     verdict = Verdict()
-    streams = {one.frame_id: (one.camera_id, one.stream_id) for one in found.frames}
+    late = late_frames(found.frames)
+    streams = {
+        one.frame_id: (one.camera_id, one.stream_id) for one in found.frames if one.frame_id not in late
+    }
     _judge_faces(verdict, streams, Counter(found.results))
-    _judge_persons(verdict, Counter(streams.values()), parts_of_streams(found.frames), found)
+    _judge_persons(verdict, Counter(streams.values()), found)
     return verdict
 
 
-def parts_of_streams(frames: Iterable[FrameInfo]) -> Counter[_Stream]:
-    """How many uninterrupted parts each stream has; a frame that comes again interrupts nothing."""
-    parts: Counter[_Stream] = Counter()
-    newest: dict[str, _Stream] = {}
+def late_frames(frames: Iterable[FrameInfo]) -> set[str]:
+    """The ids of frames that first come when a later stream of their camera has begun."""
+    newest: dict[str, str] = {}
     seen: set[str] = set()
+    begun: set[_Stream] = set()
+    late: set[str] = set()
     for one in frames:
         stream = (one.camera_id, one.stream_id)
-        if one.frame_id not in seen and newest.get(one.camera_id) != stream:
-            parts[stream] += 1
-            newest[one.camera_id] = stream
+        if one.frame_id not in seen and stream in begun and newest[one.camera_id] != one.stream_id:
+            late.add(one.frame_id)
+        elif stream not in begun:
+            newest[one.camera_id] = one.stream_id
+            begun.add(stream)
         seen.add(one.frame_id)
-    return parts
+    return late
 
 
 def _judge_faces(verdict: Verdict, frame_ids: Iterable[str], stored: Counter[str]) -> None:
@@ -88,17 +93,14 @@ def _judge_faces(verdict: Verdict, frame_ids: Iterable[str], stored: Counter[str
     verdict.add(verdict.unexplained, "faces that no published frame has", len(stored.keys() - expected))
 
 
-def _judge_persons(
-    verdict: Verdict, frames_of_stream: Mapping[_Stream, int], parts: Mapping[_Stream, int], found: Found
-) -> None:
+def _judge_persons(verdict: Verdict, frames_of_stream: Mapping[_Stream, int], found: Found) -> None:
     persons = Counter(_stream(one) for one in found.persons)
     seen: Counter[_Stream] = Counter()
     for one in found.persons:
         seen[_stream(one)] += one.frames
     for stream, frames in frames_of_stream.items():
-        expected = FACES_IN_FRAME * parts[stream]
-        verdict.add(verdict.lost, "persons", expected - persons[stream])
-        verdict.add(verdict.doubled, "persons", persons[stream] - expected)
+        verdict.add(verdict.lost, "persons", FACES_IN_FRAME - persons[stream])
+        verdict.add(verdict.doubled, "persons", persons[stream] - FACES_IN_FRAME)
         untold = FACES_IN_FRAME * _untold(stream, found)
         off = max(seen[stream] - FACES_IN_FRAME * frames, FACES_IN_FRAME * frames - untold - seen[stream], 0)
         verdict.add(verdict.unexplained, "faces too many or too few with the persons of their stream", off)

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from shared.persons import Person
-from tests.chaos.verdict import Found, judge, parts_of_streams
+from tests.chaos.verdict import Found, judge, late_frames
 from tests.support.made_messages import frame_info
 
 FRAMES = [frame_info(camera, stream, n) for camera in ("a", "b") for stream in ("s1", "s2") for n in range(3)]
@@ -87,16 +87,19 @@ def test_a_person_who_was_split_in_two_is_doubled() -> None:
     assert judge(found).sentences() == ["doubled: 1 persons"]
 
 
-def test_a_stream_that_another_interrupts_has_its_persons_once_more_and_no_less() -> None:
+def test_a_frame_behind_the_next_stream_of_its_camera_gives_no_faces_and_nobody_once_more() -> None:
     late = FRAMES[2]
     frames = [*FRAMES[:2], FRAMES[3], late, *FRAMES[4:]]
-    assert parts_of_streams(frames) == {("a", "s1"): 2, ("a", "s2"): 2, ("b", "s1"): 1, ("b", "s2"): 1}
-    parts = [("s1-0", 2), ("s2-0", 1), ("s1-2", 1), ("s2-1", 2)]
-    persons = [person("a", f"{name}-{n}", frames) for name, frames in parts for n in (1, 2)] + PERSONS[4:]
-    found = Found(frames, RIGHT.results, persons, persons, len(persons))
+    assert late_frames(frames) == {late.frame_id}
+    results = [one for one in RIGHT.results if not one.startswith(f"{late.frame_id}/")]
+    persons = [*(person("a", f"s1-0-{n}", 2) for n in (1, 2)), *PERSONS[2:]]
+    found = Found(frames, results, persons, persons, len(persons))
     assert judge(found).sentences() == []
-    assert judge(replace(found, frames=FRAMES)).sentences() == ["doubled: 4 persons"]
-    assert judge(replace(RIGHT, frames=frames)).sentences() == ["lost: 4 persons"]
+    again = [*persons, *(person("a", f"s2-1-{n}", 0) for n in (1, 2))]
+    counted_again = replace(found, persons=again, closed=again, counted=len(again))
+    assert judge(counted_again).sentences() == ["doubled: 2 persons"]
+    looked_at = replace(found, results=RIGHT.results)
+    assert judge(looked_at).sentences() == ["unexplained: 2 faces that no published frame has"]
 
 
 def test_only_where_a_camera_fell_silent_the_frames_of_the_last_second_may_lack() -> None:
@@ -109,7 +112,7 @@ def test_only_where_a_camera_fell_silent_the_frames_of_the_last_second_may_lack(
 
 def test_a_frame_that_comes_again_interrupts_nothing() -> None:
     again = [*FRAMES[:6], FRAMES[0], *FRAMES[6:]]
-    assert set(parts_of_streams(again).values()) == {1}
+    assert late_frames(again) == set()
 
 
 def test_a_person_who_was_never_stored_is_lost_with_all_faces() -> None:

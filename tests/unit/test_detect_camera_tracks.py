@@ -234,6 +234,26 @@ def test_who_takes_over_in_the_middle_of_a_stream_gives_no_name_again() -> None:
     assert set(first.sightings).isdisjoint(second.sightings)
 
 
+@pytest.mark.parametrize("looked_at_all", [True, False])
+def test_who_goes_on_behind_frames_that_were_left_out_gives_no_name_that_may_have_been_given(
+    looked_at_all: bool,
+) -> None:
+    before = Watched()
+    for index in range(6):
+        before.see(info_at(index), box())
+    after = Watched()
+    after.tracks = CameraTracks.restored(before.tracks.state())
+    if not looked_at_all:
+        after.tracks.note_left_out()
+    for index in range(6, 12):
+        after.see(info_at(index), box(), box(400.0))
+    after.tracks.note_left_out()
+    for index in range(12, 18):
+        after.see(info_at(index), box(), box(400.0), box(800.0))
+    named = "s1-0" if looked_at_all else "s1-6"
+    assert set(after.sightings) == {"s1-0-1", f"{named}-2", f"{named}-3"}
+
+
 def test_the_same_frames_give_the_same_names() -> None:
     cameras = Watched(), Watched()
     for camera in cameras:

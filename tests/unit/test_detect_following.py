@@ -14,7 +14,7 @@ from services.detect.stage import DetectStage, Found
 from services.detect.yunet import YuNet
 from shared.codec import FACES_CODEC
 from shared.freshness import Deadline
-from shared.messages import Face, Frame, FrameInfo, Presence, Preview
+from shared.messages import Face, Frame, FrameInfo, Mode, Presence, Preview
 from shared.models import weights
 from shared.pictures import Bgr, decode_picture, encode_jpeg
 from shared.stage import Bad, Done, Dropped, DropReason, Outcome, SkipReason
@@ -170,6 +170,28 @@ def test_cameras_are_followed_apart_and_a_bad_frame_harms_nobody() -> None:
         ("cam1", "s1-0-1"): 1,
         ("cam2", "s1-0-1"): 1,
     }
+
+
+@pytest.mark.parametrize("mode", ["live", "complete"])
+def test_what_comes_behind_a_later_stream_counts_nobody_again_unless_nothing_may_be_dropped(
+    mode: Mode,
+) -> None:
+    first, second = (
+        [
+            Frame(info=one.info.model_copy(update={"mode": mode}), jpeg=one.jpeg)
+            for one in frames([scene()] * 8, stream=stream, start_s=start_s)
+        ]
+        for stream, start_s in (("s1", START_S), ("s2", START_S + 2))
+    )
+    watched = stage()
+    outcomes = [
+        *watched.process([*first[:6], *second[:4], first[6]]),
+        *watched.process([first[7], *second[4:]]),
+    ]
+    late = [index for index, one in enumerate(outcomes) if one == Dropped(DropReason.STALE)]
+    assert late == ([10, 11] if mode == "live" else [])
+    people = {sighting.track_id for one in presences(outcomes) for sighting in one.info.sightings}
+    assert people == ({"s1-0-1", "s2-0-1"} if mode == "live" else {"s1-0-1", "s2-0-1", "s2-4-1"})
 
 
 def test_a_new_connection_ends_the_visit() -> None:

@@ -191,6 +191,16 @@ def test_frames_wait_while_the_cameras_may_be_anothers_and_those_of_lost_ones_ar
     assert bench.total(DROPPED, camera="hall", reason="stale") == 1
 
 
+def test_what_was_kept_of_a_camera_that_was_anothers_in_between_is_dropped(bench: Bench) -> None:
+    bench.leave(0, 1)
+    bench.wait_for(lambda: bench.total("agegender_buffered_messages", camera="door") == 2, "both are kept")
+    bench.cameras.not_ours.add("door")
+    bench.wait_for(lambda: bench.total(DROPPED, camera="door", reason="stale") == 2, "they are dropped")
+    bench.cameras.not_ours.clear()
+    bench.leave(2)
+    bench.wait_for(lambda: bench.taken() == [2], "the next one is handed out")
+
+
 def test_the_end_comes_when_everything_was_handed_out(bench: Bench) -> None:
     bench.leave(0, 1, mode="complete")
     bench.cameras.slots.finished()
