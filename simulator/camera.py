@@ -66,12 +66,16 @@ class Camera:
         track: what it plays, and announces.
         other: what it plays in between with the fault `OTHER_SIZE`; must last as long.
         clock: whether it tells the wall clock of its pictures.
+        untold_pictures: with a clock, so many pictures each viewer gets before it is told the time at all.
     """
 
-    def __init__(self, track: Track, other: Track | None = None, *, clock: bool) -> None:
+    def __init__(
+        self, track: Track, other: Track | None = None, *, clock: bool, untold_pictures: int = 0
+    ) -> None:
         self.track = track
         self.fault: Fault | None = None
         self._clock = clock
+        self._untold_pictures = untold_pictures
         self._viewers: set[Viewer] = set()
         self.audience = Audience()
         self._rounds = [track.units, (other or track).units]
@@ -125,7 +129,8 @@ class Camera:
             if self.fault is Fault.STALLS or viewer.is_behind():
                 viewer.waits_for_keyframe = True
             elif is_keyframe or not viewer.waits_for_keyframe:
-                viewer.send(packets, report if is_due or viewer.waits_for_keyframe else None)
+                is_told = (is_due or viewer.waits_for_keyframe) and viewer.units_sent >= self._untold_pictures
+                viewer.send(packets, report if is_told else None)
                 viewer.waits_for_keyframe = False
                 if self.fault is Fault.HANGS_UP and viewer.units_sent >= HANG_UP_UNITS:
                     viewer.cut_off()

@@ -63,17 +63,27 @@ class CameraSimulator:
     ) -> None:
         self.close()
 
-    def add(self, name: str, clip: Path, *, clock: bool = True, other_clip: Path | None = None) -> str:
+    def add(
+        self,
+        name: str,
+        clip: Path,
+        *,
+        clock: bool = True,
+        untold_pictures: int = 0,
+        other_clip: Path | None = None,
+    ) -> str:
         """Starts a camera that plays `clip`; returns its URL without a login.
 
-        `clock`: whether the camera tells the wall clock of its pictures (RTCP sender reports). `other_clip`:
-        what it plays in between with the fault `OTHER_SIZE`.
+        `clock`: whether the camera tells the wall clock of its pictures (RTCP sender reports).
+        `untold_pictures`: so many a viewer gets before the first report. `other_clip`: what it plays in
+        between with the fault `OTHER_SIZE`.
         Raises `ValueError` for a name that is taken or unfit for a URL, `simulator.media.ClipRefused` for a
         clip that is not H.264 or has B-frames, `OSError` for a missing file or a port that is taken.
         """
         if not _NAME.fullmatch(name) or name in self._servers:
             raise ValueError(f"expected a new name of letters, digits, '.', '_' and '-', got {name!r}")
-        camera = Camera(load_track(clip), None if other_clip is None else load_track(other_clip), clock=clock)
+        other = None if other_clip is None else load_track(other_clip)
+        camera = Camera(load_track(clip), other, clock=clock, untold_pictures=untold_pictures)
         gatekeeper = Gatekeeper(self._login, self._schemes)
         server = RtspServer(name, camera, gatekeeper, self._host, self._next_port)
         self._call(server.start())

@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from statistics import fmean
 
@@ -44,6 +45,7 @@ from tools.views_together import (
     bearable_shares,
     from_wildest,
     gender_spread,
+    of_the_best,
     one_each,
     surprise,
 )
@@ -174,7 +176,7 @@ def _by_half(views: Views, shares: Callable[[Views], tuple[float, float]]) -> Se
 
 
 def worth(views: Views, shared: float) -> Table:
-    """What one view and all views of a person say, at each distance."""
+    """What one view and all views of a person say, at each distance and at all."""
     table = Table(title=f"What one view is worth, and all views of a person, with {shared:g} in common")
     names = (
         "height of the face",
@@ -188,7 +190,7 @@ def worth(views: Views, shared: float) -> Table:
     )
     for name in names:
         table.add_column(name, justify="right" if len(table.columns) > 1 else "left")
-    for name, there in _distances(views).items():
+    for name, there in {**_distances(views), "at all distances": views}.items():
         together = Together.of(there)
         narrowed, surer = together.narrowed(shared), together.surer(shared)
         count = len(there.person) / len(together.person)
@@ -198,7 +200,10 @@ def worth(views: Views, shared: float) -> Table:
         )
         plain = (together.from_years, together.to_years)
         table.add_row("", several, *_figures(together, plain, together.male_log_odds))
-        table.add_row("", "the same, narrowed", *_figures(together, narrowed, surer), end_section=True)
+        table.add_row("", "the same, narrowed", *_figures(together, narrowed, surer))
+        age_years, narrowed = of_the_best(there, shared)
+        best = replace(together, age_years=age_years)
+        table.add_row("", "the best of them", *_figures(best, narrowed, surer), end_section=True)
     return table
 
 

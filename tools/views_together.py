@@ -15,6 +15,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from shared.votes import Reading, mean_reading
 from tools.labelled_faces import Chosen, Floats, LabelledFaces
 
 
@@ -133,6 +134,22 @@ class Together(LabelledFaces):
         Evidence that is normal around the mean of each gender weighs as much as its variance is small.
         """
         return np.asarray(self.male_log_odds / _variance_left(self.effective_views, shared))
+
+
+def of_the_best(views: Views, shared: float) -> tuple[Floats, tuple[Floats, Floats]]:
+    """What the best views of each person say, as the pipeline has it: ages and narrowed intervals, (N,) each.
+
+    In the order of `Together`; `shared.votes.mean_reading` says which views these are.
+    """
+    below_years, above_years = views.age_years - views.from_years, views.to_years - views.age_years
+    columns = (views.quality, views.age_years, below_years, above_years)
+    readings = [Reading(*map(float, one)) for one in np.stack(columns).T]
+    people: dict[int, list[Reading]] = {int(person): [] for person in np.unique(views.person)}
+    for place in np.argsort(-views.quality, kind="stable"):
+        people[int(views.person[place])].append(readings[place])
+    together = [mean_reading(best_first, shared) for best_first in people.values()]
+    _, age_years, below_years, above_years = np.array(together, np.float64).T
+    return age_years, (age_years - below_years, age_years + above_years)
 
 
 def _variance_left(effective_views: Floats, shared: float) -> Floats:

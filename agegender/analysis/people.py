@@ -36,7 +36,7 @@ class Person:
     age_years: float | None
     """What all judged faces say together (`shared/votes.py`); None where none was judged."""
     age_interval_years: tuple[float, float] | None
-    """Hardly narrower than of one face: the views of one person err alike."""
+    """Hardly narrower than of the best face: the views of one person err alike."""
     gender: Gender
     """`unknown` where neither is likely enough."""
     gender_confidence: float

@@ -22,6 +22,8 @@ class ClockState(Model):
     """A `stream_clock.StreamClock`."""
 
     file_began_s: _Time | None = None
+    offset_s: _Time = 0.0
+    """What is added to the time that the frames tell."""
     latest_s: tuple[_Time, ...] = ()
     """Of the frames of the last seconds."""
 

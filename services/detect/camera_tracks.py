@@ -116,7 +116,7 @@ class CameraTracks:
         """Tracks that go on exactly as those of which `state` was taken, given the same patience."""
         camera = cls(patience)
         camera._tracker = patience.tracker_from(state.tracker)
-        camera._clock = StreamClock(state.clock)
+        camera._clock = StreamClock(state.clock, state.newest)
         camera._stream_id, camera._first_sequence = state.newest.stream_id, state.first_sequence
         camera._newest, camera._seen, camera._told_s = state.newest, dict(state.seen), state.told_s
         tracks = {track.number: track for track in camera._tracker.tracks}
@@ -172,7 +172,8 @@ class CameraTracks:
         self._is_restored = self._gives_other_names = False
         self._newest = info
         self._note_seen(info)
-        tracks = self._tracker.update(boxes_xyxy, self._clock.advance(info))
+        time_s = self._clock.advance(info, is_anybody_followed=not self._tracker.is_empty)
+        tracks = self._tracker.update(boxes_xyxy, time_s)
         visitors = [self._visitor(track) for track in tracks]
         self._collect_ended()
         return visitors

@@ -95,6 +95,11 @@ class Tracker:
         """The confirmed tracks that have not ended, in the order of their numbers."""
         return sorted((t for t in self._tracks if t.number is not None), key=lambda t: t.number or 0)
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether nobody is followed, not even somebody who is not confirmed."""
+        return not self._tracks
+
     def take_ended(self) -> list[Track]:
         """The confirmed tracks that ended since the last call, the last `MOST_TRACKS` of them.
 

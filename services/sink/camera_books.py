@@ -16,7 +16,7 @@ from services.sink.visits import Visit
 from shared.errors import NotNow
 from shared.messages import Presence, Result
 from shared.persons import Person
-from shared.store import CameraKeys
+from shared.store import PRESENT_S, CameraKeys
 
 _SCRIPT_PATH = Path(__file__).with_name("write.lua")
 _TRIES = 100
@@ -87,11 +87,15 @@ class CameraBooks:
         found = zip(person_ids, values, strict=True)
         kept = {name: json.loads(value) for name, value in found if value is not None}
         counted = {name: fields for name, fields in kept.items() if "first_seen_s" in fields}
+        visits = {name: Visit.model_validate(fields) for name, fields in kept.items()}
+        scores = zip(person_ids, heard, strict=True)
         known = Known(
             state={name.decode(): value.decode() for name, value in state.items()},
-            visits={name: Visit.model_validate(fields) for name, fields in kept.items()},
+            visits=visits,
             persons={name: Person.model_validate(fields) for name, fields in counted.items()},
-            heard_s={name: at_s for name, at_s in zip(person_ids, heard, strict=True) if at_s is not None},
+            heard_s={
+                name: score_s + _aged_s(visits.get(name)) for name, score_s in scores if score_s is not None
+            },
         )
         return known, seconds + microseconds / 1e6 if self._clock is None else self._clock()
 
@@ -111,7 +115,9 @@ class CameraBooks:
             "remembered": settings.remembered_faces,
             "person_key": keys.person(""),
             "state": [] if merged.newest is None else _state(merged.newest, now_s),
-            "visits": [self._visit(number, change) for number, change in enumerate(merged.changes, first)],
+            "visits": [
+                self._visit(number, change, now_s) for number, change in enumerate(merged.changes, first)
+            ],
             "counts": [
                 {"key": number, "field": cell.field, "more": more, "kept_s": cell.kept_s}
                 for number, (cell, more) in enumerate(moved.items(), first + len(visit_keys))
@@ -120,7 +126,7 @@ class CameraBooks:
         }
         return visit_keys + count_keys, plan
 
-    def _visit(self, number: int, change: Change) -> Plan:
+    def _visit(self, number: int, change: Change, now_s: float) -> Plan:
         visit, person = change.visit, change.person
         written: Plan = {"key": number, "id": visit.person_id, "json": visit.to_json(person)}
         if person is None:
@@ -128,7 +134,14 @@ class CameraBooks:
             return written | {"ttl_s": self._settings.silent_s}
         # As text: a script would shorten the digits of a number.
         written |= {"ttl_s": self._settings.ttl_s, "first_seen_s": repr(person.first_seen_s)}
-        return written | {"closed": True} if person.closed is not None else written
+        if person.closed is not None:
+            return written | {"closed": True}
+        return written | {"heard_s": repr(now_s - _aged_s(visit))}
+
+
+def _aged_s(visit: Visit | None) -> float:
+    """How much older a visit is listed than it was heard of: who was seen to leave is nobody who is there."""
+    return PRESENT_S if visit is not None and visit.ended else 0.0
 
 
 def _fixed(keys: CameraKeys) -> tuple[str, ...]:

@@ -29,7 +29,7 @@ local function write_visits()
         redis.call('ZREM', open, visit.id)
         redis.call('XADD', closed, 'MAXLEN', '~', plan.longest_closed, '*', 'person', visit.json)
       else
-        redis.call('ZADD', open, plan.now_s, visit.id)
+        redis.call('ZADD', open, visit.heard_s, visit.id)
       end
     end
   end

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from shared.store.answers import CameraState, Page, StoredResult
+from shared.store.answers import PRESENT_S, CameraState, Page, StoredResult
 from shared.store.client import connect, redis_errors_sorted, server_time_s
 from shared.store.counts import Count, Period
 from shared.store.keys import CAMERAS_KEY, CameraKeys
@@ -11,6 +11,7 @@ from shared.store.small_counts import GivenCount, given_out
 
 __all__ = [
     "CAMERAS_KEY",
+    "PRESENT_S",
     "CameraKeys",
     "CameraState",
     "Count",

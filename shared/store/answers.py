@@ -11,7 +11,7 @@ from shared.messages import Clock, Result
 T = TypeVar("T")
 
 PRESENT_S = 10.0
-"""An open person who was heard of in the last so many seconds is there now."""
+"""An open person who was heard of in the last so many seconds, and not seen to leave, is there now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class CameraState:
     delay_s: float
     """From the capture until it could be queried; under 0 where the camera's clock runs ahead."""
     present: int
-    """Open persons heard of in the last `PRESENT_S`."""
+    """Open persons heard of in the last `PRESENT_S` who were not seen to leave."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,8 @@ All keys of a camera carry its hash tag, so that they live on one node of a clus
     agegender:{CAMERA}:state          hash     the newest that was heard of it; `version` counts the writes
     agegender:{CAMERA}:person:ID      string   the record of a person as JSON, and while it is open its votes
     agegender:{CAMERA}:persons        zset     ids of persons by the time they were first seen
-    agegender:{CAMERA}:open           zset     ids of open persons by the time they were last heard of
+    agegender:{CAMERA}:open           zset     ids of open persons by the time they were last heard of; ten
+                                               seconds sooner for who was seen to leave
     agegender:{CAMERA}:closed         stream   closed persons, each one JSON field `person`; bounded length
     agegender:{CAMERA}:counts:…       hash     how many persons, by minute, hour and day: see `counts.py`
     agegender:{CAMERA}:results        stream   single faces, each one JSON field `result`; bounded length
@@ -50,7 +51,7 @@ class CameraKeys:
 
     @property
     def open(self) -> str:
-        """Sorted set: ids of open persons by the time they were last heard of."""
+        """Sorted set: ids of open persons by the time they were last heard of, or less: see above."""
         return f"{self.base}:open"
 
     @property

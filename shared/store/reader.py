@@ -48,18 +48,21 @@ class ResultStore:
         return [_camera_state(*one) for one in found if b"captured_at_s" in one[1]]
 
     def now(self, camera_ids: Sequence[str] | None = None) -> Sequence[Person]:
-        """The open persons heard of in the last `PRESENT_S`, by camera and by the time they came."""
+        """The open persons heard of in the last `PRESENT_S`, by camera and by the time they came.
+
+        Who was seen to leave is not among them, though votes may still be awaited.
+        """
         with redis_errors_sorted():
             names, since_s = self._cameras(camera_ids), self._now_s() - PRESENT_S
             pipeline = self._client.pipeline(transaction=False)
             for camera_id in names:
                 pipeline.zrangebyscore(CameraKeys.of(camera_id).open, f"({since_s!r}", "+inf")
             found = [
-                person
+                Person.model_validate(fields)
                 for camera_id, ids in zip(names, pipeline.execute(), strict=True)
-                for person in self._read_persons(camera_id, [one.decode() for one in ids])
+                for fields in self._read_records(camera_id, [one.decode() for one in ids])
                 # One who left since then is nobody who is there.
-                if person is not None and person.closed is None
+                if _is_person(fields) and not fields.get("ended") and "closed" not in fields
             ]
         return sorted(found, key=lambda person: (person.camera_id, person.first_seen_s, person.person_id))
 
@@ -199,17 +202,21 @@ class ResultStore:
         return server_time_s(self._client) if self._clock is None else self._clock()
 
     def _read_persons(self, camera_id: str, person_ids: Sequence[str]) -> list[Person | None]:
+        records = self._read_records(camera_id, person_ids)
+        return [Person.model_validate(fields) if _is_person(fields) else None for fields in records]
+
+    def _read_records(self, camera_id: str, person_ids: Sequence[str]) -> list[Mapping[str, object]]:
+        """The fields of their records, with what is kept while they are open; none where one has expired."""
         if not person_ids:
             return []
         keys = CameraKeys.of(camera_id)
         values = self._client.mget([keys.person(person_id) for person_id in person_ids])
-        return [_person(value) for value in cast("list[bytes | None]", values)]
+        return [{} if value is None else json.loads(value) for value in cast("list[bytes | None]", values)]
 
 
-def _person(value: bytes | None) -> Person | None:
-    """None where the record has expired, or holds votes of somebody of whom no sighting came yet."""
-    fields = {} if value is None else json.loads(value)
-    return Person.model_validate(fields) if "first_seen_s" in fields else None
+def _is_person(fields: Mapping[str, object]) -> bool:
+    """False where the record has expired, or holds votes of somebody of whom no sighting came yet."""
+    return "first_seen_s" in fields
 
 
 def _camera_state(camera_id: str, fields: Mapping[bytes, bytes], present: int) -> CameraState:

@@ -188,6 +188,39 @@ def test_who_is_there_now_was_heard_of_in_the_last_ten_seconds(sink: Sink, clock
     assert {state.present for state in sink.store.cameras()} == {0}
 
 
+def test_who_was_seen_to_leave_is_not_there_now_however_many_votes_are_awaited(
+    sink: Sink, clock: Clock
+) -> None:
+    def there() -> tuple[list[str], list[int]]:
+        now = [one.person_id for one in sink.store.now()]
+        return now, [state.present for state in sink.store.cameras()]
+
+    sink.output.write([presence(sighting("s1-1", votes=3), sighting("s1-2", votes=1)), vote("s1-1")])
+    assert there() == (["s1-1", "s1-2"], [2])
+    sink.output.write([presence(sighting("s1-1", votes=3, ended=True), sighting("s1-2", votes=1))])
+    assert there() == (["s1-2"], [1])
+    clock.now_s += 4
+    sink.output.write([vote("s1-1", 2), vote("s1-2")])
+    assert there() == (["s1-2"], [1]), "a late vote brings nobody back"
+    assert {one.person_id: one.closed for one in persons(sink)} == {"s1-1": None, "s1-2": None}
+    sink.output.write([vote("s1-1", 3)])
+    assert [(one.person_id, one.faces_judged) for one in sink.closed()] == [("s1-1", 3)]
+
+
+def test_who_was_seen_to_leave_waits_for_votes_as_long_as_anybody_may_be_silent(
+    redis_database: str, clock: Clock
+) -> None:
+    with opened_sink(redis_database, SinkSettings(silent_s=20), now_s=clock) as sink:
+        clock.run(sink, 25)
+        sink.output.write([presence(sighting(votes=2, ended=True))])
+        clock.run(sink, 15)
+        sink.output.write([vote()])
+        clock.run(sink, 15)
+        assert only(sink).closed is None
+        clock.run(sink, 10)
+        assert (only(sink).closed, only(sink).faces_judged) == ("silent", 1)
+
+
 def test_the_state_of_a_camera_is_that_of_its_newest_presence(sink: Sink, clock: Clock) -> None:
     clock.now_s = T0 + 8.25
     newest = frame_info(sequence=8, captured_at_s=T0 + 8)

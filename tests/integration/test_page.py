@@ -120,6 +120,32 @@ def test_who_leaves_appears_without_a_reload(world: World, browser: Browser) -> 
         wait_until(lambda: look.number("visits") == visits + 1, 10, "one more visit is counted")
 
 
+def test_those_who_left_a_quiet_camera_are_shown_however_many_left_another(
+    world: World, browser: Browser
+) -> None:
+    now_s = time.time()
+    for number in range(3):
+        write_visit(world.sink, number, at_s=now_s - 3_000 + number, camera_id="shop")
+    for number in range(210):
+        write_visit(world.sink, number, at_s=now_s - 300 + number)
+    with looking(browser, world.url) as look:
+        look.wait_until_loaded()
+        left = look.page.locator("#left-people [data-person]")
+        expect(left).to_have_count(12)
+        expect(left.first).to_have_attribute("data-person", "door/s1-209")
+        look.page.select_option("#camera", "shop")
+        expect(left).to_have_count(3)
+        expect(left.first).to_have_attribute("data-person", "shop/s1-2")
+        write_visit(world.sink, 300, at_s=time.time() - 5)
+        write_visit(world.sink, 301, at_s=time.time() - 6, camera_id="shop")
+        expect(left).to_have_count(4)
+        expect(left.first).to_have_attribute("data-person", "shop/s1-301")
+        look.page.select_option("#camera", "")
+        expect(left).to_have_count(12)
+        expect(left.first).to_have_attribute("data-person", "door/s1-300")
+        assert look.complaints == []
+
+
 def test_without_a_camera_the_page_says_how_to_start_one(world: World, browser: Browser) -> None:
     with looking(browser, world.url) as look:
         look.wait_for("live")

@@ -124,6 +124,15 @@ def test_a_camera_without_a_clock_tells_no_wall_clock(cameras: CameraSimulator, 
     assert all(arrival.captured_s is None for arrival in seen)
 
 
+def test_a_camera_may_tell_the_wall_clock_late(cameras: CameraSimulator, clip: Path) -> None:
+    with watch(cameras.add("door", clip, untold_pictures=20)) as container:
+        seen = take(container, 80)
+    told = [arrival.captured_s is not None for arrival in seen]
+    assert not any(told[:18])
+    assert told == sorted(told)
+    assert told[-1]
+
+
 @pytest.mark.parametrize("schemes", [("digest", "basic"), ("digest",), ("basic",)])
 def test_a_password_of_special_characters_opens_the_camera_and_no_other_does(
     clip: Path, schemes: tuple[Scheme, ...]

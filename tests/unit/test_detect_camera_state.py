@@ -57,7 +57,7 @@ def _face(info: FrameInfo, index: int, faces: int) -> FaceInfo:
 
 @st.composite
 def clips(draw: st.DrawFn) -> list[Seen]:
-    """Persons who come, move, are lost and go, over one stream or two."""
+    """Persons who come, move, are lost and go, over one stream or two, of a camera that may tell its time."""
     rate_hz = draw(st.sampled_from([2.0, 5.0, 25.0]))
     length = draw(st.integers(2, 40))
     new_stream_at = draw(st.integers(0, 2 * length))
@@ -66,10 +66,14 @@ def clips(draw: st.DrawFn) -> list[Seen]:
             st.tuples(st.integers(0, 1200), st.integers(-9, 9), st.sets(st.integers(0, length))), max_size=3
         )
     )
+    told_from, ahead_s = draw(st.integers(0, 2 * length)), draw(st.sampled_from([-4.0, -0.3, 3.0]))
     clip: list[Seen] = []
     for i in range(length):
         boxes = tuple(box(x + step * i, 140.0) for x, step, missed in ways if i not in missed)
         info = at(i, stream="s1" if i < new_stream_at else "s2", rate_hz=rate_hz)
+        if i >= told_from:
+            by_camera = {"clock": "camera", "captured_at_s": info.captured_at_s + ahead_s}
+            info = info.model_copy(update=by_camera)
         clip.append((info, boxes))
     return clip
 
@@ -150,6 +154,13 @@ def test_a_state_of_a_visitor_without_a_track_is_refused() -> None:
     broken = state.model_copy(update={"tracker": state.tracker.model_copy(update={"tracks": ()})})
     with pytest.raises(BadMessage, match=r"expected a track for each visitor, got none for \[1\]"):
         TRACKS.codec.decode(TRACKS.codec.encode(broken))
+
+
+def test_a_state_of_a_worker_that_knew_of_one_clock_only_is_understood() -> None:
+    (state,) = states([at(0)])
+    fields = state.model_dump(mode="json")
+    del fields["clock"]["offset_s"]
+    assert CameraState.model_validate(fields) == state
 
 
 def test_a_state_is_not_taken_while_others_do_not_know_who_came() -> None:

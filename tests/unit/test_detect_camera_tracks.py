@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import pairwise
 
 import pytest
@@ -14,7 +15,7 @@ from services.detect.camera_tracks import (
     Patience,
     Visitor,
 )
-from shared.messages import BoxXyxy, FaceInfo, FrameInfo, PresenceInfo, Sighting
+from shared.messages import BoxXyxy, Clock, FaceInfo, FrameInfo, PresenceInfo, Sighting
 from shared.stage import SkipReason
 from tests.support.made_messages import face_info, frame_info
 
@@ -148,6 +149,68 @@ def test_a_jump_of_the_clock_ends_the_tracks_and_is_told_at_once(jump_s: float) 
     assert told[0] is not None
     assert [(s.track_id, s.ended) for s in told[0].sightings] == [("s1-0-1", True)]
     assert set(camera.sightings) == {"s1-0-1", "s1-0-2"}
+
+
+def told_by(clock: Clock, index: int, *, ahead_s: float = 0.0, start_s: float = START_S) -> FrameInfo:
+    """A frame of a camera whose own clock is so far ahead of ours."""
+    info = info_at(index, start_s=start_s)
+    if clock == "arrival":
+        return info
+    return info.model_copy(update={"clock": clock, "captured_at_s": info.captured_at_s + ahead_s})
+
+
+CLOCKS: dict[str, Callable[[int], Clock]] = {
+    "told late": lambda index: "arrival" if index < 10 else "camera",
+    "no longer believed": lambda index: "camera" if index < 10 else "arrival",
+    "believed for a while": lambda index: "camera" if 10 <= index < 20 else "arrival",
+    "believed now and then": lambda index: "camera" if index % 3 else "arrival",
+}
+
+
+@pytest.mark.parametrize("ahead_s", [-9.0, -0.3, 0.0, 3.0, 9.0])
+@pytest.mark.parametrize("clock_of", CLOCKS.values(), ids=CLOCKS.keys())
+def test_somebody_stays_the_same_whichever_clock_tells_the_time(
+    clock_of: Callable[[int], Clock], ahead_s: float
+) -> None:
+    camera = Watched()
+    for index in range(31):
+        camera.see(told_by(clock_of(index), index, ahead_s=ahead_s), box())
+    (sighting,) = camera.sightings.values()
+    assert (sighting.track_id, sighting.frames, sighting.ended) == ("s1-0-1", 31, False)
+    assert sighting.last_seen_s - sighting.first_seen_s == pytest.approx(6.0)
+    assert sighting.first_seen_s == told_by(clock_of(0), 0, ahead_s=ahead_s).captured_at_s
+    assert 7 <= len(camera.told) <= 8, "once a second, and when somebody came"
+    assert camera.told[-1].frame_rate_hz == 5
+
+
+def test_when_nobody_is_left_the_time_is_that_of_the_frames_again() -> None:
+    camera = Watched()
+    for index in range(40):
+        frame = told_by("arrival" if index < 5 else "camera", index, ahead_s=-4.0)
+        camera.see(frame, *([box()] if index < 10 or index >= 30 else []))
+    first, second = camera.sightings.values()
+    assert (first.first_seen_s, first.last_seen_s) == pytest.approx((START_S, START_S + 1.8))
+    assert second.first_seen_s == START_S + 30 * 0.2 - 4.0
+    assert (first.ended, second.ended) == (True, False)
+
+
+@pytest.mark.parametrize("jump_s", [-30.0, 60.0])
+def test_a_jump_of_the_clock_that_is_believed_since_somebody_came_ends_the_tracks(jump_s: float) -> None:
+    camera = Watched()
+    for index in range(10):
+        camera.see(told_by("arrival" if index < 5 else "camera", index, ahead_s=-3.0), box())
+    for index in range(10, 15):
+        camera.see(told_by("camera", index, ahead_s=-3.0 + jump_s), box())
+    assert {name: one.ended for name, one in camera.sightings.items()} == {"s1-0-1": True, "s1-0-2": False}
+
+
+def test_eight_seconds_without_frames_end_the_tracks_though_another_clock_tells_the_time_after_it() -> None:
+    camera = Watched()
+    for index in range(5):
+        camera.see(told_by("arrival", index), box())
+    for index in range(5, 10):
+        camera.see(told_by("camera", index, start_s=START_S + 8.0, ahead_s=-8.0), box())
+    assert {name: one.ended for name, one in camera.sightings.items()} == {"s1-0-1": True, "s1-0-2": False}
 
 
 def test_after_a_clock_was_set_back_an_empty_scene_is_still_told_of_once_a_second() -> None:

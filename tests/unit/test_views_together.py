@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -13,6 +15,7 @@ from tools.views_together import (
     bearable_shares,
     from_wildest,
     gender_spread,
+    of_the_best,
     one_each,
     within,
 )
@@ -91,6 +94,18 @@ def test_views_count_by_their_quality() -> None:
     together = Together.of(views)
     assert together.effective_views == pytest.approx(np.full(PEOPLE, 2.0))
     assert together.age_years == pytest.approx(views.age_years.reshape(-1, EACH)[:, :2].mean(axis=1))
+
+
+def test_the_best_views_of_each_person_are_taken_as_the_pipeline_takes_them() -> None:
+    quality = np.tile([0.3, 0.9, 0.3, 0.3, 0.3], PEOPLE)
+    views = _views(quality)
+    half_width_years = np.where(quality > 0.5, 8.0, 20.0)
+    views = replace(
+        views, from_years=views.age_years - half_width_years, to_years=views.age_years + half_width_years
+    )
+    age_years, (from_years, to_years) = of_the_best(views, 0.95)
+    assert age_years == pytest.approx(views.age_years[1::EACH])
+    assert to_years - from_years == pytest.approx(np.full(PEOPLE, 16.0))
 
 
 def test_people_count_alike_however_often_they_are_seen() -> None:

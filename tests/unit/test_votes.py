@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 from random import Random
 
 import pytest
@@ -83,6 +84,38 @@ def test_a_poor_face_beside_a_good_one_narrows_next_to_nothing() -> None:
     low, high = verdict([good, poor]).age_interval_years or (0.0, 0.0)
     assert low < 20.2
     assert high > 39.8
+
+
+def width_years(votes: list[Vote]) -> float:
+    low_years, high_years = verdict(votes).age_interval_years or (0.0, math.inf)
+    return high_years - low_years
+
+
+def test_a_poor_look_at_somebody_does_not_widen_what_a_good_one_told() -> None:
+    good = vote(1, 30.0, quality=1.0, between=(20.0, 40.0))
+    poor = [vote(number, 34.0, quality=0.3, between=(14.0, 53.0)) for number in range(2, 9)]
+    assert width_years([good]) == 20.0
+    for number in range(1, 8):
+        assert 19.4 < width_years([good, *poor[:number]]) <= 20.0
+    # The good look may as well be the last one.
+    assert width_years(poor[:1]) == 39.0
+    assert width_years([vote(9, 30.0, quality=1.0, between=(20.0, 40.0)), *poor]) <= 20.0
+
+
+def grown_up(one: Vote) -> Vote:
+    """The same of somebody between 30 and 80, none of whose intervals is cut off at 0."""
+    age_years, (low_years, high_years) = one.age_years or 0.0, one.age_interval_years or (0.0, 0.0)
+    older_years = 30.0 + age_years / 2
+    between = older_years - (age_years - low_years), older_years + (high_years - age_years)
+    return one.model_copy(update={"age_years": older_years, "age_interval_years": between})
+
+
+@given(_VOTES)
+def test_nobody_becomes_less_certain_by_faces_that_are_poorer_than_all_before(votes: list[Vote]) -> None:
+    falling = sorted(map(grown_up, votes), key=lambda one: (-max(one.quality, 0.05), one.number))
+    widths_years = [width_years(falling[:number]) for number in range(1, len(falling) + 1)]
+    for before_years, after_years in pairwise(widths_years):
+        assert after_years <= before_years + 0.21, "but for the tenths of its two ends"
 
 
 def test_an_interval_that_one_face_lacks_is_not_made_up() -> None:

@@ -10,7 +10,7 @@ import { RANGES, sum, summed } from "./ranges.js";
 const COUNTS_EVERY_MS = 15_000;
 const LEFT_KEPT = 200;
 
-const page = { state: null, left: new Map(), sums: null, range: "day", camera: "", offsetS: 0 };
+const page = { state: null, left: new Map(), leftOf: null, sums: null, range: "day", camera: "", offsetS: 0 };
 const nowS = () => Date.now() / 1000 + page.offsetS;
 const ofCamera = (one) => !page.camera || one.camera_id === page.camera;
 const manyCameras = () => !page.camera && (page.state?.cameras.length ?? 0) > 1;
@@ -83,16 +83,17 @@ function listCameras(cameras) {
   if (ids.join() === listed.join()) return;
   select.replaceChildren(select.options[0], ...ids.map((id) => html("option", { value: id }, id)));
   select.value = ids.includes(page.camera) ? page.camera : "";
-  page.camera = select.value;
+  if (select.value !== page.camera) turnTo(select.value);
 }
 
-function showLeft() {
-  cards.left([...page.left.values()].filter(ofCamera), manyCameras());
+function showLeft(newcomer = null) {
+  const nobody = page.leftOf === page.camera ? "Nobody has left yet." : "Asking …";
+  cards.left([...page.left.values()].filter(ofCamera), manyCameras(), nobody, newcomer);
 }
 
 function keepLeft(persons) {
   for (const person of persons) {
-    if (person.closed) page.left.set(`${person.camera_id}/${person.person_id}`, person);
+    if (person.closed && ofCamera(person)) page.left.set(`${person.camera_id}/${person.person_id}`, person);
   }
   const oldest = [...page.left.entries()].sort(([, a], [, b]) => b.last_seen_s - a.last_seen_s).slice(LEFT_KEPT);
   for (const [key] of oldest) page.left.delete(key);
@@ -164,9 +165,15 @@ function refreshSoon() {
   }, 1_000);
 }
 
+/** The newest of all cameras may all be of another than the chosen one: so that one is asked for by itself. */
 async function refreshLeft() {
+  const { camera } = page;
   try {
-    keepLeft((await json("/v1/persons", { limit: 100 })).persons);
+    const { persons } = await json("/v1/persons", { limit: 100, ...(camera && { camera }) });
+    if (camera !== page.camera) return; // another camera was chosen meanwhile
+    for (const [key, one] of page.left) if (!ofCamera(one)) page.left.delete(key);
+    keepLeft(persons);
+    page.leftOf = camera;
     showLeft();
   } catch (error) {
     await explain(error);
@@ -192,26 +199,27 @@ function heard(kind, data) {
     people = now;
   } else if (kind === "person") {
     keepLeft([data]);
-    showLeft();
+    showLeft(data);
     refreshSoon();
   } else if (kind === "problem") {
     connection("away", "Redis is away.", `What you see may be old. Trying again … (${data.detail.replace("Redis is away: ", "")})`);
   }
 }
 
-function chosen() {
-  if (page.state) showState();
+function turnTo(camera) {
+  page.camera = camera;
   showLeft();
+  refreshLeft();
   refreshCounts();
 }
 
 byId("camera").addEventListener("change", (event) => {
-  page.camera = event.target.value;
-  chosen();
+  turnTo(event.target.value);
+  if (page.state) showState();
 });
 byId("range").addEventListener("change", (event) => {
   page.range = event.target.value;
-  chosen();
+  refreshCounts();
 });
 byId("token-dialog").addEventListener("close", () => {
   if (asking) byId("token-dialog").showModal(); // there is nothing to see without one

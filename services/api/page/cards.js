@@ -73,17 +73,14 @@ export function present(persons, showCamera) {
   );
 }
 
-const known = new Set();
-
-export function left(persons, showCamera) {
+/** Who left last; `newcomer` has done so just now. */
+export function left(persons, showCamera, nobody, newcomer) {
   const shown = [...persons].sort((a, b) => b.last_seen_s - a.last_seen_s).slice(0, LEFT_SHOWN);
-  const first = known.size === 0;
-  listed(byId("left-people"), shown, "Nobody has left yet.", (person) => {
+  listed(byId("left-people"), shown, nobody, (person) => {
     const item = personItem(person, showCamera, `${clock(person.last_seen_s)} · ${duration(person.dwell_s)}`);
-    if (!first && !known.has(key(person))) item.classList.add("new");
+    if (newcomer && key(person) === key(newcomer)) item.classList.add("new");
     return item;
   });
-  for (const person of shown) known.add(key(person));
 }
 
 const pictures = new Map();

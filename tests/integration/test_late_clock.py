@@ -1,0 +1,76 @@
+"""A camera that tells its own time late: whoever is before it stays one person, up to the tracks."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from services.detect.stage import DetectStage
+from services.detect.yunet import YuNet
+from services.ingest.stage import IngestStage
+from shared.cameras import Camera
+from shared.messages import Frame, Presence, Sighting
+from shared.models import weights
+from shared.stage import Done
+from simulator import camera as simulated_camera
+from simulator.cameras import CameraSimulator
+from simulator.clips import Placement, make_clip
+from tests.support.faces import astronaut
+from tests.support.taking import Taken, Taker
+from tests.support.waiting import wait_until
+
+FPS = 25
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two seconds of one woman."""
+    path = tmp_path_factory.mktemp("clips") / "woman.mp4"
+    make_clip(path, [Placement(astronaut(), (320, 180), 300)], size_wh=(640, 360), fps=FPS, seconds=2)
+    return path
+
+
+@pytest.mark.parametrize("ahead_s", [-1.5, 3.0])
+def test_somebody_stays_one_person_when_the_camera_tells_its_time(
+    clip: Path, monkeypatch: pytest.MonkeyPatch, ahead_s: float
+) -> None:
+    monkeypatch.setattr(simulated_camera, "time", SimpleNamespace(time=lambda: time.time() + ahead_s))
+    with CameraSimulator() as cameras:
+        source = cameras.add("door", clip, untold_pictures=FPS)
+        with Taker([Camera(id="door", source=source)], fps=10) as taker:
+            wait_until(lambda: _told(taker.taken) >= 10, 20, "the camera tells its time")
+    frames = [_frame(one) for one in taker.taken]
+    assert len({frame.info.stream_id for frame in frames}) == 1
+    clocks = [frame.info.clock for frame in frames]
+    assert clocks == sorted(clocks)
+    assert clocks.count("arrival") >= 5
+
+    sightings = _sightings(frames)
+    assert {one.track_id for one in sightings} == {sightings[0].track_id}
+    last = sightings[-1]
+    assert last.frames >= len(frames) - 2
+    passed_s = taker.taken[-1].at_s - taker.taken[0].at_s
+    assert last.last_seen_s - last.first_seen_s == pytest.approx(passed_s, abs=0.5)
+
+
+def _told(taken: Sequence[Taken]) -> int:
+    return sum(one.frame.clock == "camera" for one in taken)
+
+
+def _frame(taken: Taken) -> Frame:
+    """What was taken as it was published, at once."""
+    (outcome,) = IngestStage(clock=lambda: taken.at_s).process([taken.frame])
+    assert isinstance(outcome, Done)
+    return outcome.outputs[0]
+
+
+def _sightings(frames: Sequence[Frame]) -> list[Sighting]:
+    stage = DetectStage(YuNet(weights("yunet"), 480, 0.7))
+    outcomes = stage.process(frames)
+    told = [output for outcome in outcomes if isinstance(outcome, Done) for output in outcome.outputs]
+    presences = [one for one in (*told, *stage.finish()) if isinstance(one, Presence)]
+    return [sighting for presence in presences for sighting in presence.info.sightings]
