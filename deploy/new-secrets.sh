@@ -1,6 +1,6 @@
 #!/bin/sh
-# Makes the secrets that deploy/compose.secrets.yml hands out, in the folder `secrets` or the one named. What is
-# there stays: to change a password, remove its file and redis_users, run this again, and `docker compose up` anew.
+# Makes the secrets that deploy/compose.secrets.yml hands out, in the folder `secrets` or the one named. A secret that
+# is there stays; redis_users is made of them each time. docs/docker.md tells how to change one.
 set -eu
 folder=${1:-secrets}
 
@@ -14,7 +14,7 @@ secret() {
     chmod 444 "$1"
 }
 
-for name in api_token grafana_admin_password redis_reader_password redis_sink_password; do
+for name in api_token grafana_admin_password redis_admin_password redis_reader_password redis_sink_password; do
     secret "$name"
 done
 
@@ -25,11 +25,11 @@ sum() {
 
 read="+@read +@connection +time -@dangerous"
 write="+@read +@write +@connection +@scripting +@transaction +time -@dangerous +info"
-if [ ! -s redis_users ]; then
-    cat >redis_users <<USERS
+cat >redis_users.new <<USERS
 user default on nopass resetchannels -@all +ping
+user admin on #$(sum redis_admin_password) ~* &* +@all
 user reader on #$(sum redis_reader_password) ~agegender:* resetchannels -@all $read
 user sink on #$(sum redis_sink_password) ~agegender:* resetchannels -@all $write
 USERS
-fi
-chmod 444 redis_users
+chmod 444 redis_users.new
+mv -f redis_users.new redis_users

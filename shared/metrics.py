@@ -4,7 +4,8 @@ Names are `agegender_<noun>_<unit>`. Labels are `service`, `camera`, `kind` and 
 and `age_band`, of the API `route` (its template) and `status`, and of the workings `topic`, `partition`,
 `step`, `device`, `server`, `role` and `version`: each has few values, so the number of series is bounded by
 the number of cameras. Identifiers of frames, faces and persons never become labels, and what was read from
-faces is told of all cameras together. `docs/metrics.md` shows them all.
+faces is told of all cameras together. `docs/metrics.md` shows them all; those of decoders, which the
+kernel is asked for, are declared in `services/ingest/decoder_usage.py`.
 
 For each camera the books of ingest balance: captured = sent + dropped, where `sent` and `dropped` are the
 message counters under service="ingest". So do those of detect: faces found = sent (kind="face") + skipped.
@@ -251,7 +252,7 @@ class Metrics:
         """The sum of all samples called `name` whose labels include `labels`; 0 when there is none."""
         return sum(
             sample.value
-            for family in self.registry.collect()
+            for family in self.registry.restricted_registry([name]).collect()
             for sample in family.samples
             if sample.name == name and labels.items() <= sample.labels.items()
         )
@@ -259,7 +260,7 @@ class Metrics:
     def by_label(self, name: str, label: str, **labels: str) -> dict[str, float]:
         """The samples called `name` whose labels include `labels`, summed by the value of `label`."""
         sums: dict[str, float] = {}
-        for family in self.registry.collect():
+        for family in self.registry.restricted_registry([name]).collect():
             for sample in family.samples:
                 if sample.name == name and labels.items() <= sample.labels.items():
                     sums[sample.labels[label]] = sums.get(sample.labels[label], 0.0) + sample.value

@@ -10,16 +10,17 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import IO, Annotated
+from typing import Annotated
 
 import typer
 
 from agegender.analysis.analyzer import DEFAULT_FPS, Analyzer
 from agegender.analysis.copies import Style
+from agegender.analysis.copy_folder import CopyFolder
 from agegender.analysis.progress import ProgressBar
 from agegender.analysis.results_file import ResultsFile
-from agegender.analysis.rows import CsvRows, JsonRows, Rows, TableRows
-from agegender.analysis.run import Run, Wishes
+from agegender.analysis.rows import CsvRows, JsonRows, Out, Rows, TableRows
+from agegender.analysis.run import EVERY_FRAME, Run, Wishes
 from agegender.analysis.sources import STDIN, Source, find_sources, spool_stdin
 from agegender.analysis.window import Window
 from shared.errors import SettingsError
@@ -29,7 +30,6 @@ from shared.service import stop_on_signals
 
 EXIT_FAILED = 1
 EXIT_INTERRUPTED = 128 + signal.SIGINT
-_EVERY_FRAME = "all"
 _STDERR = 2
 
 
@@ -51,7 +51,9 @@ def analyze(
     annotate: Annotated[
         Path | None,
         typer.Option(
-            metavar="DIR", help="Write copies with boxes and labels; those of videos have no sound."
+            metavar="DIR",
+            help="Write copies with boxes and labels; those of videos have no sound. "
+            "Copies of earlier runs are replaced, any other file never.",
         ),
     ] = None,
     blur: Annotated[bool, typer.Option("--blur", help="Cover the faces in the copies, for good.")] = False,
@@ -70,7 +72,9 @@ def analyze(
     seconds: Annotated[
         float | None, typer.Option(help="How long to watch each camera; without it, until Ctrl-C.", min=0.1)
     ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on where an interrupted run stopped.")] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on where a run stopped, and try again what failed.")
+    ] = False,
     workers: Annotated[
         int | None, typer.Option(help="Pictures at the same time; one a core unless told.", min=1)
     ] = None,
@@ -84,8 +88,7 @@ def analyze(
     makes_copies = annotate is not None or show
     rate = _rate(fps, blur=blur, default=None if makes_copies else DEFAULT_FPS)
     camera_rate = _rate(fps, blur=False, default=None)
-    make_rows: Callable[[IO[str]], Rows] = JsonRows if as_json else CsvRows if as_csv else _table_of(output)
-    wishes = Wishes(Style(covers=blur, labels=labels), annotate, rate, seconds)
+    make_rows: Callable[[Out], Rows] = JsonRows if as_json else CsvRows if as_csv else _table_of(output)
     set_up_logs("error", "text")
     stop = stop_on_signals()
     with TemporaryDirectory(prefix="agegender-") as folder:
@@ -93,26 +96,32 @@ def analyze(
         sources = find_sources(
             names, webcam=camera, fps=camera_rate, leave_out=annotate, stdin_copy=stdin_copy
         )
-        if annotate is not None:
-            _prepare(annotate, sources)
+        copies = None if annotate is None else CopyFolder(annotate, sources)
+        if copies is not None and any(source.kind in ("video", "live") for source in sources):
+            _tell("the copies of videos have no sound")
+        wishes = Wishes(Style(covers=blur, labels=labels), copies, rate, seconds)
+        options = {"rows": "--json" if as_json else "--csv" if as_csv else "a table", **wishes.options()}
         with _quiet_loading():
             analyzer = Analyzer(workers=workers)
         with analyzer:
             window = Window("agegender") if show else None
-            results = ResultsFile(make_rows, output, annotate, resume=resume)
-            with ProgressBar(len(sources), results.done_count) as bar:
+            bar = ProgressBar()
+            results = ResultsFile(make_rows, bar.stdout, output, annotate, options=options, resume=resume)
+            with bar:
                 run = Run(analyzer, wishes, results, bar, window, _tell, stop.is_set)
-                status = _work(run, sources, results)
+                can_resume = (output or annotate) is not None and STDIN not in names
+                status = _work(run, sources, results, can_resume=can_resume)
             if window is not None:
                 window.close()
     raise typer.Exit(status)
 
 
-def _work(run: Run, sources: Sequence[Source], results: ResultsFile) -> int:
+def _work(run: Run, sources: Sequence[Source], results: ResultsFile, *, can_resume: bool) -> int:
     finished = False
     try:
         run.work(sources)
         finished = not run.interrupted
+        results.finish(ended=finished, failed=run.failed > 0)
     except BrokenPipeError:
         # Who read the rows wants no more, as `head` does.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -122,12 +131,13 @@ def _work(run: Run, sources: Sequence[Source], results: ResultsFile) -> int:
         return EXIT_FAILED
     finally:
         with contextlib.suppress(OSError):
-            results.close(finished=finished)
+            results.close()
     if not finished:
-        _tell("stopped; the same command with --resume goes on" if results.can_resume else "stopped")
+        _tell("stopped; the same command with --resume goes on" if can_resume else "stopped")
         return EXIT_INTERRUPTED
     if run.failed:
-        _tell(f"{run.failed} of {len(sources)} failed")
+        again = "; the same command with --resume tries them again" if can_resume else ""
+        _tell(f"{run.failed} of {len(sources)} failed{again}")
     return EXIT_FAILED if run.failed else 0
 
 
@@ -155,14 +165,14 @@ def _check(
 def _rate(fps: str | None, *, blur: bool, default: float | None) -> float | None:
     if fps is None:
         return default
-    if fps == _EVERY_FRAME:
+    if fps == EVERY_FRAME:
         return None
     try:
         rate = float(fps)
     except ValueError:
         rate = 0.0
     if not 0 < rate <= 60:
-        raise SettingsError(f"--fps {fps}: expected a number over 0 and up to 60, or {_EVERY_FRAME}")
+        raise SettingsError(f"--fps {fps}: expected a number over 0 and up to 60, or {EVERY_FRAME}")
     if blur:
         raise SettingsError(
             "--blur looks at every frame, as a face would show in the others: leave out --fps"
@@ -170,19 +180,7 @@ def _rate(fps: str | None, *, blur: bool, default: float | None) -> float | None
     return rate
 
 
-def _prepare(folder: Path, sources: Sequence[Source]) -> None:
-    """Makes sure, before hours of work, that copies can be written."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with TemporaryDirectory(dir=folder, prefix=".agegender-"):
-            pass
-    except OSError as error:
-        raise SettingsError(f"--annotate: cannot write to {str(folder)!r}: {error.strerror}") from None
-    if any(source.kind in ("video", "live") for source in sources):
-        _tell("the copies of videos have no sound")
-
-
-def _table_of(output: Path | None) -> Callable[[IO[str]], Rows]:
+def _table_of(output: Path | None) -> Callable[[Out], Rows]:
     width = 100 if output is not None else shutil.get_terminal_size((100, 24)).columns
     return lambda out: TableRows(out, width)
 
@@ -202,4 +200,5 @@ def _quiet_loading() -> Iterator[None]:
 
 
 def _tell(text: str) -> None:
-    typer.echo(mask(f"agegender: {text}"), err=True)
+    # Not by typer, which would go around what the progress bar puts in the place of standard error.
+    sys.stderr.write(mask(f"agegender: {text}\n"))

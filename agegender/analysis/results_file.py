@@ -1,16 +1,17 @@
-"""Where the rows of a run go: standard output, or a file that an interrupted run can be continued in."""
+"""Where the rows of a run go: standard output, or a file that a later run can go on with."""
 
 from __future__ import annotations
 
 import contextlib
 import os
-import sys
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from tempfile import SpooledTemporaryFile
 from typing import IO
 
 from agegender.analysis.journal import Journal
-from agegender.analysis.rows import Rows, Totals
+from agegender.analysis.rows import Out, Rows, Totals
 from agegender.analysis.sources import Source
 from shared.errors import SettingsError
 
@@ -18,44 +19,62 @@ JOURNAL_SUFFIX = ".journal"
 JOURNAL_OF_COPIES = ".agegender.journal"
 """In the folder of copies, where no rows are written to a file."""
 
+_IN_MEMORY_BYTES = 1_000_000
+
 
 class ResultsFile:
     """Writes rows and keeps the journal; a source is noted when its rows are safe in the file.
 
+    In a file stand first the rows of the sources that are done, in their order, and at the end those of the
+    sources that failed. These are cut off when a run goes on, which tries the failed sources again: so the
+    rows of a source are never there twice, whenever a run is killed.
+
     Args:
         make_rows: makes the rows for a stream.
+        stdout: takes the rows where there is no file.
         path: the file; None for standard output.
         copies_to: the folder of copies, if there is one.
+        options: what a run that goes on has to have in common with the one before, by name.
         resume: whether to go on with an earlier run.
 
     Raises:
-        SettingsError: the file cannot be written, or the journal does not allow this run.
+        SettingsError: the file cannot be written, or an earlier run does not allow this one.
     """
 
     def __init__(
         self,
-        make_rows: Callable[[IO[str]], Rows],
+        make_rows: Callable[[Out], Rows],
+        stdout: Out,
         path: Path | None,
         copies_to: Path | None,
         *,
+        options: Mapping[str, str],
         resume: bool,
     ) -> None:
         self._path = path
         self._journal: Journal | None = None
-        self._out: IO[str] = sys.stdout
-        try:
-            if path is not None:
-                self._journal = Journal(path.with_name(path.name + JOURNAL_SUFFIX), resume=resume)
-            elif copies_to is not None:
-                self._journal = Journal(copies_to / JOURNAL_OF_COPIES, resume=resume)
-            if path is not None:
-                self._out = self._open(path)
-        except OSError as error:
-            raise SettingsError(f"cannot write {error.filename!r}: {error.strerror}") from None
-        self.rows = make_rows(self._out)
-        if self._length() == 0:
-            self.rows.begin()
-            self._out.flush()
+        self._file: IO[str] | None = None
+        with contextlib.ExitStack() as opened:
+            self._failed = opened.enter_context(SpooledTemporaryFile(_IN_MEMORY_BYTES))
+            try:
+                journal_path = _journal_path(path, copies_to)
+                if journal_path is not None:
+                    if resume:
+                        _check_journal(journal_path, path)
+                    self._journal = Journal(journal_path, options, resume=resume)
+                    opened.callback(self._journal.close)
+                if path is not None:
+                    self._file = opened.enter_context(self._open(path))
+            except OSError as error:
+                raise SettingsError(f"cannot write {error.filename!r}: {error.strerror}") from None
+            self._out = self._file or stdout
+            self._done_bytes = self._length()
+            self.rows = make_rows(self._out)
+            if self._done_bytes == 0:
+                self.rows.begin()
+                self._out.flush()
+                self._done_bytes = self._length()
+            self._opened = opened.pop_all()
 
     def _open(self, path: Path) -> IO[str]:
         done_bytes = self._journal.output_bytes if self._journal is not None else 0
@@ -69,34 +88,61 @@ class ResultsFile:
         """Whether an earlier run has done it."""
         return self._journal is not None and self._journal.is_done(source.key)
 
-    @property
-    def done_count(self) -> int:
-        """How many sources an earlier run has done."""
-        return 0 if self._journal is None else self._journal.done_count
-
-    @property
-    def can_resume(self) -> bool:
-        """Whether a later run can go on where this one stops."""
-        return self._journal is not None
-
     def end(self, source: Source, totals: Totals) -> None:
-        """A source is done; raises OSError when that cannot be written."""
+        """A source is done or has failed; raises OSError when that cannot be written."""
         self.rows.end(source.shown, totals)
         self._out.flush()
-        if self._journal is not None:
-            self._journal.add(source.key, self._length(), failed=totals.error is not None)
+        if totals.error is not None:
+            self._put_aside()
+        elif self._journal is not None:
+            self._done_bytes = self._length()
+            self._journal.add(source.key, self._done_bytes)
+
+    def _put_aside(self) -> None:
+        """Takes the rows of a failed source out of the file, until the end."""
+        if self._path is None:
+            return
+        with self._path.open("rb") as written:
+            written.seek(self._done_bytes)
+            shutil.copyfileobj(written, self._failed)
+        os.truncate(self._path, self._done_bytes)
 
     def leave(self) -> None:
         """What was written of a source that is not complete stays, until the run goes on."""
         self._out.flush()
 
-    def close(self, *, finished: bool) -> None:
-        """Closes the files; raises OSError. The journal stays where the run is not finished."""
-        with contextlib.ExitStack() as stack:
-            if self._journal is not None:
-                stack.callback(self._journal.close, finished=finished)
-            if self._path is not None:
-                stack.callback(self._out.close)
+    def finish(self, *, ended: bool, failed: bool) -> None:
+        """No more rows come; raises OSError when what is left cannot be written.
+
+        Args:
+            ended: whether all sources had their turn; an interrupted run keeps its journal.
+            failed: whether one of them failed; the journal stays then too.
+        """
+        if self._path is not None:
+            self._failed.seek(0)
+            with self._path.open("ab") as file:
+                shutil.copyfileobj(self._failed, file)
+        if self._journal is not None and ended:
+            self._journal.end(failed=failed)
+
+    def close(self) -> None:
+        """Closes the files; raises OSError."""
+        self._opened.close()
 
     def _length(self) -> int:
-        return os.fstat(self._out.fileno()).st_size if self._path is not None else 0
+        return os.fstat(self._file.fileno()).st_size if self._file is not None else 0
+
+
+def _journal_path(path: Path | None, copies_to: Path | None) -> Path | None:
+    if path is not None:
+        return path.with_name(path.name + JOURNAL_SUFFIX)
+    return copies_to / JOURNAL_OF_COPIES if copies_to is not None else None
+
+
+def _check_journal(journal_path: Path, path: Path | None) -> None:
+    """To go on without a journal would do everything again, over what is there."""
+    if path is not None and not journal_path.exists() and path.exists() and path.stat().st_size > 0:
+        raise SettingsError(
+            f"--resume: there is no {str(journal_path)!r}, so the run that wrote {str(path)!r} has come to "
+            "its end: leave out --resume to write that file anew"
+        )

@@ -10,7 +10,7 @@ from __future__ import annotations
 import csv
 import json
 from dataclasses import asdict, dataclass
-from typing import IO, Any, Protocol
+from typing import Any, Protocol
 
 from rich.cells import cell_len, set_cell_size
 
@@ -32,6 +32,16 @@ class Totals:
     """Why the source could not be read, or not to its end."""
 
 
+class Out(Protocol):
+    """What rows are written to: a file, or the terminal."""
+
+    def write(self, text: str, /) -> object:
+        """Takes whole lines."""
+
+    def flush(self) -> object:
+        """Hands everything on."""
+
+
 class Rows(Protocol):
     """Where rows go. Each call writes whole lines."""
 
@@ -51,7 +61,7 @@ class Rows(Protocol):
 class JsonRows:
     """One JSON object a line, its kind under `record`."""
 
-    def __init__(self, out: IO[str]) -> None:
+    def __init__(self, out: Out) -> None:
         self._out = out
 
     def begin(self) -> None:
@@ -89,7 +99,7 @@ CSV_COLUMNS = (
 class CsvRows:
     """Comma-separated values as RFC 4180 has them, with a heading."""
 
-    def __init__(self, out: IO[str]) -> None:
+    def __init__(self, out: Out) -> None:
         self._csv = csv.DictWriter(out, CSV_COLUMNS, restval="", lineterminator="\r\n")
 
     def begin(self) -> None:
@@ -148,7 +158,7 @@ class TableRows:
 
     _REST = 72  # cells of all columns but the first
 
-    def __init__(self, out: IO[str], width: int = 100) -> None:
+    def __init__(self, out: Out, width: int = 100) -> None:
         self._out = out
         self._name_cells = max(16, width - self._REST)
 

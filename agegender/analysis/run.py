@@ -6,10 +6,10 @@ import contextlib
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from agegender.analysis.analyzer import Analyzer, Seen, Unreadable
 from agegender.analysis.copies import Style, VideoCopy, picture_marks
+from agegender.analysis.copy_folder import CopyFolder
 from agegender.analysis.moments import FileMoments, LiveMoments, Moments, closing
 from agegender.analysis.ordered import in_order
 from agegender.analysis.people import Analyzed, People
@@ -22,18 +22,31 @@ from agegender.analysis.writing import CannotWrite, VideoWriter, write_picture
 from services.ingest.captured import CameraError
 from shared.pictures import Bgr
 
+EVERY_FRAME = "all"
+"""What `--fps` says for it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Wishes:
     """What the person asked for."""
 
     style: Style
-    copies_to: Path | None = None
-    """The folder of annotated copies."""
+    copies_to: CopyFolder | None = None
+    """The folder of annotated copies; None for no copies."""
     fps: float | None = None
     """Frames a second of a video to analyze; None for all."""
     seconds: float | None = None
     """How long to watch each live camera; None for ever."""
+
+    def options(self) -> dict[str, str]:
+        """By name, for a run that goes on: it has to have them in common with the one before."""
+        return {
+            "--annotate": "none" if self.copies_to is None else str(self.copies_to.path.absolute()),
+            "--blur": "yes" if self.style.covers else "no",
+            "--labels": "yes" if self.style.labels else "no",
+            "--fps": EVERY_FRAME if self.fps is None else f"{self.fps:g}",
+            "--seconds": "none" if self.seconds is None else f"{self.seconds:g}",
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +100,8 @@ class Run:
 
     def work(self, sources: Sequence[Source]) -> None:
         """Works until the end of the sources or a stop; raises OSError where rows cannot be written."""
-        left = (source for source in sources if not self._results.is_done(source))
+        left = [source for source in sources if not self._results.is_done(source)]
+        self._progress.begin(len(sources), done=len(sources) - len(left))
         for kind, some in itertools.groupby(left, lambda source: source.kind):
             if kind == "picture":
                 self._pictures(some)
@@ -132,7 +146,7 @@ class Run:
         shown = self._wishes.style.apply(picture_bgr, picture_marks(found.faces), boxes)
         try:
             if self._wishes.copies_to is not None:
-                write_picture(self._copy_path(self._wishes.copies_to, source), shown)
+                write_picture(self._wishes.copies_to.path_for(source), shown)
         except CannotWrite as error:
             return _Still(source, found, None, str(error))
         return _Still(source, found, shown if self._window is not None else None, None)
@@ -171,9 +185,8 @@ class Run:
         copy = VideoCopy(self._wishes.style, moments.fps)
         file = None
         if self._wishes.copies_to is not None:
-            file = VideoWriter(
-                self._copy_path(self._wishes.copies_to, source), moments.fps, moments.time_base
-            )
+            path = self._wishes.copies_to.path_for(source)
+            file = VideoWriter(path, moments.fps, moments.time_base)
         with contextlib.closing(file) if file is not None else contextlib.nullcontext():
             try:
                 for seen in seen_frames:
@@ -203,13 +216,6 @@ class Run:
                 file.add(picture_bgr, time_s)
             if self._window is not None:
                 self._window.show(picture_bgr)
-
-    @staticmethod
-    def _copy_path(folder: Path, source: Source) -> Path:
-        path = folder / source.copy
-        if source.camera is None and path.exists() and path.samefile(source.path):
-            raise CannotWrite(f"the copy would replace {str(path)!r} itself: choose another folder")
-        return path
 
 
 class _Watched:

@@ -7,7 +7,7 @@ import os
 import shutil
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 from typing import BinaryIO, Literal
 
@@ -70,7 +70,7 @@ def find_sources(
     """
     names = [*inputs, *([f"webcam:{webcam}"] if webcam is not None else [])]
     found: dict[str, Source] = {}
-    copies: set[PurePath] = set()
+    copies: set[str] = set()
     for name in names:
         for source in _expand(name, fps, leave_out, stdin_copy):
             if source.key not in found:
@@ -178,10 +178,11 @@ _KEPT_PICTURES = frozenset([".jpg", ".jpeg", ".png", ".webp"])
 _KEPT_VIDEOS = frozenset([".mp4", ".m4v"])
 
 
-def _with_own_copy(source: Source, taken: set[PurePath]) -> Source:
+def _with_own_copy(source: Source, taken: set[str]) -> Source:
+    """Also on a disk that takes capitals and small letters for the same, as that of the copies may be."""
     copy, number = source.copy, 2
-    while copy in taken:
+    while str(copy).casefold() in taken:
         copy = source.copy.with_name(f"{source.copy.stem}-{number}{source.copy.suffix}")
         number += 1
-    taken.add(copy)
-    return Source(source.shown, source.kind, copy, source.path, source.camera, source.problem)
+    taken.add(str(copy).casefold())
+    return replace(source, copy=copy)

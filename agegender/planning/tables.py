@@ -119,6 +119,12 @@ def advice(plan: Plan, constants: Constants) -> Iterator[str]:
             f"Set DETECT_THREADS={detect.cores_each}: cameras fall upon workers by their names, and large "
             "workers have more even shares."
         )
+    for one in plan.workers.values():
+        if one.cores_each > 1:
+            yield (
+                f"Give each worker of {one.service} its {one.cores_each} cores, in Kubernetes by the CPU "
+                "requests and limits of its pods."
+            )
     if plan.demand.gpu:
         batch = classify_batch(plan.demand, constants)
         yield f"Set CLASSIFY_DEVICE=gpu and CLASSIFY_BATCH_MESSAGES={batch}; {plan.gpus} GPU(s) for all."

@@ -11,6 +11,7 @@ from pathlib import Path
 from services.ingest.camera_clock import ClockTrust
 from services.ingest.captured import Captured, OpenStream
 from services.ingest.config import IngestSettings
+from services.ingest.decoder_usage import DecoderUsage
 from services.ingest.decoders import Decoders
 from services.ingest.isolated_stream import IsolatedStream
 from services.ingest.reader import SERVICE, CameraReader, ReaderSettings, always
@@ -55,6 +56,7 @@ class CameraSource:
         self._may_read = may_read
         self._slots = Slots(None if change else len(cameras))
         self._decoders = Decoders()
+        metrics.registry.register(DecoderUsage(self._decoders.processes))
         self._in_hand: list[Captured] = []
         # Never changed in place, as it is read by one thread and written by another.
         self._readers: Mapping[str, tuple[Camera, CameraReader]] = {

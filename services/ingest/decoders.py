@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 
 from services.ingest.captured import CameraError, FailureReason
@@ -39,6 +40,7 @@ class _Host:
         self._connection, theirs = socket.socketpair()
         self._connection.settimeout(_LOAD_S)
         self.is_gone = False
+        self._decoders: set[int] = set()
         environment = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
         # numpy would start threads, and who has threads must not fork.
         environment |= {"OPENBLAS_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(_import_path())}
@@ -53,11 +55,20 @@ class _Host:
 
     def start(self, connection: socket.socket) -> int:
         """Starts a decoder at the other end of `connection`; its process id, or an errno below 0."""
-        return self._ask(START, connection.fileno())
+        pid = self._ask(START, connection.fileno())
+        if pid > 0:
+            self._decoders.add(pid)
+        return pid
 
     def end(self, pid: int) -> int:
         """Kills a decoder, unless it has ended by itself; its exit status. Once for each one started."""
+        # Not after it, as then the id may be another process's.
+        self._decoders.discard(pid)
         return self._ask(pid)
+
+    def processes(self) -> Sequence[int]:
+        """Its own id, and those of its decoders. Does not wait for one who asks."""
+        return (self._process.pid, *self._decoders.copy())
 
     def _ask(self, number: int, *connections: int) -> int:
         with self._asking:
@@ -161,6 +172,11 @@ class Decoders:
                     log.error("decoders are started anew, as the process they come from has ended")
                 self._host = _Host()
             return self._host
+
+    def processes(self) -> Sequence[int]:
+        """All ids, first that of the process that decoders are forked from. Empty while there is none."""
+        host = self._host
+        return () if host is None or host.is_gone else host.processes()
 
     def close(self) -> None:
         """Ends all decoders; none can be started any more."""

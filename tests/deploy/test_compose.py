@@ -25,6 +25,7 @@ WORKERS = {"ingest", "detect", "classify", "sink"}
 SETTINGS: dict[str, list[type[Settings]]] = {
     "topics": [KafkaSettings],
     "cameras": [KafkaSettings],
+    "demo-cameras": [KafkaSettings],
     "ingest": [KafkaSettings, IngestSettings],
     "detect": [KafkaSettings, DetectSettings],
     "classify": [KafkaSettings, ClassifySettings],
@@ -56,7 +57,8 @@ def test_the_linter_has_no_findings() -> None:
 
 def test_without_a_word_more_the_whole_system_is_started_with_a_simulated_camera() -> None:
     assert services().keys() == {
-        *("kafka", "redis", "topics", "cameras", "camera", "ingest", "detect", "classify", "sink", "api"),
+        *("kafka", "redis", "topics", "cameras", "demo-cameras", "camera"),
+        *("ingest", "detect", "classify", "sink", "api"),
         *("prometheus", "grafana"),
     }
 
@@ -153,7 +155,8 @@ def test_who_dies_is_started_again_and_who_has_a_task_does_it_once(everything: d
     policies = {name: service["restart"] for name, service in everything.items()}
 
     assert policies.pop("command") == "no"
-    assert {policies.pop(name) for name in ("topics", "cameras")} == {"on-failure:10"}
+    tasks = ("topics", "cameras", "demo-cameras")
+    assert {policies.pop(name) for name in tasks} == {"on-failure:10"}
     assert set(policies.values()) == {"unless-stopped"}
 
 
@@ -165,7 +168,10 @@ def test_nobody_starts_before_those_that_it_needs_are_healthy(everything: dict[s
     after_topics = {"topics": "service_completed_successfully"}
     assert needs("topics") == {"kafka": "service_healthy"}
     assert needs("cameras") == needs("detect") == needs("classify") == needs("classify-gpu") == after_topics
-    assert needs("ingest") == {"cameras": "service_completed_successfully", "camera": "service_healthy"}
+    after_cameras = {"cameras": "service_completed_successfully"}
+    assert needs("demo-cameras") == after_cameras
+    demo = {"demo-cameras": "service_completed_successfully", "camera": "service_healthy"}
+    assert needs("ingest") == {**after_cameras, **demo}
     assert needs("sink") == {**after_topics, "redis": "service_healthy"}
     assert needs("api") == {"redis": "service_healthy"}
     assert needs("grafana") == {"prometheus": "service_healthy"}
@@ -212,7 +218,7 @@ def test_kafka_and_the_store_are_reached_only_by_those_who_use_them(everything: 
         for network in ("bus", "store")
     }
 
-    of_kafka = {"kafka", "topics", "cameras", "command", "classify-gpu"}
+    of_kafka = {"kafka", "topics", "cameras", "demo-cameras", "command", "classify-gpu"}
     assert members == {"bus": of_kafka | WORKERS, "store": {"redis", "sink", "api", "command"}}
 
 
@@ -244,7 +250,7 @@ def test_each_container_gets_its_own_secrets_and_no_password_stands_in_the_file(
 
     given = {name: {one["source"] for one in service.get("secrets", [])} for name, service in found.items()}
     assert {name: names for name, names in given.items() if names} == {
-        "redis": {"redis_users"},
+        "redis": {"redis_users", "redis_admin_password"},
         "sink": {"redis_sink_password"},
         "api": {"api_token", "redis_reader_password"},
         "command": {"redis_reader_password"},
@@ -267,3 +273,18 @@ def test_new_secrets_differ_and_are_kept_and_nobody_else_gets_into_their_folder(
     assert not set(first.values()) & set(second.values())
     assert (tmp_path / "one").stat().st_mode & 0o777 == 0o700
     assert all(len(text) >= 64 for text in first.values())
+
+
+def test_a_secret_that_is_removed_is_made_anew_and_the_store_learns_of_it_alone(tmp_path: Path) -> None:
+    check("sh", DEPLOY / "new-secrets.sh", tmp_path)
+    before = {path.name: path.read_text() for path in tmp_path.iterdir()}
+    (tmp_path / "redis_sink_password").unlink()
+
+    check("sh", DEPLOY / "new-secrets.sh", tmp_path)
+
+    after = {path.name: path.read_text() for path in tmp_path.iterdir()}
+    assert after.keys() == before.keys()
+    assert {name for name in before if after[name] != before[name]} == {"redis_sink_password", "redis_users"}
+    users_before, users_after = (texts["redis_users"].splitlines() for texts in (before, after))
+    changed = [new.split()[1] for old, new in zip(users_before, users_after, strict=True) if old != new]
+    assert changed == ["sink"]

@@ -76,7 +76,7 @@ def system(
         listed = (DEPLOY / "demo-cameras.yaml").read_text()
         cameras.write_text(listed.replace("camera:8554", f"127.0.0.1:{camera.port}"))
         addresses["/run/cameras.yaml"] = str(cameras)
-        for name in ("topics", "cameras"):
+        for name in ("topics", "cameras", "demo-cameras"):
             variables = {key: here(value) for key, value in composed[name]["environment"].items()}
             words = [here(word) for word in task(built, composed[name])]
             done = partial(run_task, built, "command", words, variables)
@@ -131,8 +131,9 @@ def test_a_service_that_nobody_answers_is_alive_and_says_what_it_waits_for(
         sink.kill()
 
 
-def test_a_task_that_no_broker_answers_fails_so_that_it_is_tried_again(built: Built) -> None:
-    words = task(built, services()["topics"])
+@pytest.mark.parametrize("name", ["topics", "demo-cameras"])
+def test_a_task_that_no_broker_answers_fails_so_that_it_is_tried_again(built: Built, name: str) -> None:
+    words = task(built, services()[name])
     nobody = {"KAFKA_BOOTSTRAP_SERVERS": f"127.0.0.1:{free_loopback_port()}"}
 
     assert run_task(built, "command", words, nobody) is None

@@ -209,42 +209,15 @@ def test_a_pod_has_the_time_that_its_service_takes_to_stop(manifests: list[Manif
             assert one.spec["terminationGracePeriodSeconds"] > 1.5 * STOP_S
 
 
-def test_each_pod_reaches_only_what_its_service_needs() -> None:
-    manifests = overlay("cpu")
-    policies = {one["metadata"]["name"]: one["spec"] for one in of_kind(manifests, "NetworkPolicy")}
-    reach = {
-        one.name: {
-            name for name, spec in policies.items() if "egress" in spec and one.matches(spec["podSelector"])
-        }
-        for one in pods(manifests)
-    }
-    kafka, redis = {"to-names", "to-kafka"}, {"to-names", "to-redis"}
-    assert reach == {
-        "ingest": kafka | {"to-cameras"},
-        "detect": kafka,
-        "classify": kafka,
-        "sink": kafka | redis,
-        "api": redis,
-        "command": kafka | redis,
-        "topics": kafka,
-    }
-
-
-def test_the_ports_of_the_policies_are_those_of_the_settings() -> None:
-    manifests = overlay("cpu")
-    policies = {one["metadata"]["name"]: one["spec"] for one in of_kind(manifests, "NetworkPolicy")}
-    variables = environment(pod(manifests, "sink"), manifests)
-    for policy, address in (
-        ("to-kafka", variables["KAFKA_BOOTSTRAP_SERVERS"]),
-        ("to-redis", variables["REDIS_URL"].removesuffix("/0").removeprefix("redis://")),
-    ):
-        (rule,) = policies[policy]["egress"]
-        host, _, port = address.rpartition(":")
-        (peer,) = rule["to"]
-        assert int(port) in {one["port"] for one in rule["ports"]}
-        assert peer["namespaceSelector"]["matchLabels"] == {
-            "kubernetes.io/metadata.name": host.rpartition(".")[2]
-        }
+def test_whoever_reaches_cameras_has_their_passwords_where_ingest_looks(manifests: list[Manifest]) -> None:
+    users = [one for one in pods(manifests) if one.labels.get("uses-cameras") == "true"]
+    assert {one.name for one in users} == {"ingest", "command"}
+    place = str(IngestSettings.model_fields["secrets_path"].default)
+    for one in users:
+        (mount,) = [mount for mount in one.container["volumeMounts"] if mount["mountPath"] == place]
+        (volume,) = [volume for volume in one.spec["volumes"] if volume["name"] == mount["name"]]
+        assert (volume["secret"]["secretName"], volume["secret"]["optional"]) == ("agegender-cameras", True)
+        assert mount["readOnly"] is True
 
 
 def test_the_jobs_run_commands_that_there_are(manifests: list[Manifest]) -> None:

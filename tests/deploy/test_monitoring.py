@@ -31,6 +31,7 @@ RUNBOOKS = REPOSITORY / "docs" / "runbooks.md"
 _CAMERA = f'camera=~"{DOOR}|{REFUSED}|{ALBUM}"'
 _COMPARISON = re.compile(r"(?<![=!<>~])(==|!=|<=|>=|<|>)(?![=~])")
 _BRACES = re.compile(r"(\{[^}]*\})")
+_LABEL_VALUES = re.compile(r"label_values\((?P<series>.+), (?P<label>\w+)\)")
 
 
 @pytest.fixture(scope="module")
@@ -49,15 +50,35 @@ def world(
         yield found
 
 
+def dashboards() -> dict[str, dict[str, Any]]:
+    return {path.stem: json.loads(path.read_text()) for path in sorted(FOLDER.glob("*.json"))}
+
+
 def panels() -> Iterator[tuple[str, str]]:
     """Where a query stands, and what is asked."""
-    for path in sorted(FOLDER.glob("*.json")):
-        dashboard: dict[str, Any] = json.loads(path.read_text())
+    for name, dashboard in dashboards().items():
         for panel in dashboard["panels"]:
             for target in panel.get("targets", ()):
-                yield f"{path.stem}: {panel['title']}", target["expr"]
+                yield f"{name}: {panel['title']}", target["expr"]
         for one in dashboard["annotations"]["list"]:
-            yield f"{path.stem}: {one['name']}", both_sides(one["expr"])
+            yield f"{name}: {one['name']}", both_sides(one["expr"])
+        for variable, series, _ in choices(dashboard):
+            yield f"{name}: choice of {variable}", series
+
+
+def choices(dashboard: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
+    """Name of a variable, the series that it asks for, and the label whose values can be chosen."""
+    for one in dashboard["templating"]["list"]:
+        if one["type"] == "query":
+            found = _LABEL_VALUES.fullmatch(one["query"]["query"])
+            assert found, one["query"]
+            yield one["name"], found["series"], found["label"]
+
+
+def queries_of(dashboard: str, panel: str) -> list[str]:
+    with_queries = [one for one in dashboards()[dashboard]["panels"] if "targets" in one]
+    (found,) = [one for one in with_queries if one["title"] == panel]
+    return [asked(target["expr"]) for target in found["targets"]]
 
 
 def asked(expr: str) -> str:
@@ -114,6 +135,52 @@ def wait_for_data(prometheus: Prometheus, queries: dict[str, str]) -> None:
 def test_every_query_of_every_panel_returns_data(world: Monitored) -> None:
     queries = {f"{where} [{number}]": asked(expr) for number, (where, expr) in enumerate(panels())}
     wait_for_data(world.prometheus, queries)
+
+
+def test_the_queries_of_a_table_have_the_same_labels_so_that_grafana_makes_one_line_of_them(
+    world: Monitored,
+) -> None:
+    tables = [
+        (name, panel["title"])
+        for name, dashboard in dashboards().items()
+        for panel in dashboard["panels"]
+        if panel["type"] == "table"
+    ]
+    assert len(tables) >= 2
+    for where in tables:
+        queries = queries_of(*where)
+        wait_for_data(world.prometheus, {query: query for query in queries})
+        answers = [one["metric"] for query in queries for one in world.prometheus.query(query)]
+        assert len({frozenset(labels) for labels in answers}) == 1, where
+        assert "__name__" not in answers[0], where
+
+
+def test_cameras_can_be_chosen_that_never_gave_a_frame_and_files_that_were_read(world: Monitored) -> None:
+    ((_, series, label),) = choices(dashboards()["agegender-camera"])
+    wait_until(
+        lambda: world.prometheus.labels(series, label) == {DOOR, REFUSED, ALBUM}, 30, "all can be chosen"
+    )
+
+
+@pytest.mark.parametrize(
+    ("panel", "own"),
+    [
+        ("CPU", 'rate(process_cpu_seconds_total{job="agegender"}[15s])'),
+        ("Memory", 'process_resident_memory_bytes{job="agegender"}'),
+    ],
+    ids=["cpu", "memory"],
+)
+def test_what_a_worker_uses_is_shown_with_its_decoders(world: Monitored, panel: str, own: str) -> None:
+    (used,) = queries_of("agegender-resources", panel)
+    more = f"({used}) - on (service, instance) {own} > 0"
+    wait_until(
+        lambda: (
+            world.prometheus.labels(used, "service") == set(world.services)
+            and world.prometheus.labels(more, "service") == {"ingest"}
+        ),
+        30,
+        "all services are shown, and of ingest more than its own process",
+    )
 
 
 def test_every_recording_rule_gives_data(world: Monitored) -> None:

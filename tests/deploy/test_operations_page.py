@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import typer
 import yaml
+from typer.testing import CliRunner
 
 pytest.importorskip("kafka", reason="the package kafka-python is not installed")
 
 from agegender.cli import app
 from agegender.topics.forms import all_forms
 from agegender.topics.view import kept
+from services.detect.config import DetectSettings
 from shared.settings import KafkaSettings
 from shared.topic_forms import LARGEST_BYTES
 from tests.deploy.test_kubernetes_product import KNOWN, STOP_S
 from tests.support.deploy_tools import DEPLOY, REPOSITORY, check, program
 from tests.support.kubernetes import Manifest, environment, of_kind, overlay, pod, pods, render
+from tests.support.kubernetes_network import Namespace, may_ask
 from tests.support.kubernetes_rules import broken
 
 PAGE = (REPOSITORY / "docs" / "operations.md").read_text()
@@ -42,6 +47,23 @@ def own_overlay(tmp_path: Path) -> list[Manifest]:
     return render(tmp_path)
 
 
+@pytest.fixture
+def rules() -> list[Manifest]:
+    """What the loop of the page over the rules sends."""
+    (block,) = [block for block in blocks("sh") if "PrometheusRule" in block]
+    (loop,) = re.findall(r"^ *for .*?^ *done$", block, re.MULTILINE | re.DOTALL)
+    sent = check("bash", "-euc", loop.replace("kubectl -n monitoring apply -f -", "{ cat; echo ---; }"))
+    return [one for one in yaml.safe_load_all(sent) if one is not None]
+
+
+@pytest.fixture(scope="module")
+def plan() -> dict[str, Any]:
+    """The plan that the page makes."""
+    (words,) = [words for words in _commands() if words[0] == "plan" and "--cameras" in words]
+    made: dict[str, Any] = json.loads(CliRunner().invoke(app, [*words, "--json"]).stdout)
+    return made
+
+
 def test_the_overlay_of_the_page_is_sound_and_says_what_it_says(own_overlay: list[Manifest]) -> None:
     assert broken(own_overlay) == []
     text = blocks("yaml")[0] + blocks("yaml")[1]
@@ -54,18 +76,62 @@ def test_the_overlay_of_the_page_is_sound_and_says_what_it_says(own_overlay: lis
     assert {one["kind"] for one in own_overlay} >= {"PodMonitor", "ScaledObject", "TriggerAuthentication"}
 
 
-def test_the_overlay_has_as_many_workers_of_ingest_as_it_says(own_overlay: list[Manifest]) -> None:
-    assert pod(own_overlay, "ingest").owner["spec"]["replicas"] == 25
+def test_the_overlay_bears_the_plan_of_the_page(own_overlay: list[Manifest], plan: dict[str, Any]) -> None:
+    scaled = {one["metadata"]["name"]: one["spec"] for one in of_kind(own_overlay, "ScaledObject")}
+    for name, wanted in plan["workers"].items():
+        one = pod(own_overlay, name)
+        most = scaled[name]["maxReplicaCount"] if name in scaled else one.owner["spec"]["replicas"]
+        assert most >= wanted["workers"], name
+        limits = one.container["resources"]["limits"]
+        assert int(limits["cpu"]) >= wanted["cores_each"], name
+        memory_bytes = int(limits["memory"][:-2]) * {"Mi": 2**20, "Gi": 2**30}[limits["memory"][-2:]]
+        assert memory_bytes >= wanted["memory_mb_each"] * 1e6, name
+    assert pod(own_overlay, "ingest").owner["spec"]["replicas"] == plan["workers"]["ingest"]["workers"]
+    assert scaled["detect"]["maxReplicaCount"] == plan["workers"]["detect"]["workers"]
 
 
-def test_the_rules_go_in_as_the_page_says(tmp_path: Path) -> None:
-    (loop,) = [block for block in blocks("sh") if "PrometheusRule" in block]
-    script = loop.replace("kubectl -n monitoring apply -f -", f"cat >{tmp_path}/$one.yaml")
-    check("bash", "-euc", script)
-    for name in ("recording", "alerts"):
-        (rule,) = yaml.safe_load_all((tmp_path / f"{name}.yaml").read_text())
+def test_detect_has_the_threads_cores_and_partitions_of_the_plan(
+    own_overlay: list[Manifest], plan: dict[str, Any]
+) -> None:
+    detect, wanted = pod(own_overlay, "detect"), plan["workers"]["detect"]
+    variables = environment(detect, own_overlay)
+    assert DetectSettings.load(variables).threads == wanted["cores_each"]
+    assert int(detect.container["resources"]["requests"]["cpu"]) == wanted["cores_each"]
+    partitions = int(variables["KAFKA_PARTITIONS"])
+    assert partitions >= max(one["partitions"] for one in plan["topics"])
+    assert partitions % wanted["workers"] == 0
+
+
+def test_monitors_and_rules_have_the_label_by_which_the_chart_of_the_operator_finds_them(
+    own_overlay: list[Manifest], rules: list[Manifest]
+) -> None:
+    found = [*of_kind(own_overlay, "PodMonitor"), *rules]
+    assert len(found) == 4
+    assert {one["metadata"]["labels"]["release"] for one in found} == {"kube-prometheus-stack"}
+    for one in of_kind(own_overlay, "Deployment"):
+        assert "release" not in one["spec"]["selector"]["matchLabels"]
+
+
+def test_the_rules_go_in_as_the_page_says(rules: list[Manifest]) -> None:
+    assert [one["metadata"]["name"] for one in rules] == ["agegender-recording", "agegender-alerts"]
+    for one in rules:
+        name = one["metadata"]["name"].removeprefix("agegender-")
         plain = yaml.safe_load((DEPLOY / "prometheus" / "rules" / f"{name}.yml").read_text())
-        assert (rule["kind"], rule["spec"]) == ("PrometheusRule", plain)
+        assert (one["kind"], one["spec"]) == ("PrometheusRule", plain)
+
+
+def test_the_dashboards_go_in_as_the_page_says() -> None:
+    program("kubectl", where_from="apt install kubernetes-client, or https://kubernetes.io")
+    (block,) = [block for block in blocks("sh") if "create configmap" in block]
+    sent = " kubectl -n monitoring apply --server-side -f -"
+    (command,) = re.findall(r"^ *(kubectl create configmap .*)", block, re.MULTILINE | re.DOTALL)
+    assert sent in command
+    (one,) = yaml.safe_load_all(check("bash", "-euc", command.replace(sent, " cat")))
+    assert one["metadata"]["labels"] == {"grafana_dashboard": "1"}
+    plain = {path.name: path.read_text() for path in (DEPLOY / "grafana" / "dashboards").iterdir()}
+    assert one["data"] == plain
+    # More than that a cluster refuses.
+    assert sum(len(text) for text in plain.values()) < 2**20
 
 
 def test_the_secrets_of_the_page_are_those_that_pods_ask_for(own_overlay: list[Manifest]) -> None:
@@ -100,6 +166,18 @@ def test_every_command_of_the_page_exists_with_its_options() -> None:
             command = command.commands[words.pop(0)]
         options = {name for one in command.params for name in one.opts}
         assert {word for word in words if word.startswith("--")} <= options, words
+
+
+def test_the_audits_of_the_page_say_whom_they_ask_and_in_kubernetes_may_ask_it() -> None:
+    audits = [words for words in _commands() if words[0] == "audit"]
+    assert len(audits) > 1
+    urls = [urlsplit(words[words.index("--prometheus") + 1]) for words in audits]
+    manifests = overlay("cpu")
+    inside = [url for url in urls if "." in str(url.hostname)]
+    assert inside != []
+    for url in inside:
+        home = Namespace(str(url.hostname).rpartition(".")[2])
+        assert may_ask(pod(manifests, "command"), home, int(url.port or 80), manifests)
 
 
 def test_every_setting_of_the_page_exists() -> None:

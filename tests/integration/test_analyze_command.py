@@ -25,6 +25,7 @@ from simulator.cameras import CameraSimulator
 from simulator.clips import write_video
 from tests.support.analyzing import PROGRAM, run_analyze
 from tests.support.faces import ASTRONAUT, no_face, portraits, write_frames
+from tests.support.terminal import lines_seen, run_on_terminal
 from tests.support.waiting import wait_until
 
 
@@ -123,7 +124,7 @@ def test_a_camera_is_watched_for_as_long_as_told_and_its_login_is_told_nobody(tm
     (source,) = rows_of(done.stdout, "source")
     assert (source["people"], source["faces"]) == (2, 2 * source["frames"])
     assert 6 <= source["frames"] <= 12
-    (copy,) = copies.iterdir()
+    (copy,) = copies.glob("*.mp4")
     assert "sesame" not in f"{done.stdout}{done.stderr}{copy}"
 
 
@@ -138,12 +139,32 @@ def test_copies_of_a_folder_keep_its_shape_and_the_originals_are_left_alone(tmp_
     assert done.returncode == 0, done.stderr
     (folder / "copies" / "deeper.jpg").unlink()
     copies = sorted(str(path.relative_to(folder / "copies")) for path in (folder / "copies").rglob("*.*"))
-    assert copies == ["000.jpg", "001.jpg", "002.jpg", "deeper/a.jpg"]
+    assert copies == [".agegender.copies", "000.jpg", "001.jpg", "002.jpg", "deeper/a.jpg"]
     assert {path: path.read_bytes() for path in before} == before
     assert (folder / "copies" / "deeper" / "a.jpg").read_bytes() != ASTRONAUT.read_bytes()
-    replaced = run_analyze(folder / "000.jpg", "--annotate", folder)
-    assert replaced.returncode == 1
-    assert "the copy would replace" in replaced.stderr
+    one = folder / "copies" / "001.jpg"
+    labelled = one.read_bytes()
+    assert run_analyze(folder / "001.jpg", "--annotate", folder / "copies", "--blur").returncode == 0
+    assert one.read_bytes() != labelled
+
+
+def test_a_copy_never_replaces_an_original_nor_anything_else_that_is_no_copy(tmp_path: Path) -> None:
+    ours, theirs = pictures(tmp_path / "ours", 3), pictures(tmp_path / "theirs", 2)
+    write_frames(ours / "clip.mp4", [(portraits(1), 0.0)])
+    (theirs / "clip.mp4").write_bytes(b"another clip")
+    before = {path: path.read_bytes() for path in theirs.iterdir()}
+    done = run_analyze("--json", ours, theirs / "000.jpg", "--annotate", theirs)
+    assert done.returncode == 1
+    errors = [row["error"] for row in rows_of(done.stdout, "source")]
+    assert "the copy would replace the original" in errors[0]
+    assert "is there already and no copy" in errors[1]
+    assert errors[2] is None
+    assert "is there already and no copy" in errors[3]
+    assert errors[4] is None
+    assert "3 of 5 failed" in done.stderr
+    assert {path: path.read_bytes() for path in before} == before
+    names = sorted(path.name for path in theirs.glob("*.jpg"))
+    assert names == ["000-2.jpg", "000.jpg", "001.jpg", "002.jpg"]
 
 
 def test_what_cannot_be_written_is_told_before_the_work_begins(tmp_path: Path) -> None:
@@ -191,7 +212,7 @@ def test_an_interrupted_run_keeps_what_is_done_and_goes_on_where_it_stopped(
     journal = tmp_path / "rows.jsonl.journal"
     arguments = [str(folder), "--json", "--output", str(output), "--annotate", str(copies), "--workers", "1"]
     with subprocess.Popen([*PROGRAM, *arguments], stderr=subprocess.PIPE) as process:
-        wait_until(lambda: journal.exists() and journal.read_bytes().count(b"\n") > 5, 30, "some are done")
+        wait_until(lambda: journal.exists() and journal.read_bytes().count(b"\n") > 6, 30, "some are done")
         process.send_signal(number)
         assert process.wait(timeout=30) == (130 if number == signal.SIGINT else -signal.SIGKILL)
         assert process.stderr is not None
@@ -214,6 +235,36 @@ def test_an_interrupted_run_keeps_what_is_done_and_goes_on_where_it_stopped(
     assert not journal.exists()
 
 
+def test_what_failed_is_tried_again_by_resume_and_nothing_is_there_twice(tmp_path: Path) -> None:
+    folder = pictures(tmp_path / "photos", 2)
+    broken = folder / "000-broken.jpg"
+    broken.write_bytes(ASTRONAUT.read_bytes()[:9_000])
+    output, copies = tmp_path / "rows.jsonl", tmp_path / "copies"
+    arguments = [str(folder), "--json", "--output", str(output), "--annotate", str(copies)]
+    first = run_analyze(*arguments)
+    assert first.returncode == 1
+    assert "1 of 3 failed; the same command with --resume tries them again" in first.stderr
+    whole = sorted(str(path) for path in folder.iterdir())
+    assert [row["source"] for row in rows_of(output.read_text(), "source")] == [whole[1], whole[2], whole[0]]
+    before = output.read_bytes()
+    for option, difference in (("--blur", "--blur no, now yes"), ("--fps=3", "--fps all, now 3")):
+        refused = run_analyze(*arguments, "--resume", option)
+        assert refused.returncode == 2
+        assert difference in refused.stderr
+        assert output.read_bytes() == before
+    shutil.copy(ASTRONAUT, broken)
+    copied_at = (copies / "000.jpg").stat().st_mtime_ns
+    assert run_analyze(*arguments, "--resume").returncode == 0
+    assert sorted(row["source"] for row in rows_of(output.read_text(), "source")) == whole
+    assert len(rows_of(output.read_text(), "face")) == 2
+    assert (copies / "000.jpg").stat().st_mtime_ns == copied_at
+    after = output.read_bytes()
+    refused = run_analyze(*arguments, "--resume")
+    assert refused.returncode == 2
+    assert "has come to its end" in refused.stderr
+    assert output.read_bytes() == after
+
+
 def test_a_terminal_sees_how_far_the_work_is(tmp_path: Path) -> None:
     folder = pictures(tmp_path / "photos", 12)
     ours, theirs = pty.openpty()
@@ -232,6 +283,37 @@ def test_a_terminal_sees_how_far_the_work_is(tmp_path: Path) -> None:
     assert b"/12" in drawn
     assert b"/s" in drawn
     assert "\x1b" not in table
+
+
+@pytest.mark.parametrize("form", [[], ["--json"]], ids=["table", "json"])
+def test_on_a_terminal_every_row_stands_on_a_line_of_its_own(tmp_path: Path, form: list[str]) -> None:
+    folder = pictures(tmp_path / "photos", 6)
+    (folder / "002-broken.jpg").write_bytes(ASTRONAUT.read_bytes()[:9_000])
+    write_frames(folder / "003-clip.mp4", [(portraits(2), index / 5) for index in range(12)])
+    arguments = [*form, str(folder)]
+    columns = {"COLUMNS": "160"}
+    piped = run_analyze(*arguments, environment=columns)
+    status, written = run_on_terminal([*PROGRAM, *arguments], 160, {"TERM": "xterm", **columns})
+    assert status == piped.returncode == 1
+    assert "/8 " in written
+    assert "03-clip.mp4 " in written
+    seen = lines_seen(written)
+    told = [line for line in seen if line.startswith("agegender: ")]
+    assert told == piped.stderr.splitlines()
+    rows = [line for line in seen if line not in told]
+    if form:
+        kinds = [(row["record"], row["source"]) for row in map(json.loads, rows)]
+        expected = map(json.loads, piped.stdout.splitlines())
+        assert kinds == [(row["record"], row["source"]) for row in expected]
+        assert max(map(len, rows)) > 160
+    else:
+        assert rows == [line.rstrip() for line in piped.stdout.splitlines()]
+
+
+def test_no_bar_is_drawn_into_a_file_whatever_is_said_of_colours(tmp_path: Path) -> None:
+    done = run_analyze(pictures(tmp_path / "photos", 3), environment={"FORCE_COLOR": "1", "TERM": "xterm"})
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "\x1b" not in done.stdout
 
 
 def test_a_reader_that_has_enough_ends_the_run_without_a_word(tmp_path: Path) -> None:

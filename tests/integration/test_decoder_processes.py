@@ -33,6 +33,7 @@ pytestmark = on_linux
 _ROOT = Path(__file__).parents[2]
 PASSWORD = "s3cret-of-the-door"
 RECONNECTS = 1_000
+CPU, MEMORY = "agegender_decoder_cpu_seconds_total", "agegender_decoder_memory_bytes"
 
 
 @pytest.fixture(scope="module")
@@ -162,6 +163,46 @@ def test_when_the_process_they_come_from_dies_or_hangs_all_decoders_are_replaced
         reasons = [taker.failures(one.id).keys() for one in cameras]
     assert reasons == [{"crashed"}] * len(cameras)
     assert all(taker.balance(one.id) == 0 for one in cameras)
+
+
+def _cpu_of_children_s() -> float:
+    """Of those that have ended and were waited for, and of those that they had waited for."""
+    times = os.times()
+    return times.children_user + times.children_system
+
+
+def test_what_decoders_use_is_told_and_stays_told_when_they_end(cameras: list[Camera]) -> None:
+    before_s = _cpu_of_children_s()
+    with Taker(cameras, fps=25) as taker:
+        all_up(taker)
+        pids = (*hosts(), *decoder_processes.decoders().values())
+        resident_bytes = 1024 * sum(map(_resident_kb, pids))
+        # The last look before they end: what they use from here on is told by what they were forked from.
+        assert 0 < taker.metrics.total(MEMORY) < resident_bytes, "what they share counts once"
+        os.kill(decoder_processes.decoders()["cam-door"], signal.SIGKILL)
+        wait_until(lambda: taker.failures("cam-door"), 10, "the camera broke off")
+        wait_until(lambda: len(taker.taken) > 300, 30, "they have worked")
+        taker.source.set_cameras(())
+        wait_until(lambda: not decoder_processes.decoders(), 10, "all of them have ended")
+        told_s = taker.metrics.total(CPU)
+    assert told_s == pytest.approx(_cpu_of_children_s() - before_s, abs=0.1)
+
+
+def test_what_they_have_used_stays_told_when_the_process_they_come_from_dies(cameras: list[Camera]) -> None:
+    with Taker(cameras) as taker:
+        all_up(taker)
+        before = [*hosts(), *decoder_processes.decoders().values()]
+        told_s = [taker.metrics.total(CPU)]
+
+        def are_back() -> bool:
+            told_s.append(taker.metrics.total(CPU))
+            return all(taker.failures(one.id) and taker.is_up(one.id) for one in cameras)
+
+        for pid in before[:2]:
+            os.kill(pid, signal.SIGKILL)
+        wait_until(are_back, 20, "all of them are replaced")
+    assert 0 < told_s[0] < told_s[-1]
+    assert told_s == sorted(told_s)
 
 
 def test_a_decoder_that_reserves_too_much_memory_gets_none() -> None:

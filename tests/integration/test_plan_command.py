@@ -22,6 +22,13 @@ def test_a_plan_says_what_is_needed_what_costs_most_and_what_breaks_first() -> N
         assert word in done.stdout
 
 
+def test_the_settings_of_a_plan_name_the_cores_that_threads_want() -> None:
+    large, small = (" ".join(run("--cameras", cameras).stdout.split()) for cameras in ("200", "1"))
+    assert "Set DETECT_THREADS=8" in large
+    assert "Give each worker of detect its 8 cores, in Kubernetes by the CPU requests and limits" in large
+    assert "cores, in Kubernetes" not in small
+
+
 def test_a_plan_for_programs_is_one_object_and_tells_how_it_was_played_through() -> None:
     done = run("--cameras", "5000", "--gpu", "--json", "--simulate")
     assert done.exit_code == 0, done.output

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 _ROOT = Path(__file__).parents[2]
@@ -12,7 +13,10 @@ PROGRAM = [sys.executable, str(_ROOT / "age_gender_detection.py")]
 
 
 def run_analyze(
-    *arguments: str | Path, stdin: bytes = b"", cwd: Path = _ROOT
+    *arguments: str | Path,
+    stdin: bytes = b"",
+    cwd: Path = _ROOT,
+    environment: Mapping[str, str] | None = None,
 ) -> subprocess.CompletedProcess[str]:
     """Runs `age_gender_detection.py` to its end."""
     done = subprocess.run(
@@ -20,7 +24,7 @@ def run_analyze(
         input=stdin,
         capture_output=True,
         cwd=cwd,
-        env={**os.environ, "COLUMNS": "120"},
+        env={**os.environ, "COLUMNS": "120", **(environment or {})},
         timeout=60,
         check=False,
     )

@@ -77,6 +77,12 @@ def test_copies_never_share_a_name_and_tell_their_format(tmp_path: Path) -> None
     ]
 
 
+def test_copies_do_not_share_a_name_on_a_disk_that_knows_no_capitals(tmp_path: Path) -> None:
+    tree(tmp_path, "x/IMG.jpg", "y/img.JPG")
+    sources = find_sources([str(tmp_path / "x"), str(tmp_path / "y")])
+    assert [str(source.copy) for source in sources] == ["IMG.jpg", "img-2.JPG"]
+
+
 def test_cameras_are_told_from_files_and_lose_their_login() -> None:
     url, webcam, other = find_sources(["rtsp://user:sesame@192.0.2.1/a", "webcam:1"], webcam=0, fps=2.0)
     assert [one.kind for one in (url, webcam, other)] == ["live"] * 3

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import json
+import socket
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -65,6 +67,22 @@ def test_a_worker_that_was_named_and_does_not_answer_is_an_error() -> None:
     with pytest.raises(NotNow, match="no answer from"):
         scrape([f"127.0.0.1:{free_loopback_port()}"])
     assert scrape_those_that_answer([f"127.0.0.1:{free_loopback_port()}"]).workers == []
+
+
+def test_workers_are_asked_side_by_side_because_those_that_ended_keep_silent() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server, ThreadPoolExecutor(1) as pool:
+        server.settimeout(20)
+        answered = pool.submit(_answer_once_two_have_asked, server)
+        counters = scrape_those_that_answer([f"127.0.0.1:{server.getsockname()[1]}"] * 2)
+        answered.result()
+    assert len(counters.workers) == 2
+
+
+def _answer_once_two_have_asked(server: socket.socket) -> None:
+    with server.accept()[0] as first, server.accept()[0] as second:
+        for caller in (first, second):
+            caller.recv(4096)
+            caller.sendall(b"HTTP/1.0 200 OK\r\n\r\n")
 
 
 def test_what_serves_no_metrics_is_an_error() -> None:

@@ -158,10 +158,13 @@ _FACES = Row(
     ),
 )
 
+# A live camera that never gave a frame has captured none; a file that was read to its end is not up any more.
+_CAMERAS = 'label_values({__name__=~"agegender_camera_up_bool|agegender_frames_captured_total"}, camera)'
+
 CAMERA = Dashboard(
     "agegender-camera",
     "agegender: one camera",
     "From the stream of a camera to its persons.",
     (_STREAM, _FACES),
-    variables=(Variable("camera", "Camera", "label_values(agegender_frames_captured_total, camera)"),),
+    variables=(Variable("camera", "Camera", _CAMERAS),),
 )

@@ -111,10 +111,11 @@ _CAMERAS = Row(
             "Cameras",
             "A click on a name shows the camera alone.",
             (
-                Query("camera:agegender_camera_up_bool:max"),
-                Query("camera:agegender_frames_captured:rate5m"),
+                Query("max by (camera) (camera:agegender_camera_up_bool:max)"),
+                Query("max by (camera) (camera:agegender_frames_captured:rate5m)"),
                 Query(
-                    "camera:agegender_frames_dropped:ratio5m or camera:agegender_frames_captured:rate5m * 0"
+                    "max by (camera) (camera:agegender_frames_dropped:ratio5m or "
+                    "camera:agegender_frames_captured:rate5m * 0)"
                 ),
                 Query("sum by (camera) (increase(agegender_camera_failures_total[1h]))"),
                 Query("sum by (camera) (increase(agegender_persons_counted_total[1h]))"),

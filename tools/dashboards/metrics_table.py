@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from prometheus_client import CollectorRegistry
+from prometheus_client.core import Metric
 from prometheus_client.metrics import MetricWrapperBase
 
+from services.ingest.decoder_usage import DecoderUsage
 from shared.metrics import Metrics
 from shared.service import process_registry
 from tools.dashboards.grafana import Dashboard
@@ -28,7 +30,8 @@ def described() -> Sequence[Described]:
     """All metrics that a service may export, ours first."""
     ours = Metrics(CollectorRegistry())
     found = [_ours(one) for one in vars(ours).values() if isinstance(one, MetricWrapperBase)]
-    return [*sorted(found), *sorted(_of_the_process())]
+    found += map(_told, DecoderUsage(tuple).describe())
+    return [*sorted(found), *sorted(map(_told, process_registry().collect()))]
 
 
 def _ours(metric: MetricWrapperBase) -> Described:
@@ -37,12 +40,11 @@ def _ours(metric: MetricWrapperBase) -> Described:
     return Described(name, kind, tuple(metric._labelnames), metric._documentation)
 
 
-def _of_the_process() -> Iterator[Described]:
-    """Those that the client library adds."""
-    for family in process_registry().collect():
-        name = family.name + ("_total" if family.type == "counter" else "")
-        labels = {label for sample in family.samples for label in sample.labels}
-        yield Described(name, family.type, tuple(sorted(labels)), family.documentation)
+def _told(family: Metric) -> Described:
+    """One that is no object of ours: it is made anew whenever it is asked for."""
+    name = family.name + ("_total" if family.type == "counter" else "")
+    labels = {label for sample in family.samples for label in sample.labels}
+    return Described(name, family.type, tuple(sorted(labels)), family.documentation)
 
 
 def table(dashboards: Iterable[Dashboard], rules: Rules) -> str:

@@ -33,7 +33,8 @@ class Panel:
         unit: as Grafana calls it: `s`, `percentunit`, `bytes`, `short`, `reqps`.
         thresholds: from which value on which colour; below the first one all is well.
         stacked: lines on top of each other.
-        columns: of a table, what to call the value of each query.
+        columns: of a table, what to call the value of each query. All its queries give the same labels, and
+            no name of a metric: only lines that agree in all of them become one.
         links: a title and an address, opened from a value.
     """
 

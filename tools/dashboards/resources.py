@@ -7,23 +7,40 @@ from tools.dashboards.panels import Panel, Query
 
 _DAY_S = 86_400
 
+
+def _with_decoders(own: str, of_decoders: str) -> str:
+    """What a worker uses, and with it, where it has any, its decoders: they are processes of their own."""
+    where = "on (service, instance)"
+    return f"{own} + {where} {of_decoders} or {where} {own}"
+
+
 _WORKERS = Row(
     "Workers",
     (
         Panel(
             "CPU",
-            "Cores that each worker uses.",
+            "Cores that each worker uses; with those of ingest, its decoders.",
             (
                 Query(
-                    'rate(process_cpu_seconds_total{job="agegender"}[$__rate_interval])',
+                    _with_decoders(
+                        'rate(process_cpu_seconds_total{job="agegender"}[$__rate_interval])',
+                        "rate(agegender_decoder_cpu_seconds_total[$__rate_interval])",
+                    ),
                     "{{service}} {{instance}}",
                 ),
             ),
         ),
         Panel(
             "Memory",
-            "Resident memory of each worker. A line that only rises is a leak.",
-            (Query('process_resident_memory_bytes{job="agegender"}', "{{service}} {{instance}}"),),
+            "Memory of each worker; with that of ingest, its decoders. A line that only rises is a leak.",
+            (
+                Query(
+                    _with_decoders(
+                        'process_resident_memory_bytes{job="agegender"}', "agegender_decoder_memory_bytes"
+                    ),
+                    "{{service}} {{instance}}",
+                ),
+            ),
             unit="bytes",
         ),
         Panel(
@@ -49,7 +66,11 @@ _WORKERS = Row(
             "What runs, which version, and since when.",
             (
                 Query("max by (service, instance, version) (agegender_build_info)"),
-                Query('max by (service, instance) (time() - process_start_time_seconds{job="agegender"})'),
+                Query(
+                    "max by (service, instance, version) ("
+                    '(time() - process_start_time_seconds{job="agegender"})'
+                    " * on (instance) group_left (version) agegender_build_info)"
+                ),
             ),
             kind="table",
             columns=("running", "for"),
