@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import re
-from typing import Self
+from typing import Annotated, Self
 
-from pydantic import ValidationError, model_validator
+from pydantic import AfterValidator, StringConstraints, ValidationError, model_validator
 
-from shared.cameras import Camera
+from shared.cameras import Camera, first_mistake
 from shared.errors import SettingsError
 from shared.messages import CameraId, Mode, Model
+from shared.secrets import secret_name_in
 
-_SECRET_IN_URL = re.compile(
-    r"[?&/;](?P<name>\w*(?:pass|passwd|password|pwd|secret|token|auth|key))=[^&;/]+", re.IGNORECASE
-)
 _ENV_PREFIX = "CAMERA_"
 _HOW = f"name its environment variable, {_ENV_PREFIX}…, in password_env or its file in password_file"
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+
+
+def _printable(text: str) -> str:
+    if _CONTROL.search(text):
+        raise ValueError("expected no control characters, such as tabs, line ends and NUL")
+    return text
+
+
+_Text = Annotated[str, StringConstraints(max_length=2_000), AfterValidator(_printable)]
 
 
 class CameraSettings(Model):
@@ -25,13 +33,13 @@ class CameraSettings(Model):
     """
 
     id: CameraId
-    source: str
+    source: _Text
     """An RTSP URL without a login."""
-    username: str | None = None
-    password_env: str | None = None
+    username: _Text | None = None
+    password_env: _Text | None = None
     """The environment variable, on each worker, that holds the password. It begins with `CAMERA_`: whoever
     may write settings could otherwise have any secret of a worker sent to a camera of his own."""
-    password_file: str | None = None
+    password_file: _Text | None = None
     """The file, on each worker, that holds the password; a worker looks in one folder only."""
     fps: float | None = None
     mode: Mode | None = None
@@ -41,8 +49,7 @@ class CameraSettings(Model):
         try:
             camera = self.camera()
         except ValidationError as error:
-            first = error.errors(include_url=False, include_input=False)[0]
-            raise ValueError(first["msg"].removeprefix("Value error, ")) from None
+            raise ValueError(first_mistake(error)) from None
         if why := _unfit(camera):
             raise ValueError(why)
         return self
@@ -52,19 +59,23 @@ class CameraSettings(Model):
         """The settings of a camera that a person gave.
 
         Raises:
-            SettingsError: the camera is none for Kafka: it holds its password, or belongs to one machine.
+            SettingsError: the camera is none for Kafka: it holds its password, belongs to one machine, or
+                something of it is no plain text.
         """
         if why := _unfit(camera):
             raise SettingsError(f"camera {camera.id}: {why}")
-        return cls(
-            id=camera.id,
-            source=camera.source,
-            username=camera.username,
-            password_env=camera.password_env,
-            password_file=None if camera.password_file is None else str(camera.password_file),
-            fps=camera.fps,
-            mode=camera.mode,
-        )
+        try:
+            return cls(
+                id=camera.id,
+                source=camera.source,
+                username=camera.username,
+                password_env=camera.password_env,
+                password_file=None if camera.password_file is None else str(camera.password_file),
+                fps=camera.fps,
+                mode=camera.mode,
+            )
+        except ValidationError as error:
+            raise SettingsError(f"camera {camera.id}: {first_mistake(error)}") from None
 
     def camera(self) -> Camera:
         """The camera to read."""
@@ -79,9 +90,10 @@ def _unfit(camera: Camera) -> str | None:
         return f"password_env is {camera.password_env}, expected a name that begins with {_ENV_PREFIX}"
     if not camera.is_rtsp:
         return "expected rtsp:// or rtsps://: a file or a webcam is not there for every worker"
-    if found := _SECRET_IN_URL.search(camera.source):
+    if name := secret_name_in(camera.source):
         return (
-            f"its URL seems to hold a secret, {found['name']}=…, and no secret enters Kafka: if the camera "
-            f"takes user and password as a login too, keep the username and {_HOW}"
+            f"its URL seems to hold a secret, {name}=…, and no secret enters Kafka: if the camera takes user "
+            f"and password as a login too, keep the username and {_HOW}; if it does not, give it in "
+            "INGEST_CAMERAS_PATH to a worker of its own"
         )
     return None

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, m
 
 from shared.errors import SettingsError
 from shared.messages import CameraId, Mode
-from shared.secrets import mask, remember_secret
+from shared.secrets import mask, remember_secret, remember_secrets_in
 
 _WEBCAM = re.compile(r"^webcam:(?P<index>\d{1,3})$", re.IGNORECASE)
 _RTSP = re.compile(r"^(?P<scheme>rtsps?)://(?P<rest>.+)$", re.IGNORECASE)
@@ -133,7 +133,7 @@ class Camera(BaseModel):
         if self.password_file is not None:
             try:
                 return self.password_file.read_text("utf-8").rstrip("\r\n")
-            except (OSError, UnicodeDecodeError) as error:
+            except (OSError, ValueError) as error:
                 raise SettingsError(
                     f"camera {self.id}: cannot read {str(self.password_file)!r}: {_why(error)}"
                 ) from None
@@ -237,12 +237,20 @@ def load_cameras(path: Path) -> list[Camera]:
 
 def _validated(entry: object, where: str) -> Camera:
     try:
-        return Camera.model_validate(entry)
+        camera = Camera.model_validate(entry)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        field = ".".join(str(part) for part in first["loc"])
-        why = first["msg"].removeprefix("Value error, ")
-        raise SettingsError(mask(f"{where}: {field + ': ' if field else ''}{why}")) from None
+        raise SettingsError(mask(f"{where}: {first_mistake(error)}")) from None
+    if camera.is_rtsp:
+        remember_secrets_in(camera.source)
+    return camera
+
+
+def first_mistake(error: ValidationError) -> str:
+    """`field: what is wrong with it`, without the input, which may hold a password."""
+    first = error.errors(include_url=False, include_input=False)[0]
+    field = ".".join(str(part) for part in first["loc"])
+    why = first["msg"].removeprefix("Value error, ")
+    return f"{field}: {why}" if field else why
 
 
 def _keep_secret(password: str) -> None:
@@ -250,5 +258,7 @@ def _keep_secret(password: str) -> None:
     remember_secret(quote(password, safe=""))
 
 
-def _why(error: OSError | UnicodeDecodeError) -> str:
-    return "it is no UTF-8 text" if isinstance(error, UnicodeDecodeError) else str(error.strerror)
+def _why(error: OSError | ValueError) -> str:
+    if isinstance(error, OSError):
+        return str(error.strerror)
+    return "it is no UTF-8 text" if isinstance(error, UnicodeDecodeError) else str(error)

@@ -36,7 +36,7 @@ MAX_MESSAGE_BYTES = 2_000_000
 """Largest encoded message, headers included. Producers, consumers and topics are all set by it."""
 
 _MOST_JSON_BYTES = 256 * 1024
-"""Reading JSON may take 350 times its size of memory. A thousand persons before one camera are 160 kB."""
+"""Reading JSON may take 350 times its size of memory. Ours is shorter: detect's `MOST_TRACKS` sees to it."""
 
 SCHEMA_HEADER = "schema"
 META_HEADER = "meta"
@@ -85,14 +85,16 @@ class Codec(Generic[M]):
     """How one kind of message is laid out.
 
     `key` decides the partition: messages of one key stay in order. `split` gives the JSON for the `meta`
-    header and the value; `join` puts them back together and may raise pydantic's ValidationError. `older` has
-    the schemas of the versions before, and the `join` of each.
+    header and the value; `join` puts them back together and may raise pydantic's ValidationError.
+    `value_is_json`: the value too is read as JSON, and so no longer than JSON may be. `older` has the schemas
+    of the versions before, and the `join` of each.
     """
 
     schema: str
     key: Callable[[M], str]
     split: Callable[[M], tuple[str, bytes]]
     join: Callable[[bytes, bytes], M]
+    value_is_json: bool
     older: Mapping[str, Callable[[bytes, bytes], M]] = field(default_factory=dict)
 
     def encode(self, message: M) -> Encoded:
@@ -113,7 +115,7 @@ class Codec(Generic[M]):
         if join is None:
             raise _refusal(schema, [self.schema])
         meta = dict(encoded.headers).get(META_HEADER, b"")
-        for json in (meta, encoded.value if encoded.value.startswith(b"{") else b""):
+        for json in (meta, encoded.value) if self.value_is_json else (meta,):
             if len(json) > _MOST_JSON_BYTES:
                 raise BadMessage(f"{schema}: {len(json)} bytes of JSON, expected {_MOST_JSON_BYTES} at most")
         try:
@@ -178,6 +180,7 @@ FRAME_CODEC: Codec[Frame] = Codec(
     key=lambda frame: frame.camera_id,
     split=lambda frame: (frame.info.model_dump_json(exclude_none=True), frame.jpeg),
     join=lambda meta, value: Frame(info=FrameInfo.model_validate_json(meta), jpeg=value),
+    value_is_json=False,
 )
 
 FACE_CODEC: Codec[Face] = Codec(
@@ -185,6 +188,7 @@ FACE_CODEC: Codec[Face] = Codec(
     key=lambda face: f"{face.camera_id}/{face.info.track_id or face.info.index}",
     split=lambda face: (face.info.model_dump_json(exclude_none=True), face.chip_jpeg),
     join=lambda meta, value: Face(info=FaceInfo.model_validate_json(meta), chip_jpeg=value),
+    value_is_json=False,
 )
 
 RESULT_CODEC: Codec[Result] = Codec(
@@ -192,6 +196,7 @@ RESULT_CODEC: Codec[Result] = Codec(
     key=lambda result: result.camera_id,
     split=lambda result: ("{}", result.model_dump_json(exclude_none=True).encode()),
     join=lambda _meta, value: Result.model_validate_json(value),
+    value_is_json=True,
 )
 
 PRESENCE_CODEC: Codec[Presence] = Codec(
@@ -199,6 +204,7 @@ PRESENCE_CODEC: Codec[Presence] = Codec(
     key=lambda presence: presence.camera_id,
     split=lambda presence: (presence.info.model_dump_json(exclude_none=True), b""),
     join=lambda meta, _value: Presence(info=PresenceInfo.model_validate_json(meta)),
+    value_is_json=False,
 )
 
 PREVIEW_CODEC: Codec[Preview] = Codec(
@@ -206,6 +212,7 @@ PREVIEW_CODEC: Codec[Preview] = Codec(
     key=lambda preview: preview.camera_id,
     split=lambda preview: (preview.info.model_dump_json(exclude_none=True), preview.jpeg),
     join=lambda meta, value: Preview(info=FrameInfo.model_validate_json(meta), jpeg=value),
+    value_is_json=False,
 )
 
 CAMERA_SETTINGS_CODEC: Codec[CameraSettings] = Codec(
@@ -213,6 +220,7 @@ CAMERA_SETTINGS_CODEC: Codec[CameraSettings] = Codec(
     key=lambda camera: camera.id,
     split=lambda camera: ("{}", camera.model_dump_json(exclude_none=True).encode()),
     join=lambda _meta, value: CameraSettings.model_validate_json(value),
+    value_is_json=True,
 )
 
 FACES_CODEC: AnyCodec[Face | Presence] = MixedCodec({Face: FACE_CODEC, Presence: PRESENCE_CODEC})

@@ -78,8 +78,9 @@ class FrameInfo(Model):
     camera_id: CameraId
     stream_id: Annotated[str, StringConstraints(pattern=r"^[0-9a-z]{1,24}$")]
     """One unbroken connection to the camera; a reconnect starts another."""
-    sequence: Annotated[int, Field(ge=0)]
-    """Counts the captured frames of the stream from 0; a gap is a dropped frame."""
+    sequence: Annotated[int, Field(ge=0, lt=2**53)]
+    """Counts the captured frames of the stream from 0; a gap is a dropped frame. Stays exact as a float, and
+    short enough for a `TrackId`, which begins with stream and sequence."""
     captured_at_s: Seconds
     clock: Clock
     published_at_s: Seconds

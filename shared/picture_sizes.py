@@ -6,6 +6,7 @@ But one: PFM, whose values have no agreed range, so that nobody can say how brig
 from __future__ import annotations
 
 import io
+import math
 import re
 import struct
 from collections.abc import Callable
@@ -15,22 +16,26 @@ import imagesize
 _HEADER_BYTES = 4096  # of the formats whose header is text
 _SUN_RASTER = b"\x59\xa6\x6a\x95"
 _RADIANCE_SIZE = re.compile(rb"^-Y (\d{1,9}) \+X (\d{1,9})\s*$", re.MULTILINE)
-_PAM_WIDTH = re.compile(rb"^WIDTH\s+(\d{1,9})", re.MULTILINE)
-_PAM_HEIGHT = re.compile(rb"^HEIGHT\s+(\d{1,9})", re.MULTILINE)
+_PAM_WIDTH = re.compile(rb"^WIDTH\s+(\d+)", re.MULTILINE)
+_PAM_HEIGHT = re.compile(rb"^HEIGHT\s+(\d+)", re.MULTILINE)
+# As OpenCV reads it: a comment ends with either line end, and a number with any one byte.
+_NETPBM_GAP = rb"(?:\s|#[^\r\n]*[\r\n])*"
+_NETPBM_SIZE = re.compile(rb"P\d\s" + _NETPBM_GAP + rb"(\d{1,9})\D" + _NETPBM_GAP + rb"(\d{1,9})\D")
 
 Size = tuple[int, int] | None
 
 
 def claimed_size(data: bytes) -> Size:
     """Width and height in pixels, before any turning by EXIF; None when `data` begins like no picture."""
+    start = next((start for start in _READERS if data.startswith(start)), None)
+    size = _any_other(data) if start is None else _READERS[start](data[:_HEADER_BYTES])
+    return size if size is not None and min(size) > 0 else None
+
+
+def _any_other(data: bytes) -> Size:
     width_px, height_px = imagesize.get(io.BytesIO(data), exif_rotation=False)
-    if width_px > 0 and height_px > 0:
-        return int(width_px), int(height_px)
-    for start, read in _OTHERS.items():
-        if data.startswith(start):
-            size = read(data[:_HEADER_BYTES])
-            return size if size is not None and min(size) > 0 else None
-    return None
+    # An SVG can claim a number with more digits than there are finite ones.
+    return (int(width_px), int(height_px)) if math.isfinite(width_px) and math.isfinite(height_px) else None
 
 
 def _sun_raster(header: bytes) -> Size:
@@ -42,14 +47,21 @@ def _radiance(header: bytes) -> Size:
     return (int(found[2]), int(found[1])) if found else None
 
 
+def _netpbm(header: bytes) -> Size:
+    # Not left to imagesize, which takes minutes for a number of two million digits.
+    found = _NETPBM_SIZE.match(header)
+    return (int(found[1]), int(found[2])) if found else None
+
+
 def _pam(header: bytes) -> Size:
     # Where a field stands twice, the larger counts: a decoder may take either.
     sides = [[int(n) for n in side.findall(header)] for side in (_PAM_WIDTH, _PAM_HEIGHT)]
     return (max(sides[0]), max(sides[1])) if all(sides) else None
 
 
-_OTHERS: dict[bytes, Callable[[bytes], Size]] = {
+_READERS: dict[bytes, Callable[[bytes], Size]] = {
     _SUN_RASTER: _sun_raster,
+    **{b"P%d" % kind: _netpbm for kind in range(1, 7)},
     b"P7": _pam,
     b"#?RADIANCE": _radiance,
     b"#?RGBE": _radiance,

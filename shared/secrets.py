@@ -4,12 +4,22 @@ from __future__ import annotations
 
 import re
 import threading
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 MASK = "***"
 
-_PLACEHOLDER = r"\[user:password@\]host\b"  # in help of ours, that tells the shape of a URL
-_URL_LOGIN = re.compile(rf"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*://)(?!{_PLACEHOLDER})(?P<login>[^\s\"'<>]*)@")
+_IN_URL = re.compile(r"://[^\s\"'<>]+")
+_PLACEHOLDER = re.compile(r"://\[user:password@\]host\b")  # in help of ours, that tells the shape of a URL
+
+_NAMES = (
+    "pas|pass|passwd|password|passcode|passphrase|pwd|pswd|psw|pw|"
+    "secret|token|auth|key|credentials?|signature|sig"
+)
+_NEXT = r"_[A-Za-z0-9]+="  # as recorders write it: user=…_password=…_channel=1
+_NAME = rf"(?P<name>(?:{_NAMES})\d{{0,3}})=(?!{_NEXT})"
+_NAMED = re.compile(rf"{_NAME}(?P<value>[^&;]+)", re.IGNORECASE)
+_NAMED_SHORTEST = re.compile(rf"{_NAME}[^&;]+?(?={_NEXT}|[&;]|\Z)", re.IGNORECASE)
+_MAY_END = re.compile(rf"[/?#]|{_NEXT}")
 
 
 class _Known:
@@ -27,13 +37,46 @@ def remember_secret(value: str) -> None:
             _Known.values |= {value, quote(value, safe=""), repr(value)[1:-1]}
 
 
+def secret_name_in(url: str) -> str | None:
+    """The name, like `password`, of a value in path or query that must be a secret; None where there is none.
+
+    A secret without such a name looks like any other part of a path.
+    """
+    found = _NAMED.search(url) or _NAMED.search(unquote(url))
+    return None if found is None else re.split(r"\W", found.string[: found.end("name")])[-1]
+
+
+def remember_secrets_in(url: str) -> None:
+    """Remembers each value in path or query that goes by a name like `password`.
+
+    Nobody can tell whether `_` or `/` ends a value or belongs to it: every reading is remembered.
+    """
+    for text in (url, unquote(url)):
+        for found in _NAMED.finditer(text):
+            value = found["value"]
+            for end in (len(value), *(one.start() for one in _MAY_END.finditer(value))):
+                remember_secret(value[:end])
+                remember_secret(unquote(value[:end]))
+
+
+def mask_named(url: str) -> str:
+    """`url` without the values in path or query that go by a name like `password`."""
+    return _NAMED_SHORTEST.sub(rf"\g<name>={MASK}", url)
+
+
 def mask(text: str) -> str:
-    """`text` without the logins of URLs and without any remembered secret.
+    """`text` without any remembered secret, and without the logins and the named secrets of URLs.
 
     The login of a URL reaches to the last `@` before a space or a quote, because passwords typed by hand
     hold every sign there is.
     """
-    text = _URL_LOGIN.sub(rf"\g<scheme>{MASK}@", text)
+    # First of all: what they hold may end a URL too early.
     for value in sorted(_Known.values, key=len, reverse=True):
         text = text.replace(value, MASK)
-    return text
+    return _IN_URL.sub(lambda url: _mask_url(url[0]), text)
+
+
+def _mask_url(url: str) -> str:
+    if "@" in url and not _PLACEHOLDER.match(url):
+        url = f"://{MASK}@{url.rpartition('@')[2]}"
+    return mask_named(url)

@@ -15,6 +15,7 @@ from services.ingest import stills, video_file
 from services.ingest.captured import shown_path
 from shared.cameras import Camera, cameras_from_sources
 from shared.picture_sizes import claimed_size
+from shared.secrets import mask_named
 
 STDIN = "-"
 _HEADER_BYTES = 65_536  # enough for the size in the header of a photo with a large EXIF block
@@ -27,7 +28,7 @@ class Source:
     """One picture, video or camera."""
 
     shown: str
-    """As the person knows it, in valid UTF-8 and without a login."""
+    """As the person knows it, in valid UTF-8 and without a secret."""
     kind: Kind
     copy: PurePath
     """Where its annotated copy goes, below the folder of copies."""
@@ -94,8 +95,9 @@ def _expand(
     if "://" in name or name.lower().startswith("webcam:"):
         (camera,) = cameras_from_sources([name])
         camera = camera.model_copy(update={"fps": fps})
-        copy = PurePath("".join(c if c.isalnum() or c in ".-" else "-" for c in camera.source) + ".mp4")
-        yield Source(camera.source, "live", copy, camera=camera)
+        shown = mask_named(camera.source)
+        copy = PurePath("".join(c if c.isalnum() or c in ".-" else "-" for c in shown) + ".mp4")
+        yield Source(shown, "live", copy, camera=camera)
         return
     path = Path(name)
     if path.is_dir():

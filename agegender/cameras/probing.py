@@ -19,6 +19,7 @@ from services.ingest.rtsp import camera_clock, explained, open_container, url_wi
 from services.ingest.video_file import open_video
 from services.ingest.webcam import WebcamStream
 from shared.cameras import Camera
+from shared.secrets import mask_named
 
 Login = Literal["none", "accepted", "refused", "missing", "unknown"]
 
@@ -67,7 +68,7 @@ class Finding:
 
 def probe(camera: Camera, seconds: float) -> Finding:
     """Watches `camera` for so many seconds; what goes wrong with it is found rather than raised."""
-    found = Finding(camera.id, camera.source)
+    found = Finding(camera.id, mask_named(camera.source))
     try:
         if camera.webcam_index is not None:
             _probe_webcam(camera.webcam_index, found, seconds)

@@ -28,6 +28,7 @@ TRACKS: Changelog[CameraState] = Changelog(
         key=lambda state: state.camera_id,
         split=lambda state: ("{}", state.model_dump_json().encode()),
         join=lambda _meta, value: CameraState.model_validate_json(value),
+        value_is_json=True,
     ),
     # Longer than the frames are, from which anything could go on.
     kept_s=3600,

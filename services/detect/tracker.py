@@ -14,8 +14,12 @@ from services.detect.track_fit import Expected, best_first, misfit
 from services.detect.tracker_state import TrackerState, TrackState
 from shared.messages import BoxXyxy
 
-MOST_TRACKS = 1_000
-"""A tracker holds no more: beyond, those that are lost end first, then those that are not confirmed."""
+MOST_TRACKS = 400
+"""A tracker holds no more: beyond, those that are lost end first, then those that are not confirmed.
+
+What is kept of so many, and what is told of them when all of them have gone and as many came, is read again:
+`shared.codec` reads no longer JSON than 256 KiB.
+"""
 
 _VELOCITY_SETTLES_S = 0.25
 _LEAST_STEP_S = 0.001
@@ -125,11 +129,11 @@ class Tracker:
                 self._miss(track, time_s)
         in_order = [found.get(b) or Track(box, time_s, time_s) for b, box in enumerate(boxes_xyxy)]
         self._tracks += [track for track in in_order if id(track) not in followed]
+        self._end_surplus()
         for track in in_order:
-            if track.number is None and track.hits >= self._confirm_hits:
+            if track.number is None and self._is_person(track) and not track.ended:
                 self._confirmed += 1
                 track.number = self._confirmed
-        self._end_surplus()
         self._drop_ended()
         return in_order
 
@@ -163,11 +167,16 @@ class Tracker:
         patience_s = self._tentative_s if track.number is None else self._lost_s
         track.ended = track.misses > 2 and time_s - track.last_s > patience_s
 
+    def _is_person(self, track: Track) -> bool:
+        return track.number is not None or track.hits >= self._confirm_hits
+
+    def _worth(self, track: Track) -> tuple[bool, bool, float, int]:
+        return track.misses == 0, self._is_person(track), track.last_s, track.hits
+
     def _end_surplus(self) -> None:
         surplus = len(self._tracks) - MOST_TRACKS
         if surplus > 0:
-            by_worth = sorted(self._tracks, key=lambda t: (t.misses == 0, t.number is not None, t.last_s))
-            for track in by_worth[:surplus]:
+            for track in sorted(self._tracks, key=self._worth)[:surplus]:
                 track.ended = True
 
     def _drop_ended(self) -> None:

@@ -7,6 +7,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence, Set
+from pathlib import Path
 
 from services.ingest.camera_source import CameraSource
 from services.ingest.captured import Captured
@@ -104,7 +105,11 @@ class FollowedCameras:
         if camera.kind not in self._settings.allowed_sources:
             return f"camera {camera.id}: INGEST_ALLOWED_SOURCES does not allow {camera.kind}"
         folder = self._settings.secrets_path
-        if camera.password_file and not camera.password_file.resolve().is_relative_to(folder.resolve()):
+        try:
+            is_ours = camera.password_file is None or _lies_in(camera.password_file, folder)
+        except (ValueError, OSError, RuntimeError) as error:  # what is no path, and links that go in circles
+            return f"camera {camera.id}: its password_file cannot be followed: {error}"
+        if not is_ours:
             return f"camera {camera.id}: its password_file is not in INGEST_SECRETS_PATH, {str(folder)!r}"
         return camera
 
@@ -166,3 +171,7 @@ class FollowedCameras:
         self._cameras.close()
         self._group.close()
         self._table.close()
+
+
+def _lies_in(path: Path, folder: Path) -> bool:
+    return path.resolve().is_relative_to(folder.resolve())

@@ -35,9 +35,21 @@ REDIS_SECRET = "red-pä55@:/%#'w0rd"
 CAMERA_SECRET = 'cam-pä55 @:/%#"w0rd'
 URL_SECRET = "url-pä55@:/%#w0rd"
 WRONG_SECRET = "wro-pä55@:/%#w0rd"
-SECRETS = (KAFKA_SECRET, REDIS_SECRET, CAMERA_SECRET, URL_SECRET, WRONG_SECRET)
+QUERY_SECRET = "que-pä55@:/%#w0rd"
+PATH_SECRET = "pat_pa55w0rd"
+SECRETS = (
+    KAFKA_SECRET,
+    REDIS_SECRET,
+    CAMERA_SECRET,
+    URL_SECRET,
+    WRONG_SECRET,
+    QUERY_SECRET,
+    PATH_SECRET,
+)
 PREFIX = "secret-"
 _GUIDE = Path(__file__).parents[2] / "docs/security.md"
+
+pytestmark = pytest.mark.timeout(240)
 
 
 @dataclass(frozen=True)
@@ -111,18 +123,25 @@ def _store(stack: ExitStack, folder: Path) -> str:
 
 
 def _cameras(stack: ExitStack, folder: Path) -> list[dict[str, str]]:
-    """One camera with its password in a file, one with it in the URL, and one that refuses its login."""
+    """One camera with its password in a file, one with it in the URL, one that refuses its login, one with
+    it in the query, and one that is away with it in the path."""
     scene = pair_scene(swapped=False)
     by_file, by_url = (
         stack.enter_context(CameraSimulator(login=Login("viewer", secret)))
         for secret in (CAMERA_SECRET, URL_SECRET)
     )
     door, hall = by_file.add("door", scene.path), by_url.add("hall", scene.path)
+    yard = stack.enter_context(CameraSimulator()).add("yard", scene.path)
     password_file = _written(folder / "camera", CAMERA_SECRET)
     return [
         {"id": "door", "source": door, "username": "viewer", "password_file": password_file},
         {"id": "hall", "source": hall.replace("://", f"://viewer:{quote(URL_SECRET, safe='')}@")},
         {"id": "closed", "source": hall, "username": "viewer", "password": WRONG_SECRET},
+        {"id": "yard", "source": f"{yard}?user=viewer&password={quote(QUERY_SECRET, safe='')}"},
+        {
+            "id": "away",
+            "source": f"rtsp://127.0.0.1:1/user=viewer_password={PATH_SECRET}_channel=1_stream=0.sdp",
+        },
     ]
 
 
@@ -141,6 +160,10 @@ def _wait_for_all(setup: Setup) -> None:
         "results reach the sink",
     )
     wait_until(lambda: services["ingest"].metric(failures, camera="closed"), 20, "a camera refuses its login")
+    wait_until(lambda: services["ingest"].metric(failures, camera="away"), 20, "a camera is away")
+    wait_until(
+        lambda: services["ingest"].metric("agegender_camera_up_bool", camera="yard"), 20, "a camera is up"
+    )
     wait_until(
         lambda: "refuses the login" in setup.stranger.readiness()[1], 30, "the broker refuses the stranger"
     )

@@ -183,7 +183,7 @@ def test_cameras_are_probed_side_by_side_and_each_says_what_it_sends_or_what_is_
         {"id": "missing", "source": door},
         {"id": "unset", "source": door, "username": "viewer", "password_env": "CAMERA_NOT_SET"},
         {"id": "path", "source": door + "x", **right},
-        {"id": "away", "source": "rtsp://127.0.0.1:1/x"},
+        {"id": "away", "source": f"rtsp://127.0.0.1:1/user=viewer_password={PASSWORD}_channel=1"},
         {"id": "silent", "source": hall, **right},
     ]
     simulator.stall("hall")

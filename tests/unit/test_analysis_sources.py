@@ -106,3 +106,13 @@ def test_a_name_that_is_no_text_is_found_and_shown(tmp_path: Path) -> None:
     (source,) = find_sources([str(tmp_path)])
     assert source.shown.endswith("\N{REPLACEMENT CHARACTER}\N{REPLACEMENT CHARACTER}.jpg")
     assert source.path.exists()
+
+
+def test_a_camera_is_shown_and_its_copy_called_without_the_secrets_of_its_url() -> None:
+    doors = [f"rtsp://h/user=a_password=hunter22_channel={number}" for number in (1, 2)]
+    one, other = find_sources(doors)
+    assert (one.shown, one.key) == ("rtsp://h/user=a_password=***_channel=1",) * 2
+    assert "hunter22" not in str(one.copy)
+    assert one.copy != other.copy
+    assert one.camera is not None
+    assert one.camera.source == doors[0]

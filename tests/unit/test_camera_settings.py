@@ -47,6 +47,11 @@ def test_a_camera_comes_back_as_it_was(fields: dict[str, object]) -> None:
         ({"source": f"rtsp://h/live?user=admin&password={SECRET}"}, "seems to hold a secret, password=…"),
         ({"source": f"rtsp://h/user=admin;PWD={SECRET};stream=0"}, "seems to hold a secret, PWD=…"),
         ({"source": f"rtsp://h/live?access_token={SECRET}"}, "seems to hold a secret, access_token=…"),
+        (
+            {"source": f"rtsp://h/user=admin_password={SECRET}_channel=1_stream=0.sdp"},
+            "seems to hold a secret, admin_password=…",
+        ),
+        ({"source": f"rtsp://h/cam?loginuse=a&loginpas={SECRET}"}, "give it in INGEST_CAMERAS_PATH"),
         ({"username": "u", "password_env": "REDIS_PASSWORD"}, "a name that begins with CAMERA_"),
         ({"source": "webcam:0"}, "expected rtsp://"),
         ({"source": "/videos/door.mp4"}, "expected rtsp://"),
@@ -75,6 +80,12 @@ def test_what_holds_a_secret_or_belongs_to_one_machine_is_refused(
         b'{"id":"door","source":"/etc/passwd"}',
         b'{"id":"door","source":"rtsp://h","fps":0}',
         b'{"id":"door","source":"rtsp://h","mode":"lively"}',
+        b'{"id":"door","source":"rtsp://h/user=a_password=s3cretpw_channel=1"}',
+        b'{"id":"door","source":"rtsp://h/\\u0000"}',
+        b'{"id":"door","source":"rtsp://h","username":"u\\n"}',
+        b'{"id":"door","source":"rtsp://h","username":"u","password_env":"CAMERA_\\u0000"}',
+        b'{"id":"door","source":"rtsp://h","username":"u","password_file":"/run\\u0000/x"}',
+        b'{"id":"door","source":"rtsp://h","username":"u","password_file":"' + b"a/" * 1_001 + b'"}',
     ],
 )
 def test_a_record_that_is_no_camera_is_bad_and_the_reason_repeats_no_secret(value: bytes) -> None:
@@ -94,3 +105,18 @@ def test_the_settings_themselves_take_no_password() -> None:
     with pytest.raises(ValidationError) as raised:
         CameraSettings(id="door", source=f"rtsp://viewer:{SECRET}@h/live")
     assert "a password never enters Kafka" in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("fields", "why"),
+    [
+        ({"username": "u", "password_file": "/run/\0"}, "password_file: expected no control characters"),
+        ({"username": "u\x85"}, "username: expected no control characters"),
+        ({"source": "rtsp://h/" + "a" * 2_000}, "source: String should have at most 2000 characters"),
+    ],
+)
+def test_what_is_no_plain_text_is_refused_with_the_name_of_the_field(
+    fields: dict[str, object], why: str
+) -> None:
+    with pytest.raises(SettingsError, match=rf"^camera door: {why}"):
+        CameraSettings.of(camera(**fields))

@@ -279,3 +279,23 @@ def test_a_source_is_of_a_kind_that_may_be_forbidden(source: str, kind: str) -> 
 def test_a_kind_of_source_that_there_is_not_is_named() -> None:
     with pytest.raises(SettingsError, match=r"INGEST_ALLOWED_SOURCES: .*'rtsp', 'rtsps', 'webcam' or 'file'"):
         IngestSettings.load({"INGEST_ALLOWED_SOURCES": "rtsp,http"})
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "rtsp://192.0.2.7/live?user=a&password=hunter22",
+        "rtsp://192.0.2.7/user=admin_password=hunter22_channel=1_stream=0.sdp",
+    ],
+)
+def test_a_secret_in_path_or_query_is_hidden_wherever_it_appears(source: str, tmp_path: Path) -> None:
+    (in_file,) = load_cameras(written(tmp_path, f"cameras: [{{id: door, source: '{source}'}}]"))
+    (given,) = cameras_from_sources([source])
+    assert in_file.url_with_login() == given.url_with_login() == source
+    assert mask("the camera says hunter22") == "the camera says ***"
+    assert "hunter22" not in mask(source)
+
+
+def test_a_password_file_that_is_no_path_is_named_when_the_camera_is_opened() -> None:
+    with pytest.raises(SettingsError, match=r"camera door: cannot read '/run/\\x00': .*null"):
+        camera("rtsp://h/x", username="u", password_file="/run/\0").url_with_login()

@@ -165,7 +165,7 @@ _FRAME_INFOS = st.builds(
     FrameInfo,
     camera_id=st.from_regex(CAMERA_ID_PATTERN.replace("$", r"\Z"), fullmatch=True),
     stream_id=st.from_regex(r"[0-9a-z]{1,24}", fullmatch=True),
-    sequence=st.integers(0, 2**63),
+    sequence=st.integers(0, 2**53 - 1),
     captured_at_s=_SECONDS,
     clock=st.sampled_from(["camera", "arrival"]),
     published_at_s=_SECONDS,

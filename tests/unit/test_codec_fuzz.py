@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from services.detect.remembering import TRACKS
 from shared.camera_settings import CameraSettings
 from shared.codec import (
     CAMERA_SETTINGS_CODEC,
@@ -23,6 +24,7 @@ from shared.codec import (
     PRESENCE_CODEC,
     RESULT_CODEC,
     RESULTS_CODEC,
+    SCHEMA_HEADER,
     AnyCodec,
     Encoded,
 )
@@ -55,6 +57,7 @@ _TOKENS = (
     b"[" * 200,
 )
 _MOST_SIGNS = 300
+_MOST_JSON_BYTES = 256 * 1024
 _MOST_MORE_MB = 250
 """JSON takes up to 400 times its size while it is read."""
 
@@ -131,30 +134,47 @@ def _memory_mb() -> float:
     return float(most) / (1024 * 1024 if sys.platform == "darwin" else 1024)
 
 
-def _filled(start: bytes, piece: bytes, end: bytes) -> bytes:
-    """A quarter of the largest message."""
-    return start + piece * (MAX_MESSAGE_BYTES // 4 // len(piece)) + end
-
-
 _LARGE = {
-    "nested lists": _filled(b"", b"[", b""),
-    "nested objects": _filled(b"", b'{"a":', b""),
-    "unknown fields": _filled(b'{"camera_id":"cam1"', b',"x":{"y":[]}', b"}"),
-    "a long number": _filled(b'{"sequence":', b"9", b"}"),
-    "a long text": _filled(b'{"camera_id":"', b"\\n", b'"}'),
-    "a long list": _filled(b'{"sightings":[', b"{},", b"{}]}"),
-    "points": _filled(b'{"landmarks_xy":[', b"[1,2],", b"[1,2]]}"),
+    "nested lists": (b"", b"[", b""),
+    "nested objects": (b"", b'{"a":', b""),
+    "unknown fields": (b'{"camera_id":"cam1"', b',"x":{"y":[]}', b"}"),
+    "a long number": (b'{"sequence":', b"9", b"}"),
+    "a long text": (b'{"camera_id":"', b"\\n", b'"}'),
+    "a long list": (b'{"sightings":[', b"{},", b"{}]}"),
+    "points": (b'{"landmarks_xy":[', b"[1,2],", b"[1,2]]}"),
+    "lists in a list": (b"[", b"[],", b"[]]"),
+    "lists behind a space": (b' {"x":[', b"[],", b"[]]}"),
+    "lists behind a line end": (b"\r\n[", b"[],", b"[]]"),
+    "one text": (b'"', b"\\n", b'"'),
+    "spaces": (b"", b" ", b""),
 }
+_JSON_CODECS: Mapping[str, AnyCodec[Any]] = {
+    "result/1": RESULT_CODEC,
+    "camera-settings/1": CAMERA_SETTINGS_CODEC,
+    "tracks/1": TRACKS.codec,
+}
+"""Those of which the value is JSON, by their schemas."""
 
 
-@pytest.mark.parametrize("data", _LARGE.values(), ids=_LARGE.keys())
-def test_a_large_message_that_is_none_is_refused_in_bounded_memory(data: bytes) -> None:
+def _filled(start: bytes, piece: bytes, end: bytes, size_bytes: int) -> bytes:
+    return start + piece * ((size_bytes - len(start) - len(end)) // len(piece)) + end
+
+
+@pytest.mark.parametrize("size_bytes", [_MOST_JSON_BYTES, MAX_MESSAGE_BYTES], ids=["JSON", "message"])
+@pytest.mark.parametrize("pieces", _LARGE.values(), ids=_LARGE.keys())
+def test_a_large_message_that_is_none_is_refused_in_bounded_memory(
+    pieces: tuple[bytes, bytes, bytes], size_bytes: int
+) -> None:
+    data = _filled(*pieces, size_bytes)
+    expected = "bytes of JSON, expected" if size_bytes > _MOST_JSON_BYTES else None
     before_mb = _memory_mb()
-    frame_, result_ = FRAME_CODEC.encode(frame()), RESULT_CODEC.encode(result())
-    with pytest.raises(BadMessage):
-        FRAME_CODEC.decode(frame_._replace(headers=(frame_.headers[0], (META_HEADER, data))))
-    with pytest.raises(BadMessage):
-        RESULT_CODEC.decode(result_._replace(value=data))
+    valid = FRAME_CODEC.encode(frame())
+    with pytest.raises(BadMessage, match=expected):
+        FRAME_CODEC.decode(valid._replace(headers=(valid.headers[0], (META_HEADER, data))))
+    for schema, codec in _JSON_CODECS.items():
+        headers = ((SCHEMA_HEADER, schema.encode()), (META_HEADER, b"{}"))
+        with pytest.raises(BadMessage, match=expected):
+            codec.decode(Encoded(b"", data, headers))
     assert _memory_mb() - before_mb < _MOST_MORE_MB
 
 

@@ -8,11 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.detect.camera_state import CameraState, newest_states
-from services.detect.camera_tracks import CameraTracks
+from services.detect.camera_state import BallotState, CameraState, newest_states
+from services.detect.camera_tracks import CameraTracks, Patience
 from services.detect.remembering import TRACKS
+from services.detect.tracker import MOST_TRACKS
+from shared.codec import PRESENCE_CODEC
 from shared.errors import BadMessage
-from shared.messages import BoxXyxy, FaceInfo, FrameInfo
+from shared.messages import BoxXyxy, FaceInfo, FrameInfo, Presence, PresenceInfo
 from tests.support.made_messages import face_info, frame_info
 
 START_S = 1_700_000_000.0
@@ -169,3 +171,69 @@ def test_a_state_is_not_taken_while_others_do_not_know_who_came() -> None:
         camera.update(at(i), [box()])
     with pytest.raises(RuntimeError, match="when others know who came and who went"):
         camera.state()
+
+
+_LONGEST = -2.2250738585072014e-308
+"""No number of this kind has more signs."""
+
+
+def crowd(faces: int = MOST_TRACKS + 100) -> tuple[BoxXyxy, ...]:
+    return tuple(box(300.0 * n) for n in range(faces))
+
+
+def with_a_crowd() -> tuple[CameraTracks, list[PresenceInfo]]:
+    """A camera before which as many were as can be held, and after them as many others; all it told."""
+    camera, presences = CameraTracks(Patience(confirm_faces=1)), []
+    for stream in ("first-stream-of-24-signs", "other-stream-of-24-signs"):
+        info = at(2**53 - 1, stream=stream.replace("-", "0"), rate_hz=1e9)
+        camera.update(info, crowd())
+        presences.append(camera.presence(info, info.captured_at_s))
+    return camera, presences
+
+
+def widest(state: CameraState) -> CameraState:
+    """The same with numbers that take as many signs as they can."""
+    tracks = [
+        one.model_copy(
+            update={
+                "box_xyxy": (_LONGEST,) * 4,
+                "velocity_xy": (_LONGEST,) * 2,
+                "first_s": _LONGEST,
+                "last_s": _LONGEST,
+                "hits": 10**9,
+                "misses": 10**9,
+            }
+        )
+        for one in state.tracker.tracks
+    ]
+    ballot = BallotState(votes=99, quality=-_LONGEST, best=-_LONGEST, last_s=_LONGEST)
+    visitors = [
+        one.model_copy(update={"ballot": ballot, "unjudged": "too-blurred"}) for one in state.visitors
+    ]
+    tracker = state.tracker.model_copy(update={"tracks": tuple(tracks)})
+    return state.model_copy(update={"tracker": tracker, "visitors": tuple(visitors)})
+
+
+def test_what_is_known_of_the_largest_crowd_is_read_again() -> None:
+    camera, _ = with_a_crowd()
+    state = camera.state()
+    assert len(state.visitors) == len(state.tracker.tracks) == MOST_TRACKS
+    largest = widest(state)
+    assert TRACKS.codec.decode(TRACKS.codec.encode(largest)) == largest
+    assert handed_over(camera).state() == state
+
+
+def test_what_is_told_when_the_largest_crowd_goes_and_another_comes_is_read_again() -> None:
+    _, (_, told_last) = with_a_crowd()
+    assert len(told_last.sightings) == 2 * MOST_TRACKS
+    longest = {
+        "first_seen_s": -_LONGEST,
+        "last_seen_s": -_LONGEST,
+        "frames": 10**9,
+        "votes": 99,
+        "unjudged": "too-blurred",
+        "box_xyxy": (_LONGEST,) * 4,
+    }
+    sightings = tuple(one.model_copy(update=longest) for one in told_last.sightings)
+    presence = Presence(info=told_last.model_copy(update={"sightings": sightings}))
+    assert PRESENCE_CODEC.decode(PRESENCE_CODEC.encode(presence)) == presence

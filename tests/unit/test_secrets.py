@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from urllib.parse import quote
+import time
+from urllib.parse import quote, unquote
 
 import pytest
 
 from shared import secrets
-from shared.secrets import mask, remember_secret
+from shared.secrets import mask, mask_named, remember_secret, remember_secrets_in, secret_name_in
 
 
 @pytest.fixture(autouse=True)
@@ -64,3 +65,67 @@ def test_a_secret_too_short_to_tell_apart_is_left() -> None:
     remember_secret("a")
     remember_secret("")
     assert mask("a cat") == "a cat"
+
+
+def test_a_secret_is_hidden_whole_where_a_quote_in_it_ends_its_url() -> None:
+    remember_secret('p@ss"word')
+    assert mask('rtsp://viewer:p@ss"word@h/live') == "rtsp://***@h/live"
+
+
+@pytest.mark.parametrize(
+    ("url", "name", "shown"),
+    [
+        ("rtsp://h/live?user=a&password=pw", "password", "rtsp://h/live?user=a&password=***"),
+        ("rtsp://h/live?PWD=a/b?c&x=1", "PWD", "rtsp://h/live?PWD=***&x=1"),
+        ("rtsp://h/cam?loginuse=a&loginpas=pw", "loginpas", "rtsp://h/cam?loginuse=a&loginpas=***"),
+        (
+            "rtsp://h/user=admin_password=p_w_channel=1_stream=0.sdp",
+            "admin_password",
+            "rtsp://h/user=admin_password=***_channel=1_stream=0.sdp",
+        ),
+        ("rtsp://h/user=a;pass2=pw;stream=0", "pass2", "rtsp://h/user=a;pass2=***;stream=0"),
+        ("rtsp://h/live?access_token=a.b-c", "access_token", "rtsp://h/live?access_token=***"),
+        ("rtsp://h/live;apiKey=pw", "apiKey", "rtsp://h/live;apiKey=***"),
+    ],
+)
+def test_a_secret_that_a_url_names_is_found_and_hidden(url: str, name: str, shown: str) -> None:
+    assert secret_name_in(url) == name
+    assert mask_named(url) == shown
+    assert mask(f"cannot open {url} at all") == f"cannot open {shown} at all"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "rtsp://h/live?channel=1&subtype=0",
+        "rtsp://h/passage/token/key",
+        "rtsp://h/live?passthrough=1&keyframe=2&author=me",
+        "rtsp://h/user=admin_password=_channel=1_stream=0.sdp",
+    ],
+)
+def test_what_names_no_secret_is_shown(url: str) -> None:
+    assert secret_name_in(url) is None
+    assert mask(url) == mask_named(url) == url
+
+
+def test_a_secret_whose_name_is_percent_encoded_is_found() -> None:
+    url = "rtsp://h/live?p%61ssword=hunter22"
+    assert secret_name_in(url) == "password"
+    remember_secrets_in(url)
+    assert "hunter22" not in mask(url)
+
+
+@pytest.mark.parametrize("secret", ["hunter22", "hun_ter/22?x", "hun=ter_22", "hun%26ter22"])
+def test_the_secrets_of_a_url_are_hidden_wherever_they_appear(secret: str) -> None:
+    remember_secrets_in(f"rtsp://h/user=admin_password={secret}_channel=1_stream=0.sdp")
+    for text in (f"{secret}!", f"{unquote(secret)}!", f"{quote(secret, safe='')}!"):
+        assert mask(text) == "***!"
+
+
+@pytest.mark.parametrize(
+    "text", ["a" * 200_000, "://" + "a" * 200_000, "://" + "pass_" * 4_000, "://" + "pass=" * 4_000]
+)
+def test_long_lines_are_masked_at_once(text: str) -> None:
+    began_s = time.perf_counter()
+    mask(text)
+    assert time.perf_counter() - began_s < 5
