@@ -25,6 +25,7 @@ FACE = (100.0, 100.0, 200.0, 220.0)
     ("other_xyxy", "is_another"),
     [
         ((102.0, 98.0, 204.0, 221.0), False),  # the same
+        ((140.0, 100.0, 240.0, 220.0), False),  # the same, not found well
         ((140.0, 140.0, 180.0, 200.0), False),  # a part
         ((190.0, 100.0, 290.0, 220.0), True),  # a neighbour
         ((170.0, 190.0, 220.0, 250.0), True),  # before the shoulder
