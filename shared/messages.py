@@ -36,10 +36,13 @@ Unjudged = Literal["too-small", "too-blurred"]
 TrackId = Annotated[str, StringConstraints(pattern=r"^[0-9a-z-]{1,48}$")]
 """Safe in a Kafka key and in a Redis key."""
 
+LONGEST_SIDE_PX = 65_535
+"""The longest side that a frame can have in a message."""
+
 Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Years = Annotated[float, Field(ge=0, le=130, allow_inf_nan=False)]
-Pixels = Annotated[int, Field(ge=1, le=65_535)]
+Pixels = Annotated[int, Field(ge=1, le=LONGEST_SIDE_PX)]
 Coordinate = Annotated[float, Field(allow_inf_nan=False)]
 Picture = Annotated[bytes, Field(min_length=1)]
 BoxXyxy = tuple[Coordinate, Coordinate, Coordinate, Coordinate]

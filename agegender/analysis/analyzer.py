@@ -54,7 +54,10 @@ class Seen:
 
 
 class Analyzer:
-    """Finds faces and judges them, with the stages of the pipeline, pictures at their own resolution.
+    """Finds faces and judges them, with the stages of the pipeline.
+
+    Frames of videos are searched shrunk to `detect.longer_side_px`, pictures that are much larger at twice as
+    much as well. Whatever is found is cut and judged at its own resolution.
 
     Loads the nets once. Safe to use from several threads: as many calls work at once as there are workers,
     and the others wait. OpenCV is set to one thread for the whole process, because several pictures at once
@@ -172,7 +175,7 @@ class Analyzer:
         captured = Captured(_CAMERA_ID, "0", number, time.time(), "arrival", picture_bgr, file=file)
         info = frame_info(captured, picture_bgr, time.time())
         with self._stages.lent() as stages:
-            return picture_bgr, Analyzed(info, 0.0, stages.judge(picture_bgr, info))
+            return picture_bgr, stages.still(picture_bgr, info)
 
     def watch(self, moments: Iterable[Moment], *, keep_pictures: bool = False) -> Iterator[Seen]:
         """Each moment with what was found in it, in order, on all workers; raises what `moments` raise.
@@ -194,7 +197,7 @@ class Analyzer:
                 return Seen(moment, kept, None)
             info = moment.info(picture_bgr, _CAMERA_ID)
             with self._stages.lent() as stages:
-                return Seen(moment, kept, Analyzed(info, moment.time_s, stages.judge(picture_bgr, info)))
+                return Seen(moment, kept, stages.frame(picture_bgr, info, moment.time_s))
 
         return in_order(self._threads, work, moments, self.workers + 1)
 

@@ -10,7 +10,7 @@ from fractions import Fraction
 
 from agegender.analysis.analyzer import Seen
 from agegender.analysis.labels import Mark, draw
-from agegender.analysis.people import Someone
+from agegender.analysis.people import Analyzed, Someone
 from agegender.records import face_label, interval_text
 from shared.covering import cover
 from shared.messages import BoxXyxy, Result
@@ -25,7 +25,7 @@ class Style:
     """What a copy shows."""
 
     covers: bool = False
-    """Whether the faces are covered."""
+    """Whether the faces are covered, also those that the detector is not sure of."""
     labels: bool = True
     """Whether there are boxes and labels."""
 
@@ -34,6 +34,11 @@ class Style:
         if self.covers:
             picture_bgr = cover(picture_bgr, covered_xyxy)
         return draw(picture_bgr, marks if self.labels else ())
+
+
+def covered_boxes(found: Analyzed) -> tuple[BoxXyxy, ...]:
+    """What is to be covered of a picture: the faces, and what may be one."""
+    return (*(one.face.box_xyxy for one in found.faces), *found.doubtful_xyxy)
 
 
 def picture_marks(faces: Sequence[Result]) -> list[Mark]:
@@ -72,7 +77,7 @@ class _Held:
     picture_bgr: Bgr
     time_s: float
     marks: Sequence[Mark]
-    boxes_xyxy: tuple[BoxXyxy, ...]
+    covered_xyxy: tuple[BoxXyxy, ...]
 
 
 class VideoCopy:
@@ -89,14 +94,16 @@ class VideoCopy:
         self._frames: deque[_Held] = deque()
         self._before: deque[tuple[BoxXyxy, ...]] = deque(maxlen=self._reach)
         self._marks: Sequence[Mark] = ()
+        self._covered_xyxy: tuple[BoxXyxy, ...] = ()
 
     def add(self, seen: Seen, people: Sequence[Someone]) -> Iterator[tuple[Bgr, float]]:
         """Takes the next frame; gives those that are ready, with their times."""
         if seen.found is not None:
             self._marks = video_marks(seen.found.faces, people)
+            self._covered_xyxy = covered_boxes(seen.found)
         if seen.picture_bgr is not None:
-            boxes = tuple(mark.box_xyxy for mark in self._marks)
-            self._frames.append(_Held(seen.picture_bgr, seen.moment.time_s, self._marks, boxes))
+            held = _Held(seen.picture_bgr, seen.moment.time_s, self._marks, self._covered_xyxy)
+            self._frames.append(held)
         while len(self._frames) > self._reach:
             yield self._next()
 
@@ -106,9 +113,9 @@ class VideoCopy:
             yield self._next()
 
     def _next(self) -> tuple[Bgr, float]:
-        around = [*self._before, *(held.boxes_xyxy for held in self._frames)]
+        around = [*self._before, *(held.covered_xyxy for held in self._frames)]
         first = self._frames.popleft()
         if self._reach:
-            self._before.append(first.boxes_xyxy)
+            self._before.append(first.covered_xyxy)
         covered = [box for boxes in around for box in boxes]
         return self._style.apply(first.picture_bgr, first.marks, covered), first.time_s

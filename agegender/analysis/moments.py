@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -114,44 +115,74 @@ class FileMoments:
 class LiveMoments:
     """The newest frames of an RTSP camera or a webcam; those that come while there is no time are left out.
 
-    A camera that breaks off is opened again, for as long as it takes.
+    A camera that breaks off is opened again, until its time is over.
 
     Args:
         camera: which; its `fps` says how many frames a second to take.
-        seconds: end after so long; None to go on.
+        seconds: end so long after the first frame; None to go on.
         stopped: asked over and over whether to end.
+        tell: is told each time that the camera breaks off, and why.
     """
 
-    def __init__(self, camera: Camera, seconds: float | None, stopped: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        camera: Camera,
+        seconds: float | None,
+        stopped: Callable[[], bool],
+        tell: Callable[[str], None],
+    ) -> None:
         settings = IngestSettings()
         self._source = CameraSource([camera], settings, Metrics(CollectorRegistry()))
         self._camera = camera
         self._seconds = seconds
         self._stopped = stopped
+        self._tell = tell
         self.time_base = _CLOCK
         self.fps = Fraction(camera.fps or settings.fps).limit_denominator(1000)
         self.frame_count = None if seconds is None else round(seconds * self.fps)
 
     def __iter__(self) -> Iterator[Moment]:
-        """See `Moments`; raises CameraError when no first frame comes in 15 s, or 3 s when it fails."""
+        """See `Moments`; raises CameraError when no first frame comes in 15 s, or 3 s when it fails.
+
+        It also does so when the camera is away at the end of its time.
+        """
         self._source.open()
-        opened_s, first_s, number = time.monotonic(), None, 0
+        first = captured = self._first()
+        until_s = math.inf if self._seconds is None else time.monotonic() + self._seconds
+        number, time_s = 0, 0.0
+        away: str | None = None
+        while first is not None and not self._stopped() and time.monotonic() < until_s:
+            if captured is not None:
+                away = None
+                time_s = max(0.0, captured.captured_at_s - first.captured_at_s)
+                picture = partial(_pixels, captured.picture)
+                yield Moment(number, time_s, True, captured.captured_at_s, captured.clock, picture)
+                number += 1
+            elif away is None and (away := self._failure) is not None:
+                self._tell(f"no frames after {time_s:.1f} s, trying again: {away}")
+            captured = self._next()
+        if away is not None and not self._stopped():
+            raise CameraError(FailureReason.ENDED, f"broken after {time_s:.1f} s: {away}")
+
+    def _first(self) -> Captured | None:
+        """None where somebody asked for an end."""
+        opened_s = time.monotonic()
         while not self._stopped():
-            polled = [one.message for one in self._source.poll(1, _POLL_S)]
-            captured = next((one for one in polled if isinstance(one, Captured)), None)
-            if captured is None:
-                why = self._source.failures.get(self._camera.id)
-                patience_s = _FIRST_FRAME_S if why is None else _AFTER_FAILURE_S
-                if first_s is None and time.monotonic() - opened_s > patience_s:
-                    raise CameraError(FailureReason.NO_FRAME, why or "it gives no frame")
-                continue
-            first_s = captured.captured_at_s if first_s is None else first_s
-            time_s = max(0.0, captured.captured_at_s - first_s)
-            if self._seconds is not None and time_s > self._seconds:
-                return
-            picture = partial(_pixels, captured.picture)
-            yield Moment(number, time_s, True, captured.captured_at_s, captured.clock, picture)
-            number += 1
+            if (captured := self._next()) is not None:
+                return captured
+            patience_s = _FIRST_FRAME_S if self._failure is None else _AFTER_FAILURE_S
+            if time.monotonic() - opened_s > patience_s:
+                raise CameraError(FailureReason.NO_FRAME, self._failure or "it gives no frame")
+        return None
+
+    def _next(self) -> Captured | None:
+        """The newest frame; None where none came just now."""
+        polled = [one.message for one in self._source.poll(1, _POLL_S)]
+        return next((one for one in polled if isinstance(one, Captured)), None)
+
+    @property
+    def _failure(self) -> str | None:
+        return self._source.failures.get(self._camera.id)
 
     def close(self) -> None:
         """Closes the camera."""

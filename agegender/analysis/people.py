@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from services.detect.tracker import Track, Tracker
-from shared.messages import FrameInfo, Gender, Result
+from shared.messages import BoxXyxy, FrameInfo, Gender, Result
 from shared.votes import Tally, Verdict, Vote
 
 
@@ -20,6 +20,9 @@ class Analyzed:
     """Since the beginning of the video; 0 for a picture."""
     faces: tuple[Result, ...]
     """From left to right. In a video, `face.track_id` tells the person; None where it is nobody for sure."""
+    doubtful_xyxy: tuple[BoxXyxy, ...] = ()
+    """Where there may be faces too, in pixels of the picture: the detector is not sure enough to have them
+    judged, and copies cover them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +120,7 @@ def _named(frame: Analyzed, tracks: Sequence[Track]) -> Analyzed:
         result.model_copy(update={"face": result.face.model_copy(update={"track_id": _track_id(track)})})
         for result, track in zip(frame.faces, tracks, strict=True)
     )
-    return Analyzed(frame.info, frame.time_s, faces)
+    return replace(frame, faces=faces)
 
 
 def _track_id(track: Track) -> str | None:

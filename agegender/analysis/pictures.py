@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.ingest.stills import read_still
-from shared.pictures import Bgr, UnreadablePicture, decode_picture
+from shared.messages import LONGEST_SIDE_PX
+from shared.pictures import Bgr, OversizePicture, decode_picture
 
 Colour = Literal["bgr", "rgb"]
 """The order of the colours of an array: OpenCV has blue first, Pillow and most others have red first."""
@@ -19,8 +20,6 @@ Colour = Literal["bgr", "rgb"]
 Pixels = NDArray[np.uint8] | NDArray[np.uint16]
 PictureLike = str | os.PathLike[str] | bytes | Pixels
 """A path, the bytes of a picture file, or an array: see `as_bgr`."""
-
-_LONGEST_SIDE_PX = 65_535
 
 
 def as_bgr(picture: PictureLike, colour: Colour = "bgr") -> Bgr:
@@ -31,11 +30,20 @@ def as_bgr(picture: PictureLike, colour: Colour = "bgr") -> Bgr:
     (height, width, 4) with alpha last, which is left out; uint8, or uint16 of the full range.
 
     Raises:
-        UnreadablePicture: the file or the bytes cannot be read; the text says why.
+        UnreadablePicture: the file or the bytes cannot be read, or a side is over `LONGEST_SIDE_PX`; the text
+            says which.
         ValueError: an array of another shape or type, or `colour` is neither of the two.
     """
     if colour not in ("bgr", "rgb"):
         raise ValueError(f"expected colour 'bgr' or 'rgb', got {colour!r}")
+    picture_bgr = _read(picture, colour)
+    height_px, width_px = picture_bgr.shape[:2]
+    if max(height_px, width_px) > LONGEST_SIDE_PX:
+        raise OversizePicture(f"{width_px} x {height_px} pixels: a side is over {LONGEST_SIDE_PX}")
+    return picture_bgr
+
+
+def _read(picture: PictureLike, colour: Colour) -> Bgr:
     if isinstance(picture, np.ndarray):
         return _array_as_bgr(picture, colour)
     if isinstance(picture, bytes):
@@ -50,8 +58,6 @@ def _array_as_bgr(array: NDArray[Any], colour: Colour) -> Bgr:
             "expected an array of shape (height, width) or (height, width, 1, 3 or 4), uint8 or uint16, "
             f"got {array.shape} and {array.dtype}"
         )
-    if max(array.shape[:2]) > _LONGEST_SIDE_PX:
-        raise UnreadablePicture(f"{array.shape[1]} x {array.shape[0]} pixels: a side over {_LONGEST_SIDE_PX}")
     if array.dtype == np.uint16:
         array = (array >> 8).astype(np.uint8)
     if channels == 1:

@@ -6,9 +6,10 @@ import contextlib
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from agegender.analysis.analyzer import Analyzer, Seen, Unreadable
-from agegender.analysis.copies import Style, VideoCopy, picture_marks
+from agegender.analysis.copies import Style, VideoCopy, covered_boxes, picture_marks
 from agegender.analysis.copy_folder import CopyFolder
 from agegender.analysis.moments import FileMoments, LiveMoments, Moments, closing
 from agegender.analysis.ordered import in_order
@@ -115,9 +116,12 @@ class Run:
     def _end(self, source: Source, totals: Totals) -> None:
         if totals.error is not None:
             self.failed += 1
-            self._tell(f"{source.shown}: {totals.error}")
+            self._say(source, totals.error)
         self._results.end(source, totals)
         self._progress.source_done()
+
+    def _say(self, source: Source, text: str) -> None:
+        self._tell(f"{source.shown}: {text}")
 
     def _nothing(self, source: Source) -> None:
         self._end(source, Totals(error=source.problem))
@@ -142,8 +146,7 @@ class Run:
             return _Still(source, None, None, str(error).removeprefix(f"{source.shown}: "))
         if self._wishes.copies_to is None and self._window is None:
             return _Still(source, found, None, None)
-        boxes = [one.face.box_xyxy for one in found.faces]
-        shown = self._wishes.style.apply(picture_bgr, picture_marks(found.faces), boxes)
+        shown = self._wishes.style.apply(picture_bgr, picture_marks(found.faces), covered_boxes(found))
         try:
             if self._wishes.copies_to is not None:
                 write_picture(self._wishes.copies_to.path_for(source), shown)
@@ -172,7 +175,8 @@ class Run:
 
     def _open(self, source: Source) -> Moments:
         if source.camera is not None:
-            return LiveMoments(source.camera, self._wishes.seconds, lambda: self.interrupted)
+            tell = partial(self._say, source)
+            return LiveMoments(source.camera, self._wishes.seconds, lambda: self.interrupted, tell)
         return FileMoments(source.path, self._wishes.fps)
 
     def _watch(self, source: Source, moments: Moments, watched: _Watched) -> None:

@@ -6,7 +6,7 @@ import glob
 import os
 import shutil
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 from typing import BinaryIO, Literal
@@ -100,19 +100,27 @@ def _expand(
         yield Source(shown, "live", copy, camera=camera)
         return
     path = Path(name)
-    if path.is_dir():
+    if _is(path.is_dir, unknown=False):
         yield from _folder(path, leave_out)
-    elif path.exists() or not glob.has_magic(name):
+    elif _is(path.exists, unknown=True) or not glob.has_magic(name):
         yield _file(path, PurePath(path.name))
     else:
         matches = sorted(glob.glob(name, recursive=True))  # noqa: PTH207  (pathlib knows no absolute patterns)
         for match in map(Path, matches):
-            if match.is_dir() and "**" not in name:
+            if _is(match.is_dir, unknown=False) and "**" not in name:
                 yield from _folder(match, leave_out)
-            elif match.is_file() and not _within(match, leave_out):
+            elif _is(match.is_file, unknown=True) and not _within(match, leave_out):
                 yield _file(match, PurePath(match.name))
         if not matches:
             yield _nothing(path, "no file has such a name")
+
+
+def _is(asked: Callable[[], bool], *, unknown: bool) -> bool:
+    """The answer, or `unknown` where the name may not even be looked at: reading it will tell why."""
+    try:
+        return asked()
+    except OSError:
+        return unknown
 
 
 def _folder(folder: Path, leave_out: Path | None) -> Iterator[Source]:

@@ -6,32 +6,49 @@ import contextlib
 import queue
 from collections.abc import Callable, Iterator
 
+from agegender.analysis.people import Analyzed
 from services.classify.config import ClassifySettings
 from services.classify.stage import ClassifyStage
 from services.detect.config import DetectSettings
+from services.detect.cutting import Searched
 from services.detect.stage import DetectStage
-from shared.messages import FrameInfo, Result
+from shared.messages import FrameInfo
 from shared.pictures import Bgr
 from shared.stage import Done
 
 
 class StageSet:
-    """Detect and classify, one after the other. For one thread at a time."""
+    """Detect and classify, one after the other. For one thread at a time.
 
-    def __init__(self, detect: DetectStage, classify: ClassifyStage) -> None:
-        self._detect = detect
+    Args:
+        frames: detects in the frames of videos and cameras.
+        stills: detects in pictures.
+        classify: judges the faces of both.
+    """
+
+    def __init__(self, frames: DetectStage, stills: DetectStage, classify: ClassifyStage) -> None:
+        self._frames = frames
+        self._stills = stills
         self._classify = classify
 
     @classmethod
     def build(cls, detect: DetectSettings, classify: ClassifySettings) -> StageSet:
         """Loads all weights; raises AgeGenderError."""
-        return cls(detect.stage(), classify.stage())
+        return cls(detect.stage(), detect.stage(finer=True), classify.stage())
 
-    def judge(self, picture_bgr: Bgr, info: FrameInfo) -> tuple[Result, ...]:
-        """The faces of a picture, from left to right, with age and gender."""
-        faces = self._detect.faces_in(picture_bgr, info)
-        outcomes = self._classify.judge(faces) if faces else ()
-        return tuple(result for one in outcomes if isinstance(one, Done) for result in one.outputs)
+    def still(self, picture_bgr: Bgr, info: FrameInfo) -> Analyzed:
+        """The faces of a picture, from left to right, with age and gender, and where there may be more."""
+        return self._judge(self._stills.search(picture_bgr, info), 0.0)
+
+    def frame(self, picture_bgr: Bgr, info: FrameInfo, time_s: float) -> Analyzed:
+        """The same of a frame, `time_s` after the beginning of the video."""
+        return self._judge(self._frames.search(picture_bgr, info), time_s)
+
+    def _judge(self, searched: Searched, time_s: float) -> Analyzed:
+        outcomes = self._classify.judge(searched.all_faces())
+        results = tuple(result for one in outcomes if isinstance(one, Done) for result in one.outputs)
+        doubtful_xyxy = tuple(one.box_xyxy for one in searched.doubtful)
+        return Analyzed(searched.info, time_s, results, doubtful_xyxy)
 
 
 class StagePool:

@@ -9,7 +9,9 @@ from pydantic import Field
 
 from services.detect.camera_tracks import Patience
 from services.detect.preview import DOUBTFUL_SCORE, Scene
+from services.detect.searching import FaceDetector
 from services.detect.stage import DetectStage, Judge
+from services.detect.two_sizes import TwoSizes
 from services.detect.yunet import YuNet
 from shared.freshness import Deadline
 from shared.models import weights
@@ -17,14 +19,17 @@ from shared.pictures import MAX_PIXELS
 from shared.runner import BatchLimits
 from shared.settings import Settings
 
+_FINEST_PX = 4_096
+
 
 class DetectSettings(Settings):
     """How faces are searched, followed and chosen."""
 
     prefix: ClassVar[str] = "DETECT_"
 
-    longer_side_px: Annotated[int, Field(ge=160, le=4_096)] = 960
-    """Frames are shrunk to this before the search; the chips are cut from the full frame."""
+    longer_side_px: Annotated[int, Field(ge=160, le=_FINEST_PX)] = 960
+    """Frames are shrunk to this before the search; the chips are cut from the full frame. The tool searches
+    stills at twice as much besides."""
     min_score: Annotated[float, Field(gt=0, lt=1)] = 0.7
     """Detections with a lower score are no faces."""
     judge: Judge = "best"
@@ -47,15 +52,19 @@ class DetectSettings(Settings):
     batch_messages: Annotated[int, Field(ge=1)] = 8
     """Most frames of each thread processed between two commits."""
 
-    def stage(self) -> DetectStage:
-        """The stage; loads the detector's weights and keeps OpenCV to one thread, in the whole process."""
+    def stage(self, *, finer: bool = False) -> DetectStage:
+        """The stage; loads the detector's weights and keeps OpenCV to one thread, in the whole process.
+
+        Args:
+            finer: also searches large pictures at twice `longer_side_px`, up to 4,096: for stills, which are
+                larger than frames and are seen only once.
+        """
         # Two threads on two frames do more than two on one.
         cv2.setNumThreads(1)
         scene = None if self.preview == "off" else Scene(self.preview_px, self.preview)
-        found_from = min(self.min_score, DOUBTFUL_SCORE) if self.preview == "blurred" else self.min_score
-        detector, *more = (
-            YuNet(weights("yunet"), self.longer_side_px, found_from) for _ in range(self.threads)
-        )
+        # The doubtful are found with the others in one search, and cost nothing more.
+        found_from = min(self.min_score, DOUBTFUL_SCORE)
+        detector, *more = (self._detector(found_from, finer=finer) for _ in range(self.threads))
         return DetectStage(
             detector,
             more_detectors=more,
@@ -66,6 +75,12 @@ class DetectSettings(Settings):
             scene=scene,
             deadline=Deadline(self.stale_s),
         )
+
+    def _detector(self, found_from: float, *, finer: bool) -> FaceDetector:
+        if not finer:
+            return YuNet(weights("yunet"), self.longer_side_px, found_from)
+        finer_side_px = min(2 * self.longer_side_px, _FINEST_PX)
+        return TwoSizes(weights("yunet"), self.longer_side_px, finer_side_px, found_from)
 
     def batch(self) -> BatchLimits:
         """When a batch is large enough."""

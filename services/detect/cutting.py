@@ -60,3 +60,7 @@ class Searched:
             }
         )
         return Cut(info, chip_bgr)
+
+    def all_faces(self) -> tuple[Face, ...]:
+        """All of them as they are sent, whoever they belong to."""
+        return tuple(self.cut(index).face() for index in range(len(self.faces)))

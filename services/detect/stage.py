@@ -36,7 +36,7 @@ class DetectStage:
         detector: for one frame after the other.
         more_detectors: with them, as many more frames of a batch are searched side by side, each in a thread.
             They are followed in their order all the same.
-        min_score: detections below are no faces; a preview covers them nevertheless.
+        min_score: detections below are no faces; previews and blurred copies cover them nevertheless.
         judge: which faces are sent.
         scene: how a preview shows it; None: no previews are sent.
         deadline: says which frames are stale; None: none is.
@@ -90,11 +90,11 @@ class DetectStage:
     def find(self, frame: Frame) -> Done[Face] | Bad:
         """All faces of a frame by itself, or why it is bad."""
         searched = self._search.one(frame)
-        return searched if isinstance(searched, Bad) else Done(_all_faces(searched))
+        return searched if isinstance(searched, Bad) else Done(searched.all_faces())
 
-    def faces_in(self, picture_bgr: Bgr, info: FrameInfo) -> tuple[Face, ...]:
-        """The faces of a decoded picture, from left to right, for whoever has the pixels already."""
-        return _all_faces(self._search.picture(picture_bgr, info))
+    def search(self, picture_bgr: Bgr, info: FrameInfo) -> Searched:
+        """What is seen in a decoded picture, for whoever has the pixels already; nobody is followed."""
+        return self._search.picture(picture_bgr, info)
 
     def _left_unseen(self, frame: Frame) -> Outcome[Found] | None:
         """The outcome of a frame that is not looked at; None: it is."""
@@ -113,7 +113,7 @@ class DetectStage:
 
     def _process(self, frame: Frame, searched: Searched | Bad) -> Outcome[Found]:
         if _is_still(frame.info):
-            return searched if isinstance(searched, Bad) else Done(_all_faces(searched))
+            return searched if isinstance(searched, Bad) else Done(searched.all_faces())
         camera = self._camera_of(frame)
         if (outcome := _come_too_late(camera, frame.info)) is not None:  # because of others in the batch
             return outcome
@@ -156,10 +156,6 @@ def _come_too_late(camera: CameraTracks, info: FrameInfo) -> Outcome[Found] | No
     if camera.has_seen(info):
         return Done()
     return Dropped(DropReason.STALE) if camera.is_late(info) else None
-
-
-def _all_faces(searched: Searched) -> tuple[Face, ...]:
-    return tuple(searched.cut(index).face() for index in range(len(searched.faces)))
 
 
 def _is_still(info: FrameInfo) -> bool:

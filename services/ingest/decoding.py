@@ -12,6 +12,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from services.ingest.captured import CameraError, FailureReason
+from shared.messages import LONGEST_SIDE_PX
 from shared.pictures import MAX_PIXELS, Bgr, OversizePicture, UnreadablePicture
 
 _MAX_PIXELS_OPTION = {"max_pixels": str(MAX_PIXELS)}
@@ -46,6 +47,11 @@ def video_of(container: InputContainer) -> VideoStream:
         container.close()
         raise CameraError(
             FailureReason.NOT_VIDEO, f"{width_px} x {height_px} pixels are more than the {MAX_PIXELS} allowed"
+        )
+    if max(width_px, height_px) > LONGEST_SIDE_PX:
+        container.close()
+        raise CameraError(
+            FailureReason.NOT_VIDEO, f"{width_px} x {height_px} pixels: a side is over {LONGEST_SIDE_PX}"
         )
     # The size may change later on; the decoder itself then refuses, before it reserves the memory.
     video.codec_context.options = _MAX_PIXELS_OPTION

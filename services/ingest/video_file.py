@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import time
 from collections.abc import Iterator
 from fractions import Fraction
 from functools import partial
+from pathlib import Path
 
 import av
 import av.error
@@ -14,6 +16,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from services.ingest.captured import CameraError, FailureReason, StreamFrame, shown_path
+from services.ingest.cut_short import is_cut_short
 from services.ingest.decoding import NO_FRAME, PROBING_OPTIONS, decoded, upright_bgr, video_of
 
 # By FFmpeg's names, all that hold their pictures in themselves. Left out are those that open what they name:
@@ -55,6 +58,16 @@ _FORMATS = (
 _OPTIONS = {"format_whitelist": ",".join(_FORMATS), "protocol_whitelist": "file"}
 _USUAL_FPS = 25
 
+# What the system says of a name that it does not open; by others of its numbers FFmpeg means broken files.
+_NOT_OPENED = (
+    errno.EACCES,
+    errno.EISDIR,
+    errno.ELOOP,
+    errno.ENAMETOOLONG,
+    errno.ENOENT,
+    errno.ENOTDIR,
+    errno.EPERM,
+)
 
 SUFFIXES = frozenset(
     [
@@ -87,13 +100,13 @@ def open_video(path: str) -> InputContainer:
     """The file, for what `VideoFileStream` does not tell; raises CameraError."""
     try:
         return _opened(path)
-    except (av.error.FileNotFoundError, av.error.PermissionError, av.error.IsADirectoryError) as error:
-        raise CameraError(FailureReason.NOT_FOUND, f"cannot be read: {error.strerror}") from None
     except av.error.ArgumentError:
         raise CameraError(
             FailureReason.NOT_VIDEO, "a text, a playlist or another file that is no video"
         ) from None
-    except av.error.FFmpegError:
+    except av.error.FFmpegError as error:
+        if error.errno in _NOT_OPENED:
+            raise CameraError(FailureReason.NOT_FOUND, f"cannot be read: {error.strerror}") from None
         raise CameraError(FailureReason.NOT_VIDEO, "no video that can be decoded") from None
 
 
@@ -120,6 +133,7 @@ class VideoFileStream:
         container = open_video(path)
         self._container = container
         self._video = video_of(container)
+        self._path = Path(path)
         self._file = shown_path(path)
         self._start_s = float((self._video.start_time or 0) * (self._video.time_base or 1))
         self.fps = Fraction(self._video.average_rate or _USUAL_FPS)
@@ -133,6 +147,7 @@ class VideoFileStream:
     def frames(self) -> Iterator[StreamFrame]:
         """See `captured.Stream`."""
         media_time_s = None
+        is_broken = False
         try:
             for packet in self._container.demux(self._video):
                 for frame in decoded(self._video, packet):
@@ -146,10 +161,11 @@ class VideoFileStream:
                         file=self._file,
                     )
         except av.error.FFmpegError:
-            if media_time_s is not None:
-                raise CameraError(FailureReason.ENDED, f"broken after {media_time_s:.1f} s") from None
+            is_broken = True
         if media_time_s is None:
             raise CameraError(FailureReason.NOT_VIDEO, f"each frame in it {NO_FRAME}")
+        if is_broken or is_cut_short(self._path, self._container.format.name):
+            raise CameraError(FailureReason.ENDED, f"broken after {media_time_s:.1f} s")
 
     def _media_time_s(self, frame: VideoFrame, before_s: float | None) -> float:
         if frame.time is not None:

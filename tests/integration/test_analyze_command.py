@@ -128,6 +128,42 @@ def test_a_camera_is_watched_for_as_long_as_told_and_its_login_is_told_nobody(tm
     assert "sesame" not in f"{done.stdout}{done.stderr}{copy}"
 
 
+def test_what_may_not_be_looked_at_or_is_too_wide_is_told_and_ends_nothing(tmp_path: Path) -> None:
+    long, wide = "x" * 300, tmp_path / "wide.png"
+    cv2.imwrite(str(wide), no_face(65_536, 2))
+    refused = [wide, *(tmp_path / f"{long}{suffix}" for suffix in ("", ".jpg", ".mp4", "*"))]
+    done = run_analyze("--json", *refused, ASTRONAUT)
+    assert done.returncode == 1, done.stderr
+    sources = rows_of(done.stdout, "source")
+    assert [row["source"] for row in sources] == [str(path) for path in (*refused, ASTRONAUT)]
+    assert "a side is over 65535" in sources[0]["error"]
+    assert all("File name too long" in row["error"] for row in sources[1:-1])
+    assert (sources[-1]["faces"], sources[-1]["error"]) == (1, None)
+    assert "5 of 6 failed" in done.stderr
+
+
+def test_a_camera_that_breaks_off_is_told_and_keeps_nobody_longer_than_asked_for(tmp_path: Path) -> None:
+    clip, copies = tmp_path / "clip.mp4", tmp_path / "copies"
+    write_video(clip, [portraits(2)] * 50, size_wh=(512, 256), fps=25)
+    with CameraSimulator() as simulator:
+        arguments = [simulator.add("door", clip), "--json", "--seconds", "6", "--annotate", str(copies)]
+        with subprocess.Popen(
+            [*PROGRAM, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        ) as process:
+            try:
+                wait_until(lambda: list(copies.glob(".*.part")), 30, "a frame is looked at")
+                simulator.stop_camera("door")
+                rows, told = process.communicate(timeout=40)
+            finally:
+                process.kill()
+    assert process.returncode == 1
+    assert told.count("trying again: ") == 1
+    (source,) = rows_of(rows, "source")
+    assert source["error"].startswith("broken after ")
+    assert source["frames"] > 0
+    assert len(list(copies.glob("*.mp4"))) == 1
+
+
 def test_copies_of_a_folder_keep_its_shape_and_the_originals_are_left_alone(tmp_path: Path) -> None:
     folder = pictures(tmp_path / "photos", 3)
     (folder / "deeper").mkdir()

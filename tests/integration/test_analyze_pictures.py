@@ -128,6 +128,16 @@ def test_a_face_of_a_large_photo_is_judged_at_its_own_resolution(analyzer: Analy
     assert within.age_years == pytest.approx(alone.age_years, abs=6)
 
 
+def test_the_back_row_of_a_photo_of_24_megapixels_is_found(analyzer: Analyzer) -> None:
+    photo = no_face(6_000, 4_000)
+    portrait = cv2.resize(astronaut(), (362, 362), interpolation=cv2.INTER_AREA)
+    for left_px in range(500, 5_500, 1_000):
+        photo[1_000:1_362, left_px : left_px + 362] = portrait
+    results = analyzer.analyze_image(photo)
+    assert len(results) == 5
+    assert {one.gender for one in results} == {"female"}
+
+
 @pytest.mark.parametrize("size_wh", [(1, 1), (1, 400), (7, 3)])
 def test_pictures_of_hardly_any_pixel_have_no_face(analyzer: Analyzer, size_wh: tuple[int, int]) -> None:
     assert analyzer.analyze_image(no_face(*size_wh)) == []
@@ -156,6 +166,22 @@ def test_what_is_no_picture_is_refused_with_its_name_and_the_reason(
     with pytest.raises(Unreadable, match=why) as error:
         analyzer.analyze_image(path)
     assert str(path) in str(error.value)
+
+
+@pytest.mark.parametrize("kind", ["file", "bytes", "array"])
+def test_a_picture_with_a_side_that_no_message_holds_is_refused(
+    analyzer: Analyzer, tmp_path: Path, kind: str
+) -> None:
+    path = tmp_path / "wide.png"
+    cv2.imwrite(str(path), no_face(65_536, 2))
+    pictures: dict[str, PictureLike] = {
+        "file": path,
+        "bytes": path.read_bytes(),
+        "array": no_face(65_536, 2),
+    }
+    with pytest.raises(Unreadable, match="65536 x 2 pixels: a side is over 65535"):
+        analyzer.analyze_image(pictures[kind])
+    assert analyzer.analyze_image(no_face(2, 65_535)) == []
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from shared.models import weights
 from shared.pictures import Bgr
 from simulator.samples import Samples
 from tests.support.analyzing import run_analyze
-from tests.support.faces import astronaut, fetched_samples, no_face, portraits, write_frames
+from tests.support.faces import astronaut, fetched_samples, half_hidden, no_face, portraits, write_frames
 
 
 @pytest.fixture(scope="module")
@@ -96,11 +96,8 @@ def test_a_truncated_video_gives_what_is_left_and_says_where_it_breaks_off(
     )
     cut.write_bytes(whole.read_bytes()[: int(whole.stat().st_size * 0.6)])
     frames: list[Analyzed] = []
-    try:
-        for frame in analyzer.analyze_frames(cut, fps=None):
-            frames.append(frame)  # noqa: PERF402  (what came before the error counts)
-    except Unreadable as error:
-        assert "broken after" in str(error)  # noqa: PT017  (some FFmpeg releases end such a file quietly)
+    with pytest.raises(Unreadable, match=r"cut\.mkv: broken after [01]\.\d s"):
+        frames.extend(analyzer.analyze_frames(cut, fps=None))
     assert 10 < len(frames) < 50
     assert {len(one.faces) for one in frames} == {2}
     headless = tmp_path / "cut.mp4"
@@ -178,3 +175,23 @@ def test_blurred_copies_show_no_face(tmp_path: Path) -> None:
     assert times == pytest.approx([index / 25 for index in range(12)], abs=1e-3)
     detector = YuNet(weights("yunet"), min_score=0.5)
     assert [detector.detect(picture) for picture in pictures] == [[]] * 12
+
+
+@pytest.mark.parametrize("name", ["still.png", "clip.mp4"])
+def test_a_face_that_the_detector_only_suspects_is_covered_and_gets_no_row(tmp_path: Path, name: str) -> None:
+    source, copy = tmp_path / name, tmp_path / "copies" / name
+    if name == "still.png":
+        cv2.imwrite(str(source), half_hidden())
+    else:
+        write_frames(source, [(half_hidden(), index / 25) for index in range(12)])
+    done = run_analyze(source, "--annotate", copy.parent, "--blur", "--json")
+    assert done.returncode == 0, done.stderr
+    assert '"record": "face"' not in done.stdout
+    pictures = [np.asarray(cv2.imread(str(copy)), np.uint8)] if copy.suffix == ".png" else decoded(copy)[1]
+    assert _edge_at_the_eyes(half_hidden()) > 60
+    assert max(map(_edge_at_the_eyes, pictures)) < 15
+
+
+def _edge_at_the_eyes(picture: Bgr) -> int:
+    grey = cv2.cvtColor(picture[78:100, 185:262], cv2.COLOR_BGR2GRAY).astype(int)
+    return int(np.abs(np.diff(grey, axis=0)).max())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -57,6 +58,14 @@ def test_a_face_is_covered_also_in_frames_in_which_the_detector_missed_it() -> N
     assert len(pictures) == 16
     assert detail(astronaut()) > 60
     assert max(detail(picture) for picture in pictures) < 15
+
+
+def test_a_face_that_the_detector_is_not_sure_of_is_covered_and_not_marked() -> None:
+    doubtful = replace(seen(0, []), found=Analyzed(frame_info(), 0.0, (), (ASTRONAUT_BOX_XYXY,)))
+    (covered,) = shown(Style(covers=True), [doubtful])
+    assert detail(covered) < 15
+    (open_face,) = shown(Style(), [doubtful])
+    np.testing.assert_array_equal(open_face, astronaut())
 
 
 def test_where_no_face_is_near_in_time_nothing_is_covered() -> None:

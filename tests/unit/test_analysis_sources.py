@@ -99,6 +99,23 @@ def test_a_url_of_another_kind_is_refused_without_its_login() -> None:
     assert "sesame" not in str(error.value)
 
 
+_LONG = "x" * 300  # too long for any file system: to look at it is refused to everybody, root included
+
+
+@pytest.mark.parametrize("name", [_LONG, f"{_LONG}.jpg", f"{_LONG}/a.jpg", f"*{_LONG}.jpg"])
+def test_a_name_that_may_not_be_looked_at_is_left_to_whoever_reads_it(tmp_path: Path, name: str) -> None:
+    refused, picture = find_sources([str(tmp_path / name), str(ASTRONAUT)])
+    assert refused.kind != "nothing"
+    assert refused.path == tmp_path / name
+    assert picture.path == ASTRONAUT
+
+
+def test_so_is_one_that_a_glob_finds(tmp_path: Path) -> None:
+    (tmp_path / "link.jpg").symlink_to(_LONG)
+    (source,) = find_sources([f"{tmp_path}/*.jpg"])
+    assert source.path == tmp_path / "link.jpg"
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems know no such names")
 def test_a_name_that_is_no_text_is_found_and_shown(tmp_path: Path) -> None:
     path = Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff\xfe.jpg"))

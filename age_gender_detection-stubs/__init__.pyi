@@ -1,0 +1,1 @@
+../age_gender_detection.py
