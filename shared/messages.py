@@ -39,7 +39,8 @@ TrackId = Annotated[str, StringConstraints(pattern=r"^[0-9a-z-]{1,48}$")]
 LONGEST_SIDE_PX = 65_535
 """The longest side that a frame can have in a message."""
 
-Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+# A calendar ends with the year 9999, and whoever sums two of these must still be able to look at one.
+Seconds = Annotated[float, Field(ge=0, le=1e11, allow_inf_nan=False)]
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Years = Annotated[float, Field(ge=0, le=130, allow_inf_nan=False)]
 Pixels = Annotated[int, Field(ge=1, le=LONGEST_SIDE_PX)]

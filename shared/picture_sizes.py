@@ -14,6 +14,9 @@ from collections.abc import Callable
 import imagesize
 
 _HEADER_BYTES = 4096  # of the formats whose header is text
+_PNG = b"\x89PNG\r\n\x1a\n"
+_PNG_CHUNK = struct.Struct(">I4s")
+_PNG_CHECKSUM_BYTES = 4
 _SUN_RASTER = b"\x59\xa6\x6a\x95"
 _RADIANCE_SIZE = re.compile(rb"^-Y (\d{1,9}) \+X (\d{1,9})\s*$", re.MULTILINE)
 _PAM_WIDTH = re.compile(rb"^WIDTH\s+(\d+)", re.MULTILINE)
@@ -30,6 +33,24 @@ def claimed_size(data: bytes) -> Size:
     start = next((start for start in _READERS if data.startswith(start)), None)
     size = _any_other(data) if start is None else _READERS[start](data[:_HEADER_BYTES])
     return size if size is not None and min(size) > 0 else None
+
+
+def claims_missing_bytes(data: bytes) -> bool:
+    """Whether a PNG has a chunk that claims to be longer than what is left of it.
+
+    OpenCV reserves what a chunk claims before it reads it: 4 GB for a file of 70 bytes.
+    """
+    at = len(_PNG)
+    if not data.startswith(_PNG):
+        return False
+    while at + _PNG_CHUNK.size <= len(data):
+        length, kind = _PNG_CHUNK.unpack_from(data, at)
+        if length > len(data) - at - _PNG_CHUNK.size:
+            return True
+        if kind == b"IEND":
+            return False
+        at += _PNG_CHUNK.size + length + _PNG_CHECKSUM_BYTES
+    return False
 
 
 def _any_other(data: bytes) -> Size:

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.errors import AgeGenderError
-from shared.picture_sizes import claimed_size
+from shared.picture_sizes import claimed_size, claims_missing_bytes
 
 MAX_PIXELS = 50_000_000
 """Largest picture that is decoded, in pixels: 150 MB once decoded."""
@@ -42,6 +42,8 @@ def decode_picture(data: bytes, max_pixels: int = MAX_PIXELS) -> Bgr:
     width_px, height_px = size
     if width_px * height_px > max_pixels:
         raise OversizePicture(f"claims {width_px} x {height_px} pixels, more than the {max_pixels} allowed")
+    if claims_missing_bytes(data):
+        raise UnreadablePicture(f"the picture of {width_px} x {height_px} pixels is cut short")
     try:
         picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
     except cv2.error:

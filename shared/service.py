@@ -50,7 +50,7 @@ def stop_on_signals() -> threading.Event:
 
 def process_registry() -> CollectorRegistry:
     """A registry that also tells memory, CPU time and open files of this process."""
-    registry = CollectorRegistry()
+    registry = CollectorRegistry(auto_describe=True)
     for collector in (ProcessCollector, PlatformCollector, GCCollector):
         collector(registry=registry)
     return registry

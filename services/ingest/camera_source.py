@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from services.ingest.camera_clock import ClockTrust
-from services.ingest.captured import Captured, OpenStream
+from services.ingest.captured import Captured, OpenStream, Stream
 from services.ingest.config import IngestSettings
 from services.ingest.decoder_usage import DecoderUsage
 from services.ingest.decoders import Decoders
@@ -199,7 +199,11 @@ def _opener(camera: Camera, settings: IngestSettings, decoders: Decoders) -> Ope
         )
     if (index := camera.webcam_index) is not None:
         return lambda _: WebcamStream(index)
-    path = Path(camera.source)
+    return lambda _: _file_stream(camera.source)
+
+
+def _file_stream(source: str) -> Stream:
+    path = Path(source)
     if path.is_dir() or path.suffix.lower() in SUFFIXES:
-        return lambda _: StillsStream(path)
-    return lambda _: VideoFileStream(camera.source)
+        return StillsStream(path)
+    return VideoFileStream(source)

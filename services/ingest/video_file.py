@@ -57,6 +57,7 @@ _FORMATS = (
 )
 _OPTIONS = {"format_whitelist": ",".join(_FORMATS), "protocol_whitelist": "file"}
 _USUAL_FPS = 25
+_LONGEST_S = 10 * 365 * 86_400.0  # a frame later than that is none that anybody filmed
 
 # What the system says of a name that it does not open; by others of its numbers FFmpeg means broken files.
 _NOT_OPENED = (
@@ -169,7 +170,10 @@ class VideoFileStream:
 
     def _media_time_s(self, frame: VideoFrame, before_s: float | None) -> float:
         if frame.time is not None:
-            return max(0.0, float(frame.time) - self._start_s)
+            time_s = max(0.0, float(frame.time) - self._start_s)
+            if time_s > _LONGEST_S:
+                raise CameraError(FailureReason.ENDED, f"a frame claims a time of {time_s:.0f} s")
+            return time_s
         # A bare stream of H.264 tells no times, only how many frames a second it has.
         return 0.0 if before_s is None else before_s + self._frame_s
 

@@ -16,15 +16,15 @@ from prometheus_client import CollectorRegistry
 
 pytest.importorskip("kafka", reason="the package kafka-python is not installed")
 
-from kafka import KafkaAdminClient
-
 from services.detect.camera_state import CameraState
 from services.detect.remembering import TRACKS, RememberingOutput
 from services.detect.stage import DetectStage
 from services.detect.yunet import YuNet
 from shared.dead_letters import LoggedDeadLetters
+from shared.errors import NotNow
 from shared.health import Health
 from shared.kafka_changelog import KafkaChangelog
+from shared.kafka_io import committed_offsets
 from shared.kafka_output import KafkaOutput
 from shared.kafka_source import KafkaSource
 from shared.messages import Face, Frame, Presence
@@ -202,10 +202,11 @@ def wait_until_done(settings: KafkaSettings, frames: int) -> None:
     group = f"{settings.topic_prefix}detect"
 
     def done() -> bool:
-        with KafkaAdminClient(bootstrap_servers=settings.bootstrap_servers) as client:
-            offsets = client.list_group_offsets({group: None})[group]
-        committed: int = sum(max(0, one.offset) for one in offsets.values())
-        return committed == frames
+        try:
+            offsets = committed_offsets(settings, group, settings.topic_prefix + FRAMES.name)
+        except NotNow:  # a broker that has just started has no coordinator yet
+            return False
+        return sum(offsets.values()) == frames
 
     wait_until(done, 40, f"{frames} frames are committed")
 

@@ -28,6 +28,7 @@ from shared.metrics import Metrics
 from shared.pictures import Bgr, UnreadablePicture, encode_jpeg
 from shared.stage import Done, Dropped
 from simulator.clips import write_video
+from tests.support.faces import write_frames
 from tests.support.taking import Taker
 from tests.support.waiting import wait_until
 
@@ -178,6 +179,14 @@ def test_a_video_with_frames_that_depend_on_later_ones_comes_in_order(tmp_path: 
     frames = [one.frame for one in read(path).taken]
     assert [number_of(frame.picture) for frame in frames] == list(range(30))
     assert [frame.media_time_s for frame in frames] == pytest.approx([n / FPS for n in range(30)])
+
+
+def test_a_video_in_which_a_frame_claims_to_come_after_years_breaks_off_there(tmp_path: Path) -> None:
+    path = tmp_path / "absurd.mkv"
+    write_frames(path, [(numbered(n), 1e9 if n == 20 else n / FPS) for n in range(21)])
+    taker = read(path)
+    assert [number_of(one.frame.picture) for one in taker.taken] == list(range(20))
+    assert taker.failures("file") == {"ended": 1}
 
 
 def test_a_video_taken_sideways_is_turned_upright_as_opencv_turns_it(clip: Path, tmp_path: Path) -> None:

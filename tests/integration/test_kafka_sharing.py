@@ -18,9 +18,11 @@ from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
 from kafka.admin import MemberToRemove
 
 from shared.errors import NotNow
+from shared.kafka_io import committed_offsets
 from shared.kafka_source import KafkaSource
 from shared.messages import Frame
 from shared.settings import KafkaSettings
+from shared.topics import FRAMES
 from shared.transport import Source
 from tests.support.kafka_frames import (
     CAMERAS,
@@ -67,10 +69,11 @@ def keeps_alive_until(source: Source[Frame], done: bool) -> bool:
 def lag(settings: KafkaSettings) -> int:
     """How many frames the group has not committed."""
     group = f"{settings.topic_prefix}readers"
-    with KafkaAdminClient(bootstrap_servers=settings.bootstrap_servers) as client:
-        offsets = client.list_group_offsets({group: None})[group]
-    committed: int = sum(max(0, one.offset) for one in offsets.values())
-    return len(stored(settings)) - committed
+    try:
+        offsets = committed_offsets(settings, group, settings.topic_prefix + FRAMES.name)
+    except NotNow:  # a broker that has just started has no coordinator yet
+        offsets = {}
+    return len(stored(settings)) - sum(offsets.values())
 
 
 def hold_some(settings: KafkaSettings, has_some: Event) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import redis
 from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
+from kafka.errors import CoordinatorNotAvailableError
 
 from shared.codec import Encoded
 from shared.messages import Frame, Result
@@ -112,7 +113,10 @@ class Distributed:
     def committed(self, group: str) -> int:
         """How many messages a group of ours has done, over all partitions."""
         with KafkaAdminClient(bootstrap_servers=self.kafka) as client:
-            offsets = client.list_group_offsets({self.prefix + group: None})[self.prefix + group]
+            try:
+                offsets = client.list_group_offsets({self.prefix + group: None})[self.prefix + group]
+            except CoordinatorNotAvailableError:  # a broker that has just started has none yet
+                return 0
         return sum(max(0, one.offset) for one in offsets.values())
 
     def frames(self) -> list[Frame]:

@@ -52,6 +52,7 @@ def test_a_stream_id_is_up_to_24_small_letters_and_digits(stream_id: str) -> Non
         ("sequence", -1),
         ("sequence", 2**53),
         ("captured_at_s", -0.1),
+        ("captured_at_s", 253_402_300_800.0),
         ("captured_at_s", float("nan")),
         ("captured_at_s", float("inf")),
         ("clock", "wall"),

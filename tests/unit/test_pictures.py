@@ -119,6 +119,15 @@ def test_a_jpeg_without_its_last_byte_is_refused_and_one_with_more_behind_it_is_
     assert decode_picture(JPEG + bytes(range(256)) * 40).shape == (48, 64, 3)
 
 
+def test_a_png_with_a_chunk_that_claims_more_than_there_is_is_refused_before_that_is_reserved() -> None:
+    whole = encoded(gradient(32, 32), ".png")
+    claims_4_gb = whole[:33] + b"\xff" * 8 + whole[41:]
+    for data in (claims_4_gb, whole[:60]):
+        with pytest.raises(UnreadablePicture, match="the picture of 32 x 32 pixels is cut short"):
+            decode_picture(data)
+    assert decode_picture(whole + b"behind its end").shape == (32, 32, 3)
+
+
 @pytest.mark.parametrize("claim", [jpeg_claiming, png_claiming], ids=["jpeg", "png"])
 def test_a_picture_claiming_900_megapixels_is_refused_before_it_costs_memory_or_time(
     claim: Callable[[int, int], bytes],
