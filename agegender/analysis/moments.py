@@ -28,6 +28,7 @@ from shared.pictures import Bgr, UnreadablePicture
 _FIRST_FRAME_S = 15.0
 _AFTER_FAILURE_S = 3.0  # time for a second try
 _POLL_S = 0.2
+_LONGER_SIDE_PX = 4_096  # the most that ingest hands over: copies are as large as the camera's pictures
 _CLOCK = Fraction(1, 90_000)  # as RTP has it
 
 
@@ -131,7 +132,7 @@ class LiveMoments:
         stopped: Callable[[], bool],
         tell: Callable[[str], None],
     ) -> None:
-        settings = IngestSettings()
+        settings = IngestSettings(longer_side_px=_LONGER_SIDE_PX)
         self._source = CameraSource([camera], settings, Metrics(CollectorRegistry()))
         self._camera = camera
         self._seconds = seconds

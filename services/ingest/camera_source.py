@@ -194,6 +194,7 @@ def _opener(camera: Camera, settings: IngestSettings, decoders: Decoders) -> Ope
             decoders,
             ClockTrust(camera.id),
             fps=camera.fps or settings.fps,
+            longer_side_px=settings.longer_side_px,
             no_frame_s=settings.no_frame_s,
             hung_s=settings.hung_s,
         )

@@ -17,7 +17,7 @@ from services.ingest.captured import CameraError, FailureReason
 from services.ingest.decoder_wire import Alive, Failed, Order, Picked, receive, send
 from services.ingest.rtsp import RtspFrame, RtspStream, open_container
 from services.ingest.sampler import Allowance, ForwardTime, Sampler
-from shared.pictures import Bgr, OversizePicture, UnreadablePicture
+from shared.pictures import Bgr, OversizePicture, UnreadablePicture, shrink
 
 ALIVE_EVERY_S = 1.0
 MOST_DECODED_FPS = 120.0
@@ -75,7 +75,7 @@ def _hand_over_frames(connection: socket.socket, order: Order) -> None:
                 return
             now_s = time.monotonic()
             if sampler.is_due(clock.passed_s(frame.time_s, now_s)) and due.wait_s(now_s) == 0:
-                _hand_over(connection, frame)
+                _hand_over(connection, frame, order.longer_side_px)
                 said_at_s = now_s
             elif now_s > said_at_s + ALIVE_EVERY_S:
                 send(connection, Alive())
@@ -87,11 +87,11 @@ def _hand_over_frames(connection: socket.socket, order: Order) -> None:
         stream.close()
 
 
-def _hand_over(connection: socket.socket, frame: RtspFrame) -> None:
+def _hand_over(connection: socket.socket, frame: RtspFrame, longer_side_px: int) -> None:
     picture: Bgr | None = None
     size_wh, problem, is_oversize = None, "", False
     try:
-        picture = frame.picture()
+        picture = shrink(frame.picture(), longer_side_px)
         size_wh = (picture.shape[1], picture.shape[0])
     except UnreadablePicture as error:
         problem, is_oversize = str(error), isinstance(error, OversizePicture)

@@ -37,6 +37,8 @@ class Order(Model):
     no_frame_s: float
     fps: float
     """Frames a second to hand over."""
+    longer_side_px: Pixels
+    """Larger frames are shrunk to this, so that the worker never holds what only its decoder has room for."""
 
 
 class Alive(Model):

@@ -35,6 +35,7 @@ class IsolatedStream:
         trust: judges the camera's clock; the same for all streams of the camera.
         wanted: see `captured.Wanted`.
         fps: frames a second to take.
+        longer_side_px: larger frames are shrunk to this by the decoder.
         no_frame_s: the stream breaks when no frame comes for this long.
         hung_s: a decoder that has said nothing for this much longer hangs.
 
@@ -50,6 +51,7 @@ class IsolatedStream:
         wanted: Wanted,
         *,
         fps: float,
+        longer_side_px: int,
         no_frame_s: float,
         hung_s: float,
     ) -> None:
@@ -59,7 +61,10 @@ class IsolatedStream:
         self._later_silence_s = no_frame_s + hung_s
         self._wanted = wanted
         url = url_with_login(camera)
-        self._decoder = decoders.start(Order(camera_id=camera.id, url=url, no_frame_s=no_frame_s, fps=fps))
+        order = Order(
+            camera_id=camera.id, url=url, no_frame_s=no_frame_s, fps=fps, longer_side_px=longer_side_px
+        )
+        self._decoder = decoders.start(order)
         self._connection = self._decoder.connection
         self._connection.settimeout(_LOOK_EVERY_S)
         self._is_ended = False

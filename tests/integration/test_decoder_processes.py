@@ -18,6 +18,7 @@ from services.ingest import camera_source, decoders
 from services.ingest.reader import ReaderSettings
 from shared.backoff import Backoff
 from shared.cameras import Camera
+from shared.pictures import UnreadablePicture
 from simulator.auth import Login
 from simulator.cameras import CameraSimulator
 from tests.support import decoder_processes
@@ -69,6 +70,14 @@ def is_gone(pid: int) -> bool:
         return "\nState:\tZ" in Path(f"/proc/{pid}/status").read_text()
     except OSError:
         return True
+
+
+def test_a_large_picture_is_shrunk_before_the_worker_holds_it(cameras: list[Camera]) -> None:
+    with Taker(cameras[:1], longer_side_px=160) as taker:
+        wait_until(lambda: taker.taken, 20, "a picture is taken")
+        picture = taker.taken[0].frame.picture
+    assert not isinstance(picture, UnreadablePicture)
+    assert max(picture.shape) == 160
 
 
 _WORKER = """

@@ -42,7 +42,7 @@ def framed(text: bytes, pixels: bytes = b"") -> bytes:
 @pytest.mark.parametrize(
     "message",
     [
-        Order(camera_id="door", url="rtsp://u:p@host/x", no_frame_s=10, fps=5),
+        Order(camera_id="door", url="rtsp://u:p@host/x", no_frame_s=10, fps=5, longer_side_px=1280),
         Alive(),
         Picked(arrived_at_s=2.0, camera_time_s=None, problem="broken", is_oversize=True),
         Failed(reason=FailureReason.ENDED, text="the stream ended"),
