@@ -52,7 +52,7 @@ def fuzz(
     before = set(findings.iterdir())
     with tempfile.TemporaryDirectory() as corpus:
         write_seeds(target, Path(corpus))
-        # Linux tells as the peak memory of a program that of the process too that started it. So a small one does.
+        # Linux counts the memory of whoever starts a program as that program's peak: a small one starts it.
         command = ["sh", "-c", '"$@"; exit $?', "sh", sys.executable, "-m", "tests.fuzz.child", target]
         command += [corpus, f"-artifact_prefix={findings}/", f"-max_total_time={max(1, round(seconds))}"]
         command += [f"-max_len={_LONGEST_INPUT_BYTES}", f"-timeout={slowest_s}", f"-seed={seed}"]
