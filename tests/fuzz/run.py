@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.fuzz.seeds import write_seeds
+from tests.support.own_memory import with_own_peak
 
 _ROOT = Path(__file__).parents[2]
 _LONGEST_INPUT_BYTES = 16_384
@@ -52,14 +53,13 @@ def fuzz(
     before = set(findings.iterdir())
     with tempfile.TemporaryDirectory() as corpus:
         write_seeds(target, Path(corpus))
-        # Linux counts the memory of whoever starts a program as that program's peak: a small one starts it.
-        command = ["sh", "-c", '"$@"; exit $?', "sh", sys.executable, "-m", "tests.fuzz.child", target]
+        command = [sys.executable, "-m", "tests.fuzz.child", target]
         command += [corpus, f"-artifact_prefix={findings}/", f"-max_total_time={max(1, round(seconds))}"]
         command += [f"-max_len={_LONGEST_INPUT_BYTES}", f"-timeout={slowest_s}", f"-seed={seed}"]
         command += [f"-rss_limit_mb={_MOST_MEMORY_MB}", "-print_final_stats=1", "-verbosity=1"]
         try:
             done = subprocess.run(
-                command,
+                with_own_peak(command),
                 cwd=_ROOT,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,

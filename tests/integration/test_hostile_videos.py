@@ -16,6 +16,7 @@ from services.ingest.video_file import VideoFileStream
 from shared.pictures import MAX_PICTURE_BYTES, OversizePicture
 from simulator.clips import write_video
 from tests.support.hostile_videos import files_that_name, write_h264
+from tests.support.own_memory import with_own_peak
 
 _ROOT = Path(__file__).parents[2]
 
@@ -67,7 +68,7 @@ def test_a_video_that_claims_256_megapixels_is_refused_before_its_frames_are_res
     assert frames(path) == 5
     write_h264(path, claims_px=16_000)
     done = subprocess.run(
-        [sys.executable, "-c", _MEMORY, path],
+        with_own_peak([sys.executable, "-c", _MEMORY, path]),
         cwd=_ROOT,
         capture_output=True,
         text=True,
