@@ -25,7 +25,7 @@ from simulator.cameras import CameraSimulator
 from simulator.clips import write_video
 from tests.support.analyzing import PROGRAM, run_analyze
 from tests.support.faces import ASTRONAUT, no_face, portraits, write_frames
-from tests.support.terminal import lines_seen, run_on_terminal
+from tests.support.terminal import drained, lines_seen, run_on_terminal
 from tests.support.waiting import wait_until
 
 
@@ -308,13 +308,7 @@ def test_a_terminal_sees_how_far_the_work_is(tmp_path: Path) -> None:
         os.close(theirs)
         assert process.stdout is not None
         table = process.stdout.read().decode()
-        drawn = b""
-        try:
-            while more := os.read(ours, 65_536):
-                drawn += more
-        except OSError:
-            pass  # Linux reports the end of a terminal as an error
-        os.close(ours)
+        drawn = drained(ours)
     assert process.wait() == 0
     assert b"/12" in drawn
     assert b"/s" in drawn

@@ -20,18 +20,24 @@ def run_on_terminal(command: Sequence[str], columns: int, environment: Mapping[s
     """Runs a program whose two outputs are one terminal; gives its exit status and all that it wrote."""
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("4H", _ROWS, columns, 0, 0))
-    written = b""
     with subprocess.Popen(
         command, stdin=subprocess.DEVNULL, stdout=theirs, stderr=theirs, env={**os.environ, **environment}
     ) as process:
         os.close(theirs)
-        try:
-            while more := os.read(ours, 65_536):
-                written += more
-        except OSError:
-            pass  # Linux reports the end of a terminal as an error
-        os.close(ours)
+        written = drained(ours)
     return process.returncode, written.decode("utf-8")
+
+
+def drained(terminal: int) -> bytes:
+    """All that is written to a terminal until nobody holds its other end; closes the descriptor given."""
+    written = b""
+    try:
+        while more := os.read(terminal, 65_536):
+            written += more
+    except OSError:
+        pass  # Linux reports the end of a terminal as an error
+    os.close(terminal)
+    return written
 
 
 def lines_seen(written: str) -> list[str]:
