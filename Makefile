@@ -52,22 +52,22 @@ test-gpu: $(FULL)/installed ## The tests that need an NVIDIA GPU
 	@$(FULL)/bin/pytest tests -m gpu $(PYTEST_ARGS)
 
 bench: $(FULL)/installed ## Measure this machine: each stage and the pipeline; or all that a plan wants (CONSTANTS=FILE)
-	@$(FULL)/bin/python -m tests.bench.pipeline $(if $(CONSTANTS),--constants $(CONSTANTS))
+	@$(FULL)/bin/python -m benchmarks.pipeline $(if $(CONSTANTS),--constants $(CONSTANTS))
 
 bench-scaling: $(FULL)/installed ## Do 1, 2, 4 and 8 classify and detect workers do as many times the work? Some 20 minutes
-	@$(FULL)/bin/python -m tests.bench.scaling
+	@$(FULL)/bin/python -m benchmarks.scaling
 
 chaos: $(FULL)/installed ## Kill, stop and continue every part under load, then audit (ROUNDS=100 SEED=any)
-	@$(FULL)/bin/python -m tests.chaos --rounds $(ROUNDS) $(if $(SEED),--seed $(SEED))
+	@$(FULL)/bin/python -m benchmarks.chaos --rounds $(ROUNDS) $(if $(SEED),--seed $(SEED))
 
 soak: $(FULL)/installed ## Run all under a steady load and see what grows (MINUTES=30 OUT=build/soak.svg); Linux
-	@$(FULL)/bin/python -m tests.soak --minutes $(MINUTES) --out $(OUT)
+	@$(FULL)/bin/python -m benchmarks.soak --minutes $(MINUTES) --out $(OUT)
 
 fuzz: $(FULL)/installed ## Bytes that nobody would send, into the decoders (SECONDS=20); Linux on x86-64
-	@$(FULL)/bin/python -m tests.fuzz --seconds $(SECONDS)
+	@$(FULL)/bin/python -m benchmarks.fuzz --seconds $(SECONDS)
 
 count-check: $(FULL)/installed ## Count the people in clips of which the number is known, at 5 and 15 frames a second
-	@$(FULL)/bin/python -m tests.bench.count_check
+	@$(FULL)/bin/python -m benchmarks.count_check
 
 pictures: $(FULL)/installed ## Draw the pictures of the documentation anew
 	@$(FULL)/bin/python -m tools.pictures

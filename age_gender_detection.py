@@ -25,12 +25,12 @@ from collections.abc import Iterable, Iterator
 import typer
 
 from agegender.analysis.analyzer import DEFAULT_FPS, Analyzer, Unreadable, VideoAnalysis
-from agegender.analysis.command import analyze
 from agegender.analysis.people import Analyzed, Person
 from agegender.analysis.pictures import Colour, PictureLike
-from shared.errors import AgeGenderError
-from shared.messages import Result
-from shared.service import EXIT_BAD_SETTINGS
+from agegender.commands.analyze.command import analyze
+from agegender.shared.errors import AgeGenderError
+from agegender.shared.messages.pipeline import Result
+from agegender.shared.runtime.service import EXIT_BAD_SETTINGS
 
 __all__ = [
     "Analyzed",

@@ -12,19 +12,19 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from agegender.analysis.command import analyze
-from agegender.audit.command import audit
-from agegender.cameras.command import cameras_app
-from agegender.dead_letters.command import dead_letters
-from agegender.page import load_page_settings
-from agegender.planning.command import plan
-from agegender.query.command import query
-from agegender.session import run_session, start_process
-from agegender.topics.command import topics_app
-from services.ingest.config import IngestSettings
-from shared.cameras import Camera, cameras_from_sources, load_cameras
-from shared.errors import AgeGenderError, SettingsError
-from shared.service import EXIT_BAD_SETTINGS, stop_on_signals
+from agegender.commands.analyze.command import analyze
+from agegender.commands.audit.command import audit
+from agegender.commands.cameras.command import cameras_app
+from agegender.commands.dead_letters.command import dead_letters
+from agegender.commands.plan.command import plan
+from agegender.commands.query.command import query
+from agegender.commands.run.page import load_page_settings
+from agegender.commands.run.session import run_session, start_process
+from agegender.commands.topics.command import topics_app
+from agegender.services.ingest.config import IngestSettings
+from agegender.shared.cameras.camera import Camera, cameras_from_sources, load_cameras
+from agegender.shared.errors import AgeGenderError, SettingsError
+from agegender.shared.runtime.service import EXIT_BAD_SETTINGS, stop_on_signals
 
 app = typer.Typer(
     help="Age and gender of the people before your cameras.",
@@ -91,7 +91,7 @@ def demo(
 ) -> None:
     """Runs the pipeline on a simulated RTSP camera that shows real faces; fails when none gets a result."""
     # The simulator is no part of a camera's way to Redis; nothing but the demo loads it.
-    from agegender.demo import run_demo
+    from agegender.commands.demo import run_demo
 
     raise typer.Exit(run_demo(Console(), seconds, start_process(), stop_on_signals(), page=page))
 
@@ -108,8 +108,8 @@ def evaluate(
 ) -> None:
     """Judges labelled faces and says how well: age error, intervals, genders, by age, group and size."""
     # Nothing but this command needs it.
-    from agegender.evaluation.report import drawn, write_report
-    from agegender.evaluation.run import evaluate as evaluated
+    from agegender.commands.evaluate.report import drawn, write_report
+    from agegender.commands.evaluate.run import evaluate as evaluated
 
     start_process()
     found = evaluated(dataset, Console(stderr=True))

@@ -9,9 +9,9 @@ from typing import Annotated
 
 import typer
 
-from simulator.auth import Login
-from simulator.cameras import CameraSimulator
-from simulator.scenes import demo_scene
+from agegender.simulator.auth import Login
+from agegender.simulator.cameras import CameraSimulator
+from agegender.simulator.scenes import demo_scene
 
 
 def main(

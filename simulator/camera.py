@@ -9,9 +9,9 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from simulator.faults import FLOOD_FACTOR, HANG_UP_UNITS, Fault
-from simulator.media import Track
-from simulator.rtp import RtpSource, payloads
+from agegender.simulator.faults import FLOOD_FACTOR, HANG_UP_UNITS, Fault
+from agegender.simulator.media import Track
+from agegender.simulator.rtp import RtpSource, payloads
 
 MOST_UNSENT_BYTES = 2_000_000
 """A viewer who has not yet taken this much gets no more until it has, and then from the next keyframe on."""

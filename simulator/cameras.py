@@ -10,11 +10,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
 
-from simulator.auth import Gatekeeper, Login, Scheme
-from simulator.camera import Audience, Camera
-from simulator.faults import Fault
-from simulator.media import load_track
-from simulator.rtsp_server import RtspServer
+from agegender.simulator.auth import Gatekeeper, Login, Scheme
+from agegender.simulator.camera import Audience, Camera
+from agegender.simulator.faults import Fault
+from agegender.simulator.media import load_track
+from agegender.simulator.rtsp_server import RtspServer
 
 CALL_TIMEOUT_S = 10.0
 
@@ -77,7 +77,7 @@ class CameraSimulator:
         `clock`: whether the camera tells the wall clock of its pictures (RTCP sender reports).
         `untold_pictures`: so many a viewer gets before the first report. `other_clip`: what it plays in
         between with the fault `OTHER_SIZE`.
-        Raises `ValueError` for a name that is taken or unfit for a URL, `simulator.media.ClipRefused` for a
+        Raises `ValueError` for a name that is taken or unfit for a URL, `agegender.simulator.media.ClipRefused` for a
         clip that is not H.264 or has B-frames, `OSError` for a missing file or a port that is taken.
         """
         if not _NAME.fullmatch(name) or name in self._servers:

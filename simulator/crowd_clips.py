@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from simulator.crowds import Actor, Crowd, Walk
-from simulator.heads import MOST_HEADS
+from agegender.simulator.crowds import Actor, Crowd, Walk
+from agegender.simulator.heads import MOST_HEADS
 
 _WIDTH, _HEIGHT = 960, 540
 _STREET_S = 14.0

@@ -12,7 +12,7 @@ import av
 from av.bitstream import BitStreamFilterContext
 from av.container import InputContainer
 
-from shared.errors import AgeGenderError
+from agegender.shared.errors import AgeGenderError
 
 _START_CODE = re.compile(rb"\x00{2,3}\x01")
 _NAL_TYPE = 0x1F
@@ -53,7 +53,7 @@ def load_track(clip: Path) -> Track:
         with av.open(str(clip)) as container:
             if not container.streams.video or container.streams.video[0].codec_context.name != "h264":
                 raise ClipRefused(
-                    f"expected H.264 video in {clip}; convert it with simulator.clips.convert_video"
+                    f"expected H.264 video in {clip}; convert it with agegender.simulator.clips.convert_video"
                 )
             units = tuple(_access_units(container))
     except av.error.InvalidDataError as error:
@@ -64,7 +64,9 @@ def load_track(clip: Path) -> Track:
             f"expected two pictures or more, a keyframe first, in {clip}; got {len(units)} pictures"
         )
     if any(later <= earlier for earlier, later in pairwise(times)):
-        raise ClipRefused(f"expected no B-frames in {clip}; convert it with simulator.clips.convert_video")
+        raise ClipRefused(
+            f"expected no B-frames in {clip}; convert it with agegender.simulator.clips.convert_video"
+        )
     start_s, end_s = times[0], times[-1]
     units = tuple(AccessUnit(unit.time_s - start_s, unit.is_keyframe, unit.nals) for unit in units)
     return Track(

@@ -9,12 +9,12 @@ import re
 import secrets
 import socket
 
-from simulator.auth import Gatekeeper
-from simulator.camera import Camera, Viewer
-from simulator.faults import Fault
-from simulator.media import Track
-from simulator.rtp import CLOCK_HZ, PAYLOAD_TYPE
-from simulator.rtsp_messages import Request, read_request, response
+from agegender.simulator.auth import Gatekeeper
+from agegender.simulator.camera import Camera, Viewer
+from agegender.simulator.faults import Fault
+from agegender.simulator.media import Track
+from agegender.simulator.rtp import CLOCK_HZ, PAYLOAD_TYPE
+from agegender.simulator.rtsp_messages import Request, read_request, response
 
 _METHODS = "OPTIONS, DESCRIBE, SETUP, PLAY, TEARDOWN, GET_PARAMETER"
 _CHANNELS = re.compile(r"interleaved=(\d{1,3})-")

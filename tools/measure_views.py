@@ -25,16 +25,16 @@ from rich.console import Console
 from rich.table import Table
 
 from agegender.analysis.analyzer import Analyzer
-from agegender.evaluation.dataset import Label, load_labels
-from agegender.evaluation.judge import FaceFinder, read_picture
-from services.classify.config import ClassifySettings
-from shared.messages import Face, Result
-from shared.pictures import UnreadablePicture
-from shared.quality import height_px
-from shared.stage import Done
-from shared.votes import SHARED_ERROR
-from simulator.samples import SamplesUnavailable, fetch_samples
-from simulator.scenes import demo_scene
+from agegender.commands.evaluate.classify import FaceFinder, read_picture
+from agegender.commands.evaluate.dataset import Label, load_labels
+from agegender.services.classify.config import ClassifySettings
+from agegender.shared.images.pictures import UnreadablePicture
+from agegender.shared.images.quality import height_px
+from agegender.shared.messages.pipeline import Face, Result
+from agegender.shared.messages.votes import SHARED_ERROR
+from agegender.shared.runtime.stage import Done
+from agegender.simulator.samples import SamplesUnavailable, fetch_samples
+from agegender.simulator.scenes import demo_scene
 from tools.labelled_faces import Floats, halves, known
 from tools.person_views import another_view
 from tools.views_together import (

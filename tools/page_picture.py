@@ -15,17 +15,17 @@ from pathlib import Path
 from playwright.sync_api import ViewportSize, sync_playwright
 from prometheus_client import CollectorRegistry
 
-from services.api.config import ApiSettings
-from services.api.server import ApiServer
-from services.sink.config import SinkSettings
-from services.sink.redis_store import RedisStore
-from shared.embedded_store import EmbeddedStore
-from shared.errors import AgeGenderError
-from shared.health import Health
-from shared.messages import FaceInfo, FrameInfo, Presence, PresenceInfo, Result, Sighting
-from shared.metrics import Metrics
-from shared.settings import RedisSettings
-from shared.store import connect
+from agegender.services.api.config import ApiSettings
+from agegender.services.api.server import ApiServer
+from agegender.services.sink.config import SinkSettings
+from agegender.services.sink.redis_store import RedisStore
+from agegender.shared.errors import AgeGenderError
+from agegender.shared.messages.pipeline import FaceInfo, FrameInfo, Presence, PresenceInfo, Result, Sighting
+from agegender.shared.process.health import Health
+from agegender.shared.process.metrics import Metrics
+from agegender.shared.process.settings import RedisSettings
+from agegender.shared.store import connect
+from agegender.shared.store.embedded import EmbeddedStore
 
 _CAMERAS = ("entrance", "checkout")
 _OPEN_FROM, _OPEN_TO, _IT_IS = 8, 20, 16  # o'clock

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.random import Generator
 
-from shared.pictures import Bgr, decode_picture, encode_jpeg
+from agegender.shared.images.pictures import Bgr, decode_picture, encode_jpeg
 
 # Deviations of normal curves, and the ends of even spans. Degrees of the head's roll; shares of the width by
 # which a flat face that turns narrows and by which its far side shrinks; logarithms of light and gamma;

@@ -13,14 +13,14 @@ from pathlib import Path
 from rich.console import Console, RenderableType
 
 from agegender.analysis.analyzer import Analyzer
-from agegender.analysis.copies import Style, picture_marks
-from agegender.analysis.writing import write_picture
-from agegender.demo import run_demo
-from agegender.query.tables import persons_table
-from agegender.session import Watch, store_for_reading
-from agegender.view import LiveView
-from shared.metrics import Metrics
-from shared.settings import ProcessSettings, RedisSettings
+from agegender.commands.analyze.copies import Style, picture_marks
+from agegender.commands.analyze.writing import write_picture
+from agegender.commands.demo import run_demo
+from agegender.commands.query.tables import persons_table
+from agegender.commands.run.session import Watch, store_for_reading
+from agegender.commands.run.view import LiveView
+from agegender.shared.process.metrics import Metrics
+from agegender.shared.process.settings import ProcessSettings, RedisSettings
 from tools.page_picture import draw_page
 
 SECONDS = 12.0

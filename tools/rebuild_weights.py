@@ -30,7 +30,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.models import FOLDER, Net, Origin, load_manifest
+from agegender.shared.models import FOLDER, Net, Origin, load_manifest
 
 Floats = NDArray[np.float32]
 Tensor = Any

@@ -9,11 +9,11 @@ import math
 from dataclasses import replace
 from pathlib import Path
 
-from agegender.planning.constants import Constants
-from agegender.planning.demand import Demand, rates
-from agegender.planning.plan import Plan, make_plan
-from agegender.planning.simulation import Scenario, play
-from agegender.planning.workers import DETECT_CORES, detect_of, partitions_for
+from agegender.commands.plan.constants import Constants
+from agegender.commands.plan.demand import Demand, rates
+from agegender.commands.plan.plan import Plan, make_plan
+from agegender.commands.plan.simulation import Scenario, play
+from agegender.commands.plan.workers import DETECT_CORES, detect_of, partitions_for
 from tools.line_chart import Axis, Line, chart
 from tools.scale_tables import DOCUMENT, with_tables
 

@@ -6,11 +6,11 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from agegender.planning.check import check_plan, usual_delay
-from agegender.planning.constants import Constants
-from agegender.planning.demand import Demand
-from agegender.planning.plan import Plan, make_plan
-from agegender.planning.tables import Grid, check_grid, markdown, plan_grids
+from agegender.commands.plan.check import check_plan, usual_delay
+from agegender.commands.plan.constants import Constants
+from agegender.commands.plan.demand import Demand
+from agegender.commands.plan.plan import Plan, make_plan
+from agegender.commands.plan.tables import Grid, check_grid, markdown, plan_grids
 
 DOCUMENT = Path(__file__).parents[1] / "docs" / "scale.md"
 CAMERAS = (10, 200, 5_000)

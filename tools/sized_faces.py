@@ -8,13 +8,13 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from agegender.evaluation.dataset import Label
-from agegender.evaluation.judge import read_picture
-from services.detect.alignment import cut_chip
-from services.detect.cutting import CHIP_QUALITY
-from services.detect.yunet import Detection, YuNet
-from shared.models import weights
-from shared.pictures import Bgr, UnreadablePicture, encode_jpeg
+from agegender.commands.evaluate.classify import read_picture
+from agegender.commands.evaluate.dataset import Label
+from agegender.services.detect.faces.alignment import cut_chip
+from agegender.services.detect.faces.cutting import CHIP_QUALITY
+from agegender.services.detect.faces.yunet import Detection, YuNet
+from agegender.shared.images.pictures import Bgr, UnreadablePicture, encode_jpeg
+from agegender.shared.models import weights
 from tools.labelled_faces import Chosen, LabelledFaces, known
 
 SCALES = (1.0, 0.9, 0.8, 0.7, 0.6)

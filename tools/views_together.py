@@ -15,7 +15,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.votes import Reading, mean_reading
+from agegender.shared.messages.votes import Reading, mean_reading
 from tools.labelled_faces import Chosen, Floats, LabelledFaces
 
 
@@ -139,7 +139,7 @@ class Together(LabelledFaces):
 def of_the_best(views: Views, shared: float) -> tuple[Floats, tuple[Floats, Floats]]:
     """What the best views of each person say, as the pipeline has it: ages and narrowed intervals, (N,) each.
 
-    In the order of `Together`; `shared.votes.mean_reading` says which views these are.
+    In the order of `Together`; `agegender.shared.messages.votes.mean_reading` says which views these are.
     """
     below_years, above_years = views.age_years - views.from_years, views.to_years - views.age_years
     columns = (views.quality, views.age_years, below_years, above_years)

@@ -16,13 +16,13 @@ from agegender.analysis.ordered import in_order
 from agegender.analysis.people import Analyzed, People, Person
 from agegender.analysis.pictures import Colour, PictureLike, as_bgr
 from agegender.analysis.stages import StagePool, StageSet
-from services.classify.config import ClassifySettings
-from services.detect.config import DetectSettings
-from services.ingest.captured import CameraError, Captured, shown_path
-from services.ingest.stage import frame_info
-from shared.errors import AgeGenderError
-from shared.messages import Result
-from shared.pictures import Bgr, UnreadablePicture
+from agegender.services.classify.config import ClassifySettings
+from agegender.services.detect.config import DetectSettings
+from agegender.services.ingest.sources.stream import CameraError, Captured, shown_path
+from agegender.services.ingest.stage import frame_info
+from agegender.shared.errors import AgeGenderError
+from agegender.shared.images.pictures import Bgr, UnreadablePicture
+from agegender.shared.messages.pipeline import Result
 
 DEFAULT_FPS = 5.0
 _CAMERA_ID = "analyze"  # what messages say where a picture came from no camera

@@ -14,16 +14,16 @@ from typing import Protocol
 
 from prometheus_client import CollectorRegistry
 
-from services.ingest.camera_source import CameraSource
-from services.ingest.captured import CameraError, Captured, FailureReason
-from services.ingest.config import IngestSettings
-from services.ingest.sampler import Sampler
-from services.ingest.stage import frame_info
-from services.ingest.video_file import VideoFileStream
-from shared.cameras import Camera
-from shared.messages import Clock, FrameInfo
-from shared.metrics import Metrics
-from shared.pictures import Bgr, UnreadablePicture
+from agegender.services.ingest.camera_source import CameraSource
+from agegender.services.ingest.config import IngestSettings
+from agegender.services.ingest.sources.sampler import Sampler
+from agegender.services.ingest.sources.stream import CameraError, Captured, FailureReason
+from agegender.services.ingest.sources.video_file import VideoFileStream
+from agegender.services.ingest.stage import frame_info
+from agegender.shared.cameras.camera import Camera
+from agegender.shared.images.pictures import Bgr, UnreadablePicture
+from agegender.shared.messages.pipeline import Clock, FrameInfo
+from agegender.shared.process.metrics import Metrics
 
 _FIRST_FRAME_S = 15.0
 _AFTER_FAILURE_S = 3.0  # time for a second try

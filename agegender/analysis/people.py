@@ -6,9 +6,9 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
-from services.detect.tracker import Track, Tracker
-from shared.messages import BoxXyxy, FrameInfo, Gender, Result
-from shared.votes import Tally, Verdict, Vote
+from agegender.services.detect.tracking.tracker import Track, Tracker
+from agegender.shared.messages.pipeline import BoxXyxy, FrameInfo, Gender, Result
+from agegender.shared.messages.votes import Tally, Verdict, Vote
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class Person:
     judged: int
     """How many of these were large and sharp enough to be judged."""
     age_years: float | None
-    """What all judged faces say together (`shared/votes.py`); None where none was judged."""
+    """What all judged faces say together (`shared/messages/votes.py`); None where none was judged."""
     age_interval_years: tuple[float, float] | None
     """Hardly narrower than of the best face: the views of one person err alike."""
     gender: Gender

@@ -10,9 +10,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from services.ingest.stills import read_still
-from shared.messages import LONGEST_SIDE_PX
-from shared.pictures import Bgr, OversizePicture, decode_picture
+from agegender.services.ingest.sources.stills import read_still
+from agegender.shared.images.pictures import Bgr, OversizePicture, decode_picture
+from agegender.shared.messages.pipeline import LONGEST_SIDE_PX
 
 Colour = Literal["bgr", "rgb"]
 """The order of the colours of an array: OpenCV has blue first, Pillow and most others have red first."""

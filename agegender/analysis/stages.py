@@ -7,14 +7,14 @@ import queue
 from collections.abc import Callable, Iterator
 
 from agegender.analysis.people import Analyzed
-from services.classify.config import ClassifySettings
-from services.classify.stage import ClassifyStage
-from services.detect.config import DetectSettings
-from services.detect.cutting import Searched
-from services.detect.stage import DetectStage
-from shared.messages import FrameInfo
-from shared.pictures import Bgr
-from shared.stage import Done
+from agegender.services.classify.config import ClassifySettings
+from agegender.services.classify.stage import ClassifyStage
+from agegender.services.detect.config import DetectSettings
+from agegender.services.detect.faces.cutting import Searched
+from agegender.services.detect.stage import DetectStage
+from agegender.shared.images.pictures import Bgr
+from agegender.shared.messages.pipeline import FrameInfo
+from agegender.shared.runtime.stage import Done
 
 
 class StageSet:

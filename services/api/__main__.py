@@ -5,17 +5,17 @@ from __future__ import annotations
 import logging
 import sys
 
-from services.api.config import ApiSettings
-from services.api.server import ApiServer
-from shared.certificates import show_certificates
-from shared.errors import AgeGenderError
-from shared.health import Health
-from shared.logs import set_up_logs
-from shared.metrics import Metrics
-from shared.secrets import mask
-from shared.service import EXIT_BAD_SETTINGS, process_registry, stop_on_signals
-from shared.settings import ProcessSettings, RedisSettings
-from shared.store import connect
+from agegender.services.api.config import ApiSettings
+from agegender.services.api.server import ApiServer
+from agegender.shared.errors import AgeGenderError
+from agegender.shared.process.certificates import show_certificates
+from agegender.shared.process.health import Health
+from agegender.shared.process.logs import set_up_logs
+from agegender.shared.process.metrics import Metrics
+from agegender.shared.process.secrets import mask
+from agegender.shared.process.settings import ProcessSettings, RedisSettings
+from agegender.shared.runtime.service import EXIT_BAD_SETTINGS, process_registry, stop_on_signals
+from agegender.shared.store import connect
 
 log = logging.getLogger(__name__)
 
@@ -23,7 +23,7 @@ _LOOK_EVERY_S = 0.5
 
 
 def main() -> int:
-    """Serves until a signal comes; the return value is the exit status, as of `shared.service.serve`."""
+    """Serves until a signal comes; the return value is the exit status, as of `agegender.shared.runtime.service.serve`."""
     stop = stop_on_signals()
     try:
         process = ProcessSettings.load()

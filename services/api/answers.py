@@ -8,10 +8,10 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from services.api.queries import AgeBand, By
-from shared.messages import Clock, Gender, Unjudged
-from shared.persons import Closed, Person
-from shared.store import CameraState, GivenCount, Page
+from agegender.services.api.queries import AgeBand, By
+from agegender.shared.messages.pipeline import Clock, Gender, Unjudged
+from agegender.shared.messages.visits import Closed, Person
+from agegender.shared.store import CameraState, GivenCount, Page
 
 LIVE_WITHIN_S = 10.0
 """A camera of which nothing was written for longer is silent."""

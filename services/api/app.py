@@ -14,14 +14,14 @@ from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.middleware.cors import CORSMiddleware
 
-from services.api.answers import HealthAnswer
-from services.api.config import ApiSettings
-from services.api.events import Hub
-from services.api.guard import Counted, Guard
-from services.api.problems import Refusal, say_what_went_wrong
-from services.api.watcher import Watcher
-from shared.health import Health
-from shared.metrics import Metrics
+from agegender.services.api.answers import HealthAnswer
+from agegender.services.api.config import ApiSettings
+from agegender.services.api.events import Hub
+from agegender.services.api.guard import Counted, Guard
+from agegender.services.api.problems import Refusal, say_what_went_wrong
+from agegender.services.api.watcher import Watcher
+from agegender.shared.process.health import Health
+from agegender.shared.process.metrics import Metrics
 
 _PAGE_TYPES = {"html": "text/html", "css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
 _FOREVER_S = 24 * 3600
@@ -106,7 +106,7 @@ def _add_page(app: FastAPI) -> None:
     # Listed once: no name from a request ever becomes a path.
     page = {
         one.name: (one.read_bytes(), _PAGE_TYPES[one.name.rsplit(".", 1)[1]])
-        for one in files("services.api").joinpath("page").iterdir()
+        for one in files("agegender.services.api").joinpath("page").iterdir()
         if one.name.rsplit(".", 1)[-1] in _PAGE_TYPES
     }
 

@@ -8,10 +8,10 @@ from typing import Annotated, ClassVar
 
 from pydantic import AfterValidator, Field, SecretStr
 
-from shared.errors import SettingsError
-from shared.settings import Settings
-from shared.store import Period
-from shared.store.small_counts import NOTHING_LEFT_OUT, checked_least
+from agegender.shared.errors import SettingsError
+from agegender.shared.process.settings import Settings
+from agegender.shared.store import Period
+from agegender.shared.store.small_counts import NOTHING_LEFT_OUT, checked_least
 
 
 class ApiSettings(Settings):

@@ -13,9 +13,9 @@ from types import TracebackType
 from fastapi.responses import StreamingResponse
 from starlette.types import Message, Receive, Scope, Send
 
-from services.api.answers import PersonAnswer, StateAnswer
-from services.api.problems import Problem, Refusal
-from shared.metrics import Metrics
+from agegender.services.api.answers import PersonAnswer, StateAnswer
+from agegender.services.api.problems import Problem, Refusal
+from agegender.shared.process.metrics import Metrics
 
 _REMEMBERED = 1_000  # closed persons that can be sent again to who comes back
 _WAITING = 300  # events that a slow reader may fall behind

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 
 from starlette.datastructures import Headers, MutableHeaders
 
-from services.api.config import ApiSettings
-from services.api.problems import problem
-from shared.metrics import Metrics
+from agegender.services.api.config import ApiSettings
+from agegender.services.api.problems import problem
+from agegender.shared.process.metrics import Metrics
 
 if TYPE_CHECKING:
     from starlette.responses import Response

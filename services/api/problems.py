@@ -12,8 +12,8 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
-from shared.errors import NotNow
-from shared.secrets import mask
+from agegender.shared.errors import NotNow
+from agegender.shared.process.secrets import mask
 
 RETRY_AFTER_S = 2
 MEDIA_TYPE = "application/problem+json"

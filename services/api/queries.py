@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
-from shared.messages import CAMERA_ID_PATTERN, CameraId, Gender
+from agegender.shared.messages.pipeline import CAMERA_ID_PATTERN, CameraId, Gender
 
 By = Literal["minute", "hour", "day"]
 AgeBand = Literal["0-9", "10-19", "20-29", "30-39", "40-49", "50-59", "60-69", "70+", "unknown"]

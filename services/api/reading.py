@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from services.api.answers import CameraAnswer, PersonAnswer
-from shared.store import ResultStore
+from agegender.services.api.answers import CameraAnswer, PersonAnswer
+from agegender.shared.store import ResultStore
 
 
 def previews_of(store: ResultStore) -> frozenset[str]:

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Header, Path, Query
 from fastapi.responses import Response, StreamingResponse
 
-from services.api.answers import (
+from agegender.services.api.answers import (
     CamerasAnswer,
     CountAnswer,
     CountsAnswer,
@@ -18,13 +18,13 @@ from services.api.answers import (
     PersonAnswer,
     PersonsAnswer,
 )
-from services.api.config import ApiSettings
-from services.api.events import EventStream, Hub
-from services.api.problems import MEDIA_TYPE, Problem, Refusal
-from services.api.queries import By, CameraQuery, CountsQuery, NoQuery, PersonsQuery
-from services.api.reading import cameras_now, persons_now, previews_of
-from shared.messages import CameraId, TrackId
-from shared.store import ResultStore, given_out
+from agegender.services.api.config import ApiSettings
+from agegender.services.api.events import EventStream, Hub
+from agegender.services.api.problems import MEDIA_TYPE, Problem, Refusal
+from agegender.services.api.queries import By, CameraQuery, CountsQuery, NoQuery, PersonsQuery
+from agegender.services.api.reading import cameras_now, persons_now, previews_of
+from agegender.shared.messages.pipeline import CameraId, TrackId
+from agegender.shared.store import ResultStore, given_out
 
 _DEFAULT_RANGE_S: dict[By, float] = {"minute": 3_600.0, "hour": 86_400.0, "day": 30 * 86_400.0}
 # As long as each is kept.

@@ -10,17 +10,17 @@ from types import TracebackType
 import redis
 import uvicorn
 
-from services.api.app import create_app
-from services.api.config import ApiSettings
-from services.api.connection import Connection
-from services.api.events import Hub
-from services.api.routes import store_routes
-from services.api.watcher import Watcher
-from shared.errors import SettingsError
-from shared.health import Health
-from shared.metrics import Metrics
-from shared.store import ResultStore, redis_errors_sorted
-from shared.store.client import server_time_s
+from agegender.services.api.app import create_app
+from agegender.services.api.config import ApiSettings
+from agegender.services.api.connection import Connection
+from agegender.services.api.events import Hub
+from agegender.services.api.routes import store_routes
+from agegender.services.api.watcher import Watcher
+from agegender.shared.errors import SettingsError
+from agegender.shared.process.health import Health
+from agegender.shared.process.metrics import Metrics
+from agegender.shared.store import ResultStore, redis_errors_sorted
+from agegender.shared.store.client import server_time_s
 
 log = logging.getLogger(__name__)
 

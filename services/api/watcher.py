@@ -8,14 +8,14 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 
-from services.api.answers import PersonAnswer, StateAnswer
-from services.api.events import Hub
-from services.api.problems import away
-from services.api.reading import cameras_now, persons_now, previews_of
-from shared.backoff import Backoff
-from shared.errors import NotNow
-from shared.health import Health
-from shared.store import ResultStore
+from agegender.services.api.answers import PersonAnswer, StateAnswer
+from agegender.services.api.events import Hub
+from agegender.services.api.problems import away
+from agegender.services.api.reading import cameras_now, persons_now, previews_of
+from agegender.shared.errors import NotNow
+from agegender.shared.process.health import Health
+from agegender.shared.runtime.backoff import Backoff
+from agegender.shared.store import ResultStore
 
 log = logging.getLogger(__name__)
 

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import sys
 
-from services.classify.config import ClassifySettings
-from shared.certificates import show_certificates
-from shared.health import Health
-from shared.kafka_output import KafkaDeadLetters, KafkaOutput
-from shared.kafka_source import KafkaSource
-from shared.messages import Face, Presence, Result
-from shared.metrics import Metrics
-from shared.runner import Runner
-from shared.service import serve
-from shared.settings import KafkaSettings
-from shared.topics import FACES, RESULTS
+from agegender.services.classify.config import ClassifySettings
+from agegender.shared.kafka.output import KafkaDeadLetters, KafkaOutput
+from agegender.shared.kafka.source import KafkaSource
+from agegender.shared.kafka.topics import FACES, RESULTS
+from agegender.shared.messages.pipeline import Face, Presence, Result
+from agegender.shared.process.certificates import show_certificates
+from agegender.shared.process.health import Health
+from agegender.shared.process.metrics import Metrics
+from agegender.shared.process.settings import KafkaSettings
+from agegender.shared.runtime.runner import Runner
+from agegender.shared.runtime.service import serve
 
 
 def build(metrics: Metrics, health: Health) -> Runner[Face | Presence, Result | Presence]:

@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from services.classify.views import Views
-from shared.errors import AgeGenderError
-from shared.messages import Gender
-from shared.models import calibration_file
+from agegender.services.classify.flip_augmentation import Views
+from agegender.shared.errors import AgeGenderError
+from agegender.shared.messages.pipeline import Gender
+from agegender.shared.models import calibration_file
 
 OLDEST_YEARS = 120.0
 """The net's age is a regression without bounds; what it reads beyond 0 to this is cut off."""

@@ -6,13 +6,13 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from services.classify.calibration import load_calibration
-from services.classify.nets import AgeGenderNets, LiteRTNets
-from services.classify.stage import ClassifyStage
-from services.classify.tensorflow_nets import TensorFlowNets
-from services.classify.views import Views
-from shared.runner import BatchLimits
-from shared.settings import Settings
+from agegender.services.classify.calibration import load_calibration
+from agegender.services.classify.flip_augmentation import Views
+from agegender.services.classify.nets import AgeGenderNets, LiteRTNets
+from agegender.services.classify.stage import ClassifyStage
+from agegender.services.classify.tensorflow_nets import TensorFlowNets
+from agegender.shared.process.settings import Settings
+from agegender.shared.runtime.runner import BatchLimits
 
 
 class ClassifySettings(Settings):

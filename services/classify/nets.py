@@ -15,9 +15,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.errors import AgeGenderError
-from shared.faces import CHIP_CONTEXT, CHIP_SIDE_PX
-from shared.models import Net, NetInput, load_manifest, weights
+from agegender.shared.errors import AgeGenderError
+from agegender.shared.images.faces import CHIP_CONTEXT, CHIP_SIDE_PX
+from agegender.shared.models import Net, NetInput, load_manifest, weights
 
 if TYPE_CHECKING:
     from ai_edge_litert.interpreter import Interpreter

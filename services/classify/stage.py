@@ -7,14 +7,14 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from services.classify.calibration import Calibration
-from services.classify.nets import AgeGenderNets
-from services.classify.views import Views, predict
-from shared.faces import CHIP_SIDE_PX
-from shared.messages import Face, Presence, Result, Unjudged
-from shared.pictures import Bgr, UnreadablePicture, decode_picture
-from shared.quality import why_unjudged
-from shared.stage import Bad, Done, Outcome
+from agegender.services.classify.calibration import Calibration
+from agegender.services.classify.flip_augmentation import Views, predict
+from agegender.services.classify.nets import AgeGenderNets
+from agegender.shared.images.faces import CHIP_SIDE_PX
+from agegender.shared.images.pictures import Bgr, UnreadablePicture, decode_picture
+from agegender.shared.images.quality import why_unjudged
+from agegender.shared.messages.pipeline import Face, Presence, Result, Unjudged
+from agegender.shared.runtime.stage import Bad, Done, Outcome
 
 
 class ClassifyStage:

@@ -13,10 +13,10 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from services.classify.nets import NETS, Floats, Predictions, check_chips, combine, inputs
-from services.classify.tflite_graph import Graph, Layer, read_graph
-from shared.errors import AgeGenderError, MissingExtra
-from shared.models import load_manifest, weights
+from agegender.services.classify.nets import NETS, Floats, Predictions, check_chips, combine, inputs
+from agegender.services.classify.tflite_graph import Graph, Layer, read_graph
+from agegender.shared.errors import AgeGenderError, MissingExtra
+from agegender.shared.models import load_manifest, weights
 
 Tensor = Any
 """A TensorFlow tensor; TensorFlow ships no types."""

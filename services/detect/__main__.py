@@ -5,22 +5,22 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from services.detect.config import DetectSettings
-from services.detect.remembering import TRACKS, RememberingOutput
-from services.detect.stage import Found
-from shared.certificates import show_certificates
-from shared.health import Health
-from shared.kafka_changelog import KafkaChangelog
-from shared.kafka_output import KafkaDeadLetters, KafkaOutput
-from shared.kafka_source import KafkaSource
-from shared.messages import Frame, Preview
-from shared.metrics import Metrics
-from shared.routing import RoutedOutput
-from shared.runner import Runner
-from shared.service import serve
-from shared.settings import KafkaSettings
-from shared.topics import FACES, FRAMES, PREVIEWS
-from shared.transport import Output
+from agegender.services.detect.config import DetectSettings
+from agegender.services.detect.stage import Found
+from agegender.services.detect.tracking.checkpoint import TRACKS, RememberingOutput
+from agegender.shared.kafka.changelog import KafkaChangelog
+from agegender.shared.kafka.output import KafkaDeadLetters, KafkaOutput
+from agegender.shared.kafka.source import KafkaSource
+from agegender.shared.kafka.topics import FACES, FRAMES, PREVIEWS
+from agegender.shared.messages.pipeline import Frame, Preview
+from agegender.shared.process.certificates import show_certificates
+from agegender.shared.process.health import Health
+from agegender.shared.process.metrics import Metrics
+from agegender.shared.process.settings import KafkaSettings
+from agegender.shared.runtime.routing import RoutedOutput
+from agegender.shared.runtime.runner import Runner
+from agegender.shared.runtime.service import serve
+from agegender.shared.runtime.transport import Output
 
 
 def build(metrics: Metrics, health: Health) -> Runner[Frame, Found]:

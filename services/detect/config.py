@@ -7,17 +7,17 @@ from typing import Annotated, ClassVar, Literal
 import cv2
 from pydantic import Field
 
-from services.detect.camera_tracks import Patience
-from services.detect.preview import DOUBTFUL_SCORE, Scene
-from services.detect.searching import FaceDetector
-from services.detect.stage import DetectStage, Judge
-from services.detect.two_sizes import TwoSizes
-from services.detect.yunet import YuNet
-from shared.freshness import Deadline
-from shared.models import weights
-from shared.pictures import MAX_PIXELS
-from shared.runner import BatchLimits
-from shared.settings import Settings
+from agegender.services.detect.faces.searching import FaceDetector
+from agegender.services.detect.faces.two_sizes import TwoSizes
+from agegender.services.detect.faces.yunet import YuNet
+from agegender.services.detect.preview import DOUBTFUL_SCORE, Scene
+from agegender.services.detect.stage import DetectStage, Judge
+from agegender.services.detect.tracking.camera_tracks import Patience
+from agegender.shared.images.pictures import MAX_PIXELS
+from agegender.shared.models import weights
+from agegender.shared.process.settings import Settings
+from agegender.shared.runtime.deadline import Deadline
+from agegender.shared.runtime.runner import BatchLimits
 
 _FINEST_PX = 4_096
 

@@ -8,9 +8,9 @@ from typing import Literal
 
 import numpy as np
 
-from shared.covering import cover
-from shared.messages import BoxXyxy
-from shared.pictures import Bgr, encode_jpeg, shrink
+from agegender.shared.images.anonymization import cover
+from agegender.shared.images.pictures import Bgr, encode_jpeg, shrink
+from agegender.shared.messages.pipeline import BoxXyxy
 
 DOUBTFUL_SCORE = 0.3
 """What is a face for the detector with so little confidence is none to be judged, but one to be covered."""

@@ -6,15 +6,21 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Literal
 
-from services.detect.camera_state import CameraState
-from services.detect.camera_tracks import USUAL_PATIENCE, Cameras, CameraTracks, Patience, Visitor
-from services.detect.cutting import Searched
-from services.detect.preview import Scene
-from services.detect.searching import FaceDetector, Search
-from shared.freshness import Deadline
-from shared.messages import Face, Frame, FrameInfo, Presence, Preview
-from shared.pictures import MAX_PIXELS, Bgr
-from shared.stage import Bad, Done, Dropped, DropReason, Outcome, SkipReason
+from agegender.services.detect.faces.cutting import Searched
+from agegender.services.detect.faces.searching import FaceDetector, Search
+from agegender.services.detect.preview import Scene
+from agegender.services.detect.tracking.camera_state import CameraState
+from agegender.services.detect.tracking.camera_tracks import (
+    USUAL_PATIENCE,
+    Cameras,
+    CameraTracks,
+    Patience,
+    Visitor,
+)
+from agegender.shared.images.pictures import MAX_PIXELS, Bgr
+from agegender.shared.messages.pipeline import Face, Frame, FrameInfo, Presence, Preview
+from agegender.shared.runtime.deadline import Deadline
+from agegender.shared.runtime.stage import Bad, Done, Dropped, DropReason, Outcome, SkipReason
 
 Found = Face | Presence | Preview
 

@@ -4,24 +4,24 @@ from __future__ import annotations
 
 import sys
 
-from services.ingest.camera_source import CameraSource
-from services.ingest.config import IngestSettings
-from services.ingest.followed_cameras import FollowedCameras
-from services.ingest.frame_buffer import FrameBuffer
-from services.ingest.outbox import Outbox
-from services.ingest.pace import Pace
-from services.ingest.stage import PublishStage
-from shared.certificates import show_certificates
-from shared.freshness import Deadline
-from shared.health import Health
-from shared.kafka_backlog import KafkaBacklog
-from shared.kafka_output import KafkaDeadLetters, KafkaOutput
-from shared.messages import Frame
-from shared.metrics import Metrics
-from shared.runner import BatchLimits, Runner
-from shared.service import serve
-from shared.settings import KafkaSettings
-from shared.topics import FRAMES, READERS
+from agegender.services.ingest.assigned_cameras import FollowedCameras
+from agegender.services.ingest.camera_source import CameraSource
+from agegender.services.ingest.config import IngestSettings
+from agegender.services.ingest.publish.backpressure import Pace
+from agegender.services.ingest.publish.buffer import FrameBuffer
+from agegender.services.ingest.publish.outbox import Outbox
+from agegender.services.ingest.stage import PublishStage
+from agegender.shared.kafka.backlog import KafkaBacklog
+from agegender.shared.kafka.output import KafkaDeadLetters, KafkaOutput
+from agegender.shared.kafka.topics import FRAMES, READERS
+from agegender.shared.messages.pipeline import Frame
+from agegender.shared.process.certificates import show_certificates
+from agegender.shared.process.health import Health
+from agegender.shared.process.metrics import Metrics
+from agegender.shared.process.settings import KafkaSettings
+from agegender.shared.runtime.deadline import Deadline
+from agegender.shared.runtime.runner import BatchLimits, Runner
+from agegender.shared.runtime.service import serve
 
 _MOST_FRAMES = 64  # of as many cameras, taken together
 

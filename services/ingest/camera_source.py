@@ -8,21 +8,21 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
-from services.ingest.camera_clock import ClockTrust
-from services.ingest.captured import Captured, OpenStream, Stream
-from services.ingest.config import IngestSettings
-from services.ingest.decoder_usage import DecoderUsage
-from services.ingest.decoders import Decoders
-from services.ingest.isolated_stream import IsolatedStream
-from services.ingest.reader import SERVICE, CameraReader, ReaderSettings, always
-from services.ingest.slot import Slots, WhenFull
-from services.ingest.stills import SUFFIXES, StillsStream
-from services.ingest.video_file import VideoFileStream
-from services.ingest.webcam import WebcamStream
-from shared.cameras import Camera
-from shared.metrics import Metrics
-from shared.stage import DropReason
-from shared.transport import Delivery
+from agegender.services.ingest.camera_clock import ClockTrust
+from agegender.services.ingest.config import IngestSettings
+from agegender.services.ingest.decoder.client import Decoders
+from agegender.services.ingest.decoder.stream import IsolatedStream
+from agegender.services.ingest.decoder.usage import DecoderUsage
+from agegender.services.ingest.mailbox import Slots, WhenFull
+from agegender.services.ingest.reader import SERVICE, CameraReader, ReaderSettings, always
+from agegender.services.ingest.sources.stills import SUFFIXES, StillsStream
+from agegender.services.ingest.sources.stream import Captured, OpenStream, Stream
+from agegender.services.ingest.sources.video_file import VideoFileStream
+from agegender.services.ingest.sources.webcam import WebcamStream
+from agegender.shared.cameras.camera import Camera
+from agegender.shared.process.metrics import Metrics
+from agegender.shared.runtime.stage import DropReason
+from agegender.shared.runtime.transport import Delivery
 
 log = logging.getLogger(__name__)
 

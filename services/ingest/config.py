@@ -8,8 +8,8 @@ from typing import Annotated, ClassVar
 
 from pydantic import BeforeValidator, Field, SecretStr
 
-from services.ingest.stage import IngestStage
-from shared.cameras import (
+from agegender.services.ingest.stage import IngestStage
+from agegender.shared.cameras.camera import (
     SOURCE_KINDS,
     Camera,
     SourceKind,
@@ -17,8 +17,8 @@ from shared.cameras import (
     check_allowed,
     load_cameras,
 )
-from shared.errors import SettingsError
-from shared.settings import Settings
+from agegender.shared.errors import SettingsError
+from agegender.shared.process.settings import Settings
 
 
 def _words(value: object) -> object:

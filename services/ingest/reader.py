@@ -13,7 +13,9 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from services.ingest.captured import (
+from agegender.services.ingest.mailbox import Slots, WhenFull
+from agegender.services.ingest.sources.sampler import Sampler
+from agegender.services.ingest.sources.stream import (
     CameraError,
     Captured,
     FailureReason,
@@ -21,14 +23,12 @@ from services.ingest.captured import (
     Stream,
     StreamFrame,
 )
-from services.ingest.sampler import Sampler
-from services.ingest.slot import Slots, WhenFull
-from shared.backoff import Backoff
-from shared.messages import Mode
-from shared.metrics import Metrics
-from shared.pictures import Bgr, UnreadablePicture
-from shared.secrets import mask
-from shared.stage import DropReason
+from agegender.shared.images.pictures import Bgr, UnreadablePicture
+from agegender.shared.messages.pipeline import Mode
+from agegender.shared.process.metrics import Metrics
+from agegender.shared.process.secrets import mask
+from agegender.shared.runtime.backoff import Backoff
+from agegender.shared.runtime.stage import DropReason
 
 log = logging.getLogger(__name__)
 

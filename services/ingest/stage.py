@@ -5,12 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 
-from services.ingest.captured import Captured
-from shared.codec import MAX_MESSAGE_BYTES
-from shared.freshness import Deadline
-from shared.messages import Frame, FrameInfo
-from shared.pictures import Bgr, OversizePicture, UnreadablePicture, encode_jpeg, shrink
-from shared.stage import Done, Dropped, DropReason, Outcome
+from agegender.services.ingest.sources.stream import Captured
+from agegender.shared.images.pictures import Bgr, OversizePicture, UnreadablePicture, encode_jpeg, shrink
+from agegender.shared.messages.codec import MAX_MESSAGE_BYTES
+from agegender.shared.messages.pipeline import Frame, FrameInfo
+from agegender.shared.runtime.deadline import Deadline
+from agegender.shared.runtime.stage import Done, Dropped, DropReason, Outcome
 
 MAX_JPEG_BYTES = MAX_MESSAGE_BYTES - 32_000
 """Leaves room in a message for the longest path of a file, 4,096 bytes, even if JSON escapes all of it."""

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import sys
 
-from services.sink.config import SinkSettings
-from services.sink.redis_store import RedisStore
-from services.sink.stage import SinkStage
-from shared.certificates import show_certificates
-from shared.health import Health
-from shared.kafka_output import KafkaDeadLetters
-from shared.kafka_source import KafkaSource
-from shared.messages import Stored
-from shared.metrics import Metrics
-from shared.runner import BatchLimits, Runner
-from shared.service import serve
-from shared.settings import KafkaSettings, RedisSettings
-from shared.store import connect
-from shared.topics import STORED
+from agegender.services.sink.config import SinkSettings
+from agegender.services.sink.redis_store import RedisStore
+from agegender.services.sink.stage import SinkStage
+from agegender.shared.kafka.output import KafkaDeadLetters
+from agegender.shared.kafka.source import KafkaSource
+from agegender.shared.kafka.topics import STORED
+from agegender.shared.messages.pipeline import Stored
+from agegender.shared.process.certificates import show_certificates
+from agegender.shared.process.health import Health
+from agegender.shared.process.metrics import Metrics
+from agegender.shared.process.settings import KafkaSettings, RedisSettings
+from agegender.shared.runtime.runner import BatchLimits, Runner
+from agegender.shared.runtime.service import serve
+from agegender.shared.store import connect
 
 
 def build(metrics: Metrics, health: Health) -> Runner[Stored, Stored]:

@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from shared.settings import Settings
+from agegender.shared.process.settings import Settings
 
 
 class SinkSettings(Settings):

@@ -6,11 +6,11 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from services.sink.visits import Visit
-from shared.messages import FrameInfo, Presence, Result
-from shared.persons import Person
-from shared.store.counts import Cell, cells
-from shared.votes import Vote
+from agegender.services.sink.visit_record import Visit
+from agegender.shared.messages.pipeline import FrameInfo, Presence, Result
+from agegender.shared.messages.visits import Person
+from agegender.shared.messages.votes import Vote
+from agegender.shared.store.counts import Cell, cells
 
 
 @dataclass(frozen=True, slots=True)

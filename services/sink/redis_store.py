@@ -10,16 +10,16 @@ from typing import cast
 
 import redis
 
-from services.sink.camera_books import CameraBooks, Written
-from services.sink.config import SinkSettings
-from services.sink.merging import merge, people, silence
-from services.sink.store_size import StoreSize
-from services.sink.vigil import Vigil
-from shared.messages import Presence, Preview, Result, Stored, age_band
-from shared.metrics import Metrics
-from shared.models import gender_threshold
-from shared.store import CAMERAS_KEY, CameraKeys, redis_errors_sorted, server_time_s
-from shared.store.counts import LONGEST_KEPT_S
+from agegender.services.sink.camera_repository import CameraBooks, Written
+from agegender.services.sink.config import SinkSettings
+from agegender.services.sink.merging import merge, people, silence
+from agegender.services.sink.silence_timeout import Vigil
+from agegender.services.sink.store_size import StoreSize
+from agegender.shared.messages.pipeline import Presence, Preview, Result, Stored, age_band
+from agegender.shared.models import gender_threshold
+from agegender.shared.process.metrics import Metrics
+from agegender.shared.store import CAMERAS_KEY, CameraKeys, redis_errors_sorted, server_time_s
+from agegender.shared.store.counts import LONGEST_KEPT_S
 
 _SWEPT_AT_ONCE = 200
 _PREVIEW_S = 10

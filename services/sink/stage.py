@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from shared.messages import Stored
-from shared.stage import Done, Outcome
+from agegender.shared.messages.pipeline import Stored
+from agegender.shared.runtime.stage import Done, Outcome
 
 
 class SinkStage:

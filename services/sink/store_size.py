@@ -8,7 +8,7 @@ import time
 import redis
 from redis.exceptions import NoPermissionError
 
-from shared.metrics import Metrics
+from agegender.shared.process.metrics import Metrics
 
 log = logging.getLogger(__name__)
 

@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from shared.errors import AgeGenderError
+from agegender.shared.errors import AgeGenderError
 
 FOLDER = Path(__file__).parent
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]

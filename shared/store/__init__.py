@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from shared.store.answers import PRESENT_S, CameraState, Page, StoredResult
-from shared.store.client import connect, redis_errors_sorted, server_time_s
-from shared.store.counts import Count, Period
-from shared.store.keys import CAMERAS_KEY, CameraKeys
-from shared.store.reader import ResultStore
-from shared.store.small_counts import GivenCount, given_out
+from agegender.shared.store.answers import PRESENT_S, CameraState, Page, StoredResult
+from agegender.shared.store.client import connect, redis_errors_sorted, server_time_s
+from agegender.shared.store.counts import Count, Period
+from agegender.shared.store.keys import CAMERAS_KEY, CameraKeys
+from agegender.shared.store.reader import ResultStore
+from agegender.shared.store.small_counts import GivenCount, given_out
 
 __all__ = [
     "CAMERAS_KEY",

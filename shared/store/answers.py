@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from shared.messages import Clock, Result
+from agegender.shared.messages.pipeline import Clock, Result
 
 T = TypeVar("T")
 

@@ -10,10 +10,10 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
 
-from shared.errors import NotNow, SettingsError
-from shared.redis_login import login_settings, refusal
-from shared.secrets import mask, remember_secret
-from shared.settings import RedisSettings
+from agegender.shared.errors import NotNow, SettingsError
+from agegender.shared.process.secrets import mask, remember_secret
+from agegender.shared.process.settings import RedisSettings
+from agegender.shared.store.login import login_settings, refusal
 
 # The server is away, starting, full or handing over: tried again. Everything else is a mistake of ours.
 _UNAVAILABLE: tuple[type[RedisError], ...] = (

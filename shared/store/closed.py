@@ -8,8 +8,8 @@ from typing import cast
 
 import redis
 
-from shared.persons import Person
-from shared.store.keys import PERSON_FIELD, CameraKeys
+from agegender.shared.messages.visits import Person
+from agegender.shared.store.keys import PERSON_FIELD, CameraKeys
 
 _BEGINNING = "0-0"
 _LOOK_EVERY_S = 1.0  # for cameras that are new

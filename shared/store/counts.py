@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal, NamedTuple
 
-from shared.messages import AGE_BANDS
-from shared.persons import UNKNOWN_BAND, Person
+from agegender.shared.messages.pipeline import AGE_BANDS
+from agegender.shared.messages.visits import UNKNOWN_BAND, Person
 
 Period = Literal["minute", "hour", "day"]
 

@@ -10,8 +10,8 @@ from typing import NamedTuple, cast
 
 import redis
 
-from shared.persons import Person
-from shared.store.keys import CameraKeys
+from agegender.shared.messages.visits import Person
+from agegender.shared.store.keys import CameraKeys
 
 ReadPersons = Callable[[str, Sequence[str]], Sequence[Person | None]]
 

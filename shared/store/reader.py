@@ -8,14 +8,14 @@ from typing import cast
 
 import redis
 
-from shared.messages import Clock, Result
-from shared.persons import Person
-from shared.store.answers import PRESENT_S, CameraState, Page, StoredResult
-from shared.store.client import redis_errors_sorted, server_time_s
-from shared.store.closed import read_closed
-from shared.store.counts import STEPS, Count, Period
-from shared.store.keys import CAMERAS_KEY, RESULT_FIELD, CameraKeys
-from shared.store.newest import Place, newest_persons
+from agegender.shared.messages.pipeline import Clock, Result
+from agegender.shared.messages.visits import Person
+from agegender.shared.store.answers import PRESENT_S, CameraState, Page, StoredResult
+from agegender.shared.store.client import redis_errors_sorted, server_time_s
+from agegender.shared.store.closed import read_closed
+from agegender.shared.store.counts import STEPS, Count, Period
+from agegender.shared.store.keys import CAMERAS_KEY, RESULT_FIELD, CameraKeys
+from agegender.shared.store.newest import Place, newest_persons
 
 MOST_CELLS = 100_000
 """Minutes, hours or days, times cameras, in one answer of `ResultStore.counts`."""

@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from shared.store.counts import STEPS, Count, Period
+from agegender.shared.store.counts import STEPS, Count, Period
 
 NOTHING_LEFT_OUT = 1
 """The least count with which everything is given as it is."""

@@ -8,14 +8,14 @@ from collections.abc import Iterator
 import pytest
 from redis.crc import key_slot
 
-from services.sink.camera_books import CameraBooks
-from services.sink.config import SinkSettings
-from services.sink.merging import Known, Merged, merge
-from shared.errors import NotNow
-from shared.messages import Presence, Result
-from shared.persons import Person
-from shared.store import CAMERAS_KEY, CameraKeys, CameraState
-from shared.store.counts import LONGEST_KEPT_S
+from agegender.services.sink.camera_repository import CameraBooks
+from agegender.services.sink.config import SinkSettings
+from agegender.services.sink.merging import Known, Merged, merge
+from agegender.shared.errors import NotNow
+from agegender.shared.messages.pipeline import Presence, Result
+from agegender.shared.messages.visits import Person
+from agegender.shared.store import CAMERAS_KEY, CameraKeys, CameraState
+from agegender.shared.store.counts import LONGEST_KEPT_S
 from tests.support.made_messages import JPEG, face_info, frame_info, presence, preview, result, sighting, vote
 from tests.support.redis_server import RedisServer
 from tests.support.sink import Sink, opened_sink

@@ -14,9 +14,9 @@ import redis
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.messages import Presence, Result, Sighting
-from shared.persons import Person
-from shared.store import Period
+from agegender.shared.messages.pipeline import Presence, Result, Sighting
+from agegender.shared.messages.visits import Person
+from agegender.shared.store import Period
 from tests.support.made_messages import face_info, frame_info, presence, result, sighting, vote
 from tests.support.sink import Sink, opened_sink
 

@@ -10,13 +10,20 @@ from pathlib import Path
 import pytest
 import redis
 
-from services.api.config import ApiSettings
-from services.detect.config import DetectSettings
-from services.ingest.config import IngestSettings
-from services.sink.config import SinkSettings
-from shared.settings import KafkaSettings
-from shared.store.counts import STEPS
-from shared.topics import DEAD_LETTERS_NAME, DEAD_LETTERS_RETENTION_S, FACES, FRAMES, PREVIEWS, RESULTS
+from agegender.services.api.config import ApiSettings
+from agegender.services.detect.config import DetectSettings
+from agegender.services.ingest.config import IngestSettings
+from agegender.services.sink.config import SinkSettings
+from agegender.shared.kafka.topics import (
+    DEAD_LETTERS_NAME,
+    DEAD_LETTERS_RETENTION_S,
+    FACES,
+    FRAMES,
+    PREVIEWS,
+    RESULTS,
+)
+from agegender.shared.process.settings import KafkaSettings
+from agegender.shared.store.counts import STEPS
 from tests.support.made_messages import frame_info, presence, preview, sighting, vote
 from tests.support.redis_cli import redis_cli_environment
 from tests.support.sink import opened_sink

@@ -18,7 +18,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from agegender.cli import app
-from shared.errors import SettingsError
+from agegender.shared.errors import SettingsError
 from tests.support.made_messages import frame_info, presence, sighting, vote
 from tests.support.sink import Sink, opened_sink
 from tests.support.waiting import wait_until
@@ -31,7 +31,7 @@ def sink(redis_database: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sink]
     """A store of its own, the one that the command reads."""
     monkeypatch.setenv("REDIS_URL", redis_database)
     monkeypatch.setenv("COLUMNS", "80")
-    monkeypatch.setattr("agegender.query.command.start_process", lambda: None)
+    monkeypatch.setattr("agegender.commands.query.command.start_process", lambda: None)
     with opened_sink(redis_database) as one:
         yield one
 

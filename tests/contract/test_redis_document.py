@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import redis
 
-from shared.persons import Person
+from agegender.shared.messages.visits import Person
 from tests.support.made_messages import JPEG, frame_info, presence, preview, sighting, vote
 from tests.support.redis_cli import redis_cli_environment
 from tests.support.sink import Sink, opened_sink

@@ -11,12 +11,12 @@ import redis
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.sink.config import SinkSettings
-from shared import secrets
-from shared.errors import NotNow, SettingsError
-from shared.messages import Result
-from shared.settings import RedisSettings
-from shared.store import CAMERAS_KEY, CameraKeys, connect
+from agegender.services.sink.config import SinkSettings
+from agegender.shared.errors import NotNow, SettingsError
+from agegender.shared.messages.pipeline import Result
+from agegender.shared.process import secrets
+from agegender.shared.process.settings import RedisSettings
+from agegender.shared.store import CAMERAS_KEY, CameraKeys, connect
 from tests.support.made_messages import face_info, frame_info, result, unjudged_result
 from tests.support.redis_server import RedisServer
 from tests.support.sink import Sink, opened_sink

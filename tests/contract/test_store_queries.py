@@ -7,10 +7,10 @@ from collections.abc import Iterator, Sequence
 
 import pytest
 
-from shared.messages import Presence, Result
-from shared.persons import Person
-from shared.store import CameraKeys, Count
-from shared.store.newest import newest_persons
+from agegender.shared.messages.pipeline import Presence, Result
+from agegender.shared.messages.visits import Person
+from agegender.shared.store import CameraKeys, Count
+from agegender.shared.store.newest import newest_persons
 from tests.support.made_messages import frame_info, presence, sighting, vote
 from tests.support.sink import Sink, opened_sink
 

@@ -1,4 +1,4 @@
-"""What every transport promises, as `shared/transport.py` says it."""
+"""What every transport promises, as `shared/runtime/transport.py` says it."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from typing import TypeVar
 
 import pytest
 
-from shared.codec import FRAME_CODEC, MAX_MESSAGE_BYTES, Encoded
-from shared.errors import BadMessage
-from shared.messages import Frame
-from shared.transport import Delivery, Output, Source
+from agegender.shared.errors import BadMessage
+from agegender.shared.messages.codec import FRAME_CODEC, MAX_MESSAGE_BYTES, Encoded
+from agegender.shared.messages.pipeline import Frame
+from agegender.shared.runtime.transport import Delivery, Output, Source
 from tests.contract.transports import NAMES, Transport, make
 from tests.support.made_messages import frame
 from tests.support.waiting import wait_until

@@ -7,12 +7,12 @@ from typing import Protocol
 
 import pytest
 
-from shared.codec import Encoded
-from shared.memory import MemoryTopic
-from shared.messages import Frame
-from shared.settings import KafkaSettings
-from shared.topics import FRAMES
-from shared.transport import Output, Source
+from agegender.shared.kafka.topics import FRAMES
+from agegender.shared.messages.codec import Encoded
+from agegender.shared.messages.pipeline import Frame
+from agegender.shared.process.settings import KafkaSettings
+from agegender.shared.runtime.memory import MemoryTopic
+from agegender.shared.runtime.transport import Output, Source
 from tests.support.availability import ServerUnavailableError, skip_or_fail
 
 NAMES = ("memory", "kafka")
@@ -57,19 +57,19 @@ class KafkaTransport:
         self._settings = KafkaSettings(bootstrap_servers=bootstrap_servers, topic_prefix=prefix, partitions=3)
 
     def source(self) -> Source[Frame]:
-        from shared.kafka_source import KafkaSource
+        from agegender.shared.kafka.source import KafkaSource
 
         return KafkaSource(FRAMES, "readers", self._settings)
 
     def output(self) -> Output[Frame]:
-        from shared.kafka_output import KafkaOutput
+        from agegender.shared.kafka.output import KafkaOutput
 
         return KafkaOutput(FRAMES, self._settings)
 
     def write_raw(self, encoded: Encoded) -> None:
         from kafka import KafkaProducer
 
-        from shared.kafka_topics import ensure_topic
+        from agegender.shared.kafka.topic_admin import ensure_topic
 
         name = self._settings.topic_prefix + FRAMES.name
         ensure_topic(self._settings, name, FRAMES.retention_s)

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from services.api.config import ApiSettings
-from services.classify.config import ClassifySettings
-from services.detect.config import DetectSettings
-from services.ingest.config import IngestSettings
-from services.sink.config import SinkSettings
-from shared.settings import KafkaSettings, ProcessSettings, RedisSettings, Settings
+from agegender.services.api.config import ApiSettings
+from agegender.services.classify.config import ClassifySettings
+from agegender.services.detect.config import DetectSettings
+from agegender.services.ingest.config import IngestSettings
+from agegender.services.sink.config import SinkSettings
+from agegender.shared.process.settings import KafkaSettings, ProcessSettings, RedisSettings, Settings
 from tests.support.compose import COMPOSE_FILE, SECRETS_FILE, Service, compose, services
 from tests.support.deploy_tools import DEPLOY, REPOSITORY, check
 from tests.support.dockerfile import Dockerfile

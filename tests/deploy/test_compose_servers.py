@@ -11,11 +11,11 @@ import redis
 from kafka import KafkaAdminClient
 from redis.exceptions import NoPermissionError
 
-from shared.codec import MAX_MESSAGE_BYTES
-from shared.kafka_io import open_producer
-from shared.messages import Presence, Result
-from shared.settings import KafkaSettings, RedisSettings
-from shared.store import ResultStore, connect
+from agegender.shared.kafka.client import open_producer
+from agegender.shared.messages.codec import MAX_MESSAGE_BYTES
+from agegender.shared.messages.pipeline import Presence, Result
+from agegender.shared.process.settings import KafkaSettings, RedisSettings
+from agegender.shared.store import ResultStore, connect
 from tests.support.compose import services
 from tests.support.deploy_tools import run
 from tests.support.kafka_broker import KafkaBroker

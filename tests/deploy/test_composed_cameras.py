@@ -10,7 +10,7 @@ import pytest
 
 pytest.importorskip("kafka", reason="the package kafka-python is not installed")
 
-from agegender.cameras.table import open_table
+from agegender.commands.cameras.table import open_table
 from tests.deploy.test_composed_system import task
 from tests.support.compose import services
 from tests.support.dockerfile import Built

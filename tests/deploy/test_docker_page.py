@@ -12,10 +12,10 @@ import pytest
 
 pytest.importorskip("kafka", reason="the package kafka-python is not installed")
 
-from agegender.planning.constants import Constants
-from agegender.planning.demand import Demand
-from agegender.planning.plan import make_plan
-from services.detect.config import DetectSettings
+from agegender.commands.plan.constants import Constants
+from agegender.commands.plan.demand import Demand
+from agegender.commands.plan.plan import make_plan
+from agegender.services.detect.config import DetectSettings
 from tests.support.compose import COMPOSE_FILE, Service, services
 from tests.support.deploy_tools import DEPLOY, REPOSITORY, check, program
 

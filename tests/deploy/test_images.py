@@ -17,9 +17,9 @@ from tests.support.dockerfile import Dockerfile
 DOCKERFILE = Dockerfile(DEPLOY / "Dockerfile")
 MAIN = {
     **{name: f"services.{name}.__main__" for name in ("ingest", "detect", "classify", "sink", "api")},
-    "classify-gpu": "services.classify.__main__",
+    "classify-gpu": "agegender.services.classify.__main__",
     "command": "agegender.__main__",
-    "camera": "simulator.__main__",
+    "camera": "agegender.simulator.__main__",
 }
 """What each image runs."""
 LARGE = {"ai-edge-litert", "av", "fastapi", "kafka-python", "numpy", "opencv-python-headless", "tensorflow"}

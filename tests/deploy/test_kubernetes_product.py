@@ -18,17 +18,17 @@ from prometheus_client import CollectorRegistry
 pytest.importorskip("kafka", reason="the package kafka-python is not installed")
 
 from agegender.cli import app
-from agegender.topics.forms import all_forms
-from services.api.config import ApiSettings
-from services.classify.config import ClassifySettings
-from services.detect.config import DetectSettings
-from services.ingest.config import IngestSettings
-from services.sink.config import SinkSettings
-from shared.health import Health, HealthServer
-from shared.kafka_io import ANSWER_MS, CLOSE_MS
-from shared.metrics import Metrics
-from shared.runner import Runner
-from shared.settings import KafkaSettings, ProcessSettings, RedisSettings, Settings
+from agegender.commands.topics.forms import all_forms
+from agegender.services.api.config import ApiSettings
+from agegender.services.classify.config import ClassifySettings
+from agegender.services.detect.config import DetectSettings
+from agegender.services.ingest.config import IngestSettings
+from agegender.services.sink.config import SinkSettings
+from agegender.shared.kafka.client import ANSWER_MS, CLOSE_MS
+from agegender.shared.process.health import Health, HealthServer
+from agegender.shared.process.metrics import Metrics
+from agegender.shared.process.settings import KafkaSettings, ProcessSettings, RedisSettings, Settings
+from agegender.shared.runtime.runner import Runner
 from tests.support.certificates import Authority
 from tests.support.deploy_tools import DEPLOY, REPOSITORY
 from tests.support.kubernetes import (

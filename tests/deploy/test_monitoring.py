@@ -13,8 +13,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 pytest.importorskip("kafka", reason="the package kafka-python is not installed")
 
-from agegender.audit.counters import RECEIVED
-from agegender.audit.prometheus import counters_with_history
+from agegender.commands.audit.counters import RECEIVED
+from agegender.commands.audit.prometheus import counters_with_history
 from tests.support.certificates import Authority
 from tests.support.deploy_tools import REPOSITORY
 from tests.support.monitored import ALBUM, DOOR, REFUSED, Monitored, monitored

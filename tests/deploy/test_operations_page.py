@@ -19,11 +19,11 @@ from typer.testing import CliRunner
 pytest.importorskip("kafka", reason="the package kafka-python is not installed")
 
 from agegender.cli import app
-from agegender.topics.forms import all_forms
-from agegender.topics.view import kept
-from services.detect.config import DetectSettings
-from shared.settings import KafkaSettings
-from shared.topic_forms import LARGEST_BYTES
+from agegender.commands.topics.forms import all_forms
+from agegender.commands.topics.view import kept
+from agegender.services.detect.config import DetectSettings
+from agegender.shared.kafka.topic_config import LARGEST_BYTES
+from agegender.shared.process.settings import KafkaSettings
 from tests.deploy.test_kubernetes_product import KNOWN, STOP_S
 from tests.support.deploy_tools import DEPLOY, REPOSITORY, check, program
 from tests.support.kubernetes import Manifest, environment, of_kind, overlay, pod, pods, render

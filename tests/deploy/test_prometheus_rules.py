@@ -14,8 +14,8 @@ import yaml
 from typer.testing import CliRunner
 
 from agegender.cli import app
-from services.ingest.captured import FailureReason
-from shared.stage import DropReason
+from agegender.services.ingest.sources.stream import FailureReason
+from agegender.shared.runtime.stage import DropReason
 from tests.support.deploy_tools import DEPLOY, REPOSITORY
 from tests.support.prometheus import promtool
 

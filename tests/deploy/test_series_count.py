@@ -7,11 +7,11 @@ from itertools import product
 
 from prometheus_client import CollectorRegistry, Histogram
 
-from services.ingest.captured import FailureReason
-from shared.loop_time import STEPS
-from shared.messages import AGE_BANDS
-from shared.metrics import Metrics
-from shared.stage import DropReason, SkipReason
+from agegender.services.ingest.sources.stream import FailureReason
+from agegender.shared.messages.pipeline import AGE_BANDS
+from agegender.shared.process.metrics import Metrics
+from agegender.shared.runtime.loop_time import STEPS
+from agegender.shared.runtime.stage import DropReason, SkipReason
 from tests.support.deploy_tools import REPOSITORY
 
 CAMERAS = 500

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import redis
 
-from shared.embedded_store import valkey_server_path
+from agegender.shared.store.embedded import valkey_server_path
 from tests.support.deploy_tools import DEPLOY, REPOSITORY, check, run
 from tests.support.redis_cli import redis_cli_environment
 from tests.support.redis_server import RedisServer, find_redis_server

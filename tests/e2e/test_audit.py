@@ -14,14 +14,14 @@ import yaml
 from typer.testing import CliRunner
 
 from agegender.cli import app
-from shared.codec import FRAME_CODEC
-from shared.kafka_output import KafkaRawOutput
-from shared.messages import Frame
-from shared.settings import KafkaSettings
-from shared.store import CameraKeys
-from shared.topics import FRAMES
-from simulator.cameras import CameraSimulator
-from simulator.scenes import pair_scene
+from agegender.shared.kafka.output import KafkaRawOutput
+from agegender.shared.kafka.topics import FRAMES
+from agegender.shared.messages.codec import FRAME_CODEC
+from agegender.shared.messages.pipeline import Frame
+from agegender.shared.process.settings import KafkaSettings
+from agegender.shared.store import CameraKeys
+from agegender.simulator.cameras import CameraSimulator
+from agegender.simulator.scenes import pair_scene
 from tests.support.made_messages import JPEG, frame_info
 from tests.support.pipeline import SERVICES, Distributed
 from tests.support.waiting import wait_until

@@ -12,10 +12,10 @@ import redis
 import yaml
 from kafka import KafkaProducer
 
-from shared.messages import Result
-from simulator.auth import Login
-from simulator.cameras import CameraSimulator
-from simulator.scenes import Scene, pair_scene
+from agegender.shared.messages.pipeline import Result
+from agegender.simulator.auth import Login
+from agegender.simulator.cameras import CameraSimulator
+from agegender.simulator.scenes import Scene, pair_scene
 from tests.support.pipeline import Distributed
 from tests.support.waiting import wait_until
 

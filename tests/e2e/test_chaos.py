@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from tests.chaos.plan import plan
-from tests.chaos.run import run
-from tests.chaos.world import REDIS_SETTINGS
+from benchmarks.chaos.plan import plan
+from benchmarks.chaos.run import run
+from benchmarks.chaos.world import REDIS_SETTINGS
 from tests.support.kafka_broker import KafkaBroker
 from tests.support.redis_server import RedisServer, find_redis_server
 

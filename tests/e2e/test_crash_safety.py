@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 import yaml
 
-from shared.messages import Frame
-from shared.persons import Person
-from shared.settings import RedisSettings
-from shared.store import ResultStore, connect
-from simulator.cameras import CameraSimulator
-from simulator.scenes import no_faces, pair_scene
+from agegender.shared.messages.pipeline import Frame
+from agegender.shared.messages.visits import Person
+from agegender.shared.process.settings import RedisSettings
+from agegender.shared.store import ResultStore, connect
+from agegender.simulator.cameras import CameraSimulator
+from agegender.simulator.scenes import no_faces, pair_scene
 from tests.support.pipeline import Distributed
 from tests.support.services import Service
 from tests.support.waiting import wait_until

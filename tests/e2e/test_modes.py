@@ -18,11 +18,11 @@ from kafka import KafkaAdminClient
 from typer.testing import CliRunner
 
 from agegender.cli import app
-from shared.messages import Frame
-from shared.pictures import Bgr
-from simulator.cameras import CameraSimulator
-from simulator.clips import write_video
-from simulator.scenes import pair_scene
+from agegender.shared.images.pictures import Bgr
+from agegender.shared.messages.pipeline import Frame
+from agegender.simulator.cameras import CameraSimulator
+from agegender.simulator.clips import write_video
+from agegender.simulator.scenes import pair_scene
 from tests.support.kafka_broker import KafkaBroker
 from tests.support.pipeline import SERVICES, Distributed
 from tests.support.waiting import wait_until

@@ -17,11 +17,11 @@ import redis
 import yaml
 from kafka import KafkaAdminClient, KafkaProducer
 
-from shared.settings import RedisSettings
-from shared.store.client import connect
-from simulator.auth import Login
-from simulator.cameras import CameraSimulator
-from simulator.scenes import pair_scene
+from agegender.shared.process.settings import RedisSettings
+from agegender.shared.store.client import connect
+from agegender.simulator.auth import Login
+from agegender.simulator.cameras import CameraSimulator
+from agegender.simulator.scenes import pair_scene
 from tests.support.availability import ServerUnavailableError, skip_or_fail
 from tests.support.pipeline import Distributed
 from tests.support.redis_server import RedisServer, find_redis_server

@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser
 
-from shared.embedded_store import socket_url
-from shared.settings import RedisSettings
-from shared.store import ResultStore, connect
+from agegender.shared.process.settings import RedisSettings
+from agegender.shared.store import ResultStore, connect
+from agegender.shared.store.embedded import socket_url
 from tests.support.browser import Look, browser_or_skip, looking
 from tests.support.waiting import wait_until
 

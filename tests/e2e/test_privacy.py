@@ -21,12 +21,12 @@ import redis
 import yaml
 from kafka import KafkaProducer
 
-from shared.embedded_store import EmbeddedStore
-from shared.messages import Frame
-from shared.store import ResultStore
-from shared.topics import FACES, FRAMES, PREVIEWS
-from simulator.cameras import CameraSimulator
-from simulator.scenes import demo_scene
+from agegender.shared.kafka.topics import FACES, FRAMES, PREVIEWS
+from agegender.shared.messages.pipeline import Frame
+from agegender.shared.store import ResultStore
+from agegender.shared.store.embedded import EmbeddedStore
+from agegender.simulator.cameras import CameraSimulator
+from agegender.simulator.scenes import demo_scene
 from tests.support.availability import ServerUnavailableError, skip_or_fail
 from tests.support.made_messages import frame_info
 from tests.support.picture_search import PictureSearch, of_folders, wrapped

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from tests.soak.picture import drawn
-from tests.soak.processes import can_be_watched
-from tests.soak.run import run
-from tests.soak.site import CAMERAS
+from benchmarks.soak.picture import drawn
+from benchmarks.soak.processes import can_be_watched
+from benchmarks.soak.run import run
+from benchmarks.soak.site import CAMERAS
 from tests.support.faces import fetched_samples
 from tests.support.kafka_broker import KafkaBroker
 from tests.support.redis_server import RedisServer, find_redis_server, running_redis

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from agegender.analysis.moments import LiveMoments, closing
-from services.ingest.captured import CameraError
-from shared.cameras import Camera
-from simulator.cameras import CameraSimulator
-from simulator.clips import write_video
+from agegender.services.ingest.sources.stream import CameraError
+from agegender.shared.cameras.camera import Camera
+from agegender.simulator.cameras import CameraSimulator
+from agegender.simulator.clips import write_video
 from tests.support.faces import portraits
 
 

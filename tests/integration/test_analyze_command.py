@@ -17,12 +17,12 @@ import cv2
 import pytest
 from typer.testing import CliRunner
 
-from agegender.analysis.rows import CSV_COLUMNS
 from agegender.cli import app
-from shared.errors import SettingsError
-from simulator.auth import Login
-from simulator.cameras import CameraSimulator
-from simulator.clips import write_video
+from agegender.commands.analyze.rows import CSV_COLUMNS
+from agegender.shared.errors import SettingsError
+from agegender.simulator.auth import Login
+from agegender.simulator.cameras import CameraSimulator
+from agegender.simulator.clips import write_video
 from tests.support.analyzing import PROGRAM, run_analyze
 from tests.support.faces import ASTRONAUT, no_face, portraits, write_frames
 from tests.support.terminal import drained, lines_seen, run_on_terminal

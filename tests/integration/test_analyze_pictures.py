@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 import age_gender_detection
 from age_gender_detection import Analyzer, Unreadable, analyze_image, analyze_images
 from agegender.analysis.pictures import PictureLike, Pixels
-from shared.messages import Result
-from shared.pictures import encode_jpeg
+from agegender.shared.images.pictures import encode_jpeg
+from agegender.shared.messages.pipeline import Result
 from tests.support.faces import ASTRONAUT, ASTRONAUT_BOX_XYXY, astronaut, fetched_samples, no_face, portraits
 
 

@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 
 from age_gender_detection import Analyzed, Analyzer, Unreadable, VideoAnalysis
-from agegender.analysis.writing import CannotWrite, VideoWriter
-from services.detect.yunet import YuNet
-from shared.models import weights
-from shared.pictures import Bgr
-from simulator.samples import Samples
+from agegender.commands.analyze.writing import CannotWrite, VideoWriter
+from agegender.services.detect.faces.yunet import YuNet
+from agegender.shared.images.pictures import Bgr
+from agegender.shared.models import weights
+from agegender.simulator.samples import Samples
 from tests.support.analyzing import run_analyze
 from tests.support.faces import astronaut, fetched_samples, half_hidden, no_face, portraits, write_frames
 

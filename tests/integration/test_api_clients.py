@@ -13,8 +13,8 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from services.api import connection as connection_module
-from services.api import server as server_module
+from agegender.services.api import connection as connection_module
+from agegender.services.api import server as server_module
 from tests.support.api import ApiClient, running_api
 from tests.support.raw_http import answers_to, anything_sent
 from tests.support.waiting import wait_until

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from services.api.config import ApiSettings
+from agegender.services.api.config import ApiSettings
 from tests.support.api import running_api
 
 _TEXT = (Path(__file__).parents[2] / "docs" / "api.md").read_text()

@@ -12,12 +12,12 @@ import pytest
 import redis
 from pydantic import SecretStr
 
-from services.api.config import ApiSettings
-from services.api.server import ApiServer
-from shared.errors import SettingsError
-from shared.health import Health
-from shared.metrics import Metrics
-from shared.service import process_registry
+from agegender.services.api.config import ApiSettings
+from agegender.services.api.server import ApiServer
+from agegender.shared.errors import SettingsError
+from agegender.shared.process.health import Health
+from agegender.shared.process.metrics import Metrics
+from agegender.shared.runtime.service import process_registry
 from tests.support.api import ApiClient, running_api
 
 TOKEN = "correct-horse-battery"

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from shared.store import GivenCount, given_out
+from agegender.shared.store import GivenCount, given_out
 from tests.support.api import ApiClient, running_api
 from tests.support.made_messages import JPEG, frame_info, presence, preview, sighting, vote
 from tests.support.sink import Sink, opened_sink

@@ -12,17 +12,17 @@ from pathlib import Path
 import pytest
 import yaml
 
-from agegender.audit.counters import SENT, scrape_those_that_answer
-from agegender.audit.prometheus import counters_with_history
-from shared.errors import NotNow, SettingsError
+from agegender.commands.audit.counters import SENT, scrape_those_that_answer
+from agegender.commands.audit.prometheus import counters_with_history
+from agegender.shared.errors import NotNow, SettingsError
 from tests.support.ports import free_loopback_port
 from tests.support.waiting import wait_until
 
 _WORKER = """
 import sys, time
-from shared.health import Health, HealthServer
-from shared.metrics import Metrics
-from shared.service import process_registry
+from agegender.shared.process.health import Health, HealthServer
+from agegender.shared.process.metrics import Metrics
+from agegender.shared.runtime.service import process_registry
 metrics = Metrics(process_registry())
 metrics.captured.labels("door").inc(int(sys.argv[2]))
 metrics.sent.labels("ingest", "door", "frame").inc(int(sys.argv[2]))

@@ -10,14 +10,14 @@ import pytest
 
 pytest.importorskip("kafka", reason="the package kafka-python is not installed")
 
-from agegender.planning.constants import Constants
-from simulator.clips import make_clip
-from simulator.media import ClipRefused
-from tests.bench.clip import read_frames
-from tests.bench.constants import ingest_costs
-from tests.bench.constants_ingest import least_ms, read_cameras, told_apart
-from tests.bench.constants_store import memory_costs
-from tests.bench.ingest_worker import Span
+from agegender.commands.plan.constants import Constants
+from agegender.simulator.clips import make_clip
+from agegender.simulator.media import ClipRefused
+from benchmarks.clip import read_frames
+from benchmarks.constants import ingest_costs
+from benchmarks.constants_ingest import least_ms, read_cameras, told_apart
+from benchmarks.constants_store import memory_costs
+from benchmarks.ingest_worker import Span
 from tests.support.process_family import can_be_told
 
 WORKER_AND_HOST = 2

@@ -13,12 +13,12 @@ from typer.testing import CliRunner, Result
 pytest.importorskip("kafka", reason="the package kafka-python is not installed")
 
 from agegender.cli import app
-from shared.camera_settings import CameraSettings
-from shared.settings import KafkaSettings
-from shared.topics import CAMERAS
-from simulator.auth import Login
-from simulator.cameras import CameraSimulator
-from simulator.clips import write_video
+from agegender.shared.cameras.record import CameraSettings
+from agegender.shared.kafka.topics import CAMERAS
+from agegender.shared.process.settings import KafkaSettings
+from agegender.simulator.auth import Login
+from agegender.simulator.cameras import CameraSimulator
+from agegender.simulator.clips import write_video
 from tests.support.pipeline import read_topic
 
 PASSWORD = "s3cretpw"

@@ -15,13 +15,13 @@ import pytest
 
 pytest.importorskip("kafka", reason="the package kafka-python is not installed")
 
-from shared.camera_settings import CameraSettings
-from shared.kafka_table import KafkaTable
-from shared.settings import KafkaSettings
-from shared.topics import CAMERAS, FRAMES
-from simulator.auth import Login
-from simulator.cameras import CameraSimulator
-from simulator.clips import write_video
+from agegender.shared.cameras.record import CameraSettings
+from agegender.shared.kafka.table import KafkaTable
+from agegender.shared.kafka.topics import CAMERAS, FRAMES
+from agegender.shared.process.settings import KafkaSettings
+from agegender.simulator.auth import Login
+from agegender.simulator.cameras import CameraSimulator
+from agegender.simulator.clips import write_video
 from tests.support.kafka_broker import KafkaBroker
 from tests.support.kafka_frames import until_done
 from tests.support.pipeline import read_topic

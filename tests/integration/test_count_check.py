@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from services.detect.yunet import YuNet
-from simulator.crowd_clips import crowd_clips
-from simulator.heads import MOST_HEADS, Head, read_heads
-from simulator.samples import Samples
-from tests.bench.count_check import ONE_PERSON_VIDEOS, Checked, check, detector, is_near, people_in_video
-from tests.bench.counting import Score
+from agegender.services.detect.faces.yunet import YuNet
+from agegender.simulator.crowd_clips import crowd_clips
+from agegender.simulator.heads import MOST_HEADS, Head, read_heads
+from agegender.simulator.samples import Samples
+from benchmarks.count_check import ONE_PERSON_VIDEOS, Checked, check, detector, is_near, people_in_video
+from benchmarks.counting import Score
 from tests.support.faces import fetched_samples
 
 

@@ -8,17 +8,17 @@ from pathlib import Path
 import pytest
 from prometheus_client import CollectorRegistry
 
-from agegender.pipeline import Pipeline, PipelineSettings
-from services.ingest.config import IngestSettings
-from services.sink.config import SinkSettings
-from services.sink.redis_store import RedisStore
-from shared.cameras import Camera
-from shared.metrics import Metrics
-from shared.settings import RedisSettings
-from shared.store import ResultStore, connect
-from simulator.crowd_clips import crowd_clips
-from simulator.crowds import count_visits, crowd_frames, write_crowd
-from simulator.heads import read_heads
+from agegender.commands.run.pipeline import Pipeline, PipelineSettings
+from agegender.services.ingest.config import IngestSettings
+from agegender.services.sink.config import SinkSettings
+from agegender.services.sink.redis_store import RedisStore
+from agegender.shared.cameras.camera import Camera
+from agegender.shared.process.metrics import Metrics
+from agegender.shared.process.settings import RedisSettings
+from agegender.shared.store import ResultStore, connect
+from agegender.simulator.crowd_clips import crowd_clips
+from agegender.simulator.crowds import count_visits, crowd_frames, write_crowd
+from agegender.simulator.heads import read_heads
 from tests.support.faces import fetched_samples
 
 PATIENCE_S = 2.0

@@ -18,19 +18,19 @@ from prometheus_client import CollectorRegistry
 from typer.testing import CliRunner, Result
 
 from agegender.cli import app
-from agegender.dead_letters.letters import REPLAY_OF_HEADER, REPLAYED_HEADER
-from shared.codec import FRAME_CODEC, Encoded
-from shared.dead_letters import DeadLetter
-from shared.health import Health
-from shared.kafka_output import KafkaDeadLetters, KafkaRawOutput
-from shared.kafka_reader import KafkaReader
-from shared.kafka_source import KafkaSource
-from shared.messages import Frame
-from shared.metrics import Metrics
-from shared.runner import Runner
-from shared.settings import KafkaSettings
-from shared.stage import Bad, Done, Outcome
-from shared.topics import FRAMES
+from agegender.commands.dead_letters.letters import REPLAY_OF_HEADER, REPLAYED_HEADER
+from agegender.shared.kafka.output import KafkaDeadLetters, KafkaRawOutput
+from agegender.shared.kafka.reader import KafkaReader
+from agegender.shared.kafka.source import KafkaSource
+from agegender.shared.kafka.topics import FRAMES
+from agegender.shared.messages.codec import FRAME_CODEC, Encoded
+from agegender.shared.messages.pipeline import Frame
+from agegender.shared.process.health import Health
+from agegender.shared.process.metrics import Metrics
+from agegender.shared.process.settings import KafkaSettings
+from agegender.shared.runtime.dead_letters import DeadLetter
+from agegender.shared.runtime.runner import Runner
+from agegender.shared.runtime.stage import Bad, Done, Outcome
 from tests.support.made_messages import JPEG, frame
 from tests.support.pipeline import read_topic
 from tests.support.ports import free_loopback_port

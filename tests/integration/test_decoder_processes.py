@@ -14,13 +14,14 @@ from pathlib import Path
 
 import pytest
 
-from services.ingest import camera_source, decoders
-from services.ingest.reader import ReaderSettings
-from shared.backoff import Backoff
-from shared.cameras import Camera
-from shared.pictures import UnreadablePicture
-from simulator.auth import Login
-from simulator.cameras import CameraSimulator
+from agegender.services.ingest import camera_source
+from agegender.services.ingest.decoder import client as decoders
+from agegender.services.ingest.reader import ReaderSettings
+from agegender.shared.cameras.camera import Camera
+from agegender.shared.images.pictures import UnreadablePicture
+from agegender.shared.runtime.backoff import Backoff
+from agegender.simulator.auth import Login
+from agegender.simulator.cameras import CameraSimulator
 from tests.support import decoder_processes
 from tests.support.bad_servers import hangs_up, speaks_http, tcp_server
 from tests.support.decoder_processes import children, hosts, on_linux
@@ -82,7 +83,7 @@ def test_a_large_picture_is_shrunk_before_the_worker_holds_it(cameras: list[Came
 
 _WORKER = """
 import sys, time
-from shared.cameras import cameras_from_sources
+from agegender.shared.cameras.camera import cameras_from_sources
 from tests.support.taking import Taker
 with Taker(cameras_from_sources(sys.stdin.read().split()), no_frame_s=300):
     time.sleep(60)
@@ -216,7 +217,7 @@ def test_what_they_have_used_stays_told_when_the_process_they_come_from_dies(cam
 
 def test_a_decoder_that_reserves_too_much_memory_gets_none() -> None:
     code = (
-        "import numpy, services.ingest.decoder as decoder; decoder._limit_memory();"
+        "import numpy, agegender.services.ingest.decoder.child as decoder; decoder._limit_memory();"
         "numpy.ones(200_000_000, numpy.uint8); print('enough');"
         "numpy.ones(decoder._MOST_MEMORY_BYTES, numpy.uint8)"
     )

@@ -16,26 +16,26 @@ from prometheus_client import CollectorRegistry
 
 pytest.importorskip("kafka", reason="the package kafka-python is not installed")
 
-from services.detect.camera_state import CameraState
-from services.detect.remembering import TRACKS, RememberingOutput
-from services.detect.stage import DetectStage
-from services.detect.yunet import YuNet
-from shared.dead_letters import LoggedDeadLetters
-from shared.errors import NotNow
-from shared.health import Health
-from shared.kafka_changelog import KafkaChangelog
-from shared.kafka_io import committed_offsets
-from shared.kafka_output import KafkaOutput
-from shared.kafka_source import KafkaSource
-from shared.messages import Face, Frame, Presence
-from shared.metrics import Metrics
-from shared.models import weights
-from shared.pictures import encode_jpeg
-from shared.runner import BatchLimits, Runner
-from shared.settings import KafkaSettings
-from shared.stage import Done
-from shared.topics import FACES, FRAMES
-from shared.transport import Share
+from agegender.services.detect.faces.yunet import YuNet
+from agegender.services.detect.stage import DetectStage
+from agegender.services.detect.tracking.camera_state import CameraState
+from agegender.services.detect.tracking.checkpoint import TRACKS, RememberingOutput
+from agegender.shared.errors import NotNow
+from agegender.shared.images.pictures import encode_jpeg
+from agegender.shared.kafka.changelog import KafkaChangelog
+from agegender.shared.kafka.client import committed_offsets
+from agegender.shared.kafka.output import KafkaOutput
+from agegender.shared.kafka.source import KafkaSource
+from agegender.shared.kafka.topics import FACES, FRAMES
+from agegender.shared.messages.pipeline import Face, Frame, Presence
+from agegender.shared.models import weights
+from agegender.shared.process.health import Health
+from agegender.shared.process.metrics import Metrics
+from agegender.shared.process.settings import KafkaSettings
+from agegender.shared.runtime.dead_letters import LoggedDeadLetters
+from agegender.shared.runtime.runner import BatchLimits, Runner
+from agegender.shared.runtime.stage import Done
+from agegender.shared.runtime.transport import Share
 from tests.support.faces import astronaut
 from tests.support.kafka_frames import opened
 from tests.support.made_messages import frame_info

@@ -8,9 +8,9 @@ import pytest
 
 pytest.importorskip("atheris", reason="the package atheris is not installed")
 
-from tests.fuzz.run import fuzz
-from tests.fuzz.seeds import write_seeds
-from tests.fuzz.targets import TARGETS, picture, video
+from benchmarks.fuzz.run import fuzz
+from benchmarks.fuzz.seeds import write_seeds
+from benchmarks.fuzz.targets import TARGETS, picture, video
 
 SECONDS = 3.0
 

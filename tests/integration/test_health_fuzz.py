@@ -14,9 +14,9 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from prometheus_client import CollectorRegistry
 
-from shared import health as health_module
-from shared.health import Health, HealthServer
-from shared.metrics import Metrics
+from agegender.shared.process import health as health_module
+from agegender.shared.process.health import Health, HealthServer
+from agegender.shared.process.metrics import Metrics
 from tests.support.raw_http import answers_to, anything_sent
 from tests.support.waiting import wait_until
 

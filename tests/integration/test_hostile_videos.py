@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from services.ingest.captured import CameraError, FailureReason
-from services.ingest.stills import read_still
-from services.ingest.video_file import VideoFileStream
-from shared.pictures import MAX_PICTURE_BYTES, OversizePicture
-from simulator.clips import write_video
+from agegender.services.ingest.sources.stills import read_still
+from agegender.services.ingest.sources.stream import CameraError, FailureReason
+from agegender.services.ingest.sources.video_file import VideoFileStream
+from agegender.shared.images.pictures import MAX_PICTURE_BYTES, OversizePicture
+from agegender.simulator.clips import write_video
 from tests.support.hostile_videos import files_that_name, write_h264
 from tests.support.own_memory import with_own_peak
 
@@ -50,8 +50,8 @@ def test_a_file_that_names_another_opens_neither_files_nor_connections(tmp_path:
 
 _MEMORY = """
 import resource, sys
-from services.ingest.captured import CameraError
-from services.ingest.video_file import VideoFileStream
+from agegender.services.ingest.sources.stream import CameraError
+from agegender.services.ingest.sources.video_file import VideoFileStream
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 try:
     next(VideoFileStream(sys.argv[1]).frames())

@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 from prometheus_client import CollectorRegistry
 
-from services.ingest.camera_source import CameraSource
-from services.ingest.config import IngestSettings
-from services.ingest.reader import always
-from shared.cameras import Camera
-from shared.metrics import Metrics
-from simulator.cameras import CameraSimulator
-from simulator.clips import write_video
+from agegender.services.ingest.camera_source import CameraSource
+from agegender.services.ingest.config import IngestSettings
+from agegender.services.ingest.reader import always
+from agegender.shared.cameras.camera import Camera
+from agegender.shared.process.metrics import Metrics
+from agegender.simulator.cameras import CameraSimulator
+from agegender.simulator.clips import write_video
 from tests.support.waiting import wait_until
 
 

@@ -16,18 +16,18 @@ import numpy as np
 import pytest
 from prometheus_client import CollectorRegistry
 
-from services.ingest.camera_source import CameraSource
-from services.ingest.captured import CameraError, FailureReason
-from services.ingest.config import IngestSettings
-from services.ingest.stage import IngestStage
-from services.ingest.video_file import VideoFileStream
-from services.ingest.webcam import WebcamStream
-from shared.cameras import Camera
-from shared.messages import Frame
-from shared.metrics import Metrics
-from shared.pictures import Bgr, UnreadablePicture, encode_jpeg
-from shared.stage import Done, Dropped
-from simulator.clips import write_video
+from agegender.services.ingest.camera_source import CameraSource
+from agegender.services.ingest.config import IngestSettings
+from agegender.services.ingest.sources.stream import CameraError, FailureReason
+from agegender.services.ingest.sources.video_file import VideoFileStream
+from agegender.services.ingest.sources.webcam import WebcamStream
+from agegender.services.ingest.stage import IngestStage
+from agegender.shared.cameras.camera import Camera
+from agegender.shared.images.pictures import Bgr, UnreadablePicture, encode_jpeg
+from agegender.shared.messages.pipeline import Frame
+from agegender.shared.process.metrics import Metrics
+from agegender.shared.runtime.stage import Done, Dropped
+from agegender.simulator.clips import write_video
 from tests.support.faces import write_frames
 from tests.support.taking import Taker
 from tests.support.waiting import wait_until
@@ -380,6 +380,6 @@ def test_a_missing_device_is_named_and_tried_again() -> None:
 
 
 def test_the_decoder_is_not_loaded_by_what_needs_none() -> None:
-    """Detect reads pictures through `shared.pictures`; FFmpeg is for ingest alone."""
-    code = "import sys, shared.pictures, shared.cameras; sys.exit('av' in sys.modules)"
+    """Detect reads pictures through `agegender.shared.images.pictures`; FFmpeg is for ingest alone."""
+    code = "import sys, agegender.shared.images.pictures, agegender.shared.cameras.camera; sys.exit('av' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -12,14 +12,14 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from services.ingest.stage import IngestStage
-from shared.cameras import Camera
-from shared.pictures import Bgr, UnreadablePicture
-from shared.stage import Done
-from simulator import camera as simulated_camera
-from simulator.auth import Login, Scheme
-from simulator.cameras import CameraSimulator
-from simulator.clips import write_video
+from agegender.services.ingest.stage import IngestStage
+from agegender.shared.cameras.camera import Camera
+from agegender.shared.images.pictures import Bgr, UnreadablePicture
+from agegender.shared.runtime.stage import Done
+from agegender.simulator import camera as simulated_camera
+from agegender.simulator.auth import Login, Scheme
+from agegender.simulator.cameras import CameraSimulator
+from agegender.simulator.clips import write_video
 from tests.support.taking import Taker
 from tests.support.waiting import wait_until
 

@@ -10,14 +10,14 @@ from pathlib import Path
 import pytest
 from prometheus_client import CollectorRegistry
 
-from agegender.pipeline import Pipeline, PipelineSettings
-from services.detect.config import DetectSettings
-from services.detect.stage import Judge
-from shared.cameras import Camera
-from shared.messages import Presence, Result, Sighting, Stored
-from shared.metrics import Metrics
-from shared.votes import Vote, verdict
-from simulator.scenes import demo_scene, pair_scene
+from agegender.commands.run.pipeline import Pipeline, PipelineSettings
+from agegender.services.detect.config import DetectSettings
+from agegender.services.detect.stage import Judge
+from agegender.shared.cameras.camera import Camera
+from agegender.shared.messages.pipeline import Presence, Result, Sighting, Stored
+from agegender.shared.messages.votes import Vote, verdict
+from agegender.shared.process.metrics import Metrics
+from agegender.simulator.scenes import demo_scene, pair_scene
 from tests.support.faces import fetched_samples
 
 AGREE_YEARS = 2.5

@@ -8,9 +8,9 @@ import pytest
 
 pytest.importorskip("kafka", reason="the package kafka-python is not installed")
 
-from shared.errors import NotNow
-from shared.kafka_backlog import KafkaBacklog
-from shared.settings import KafkaSettings
+from agegender.shared.errors import NotNow
+from agegender.shared.kafka.backlog import KafkaBacklog
+from agegender.shared.process.settings import KafkaSettings
 from tests.support.kafka_frames import (
     CAMERAS,
     frames_output,

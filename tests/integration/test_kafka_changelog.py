@@ -8,16 +8,16 @@ pytest.importorskip("kafka", reason="the package kafka-python is not installed")
 
 from kafka import KafkaProducer
 
-from services.detect.camera_state import CameraState
-from services.detect.camera_tracks import CameraTracks
-from services.detect.remembering import TRACKS
-from shared.errors import NotNow
-from shared.kafka_changelog import KafkaChangelog
-from shared.kafka_source import KafkaSource
-from shared.kafka_topics import ensure_table
-from shared.settings import KafkaSettings
-from shared.topics import FRAMES
-from shared.transport import Share
+from agegender.services.detect.tracking.camera_state import CameraState
+from agegender.services.detect.tracking.camera_tracks import CameraTracks
+from agegender.services.detect.tracking.checkpoint import TRACKS
+from agegender.shared.errors import NotNow
+from agegender.shared.kafka.changelog import KafkaChangelog
+from agegender.shared.kafka.source import KafkaSource
+from agegender.shared.kafka.topic_admin import ensure_table
+from agegender.shared.kafka.topics import FRAMES
+from agegender.shared.process.settings import KafkaSettings
+from agegender.shared.runtime.transport import Share
 from tests.support.kafka_frames import (
     CAMERAS,
     frames_output,

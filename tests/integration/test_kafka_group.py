@@ -14,9 +14,9 @@ pytest.importorskip("kafka", reason="the package kafka-python is not installed")
 from kafka import KafkaAdminClient
 from kafka.admin import MemberToRemove
 
-from shared.kafka_group import KafkaGroup
-from shared.kafka_topics import ensure_table
-from shared.settings import KafkaSettings
+from agegender.shared.kafka.group import KafkaGroup
+from agegender.shared.kafka.topic_admin import ensure_table
+from agegender.shared.process.settings import KafkaSettings
 from tests.support.waiting import wait_until
 
 PARTITIONS = 16

@@ -14,12 +14,12 @@ pytest.importorskip("kafka", reason="the package kafka-python is not installed")
 from kafka import KafkaAdminClient
 from kafka.admin import ConfigResource, ConfigResourceType
 
-from shared.codec import MAX_MESSAGE_BYTES, Encoded
-from shared.dead_letters import DeadLetter
-from shared.errors import SettingsError
-from shared.kafka_output import KafkaDeadLetters, KafkaOutput
-from shared.settings import KafkaSettings
-from shared.topics import DEAD_LETTERS_NAME, FACES, FRAMES, RESULTS
+from agegender.shared.errors import SettingsError
+from agegender.shared.kafka.output import KafkaDeadLetters, KafkaOutput
+from agegender.shared.kafka.topics import DEAD_LETTERS_NAME, FACES, FRAMES, RESULTS
+from agegender.shared.messages.codec import MAX_MESSAGE_BYTES, Encoded
+from agegender.shared.process.settings import KafkaSettings
+from agegender.shared.runtime.dead_letters import DeadLetter
 from tests.support.kafka_frames import (
     CAMERAS,
     by_camera,

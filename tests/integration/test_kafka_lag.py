@@ -8,10 +8,10 @@ pytest.importorskip("kafka", reason="the package kafka-python is not installed")
 
 from prometheus_client import CollectorRegistry
 
-from shared.kafka_source import KafkaSource
-from shared.metrics import Metrics
-from shared.settings import KafkaSettings
-from shared.topics import FRAMES
+from agegender.shared.kafka.source import KafkaSource
+from agegender.shared.kafka.topics import FRAMES
+from agegender.shared.process.metrics import Metrics
+from agegender.shared.process.settings import KafkaSettings
 from tests.support.kafka_frames import frames_output, numbers, opened, some
 from tests.support.waiting import wait_until
 

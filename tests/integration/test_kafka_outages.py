@@ -14,8 +14,8 @@ pytest.importorskip("kafka", reason="the package kafka-python is not installed")
 
 from kafka import KafkaProducer
 
-from shared.errors import NotNow
-from shared.settings import KafkaSettings
+from agegender.shared.errors import NotNow
+from agegender.shared.process.settings import KafkaSettings
 from tests.support.kafka_broker import KafkaBroker
 from tests.support.kafka_frames import (
     CAMERAS,

@@ -11,11 +11,11 @@ pytest.importorskip("kafka", reason="the package kafka-python is not installed")
 
 from kafka import KafkaAdminClient, TopicPartition
 
-from shared.codec import Encoded
-from shared.kafka_io import committed_offsets
-from shared.kafka_output import KafkaRawOutput
-from shared.kafka_reader import KafkaReader
-from shared.settings import KafkaSettings
+from agegender.shared.kafka.client import committed_offsets
+from agegender.shared.kafka.output import KafkaRawOutput
+from agegender.shared.kafka.reader import KafkaReader
+from agegender.shared.messages.codec import Encoded
+from agegender.shared.process.settings import KafkaSettings
 from tests.support.kafka_frames import (
     CAMERAS,
     frames_output,

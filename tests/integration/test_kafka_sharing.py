@@ -17,13 +17,13 @@ pytest.importorskip("kafka", reason="the package kafka-python is not installed")
 from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
 from kafka.admin import MemberToRemove
 
-from shared.errors import NotNow
-from shared.kafka_io import committed_offsets
-from shared.kafka_source import KafkaSource
-from shared.messages import Frame
-from shared.settings import KafkaSettings
-from shared.topics import FRAMES
-from shared.transport import Source
+from agegender.shared.errors import NotNow
+from agegender.shared.kafka.client import committed_offsets
+from agegender.shared.kafka.source import KafkaSource
+from agegender.shared.kafka.topics import FRAMES
+from agegender.shared.messages.pipeline import Frame
+from agegender.shared.process.settings import KafkaSettings
+from agegender.shared.runtime.transport import Source
 from tests.support.kafka_frames import (
     CAMERAS,
     by_camera,

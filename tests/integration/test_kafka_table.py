@@ -11,12 +11,12 @@ pytest.importorskip("kafka", reason="the package kafka-python is not installed")
 
 from kafka import KafkaProducer
 
-from shared.camera_settings import CameraSettings
-from shared.errors import BadMessage, SettingsError
-from shared.kafka_table import KafkaTable
-from shared.kafka_topics import ensure_topic
-from shared.settings import KafkaSettings
-from shared.topics import CAMERAS
+from agegender.shared.cameras.record import CameraSettings
+from agegender.shared.errors import BadMessage, SettingsError
+from agegender.shared.kafka.table import KafkaTable
+from agegender.shared.kafka.topic_admin import ensure_topic
+from agegender.shared.kafka.topics import CAMERAS
+from agegender.shared.process.settings import KafkaSettings
 from tests.support.waiting import wait_until
 
 

@@ -9,16 +9,16 @@ from types import SimpleNamespace
 
 import pytest
 
-from services.detect.stage import DetectStage
-from services.detect.yunet import YuNet
-from services.ingest.stage import IngestStage
-from shared.cameras import Camera
-from shared.messages import Frame, Presence, Sighting
-from shared.models import weights
-from shared.stage import Done
-from simulator import camera as simulated_camera
-from simulator.cameras import CameraSimulator
-from simulator.clips import Placement, make_clip
+from agegender.services.detect.faces.yunet import YuNet
+from agegender.services.detect.stage import DetectStage
+from agegender.services.ingest.stage import IngestStage
+from agegender.shared.cameras.camera import Camera
+from agegender.shared.messages.pipeline import Frame, Presence, Sighting
+from agegender.shared.models import weights
+from agegender.shared.runtime.stage import Done
+from agegender.simulator import camera as simulated_camera
+from agegender.simulator.cameras import CameraSimulator
+from agegender.simulator.clips import Placement, make_clip
 from tests.support.faces import astronaut
 from tests.support.taking import Taken, Taker
 from tests.support.waiting import wait_until

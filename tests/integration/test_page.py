@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from playwright.sync_api import Browser, expect
 
-from shared.store import Period
+from agegender.shared.store import Period
 from tests.support.api import running_api
 from tests.support.browser import browser_or_skip, looking
 from tests.support.made_messages import frame_info, presence, preview, sighting, vote

@@ -8,7 +8,7 @@ from pathlib import Path
 from typer.testing import CliRunner, Result
 
 from agegender.cli import app
-from agegender.planning.constants import SHIPPED
+from agegender.commands.plan.constants import SHIPPED
 
 
 def run(*words: str) -> Result:

@@ -14,9 +14,9 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from services.ingest.captured import CameraError, FailureReason
-from services.ingest.rtsp import RtspStream, open_container, url_with_login
-from shared.cameras import Camera
+from agegender.services.ingest.sources.rtsp import RtspStream, open_container, url_with_login
+from agegender.services.ingest.sources.stream import CameraError, FailureReason
+from agegender.shared.cameras.camera import Camera
 
 NO_FRAME_S = 1.0
 PATIENCE_S = 15.0

@@ -11,13 +11,13 @@ import pytest
 
 pytest.importorskip("kafka", reason="the package kafka-python is not installed")
 
-from shared.embedded_store import EmbeddedStore
-from shared.kafka_output import KafkaOutput
-from shared.kafka_reader import Record
-from shared.messages import Face
-from shared.settings import KafkaSettings
-from shared.topics import FACES, RESULTS
-from tests.bench.scaling import Run, complaints, options
+from agegender.shared.kafka.output import KafkaOutput
+from agegender.shared.kafka.reader import Record
+from agegender.shared.kafka.topics import FACES, RESULTS
+from agegender.shared.messages.pipeline import Face
+from agegender.shared.process.settings import KafkaSettings
+from agegender.shared.store.embedded import EmbeddedStore
+from benchmarks.scaling import Run, complaints, options
 from tests.support.made_messages import face, face_info, result
 from tests.support.scaling import (
     KINDS,

@@ -11,11 +11,11 @@ import pytest
 
 pytest.importorskip("kafka", reason="the package kafka-python is not installed")
 
-from shared.errors import NotNow
-from shared.kafka_output import KafkaOutput
-from shared.kafka_source import KafkaSource
-from shared.messages import Frame
-from shared.settings import KafkaSettings
+from agegender.shared.errors import NotNow
+from agegender.shared.kafka.output import KafkaOutput
+from agegender.shared.kafka.source import KafkaSource
+from agegender.shared.messages.pipeline import Frame
+from agegender.shared.process.settings import KafkaSettings
 from tests.support.availability import ServerUnavailableError, skip_or_fail
 from tests.support.certificates import Authority
 from tests.support.kafka_frames import (

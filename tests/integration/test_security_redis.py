@@ -9,9 +9,9 @@ from urllib.parse import quote
 
 import pytest
 
-from shared.errors import NotNow
-from shared.settings import RedisSettings
-from shared.store.client import connect, redis_errors_sorted
+from agegender.shared.errors import NotNow
+from agegender.shared.process.settings import RedisSettings
+from agegender.shared.store.client import connect, redis_errors_sorted
 from tests.support.certificates import Authority, Certificate
 from tests.support.redis_server import SERVER_KINDS, RedisServer, find_redis_server, running_redis
 from tests.support.waiting import wait_until

@@ -20,9 +20,9 @@ import av
 import pytest
 from av.container import InputContainer
 
-from simulator.auth import Login, Scheme
-from simulator.cameras import CameraSimulator
-from simulator.clips import make_clip
+from agegender.simulator.auth import Login, Scheme
+from agegender.simulator.cameras import CameraSimulator
+from agegender.simulator.clips import make_clip
 from tests.support.waiting import wait_until
 
 FPS = 25

@@ -8,9 +8,9 @@ import pytest
 import redis
 from prometheus_client import CollectorRegistry
 
-from services.sink.store_size import StoreSize
-from shared.errors import NotNow
-from shared.metrics import Metrics
+from agegender.services.sink.store_size import StoreSize
+from agegender.shared.errors import NotNow
+from agegender.shared.process.metrics import Metrics
 from tests.support.made_messages import face_info, frame_info, unjudged_result, vote
 from tests.support.redis_server import RedisServer
 from tests.support.sink import opened_sink

@@ -14,15 +14,15 @@ pytest.importorskip("kafka", reason="the package kafka-python is not installed")
 
 from kafka import KafkaConsumer
 
-from shared.codec import FRAME_CODEC
-from shared.dead_letters import LoggedDeadLetters
-from shared.health import Health
-from shared.memory import MemoryTopic
-from shared.messages import Frame
-from shared.metrics import Metrics
-from shared.runner import BatchLimits, Runner
-from shared.settings import KafkaSettings
-from shared.stage import Done, Outcome
+from agegender.shared.messages.codec import FRAME_CODEC
+from agegender.shared.messages.pipeline import Frame
+from agegender.shared.process.health import Health
+from agegender.shared.process.metrics import Metrics
+from agegender.shared.process.settings import KafkaSettings
+from agegender.shared.runtime.dead_letters import LoggedDeadLetters
+from agegender.shared.runtime.memory import MemoryTopic
+from agegender.shared.runtime.runner import BatchLimits, Runner
+from agegender.shared.runtime.stage import Done, Outcome
 from tests.support.kafka_frames import CAMERAS, frames_output, frames_source, numbers, opened, until_done
 from tests.support.waiting import wait_until
 

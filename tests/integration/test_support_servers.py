@@ -15,7 +15,7 @@ import pytest
 import redis
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 
-from shared.embedded_store import EmbeddedStore
+from agegender.shared.store.embedded import EmbeddedStore
 from tests.support.availability import ServerUnavailableError, skip_or_fail
 from tests.support.kafka_broker import (
     KafkaBroker,
@@ -222,7 +222,7 @@ def _fill(client: redis.Redis, *, keys: int) -> None:
 _CHILD = """
 import sys, tempfile
 from pathlib import Path
-from shared.embedded_store import EmbeddedStore
+from agegender.shared.store.embedded import EmbeddedStore
 from tests.support.availability import ServerUnavailableError
 from tests.support.redis_server import RedisServer, find_redis_server
 

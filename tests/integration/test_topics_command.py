@@ -18,15 +18,15 @@ from kafka import KafkaAdminClient
 from kafka.admin import ConfigResource, ConfigResourceType
 
 from agegender.cli import app
-from services.detect.remembering import TRACKS
-from shared.errors import NotNow
-from shared.kafka_changelog import KafkaChangelog
-from shared.kafka_output import KafkaDeadLetters, KafkaOutput
-from shared.kafka_table import KafkaTable
-from shared.kafka_topics import open_topics
-from shared.settings import KafkaSettings
-from shared.topics import CAMERAS, FACES, FRAMES, PREVIEWS, RESULTS
-from shared.transport import Share
+from agegender.services.detect.tracking.checkpoint import TRACKS
+from agegender.shared.errors import NotNow
+from agegender.shared.kafka.changelog import KafkaChangelog
+from agegender.shared.kafka.output import KafkaDeadLetters, KafkaOutput
+from agegender.shared.kafka.table import KafkaTable
+from agegender.shared.kafka.topic_admin import open_topics
+from agegender.shared.kafka.topics import CAMERAS, FACES, FRAMES, PREVIEWS, RESULTS
+from agegender.shared.process.settings import KafkaSettings
+from agegender.shared.runtime.transport import Share
 
 Admin = Any  # kafka-python has no types
 

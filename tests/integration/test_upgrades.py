@@ -12,22 +12,22 @@ from prometheus_client import CollectorRegistry
 
 pytest.importorskip("kafka", reason="the package kafka-python is not installed")
 
-from services.detect.remembering import TRACKS
-from shared.camera_settings import CameraSettings
-from shared.codec import FRAME_CODEC, Codec, Encoded
-from shared.errors import BadMessage, NewerSchema
-from shared.health import Health
-from shared.kafka_changelog import KafkaChangelog
-from shared.kafka_output import KafkaDeadLetters, KafkaRawOutput
-from shared.kafka_source import KafkaSource
-from shared.kafka_table import KafkaTable
-from shared.messages import Frame, FrameInfo
-from shared.metrics import Metrics
-from shared.runner import BatchLimits, Runner
-from shared.settings import KafkaSettings
-from shared.stage import Done
-from shared.topics import CAMERAS, DEAD_LETTERS_NAME, FACES, FRAMES, RESULTS, Topic
-from shared.transport import Share
+from agegender.services.detect.tracking.checkpoint import TRACKS
+from agegender.shared.cameras.record import CameraSettings
+from agegender.shared.errors import BadMessage, NewerSchema
+from agegender.shared.kafka.changelog import KafkaChangelog
+from agegender.shared.kafka.output import KafkaDeadLetters, KafkaRawOutput
+from agegender.shared.kafka.source import KafkaSource
+from agegender.shared.kafka.table import KafkaTable
+from agegender.shared.kafka.topics import CAMERAS, DEAD_LETTERS_NAME, FACES, FRAMES, RESULTS, Topic
+from agegender.shared.messages.codec import FRAME_CODEC, Codec, Encoded
+from agegender.shared.messages.pipeline import Frame, FrameInfo
+from agegender.shared.process.health import Health
+from agegender.shared.process.metrics import Metrics
+from agegender.shared.process.settings import KafkaSettings
+from agegender.shared.runtime.runner import BatchLimits, Runner
+from agegender.shared.runtime.stage import Done
+from agegender.shared.runtime.transport import Share
 from tests.support.kafka_frames import opened, until_done
 from tests.support.made_messages import frame
 from tests.support.pipeline import read_topic

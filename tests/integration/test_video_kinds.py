@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from services.ingest.captured import CameraError, FailureReason
-from services.ingest.video_file import VideoFileStream
-from tests.fuzz.seeds import videos
+from agegender.services.ingest.sources.stream import CameraError, FailureReason
+from agegender.services.ingest.sources.video_file import VideoFileStream
+from benchmarks.fuzz.seeds import videos
 
 USUAL = ("mp4 libx264", "matroska libx264", "mpegts mpeg2video", "avi mjpeg", "flv flv", "mpeg mpeg1video")
 

@@ -15,9 +15,9 @@ _ROOT = Path(__file__).parents[2]
 _IMPORTER = """
 from age_gender_detection import Analyzer, analyze_image
 from agegender.analysis.people import People
-from services.detect.yunet import YuNet
-from shared.pictures import shrink
-from simulator.samples import fetch_samples
+from agegender.services.detect.faces.yunet import YuNet
+from agegender.shared.images.pictures import shrink
+from agegender.simulator.samples import fetch_samples
 
 reveal_type(analyze_image("photo.jpg"))
 reveal_type(Analyzer.analyze_frames)
@@ -59,5 +59,5 @@ def test_the_type_checker_of_whoever_installs_it_knows_its_types(wheel: Path, tm
     told = checked.stdout
     assert checked.returncode == 0, told
     assert told.count("Revealed type is") == 6
-    assert '"list[shared.messages.Result]"' in told
+    assert '"list[agegender.shared.messages.pipeline.Result]"' in told
     assert '"Any"' not in told

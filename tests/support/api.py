@@ -13,12 +13,12 @@ from urllib.parse import urlencode
 from prometheus_client import CollectorRegistry
 from pydantic import SecretStr
 
-from services.api.config import ApiSettings
-from services.api.server import ApiServer
-from shared.health import Health
-from shared.metrics import Metrics
-from shared.settings import RedisSettings
-from shared.store import connect
+from agegender.services.api.config import ApiSettings
+from agegender.services.api.server import ApiServer
+from agegender.shared.process.health import Health
+from agegender.shared.process.metrics import Metrics
+from agegender.shared.process.settings import RedisSettings
+from agegender.shared.store import connect
 
 TIMEOUT_S = 20.0
 

@@ -8,30 +8,30 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from services.classify.calibration import load_calibration
-from services.classify.config import ClassifySettings
-from services.classify.stage import ClassifyStage
-from services.detect.config import DetectSettings
-from services.detect.remembering import TRACKS, RememberingOutput
-from services.detect.stage import DetectStage, Found
-from shared.health import Health
-from shared.kafka_changelog import KafkaChangelog
-from shared.kafka_output import KafkaDeadLetters, KafkaOutput
-from shared.kafka_source import KafkaSource
-from shared.messages import Face, Frame, Presence, Result
-from shared.metrics import Metrics
-from shared.runner import Runner
-from shared.service import Build, serve
-from shared.settings import KafkaSettings
-from shared.topics import FACES, FRAMES, RESULTS
-from shared.transport import Output
+from agegender.services.classify.calibration import load_calibration
+from agegender.services.classify.config import ClassifySettings
+from agegender.services.classify.stage import ClassifyStage
+from agegender.services.detect.config import DetectSettings
+from agegender.services.detect.stage import DetectStage, Found
+from agegender.services.detect.tracking.checkpoint import TRACKS, RememberingOutput
+from agegender.shared.kafka.changelog import KafkaChangelog
+from agegender.shared.kafka.output import KafkaDeadLetters, KafkaOutput
+from agegender.shared.kafka.source import KafkaSource
+from agegender.shared.kafka.topics import FACES, FRAMES, RESULTS
+from agegender.shared.messages.pipeline import Face, Frame, Presence, Result
+from agegender.shared.process.health import Health
+from agegender.shared.process.metrics import Metrics
+from agegender.shared.process.settings import KafkaSettings
+from agegender.shared.runtime.runner import Runner
+from agegender.shared.runtime.service import Build, serve
+from agegender.shared.runtime.transport import Output
 from tests.support.simulated_device import SimulatedDetector, SimulatedNets
 
 
 def build_classify(
     metrics: Metrics, health: Health, device_s: float
 ) -> Runner[Face | Presence, Result | Presence]:
-    """As `services.classify` is put together, but for the nets."""
+    """As `agegender.services.classify` is put together, but for the nets."""
     settings, kafka = ClassifySettings.load(), KafkaSettings.load()
     nets = SimulatedNets(device_s)
     return Runner(
@@ -47,7 +47,7 @@ def build_classify(
 
 
 def build_detect(metrics: Metrics, health: Health, device_s: float) -> Runner[Frame, Found]:
-    """As `services.detect` is put together, but for the detector."""
+    """As `agegender.services.detect` is put together, but for the detector."""
     settings, kafka = DetectSettings.load(), KafkaSettings.load()
     stage = DetectStage(SimulatedDetector(device_s), judge=settings.judge)
     faces: Output[Any] = KafkaOutput(FACES, kafka)

@@ -9,8 +9,8 @@ import av
 import cv2
 import numpy as np
 
-from shared.pictures import Bgr
-from simulator.samples import Samples, SamplesUnavailable, fetch_samples
+from agegender.shared.images.pictures import Bgr
+from agegender.simulator.samples import Samples, SamplesUnavailable, fetch_samples
 from tests.support.availability import ServerUnavailableError, skip_or_fail
 
 ASTRONAUT = Path(__file__).parents[2] / "simulator" / "astronaut.jpg"

@@ -13,10 +13,10 @@ from pathlib import Path
 from string import Template
 from typing import Protocol
 
-from shared.errors import NotNow
-from shared.kafka_io import open_admin
-from shared.server_process import ServerProcess
-from shared.settings import KafkaSettings
+from agegender.shared.errors import NotNow
+from agegender.shared.kafka.client import open_admin
+from agegender.shared.process.settings import KafkaSettings
+from agegender.shared.store.server_process import ServerProcess
 from tests.support.docker_container import DockerContainer, docker_engine_answers
 from tests.support.kafka_jars import KAFKA_FOLDER, java_program, kafka_jars, kafka_version
 from tests.support.ports import free_loopback_port

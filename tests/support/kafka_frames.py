@@ -10,13 +10,13 @@ from typing import TypeVar
 
 import pytest
 
-from shared.errors import NotNow
-from shared.kafka_output import KafkaDeadLetters, KafkaOutput
-from shared.kafka_source import KafkaSource
-from shared.messages import Frame
-from shared.settings import KafkaSettings
-from shared.topics import FRAMES
-from shared.transport import Delivery, Source
+from agegender.shared.errors import NotNow
+from agegender.shared.kafka.output import KafkaDeadLetters, KafkaOutput
+from agegender.shared.kafka.source import KafkaSource
+from agegender.shared.kafka.topics import FRAMES
+from agegender.shared.messages.pipeline import Frame
+from agegender.shared.process.settings import KafkaSettings
+from agegender.shared.runtime.transport import Delivery, Source
 from tests.support.made_messages import frame
 from tests.support.pipeline import read_topic
 from tests.support.waiting import wait_until

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from services.classify.calibration import Calibration, Origin, Tables
+from agegender.services.classify.calibration import Calibration, Origin, Tables
 
 Values = tuple[tuple[float, ...], ...]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from shared.messages import (
+from agegender.shared.messages.pipeline import (
     Face,
     FaceInfo,
     Frame,

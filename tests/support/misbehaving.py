@@ -9,10 +9,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from shared.cameras import Camera
-from simulator.cameras import CameraSimulator
-from simulator.clips import make_clip
-from simulator.faults import Fault
+from agegender.shared.cameras.camera import Camera
+from agegender.simulator.cameras import CameraSimulator
+from agegender.simulator.clips import make_clip
+from agegender.simulator.faults import Fault
 from tests.support.decoder_processes import decoders
 from tests.support.taking import Taken, Taker
 from tests.support.waiting import wait_until

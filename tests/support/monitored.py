@@ -15,12 +15,12 @@ from typing import Any
 import yaml
 from kafka import KafkaProducer
 
-from shared.kafka_output import KafkaOutput
-from shared.messages import AGE_BANDS, Result
-from shared.settings import KafkaSettings
-from shared.topics import RESULTS
-from simulator.cameras import CameraSimulator
-from simulator.scenes import pair_scene
+from agegender.shared.kafka.output import KafkaOutput
+from agegender.shared.kafka.topics import RESULTS
+from agegender.shared.messages.pipeline import AGE_BANDS, Result
+from agegender.shared.process.settings import KafkaSettings
+from agegender.simulator.cameras import CameraSimulator
+from agegender.simulator.scenes import pair_scene
 from tests.support.api import ApiClient
 from tests.support.certificates import Authority
 from tests.support.deploy_tools import DEPLOY

@@ -10,11 +10,11 @@ import redis
 from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
 from kafka.errors import CoordinatorNotAvailableError
 
-from shared.codec import Encoded
-from shared.messages import Frame, Result
-from shared.settings import RedisSettings
-from shared.store import ResultStore, connect
-from shared.topics import FRAMES
+from agegender.shared.kafka.topics import FRAMES
+from agegender.shared.messages.codec import Encoded
+from agegender.shared.messages.pipeline import Frame, Result
+from agegender.shared.process.settings import RedisSettings
+from agegender.shared.store import ResultStore, connect
 from tests.support.services import Service
 
 SERVICES = ("ingest", "detect", "classify", "sink")

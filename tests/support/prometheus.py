@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from shared.server_process import ServerProcess
+from agegender.shared.store.server_process import ServerProcess
 from tests.support.deploy_tools import check, program
 from tests.support.ports import free_loopback_port
 from tests.support.waiting import wait_until

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import redis
 
-from shared.embedded_store import valkey_server_path
-from shared.server_process import ServerProcess
+from agegender.shared.store.embedded import valkey_server_path
+from agegender.shared.store.server_process import ServerProcess
 from tests.support.availability import ServerUnavailableError, skip_or_fail
 from tests.support.certificates import Authority
 from tests.support.ports import free_loopback_port

@@ -7,14 +7,14 @@ from collections.abc import Callable, Sequence
 
 from prometheus_client import CollectorRegistry
 
-from shared.codec import FRAME_CODEC, Encoded
-from shared.dead_letters import DeadLetter, DeadLetterLimit, LoggedDeadLetters
-from shared.health import Health
-from shared.memory import MemoryTopic
-from shared.messages import Frame
-from shared.metrics import Metrics
-from shared.runner import BatchLimits, Runner
-from shared.stage import Bad, Done, Dropped, DropReason, Outcome, Stage
+from agegender.shared.messages.codec import FRAME_CODEC, Encoded
+from agegender.shared.messages.pipeline import Frame
+from agegender.shared.process.health import Health
+from agegender.shared.process.metrics import Metrics
+from agegender.shared.runtime.dead_letters import DeadLetter, DeadLetterLimit, LoggedDeadLetters
+from agegender.shared.runtime.memory import MemoryTopic
+from agegender.shared.runtime.runner import BatchLimits, Runner
+from agegender.shared.runtime.stage import Bad, Done, Dropped, DropReason, Outcome, Stage
 from tests.support.made_messages import frame
 from tests.support.watched import Watch, WatchedOutput, WatchedSource, WatchedStage
 

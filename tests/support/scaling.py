@@ -12,15 +12,15 @@ from typing import Literal, TypeVar
 import numpy as np
 from kafka.partitioner import murmur2
 
-from services.sink.config import SinkSettings
-from shared.kafka_io import committed_offsets
-from shared.kafka_output import KafkaOutput
-from shared.kafka_reader import KafkaReader, Record
-from shared.messages import Face, Frame, Model, Presence, Result
-from shared.pictures import encode_jpeg
-from shared.settings import KafkaSettings
-from shared.store import CameraKeys
-from shared.topics import FACES, FRAMES, RESULTS
+from agegender.services.sink.config import SinkSettings
+from agegender.shared.images.pictures import encode_jpeg
+from agegender.shared.kafka.client import committed_offsets
+from agegender.shared.kafka.output import KafkaOutput
+from agegender.shared.kafka.reader import KafkaReader, Record
+from agegender.shared.kafka.topics import FACES, FRAMES, RESULTS
+from agegender.shared.messages.pipeline import Face, Frame, Model, Presence, Result
+from agegender.shared.process.settings import KafkaSettings
+from agegender.shared.store import CameraKeys
 from tests.support.kafka_frames import until_done
 from tests.support.made_messages import face_info, frame, frame_info
 from tests.support.services import Service

@@ -7,7 +7,7 @@ from pathlib import Path
 from kafka import KafkaAdminClient
 from kafka.admin import ScramMechanism, UserScramCredentialUpsertion
 
-from shared.settings import KafkaSettings
+from agegender.shared.process.settings import KafkaSettings
 from tests.support.certificates import Authority
 from tests.support.kafka_broker import broker_from_jars
 from tests.support.ports import free_loopback_port

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from services.classify.nets import Predictions, check_chips
-from services.detect.yunet import Detection
-from shared.models import load_manifest
-from shared.pictures import Bgr
+from agegender.services.classify.nets import Predictions, check_chips
+from agegender.services.detect.faces.yunet import Detection
+from agegender.shared.images.pictures import Bgr
+from agegender.shared.models import load_manifest
 
 _LANDMARKS_XY = np.array([(75.0, 55.0), (105.0, 55.0), (90.0, 72.0), (77.0, 92.0), (103.0, 92.0)])
 

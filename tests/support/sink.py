@@ -9,12 +9,12 @@ from typing import NamedTuple, cast
 import redis
 from prometheus_client import CollectorRegistry
 
-from services.sink.config import SinkSettings
-from services.sink.redis_store import RedisStore
-from shared.metrics import Metrics
-from shared.persons import Person
-from shared.settings import RedisSettings
-from shared.store import CameraKeys, ResultStore, connect
+from agegender.services.sink.config import SinkSettings
+from agegender.services.sink.redis_store import RedisStore
+from agegender.shared.messages.visits import Person
+from agegender.shared.process.metrics import Metrics
+from agegender.shared.process.settings import RedisSettings
+from agegender.shared.store import CameraKeys, ResultStore, connect
 
 
 class Sink(NamedTuple):

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 
 from prometheus_client import CollectorRegistry, generate_latest
 
-from services.ingest.camera_source import CameraSource
-from services.ingest.captured import Captured
-from services.ingest.config import IngestSettings
-from shared.cameras import Camera
-from shared.errors import BadMessage
-from shared.metrics import Metrics
+from agegender.services.ingest.camera_source import CameraSource
+from agegender.services.ingest.config import IngestSettings
+from agegender.services.ingest.sources.stream import Captured
+from agegender.shared.cameras.camera import Camera
+from agegender.shared.errors import BadMessage
+from agegender.shared.process.metrics import Metrics
 
 _POLL_S = 0.05
 

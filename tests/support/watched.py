@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
-from shared.stage import Outcome, Stage
-from shared.transport import Delivery, Output, Source
+from agegender.shared.runtime.stage import Outcome, Stage
+from agegender.shared.runtime.transport import Delivery, Output, Source
 
 In = TypeVar("In")
 Out = TypeVar("Out")

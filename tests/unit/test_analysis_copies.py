@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 
 from agegender.analysis.analyzer import Seen
-from agegender.analysis.copies import Style, VideoCopy, picture_marks
 from agegender.analysis.moments import Moment
 from agegender.analysis.people import Analyzed, People
-from agegender.analysis.writing import CannotWrite, write_picture
-from shared.messages import Result
-from shared.pictures import Bgr
+from agegender.commands.analyze.copies import Style, VideoCopy, picture_marks
+from agegender.commands.analyze.writing import CannotWrite, write_picture
+from agegender.shared.images.pictures import Bgr
+from agegender.shared.messages.pipeline import Result
 from tests.support.faces import ASTRONAUT_BOX_XYXY, astronaut, no_face
 from tests.support.made_messages import face_info, frame_info, result, unjudged_result
 

@@ -6,9 +6,9 @@ from pathlib import Path, PurePath
 
 import pytest
 
-from agegender.analysis.copy_folder import NAMES, CopyFolder
-from agegender.analysis.sources import Source, find_sources
-from agegender.analysis.writing import CannotWrite
+from agegender.commands.analyze.copy_folder import NAMES, CopyFolder
+from agegender.commands.analyze.sources import Source, find_sources
+from agegender.commands.analyze.writing import CannotWrite
 
 
 def originals(*paths: Path) -> list[Source]:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from agegender.analysis.journal import Journal
-from shared.errors import SettingsError
+from agegender.commands.analyze.journal import Journal
+from agegender.shared.errors import SettingsError
 
 OPTIONS = {"rows": "--json", "--blur": "no"}
 

@@ -6,15 +6,15 @@ import cv2
 import numpy as np
 import pytest
 
-from agegender.analysis import labels
-from agegender.analysis.labels import MIN_LONGER_SIDE_PX, Mark, draw
-from services.classify.nets import LiteRTNets
-from services.detect.alignment import cut_chip
-from services.detect.yunet import YuNet
-from shared.covering import cover
-from shared.messages import BoxXyxy
-from shared.models import weights
-from shared.pictures import Bgr
+from agegender.commands.analyze import labels
+from agegender.commands.analyze.labels import MIN_LONGER_SIDE_PX, Mark, draw
+from agegender.services.classify.nets import LiteRTNets
+from agegender.services.detect.faces.alignment import cut_chip
+from agegender.services.detect.faces.yunet import YuNet
+from agegender.shared.images.anonymization import cover
+from agegender.shared.images.pictures import Bgr
+from agegender.shared.messages.pipeline import BoxXyxy
+from agegender.shared.models import weights
 from tests.support.faces import ASTRONAUT_BOX_XYXY, astronaut, no_face, portraits
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from agegender.analysis.people import Analyzed, People, Someone
-from services.detect.tracker import Track
-from shared.messages import FaceInfo, Gender, Result
-from shared.votes import Verdict
+from agegender.services.detect.tracking.tracker import Track
+from agegender.shared.messages.pipeline import FaceInfo, Gender, Result
+from agegender.shared.messages.votes import Verdict
 from tests.support.made_messages import face_info, frame_info, result, unjudged_result
 
 

@@ -11,10 +11,10 @@ from pathlib import Path, PurePath
 import pytest
 
 from agegender.analysis.people import Person
-from agegender.analysis.results_file import ResultsFile
-from agegender.analysis.rows import CsvRows, JsonRows, Totals
-from agegender.analysis.sources import Source
-from shared.errors import SettingsError
+from agegender.commands.analyze.results_file import ResultsFile
+from agegender.commands.analyze.rows import CsvRows, JsonRows, Totals
+from agegender.commands.analyze.sources import Source
+from agegender.shared.errors import SettingsError
 
 
 def source(name: str) -> Source:

@@ -9,8 +9,8 @@ from pathlib import Path, PurePath
 
 import pytest
 
-from agegender.analysis.sources import Source, find_sources
-from shared.errors import SettingsError
+from agegender.commands.analyze.sources import Source, find_sources
+from agegender.shared.errors import SettingsError
 from tests.support.faces import ASTRONAUT
 
 

@@ -8,12 +8,12 @@ from collections.abc import Iterator
 
 from prometheus_client import CollectorRegistry
 
-from services.api.answers import PersonAnswer, StateAnswer
-from services.api.events import Hub, Subscription
-from services.api.problems import away
-from shared.errors import NotNow
-from shared.metrics import Metrics
-from shared.persons import Person
+from agegender.services.api.answers import PersonAnswer, StateAnswer
+from agegender.services.api.events import Hub, Subscription
+from agegender.services.api.problems import away
+from agegender.shared.errors import NotNow
+from agegender.shared.messages.visits import Person
+from agegender.shared.process.metrics import Metrics
 
 
 def _hub() -> Hub:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from services.api.queries import CountsQuery
+from agegender.services.api.queries import CountsQuery
 
 NOON_S = 1_795_348_800.0
 

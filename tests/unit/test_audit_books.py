@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
-from agegender.audit.books import (
+from agegender.commands.audit.reconciliation import (
     Amount,
     Arrival,
     Balance,
@@ -23,7 +23,7 @@ from agegender.audit.books import (
     balances,
     sentences,
 )
-from agegender.audit.report import Report, totals
+from agegender.commands.audit.report import Report, totals
 
 number = st.integers(0, 10_000)
 REASONS = ("busy", "stale", "oversize")

@@ -12,16 +12,16 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from agegender.audit.books import Amount, Balance
-from agegender.audit.command import settled
-from agegender.audit.counters import CAPTURED, DROPPED, SENT, scrape, scrape_those_that_answer
-from agegender.audit.one_process import balances_of_one_process
-from agegender.audit.report import Report
 from agegender.cli import app
-from shared.errors import NotNow, SettingsError
-from shared.health import Health, HealthServer
-from shared.metrics import Metrics
-from shared.service import process_registry
+from agegender.commands.audit.command import settled
+from agegender.commands.audit.counters import CAPTURED, DROPPED, SENT, scrape, scrape_those_that_answer
+from agegender.commands.audit.one_process import balances_of_one_process
+from agegender.commands.audit.reconciliation import Amount, Balance
+from agegender.commands.audit.report import Report
+from agegender.shared.errors import NotNow, SettingsError
+from agegender.shared.process.health import Health, HealthServer
+from agegender.shared.process.metrics import Metrics
+from agegender.shared.runtime.service import process_registry
 from tests.support.ports import free_loopback_port
 
 

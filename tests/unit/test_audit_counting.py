@@ -7,8 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from agegender.audit.books import CameraCounts, balances, sentences
-from agegender.audit.counters import (
+from agegender.commands.audit.counters import (
     BUFFERED,
     CAPTURED,
     CAPTURED_SINCE,
@@ -21,10 +20,11 @@ from agegender.audit.counters import (
     Sample,
     Worker,
 )
-from agegender.audit.counting import Tally, tally
-from agegender.audit.evidence import Evidence, Glance, Item, StoreView, TopicView
-from agegender.audit.report import Report
-from agegender.dead_letters.letters import Place
+from agegender.commands.audit.counting import Tally, tally
+from agegender.commands.audit.evidence import Evidence, Glance, Item, StoreView, TopicView
+from agegender.commands.audit.reconciliation import CameraCounts, balances, sentences
+from agegender.commands.audit.report import Report
+from agegender.commands.dead_letters.letters import Place
 
 NOBODY = Counters([])
 START_S = 1_000.0

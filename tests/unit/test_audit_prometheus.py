@@ -11,12 +11,12 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from agegender.audit.counters import CAPTURED, CAPTURED_SINCE, READY, SENT, STARTED
-from agegender.audit.prometheus import counters_with_history
-from shared.errors import NotNow, SettingsError
-from shared.health import Health, HealthServer
-from shared.metrics import Metrics
-from shared.service import process_registry
+from agegender.commands.audit.counters import CAPTURED, CAPTURED_SINCE, READY, SENT, STARTED
+from agegender.commands.audit.prometheus import counters_with_history
+from agegender.shared.errors import NotNow, SettingsError
+from agegender.shared.process.health import Health, HealthServer
+from agegender.shared.process.metrics import Metrics
+from agegender.shared.runtime.service import process_registry
 from tests.support.ports import free_loopback_port
 
 Series = Mapping[str, object]

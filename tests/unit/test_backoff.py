@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 
-from shared.backoff import Backoff
+from agegender.shared.runtime.backoff import Backoff
 
 
 class _Whole(random.Random):

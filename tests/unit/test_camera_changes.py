@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from agegender.cameras.changes import changes, described
-from shared.camera_settings import CameraSettings
-from shared.errors import BadMessage
+from agegender.commands.cameras.changes import changes, described
+from agegender.shared.cameras.record import CameraSettings
+from agegender.shared.errors import BadMessage
 
 
 def settings(camera_id: str, **fields: object) -> CameraSettings:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from shared.camera_settings import CameraSettings
-from shared.cameras import Camera
-from shared.codec import CAMERA_SETTINGS_CODEC, Encoded
-from shared.errors import BadMessage, SettingsError
+from agegender.shared.cameras.camera import Camera
+from agegender.shared.cameras.record import CAMERA_SETTINGS_CODEC, CameraSettings
+from agegender.shared.errors import BadMessage, SettingsError
+from agegender.shared.messages.codec import Encoded
 
 SECRET = "s3cretpw"
 

@@ -16,10 +16,10 @@ import yaml
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from shared.camera_settings import CameraSettings
-from shared.cameras import Camera, camera_of, cameras_from_sources, load_cameras
-from shared.codec import CAMERA_SETTINGS_CODEC, Encoded
-from shared.errors import BadMessage, SettingsError
+from agegender.shared.cameras.camera import Camera, camera_of, cameras_from_sources, load_cameras
+from agegender.shared.cameras.record import CAMERA_SETTINGS_CODEC, CameraSettings
+from agegender.shared.errors import BadMessage, SettingsError
+from agegender.shared.messages.codec import Encoded
 
 SECRET = "s3cretpw"
 MOST_SIGNS = 600

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from services.ingest.config import IngestSettings
-from shared.cameras import Camera, cameras_from_sources, load_cameras, split_login
-from shared.errors import SettingsError
-from shared.secrets import mask
+from agegender.services.ingest.config import IngestSettings
+from agegender.shared.cameras.camera import Camera, cameras_from_sources, load_cameras, split_login
+from agegender.shared.errors import SettingsError
+from agegender.shared.process.secrets import mask
 
 SECRET = "s3cret@:/%#word"
 SECRET_IN_URL = "s3cret%40%3A%2F%25%23word"

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from prometheus_client import CollectorRegistry
 
-from shared.certificates import ends_at_s, show_certificates
-from shared.metrics import Metrics
-from shared.settings import KafkaSettings, RedisSettings
+from agegender.shared.process.certificates import ends_at_s, show_certificates
+from agegender.shared.process.metrics import Metrics
+from agegender.shared.process.settings import KafkaSettings, RedisSettings
 from tests.support.certificates import Authority
 
 NAME = "agegender_certificate_remaining_seconds"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.chaos.plan import SESSION_S, VICTIMS, plan
+from benchmarks.chaos.plan import SESSION_S, VICTIMS, plan
 
 seeds = st.integers(0, 1_000_000)
 

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from shared.persons import Person
-from tests.chaos.verdict import Found, judge, late_frames
+from agegender.shared.messages.visits import Person
+from benchmarks.chaos.verdict import Found, judge, late_frames
 from tests.support.made_messages import frame_info
 
 FRAMES = [frame_info(camera, stream, n) for camera in ("a", "b") for stream in ("s1", "s2") for n in range(3)]

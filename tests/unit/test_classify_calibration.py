@@ -13,10 +13,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-import shared.models
-from services.classify.calibration import OLDEST_YEARS, Calibration, CalibrationError, load_calibration
-from services.classify.views import Views
-from shared.models import FOLDER, WeightsError, load_manifest
+import agegender.shared.models
+from agegender.services.classify.calibration import (
+    OLDEST_YEARS,
+    Calibration,
+    CalibrationError,
+    load_calibration,
+)
+from agegender.services.classify.flip_augmentation import Views
+from agegender.shared.models import FOLDER, WeightsError, load_manifest
 from tests.support.made_calibration import calibration
 
 STORED = load_calibration(load_manifest().age_gender)
@@ -142,7 +147,7 @@ def copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A copy of the folder of weights, in place of the real one, for tests to damage."""
     folder = tmp_path / "models"
     shutil.copytree(FOLDER, folder)
-    monkeypatch.setattr(shared.models, "FOLDER", folder)
+    monkeypatch.setattr(agegender.shared.models, "FOLDER", folder)
     return folder / "calibration.json"
 
 

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from services.classify.nets import (
+from agegender.services.classify.nets import (
     AgeGenderNets,
     ChipsError,
     LiteRTNets,
@@ -23,9 +23,9 @@ from services.classify.nets import (
     combine,
     inputs,
 )
-from services.classify.tensorflow_nets import NoGpu, TensorFlowNets
-from shared.errors import MissingExtra
-from shared.models import load_manifest
+from agegender.services.classify.tensorflow_nets import NoGpu, TensorFlowNets
+from agegender.shared.errors import MissingExtra
+from agegender.shared.models import load_manifest
 from tests.support.availability import ServerUnavailableError, skip_or_fail
 
 Chips = NDArray[np.uint8]
@@ -233,8 +233,8 @@ def test_a_cpu_needs_no_tensorflow() -> None:
     program = """
 import sys
 import numpy as np
-from services.classify.nets import LiteRTNets
-from services.classify.tensorflow_nets import TensorFlowNets
+from agegender.services.classify.nets import LiteRTNets
+from agegender.services.classify.tensorflow_nets import TensorFlowNets
 nets = LiteRTNets()
 nets.open()
 assert len(nets.predict(np.zeros((2, 160, 160, 3), np.uint8)).age_years) == 2

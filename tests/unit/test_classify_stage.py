@@ -9,17 +9,17 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from services.classify.calibration import OLDEST_YEARS, load_calibration
-from services.classify.nets import LiteRTNets, Predictions
-from services.classify.stage import ClassifyStage
-from services.detect.stage import DetectStage
-from services.detect.yunet import YuNet
-from shared.faces import CHIP_SIDE_PX
-from shared.messages import Face, Result
-from shared.models import load_manifest, weights
-from shared.pictures import encode_jpeg
-from shared.stage import Bad, Done, Outcome
-from simulator.scenes import ASTRONAUT
+from agegender.services.classify.calibration import OLDEST_YEARS, load_calibration
+from agegender.services.classify.nets import LiteRTNets, Predictions
+from agegender.services.classify.stage import ClassifyStage
+from agegender.services.detect.faces.yunet import YuNet
+from agegender.services.detect.stage import DetectStage
+from agegender.shared.images.faces import CHIP_SIDE_PX
+from agegender.shared.images.pictures import encode_jpeg
+from agegender.shared.messages.pipeline import Face, Result
+from agegender.shared.models import load_manifest, weights
+from agegender.shared.runtime.stage import Bad, Done, Outcome
+from agegender.simulator.scenes import ASTRONAUT
 from tests.support.made_calibration import calibration
 from tests.support.made_messages import face, face_info, frame, frame_info
 

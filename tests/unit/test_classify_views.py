@@ -9,12 +9,12 @@ import cv2
 import numpy as np
 import pytest
 
-from services.classify.config import ClassifySettings
-from services.classify.nets import LiteRTNets
-from services.classify.views import predict
-from shared.errors import SettingsError
-from shared.pictures import Bgr
-from simulator.scenes import ASTRONAUT
+from agegender.services.classify.config import ClassifySettings
+from agegender.services.classify.flip_augmentation import predict
+from agegender.services.classify.nets import LiteRTNets
+from agegender.shared.errors import SettingsError
+from agegender.shared.images.pictures import Bgr
+from agegender.simulator.scenes import ASTRONAUT
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.codec import (
+from agegender.shared.errors import BadMessage, NewerSchema
+from agegender.shared.messages.codec import (
     FACE_CODEC,
     FACES_CODEC,
     FRAME_CODEC,
@@ -20,8 +21,7 @@ from shared.codec import (
     Codec,
     Encoded,
 )
-from shared.errors import BadMessage, NewerSchema
-from shared.messages import (
+from agegender.shared.messages.pipeline import (
     CAMERA_ID_PATTERN,
     Face,
     FaceInfo,

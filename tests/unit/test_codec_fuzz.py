@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.detect.remembering import TRACKS
-from shared.camera_settings import CameraSettings
-from shared.codec import (
-    CAMERA_SETTINGS_CODEC,
+from agegender.services.detect.tracking.checkpoint import TRACKS
+from agegender.shared.cameras.record import CAMERA_SETTINGS_CODEC, CameraSettings
+from agegender.shared.errors import BadMessage, NewerSchema
+from agegender.shared.messages.codec import (
     FACE_CODEC,
     FACES_CODEC,
     FRAME_CODEC,
@@ -28,7 +28,6 @@ from shared.codec import (
     AnyCodec,
     Encoded,
 )
-from shared.errors import BadMessage, NewerSchema
 from tests.support.made_messages import face, frame, presence, result, sighting
 
 resource = pytest.importorskip("resource", reason="this system does not tell how much memory was used")

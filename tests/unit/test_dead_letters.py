@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from shared.codec import Encoded
-from shared.dead_letters import DeadLetter, DeadLetterLimit, LoggedDeadLetters
-from shared.errors import BadMessage, TooManyBadMessages
-from shared.transport import Delivery
+from agegender.shared.errors import BadMessage, TooManyBadMessages
+from agegender.shared.messages.codec import Encoded
+from agegender.shared.runtime.dead_letters import DeadLetter, DeadLetterLimit, LoggedDeadLetters
+from agegender.shared.runtime.transport import Delivery
 from tests.support.made_messages import frame
 
 

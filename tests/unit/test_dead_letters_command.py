@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import pytest
 
-from agegender.dead_letters.letters import Choice, Letter, Place, camera_of, letters_in, note_of_replay
-from shared.codec import MAX_MESSAGE_BYTES, Encoded
-from shared.dead_letters import DeadLetter
-from shared.kafka_reader import Record
-from shared.settings import KafkaSettings
+from agegender.commands.dead_letters.letters import (
+    Choice,
+    Letter,
+    Place,
+    camera_of,
+    letters_in,
+    note_of_replay,
+)
+from agegender.shared.kafka.reader import Record
+from agegender.shared.messages.codec import MAX_MESSAGE_BYTES, Encoded
+from agegender.shared.process.settings import KafkaSettings
+from agegender.shared.runtime.dead_letters import DeadLetter
 
 KAFKA = KafkaSettings(topic_prefix="test-")
 BAD = Encoded(b"door/7", b"not ours", (("schema", b"face/9"), ("trace", b"\xff")))

@@ -11,12 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from services.detect.alignment import cut_chip, similarity
-from services.detect.yunet import YuNet
-from shared.faces import CHIP_CONTEXT, CHIP_SIDE_PX, LANDMARK_TEMPLATE, template_px
-from shared.models import weights
-from shared.pictures import Bgr
-from simulator.scenes import ASTRONAUT
+from agegender.services.detect.faces.alignment import cut_chip, similarity
+from agegender.services.detect.faces.yunet import YuNet
+from agegender.shared.images.faces import CHIP_CONTEXT, CHIP_SIDE_PX, LANDMARK_TEMPLATE, template_px
+from agegender.shared.images.pictures import Bgr
+from agegender.shared.models import weights
+from agegender.simulator.scenes import ASTRONAUT
 
 Points = NDArray[np.float64]
 CENTRE_XY = (220.0, 120.0)

@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.detect.camera_state import BallotState, CameraState, newest_states
-from services.detect.camera_tracks import CameraTracks, Patience
-from services.detect.remembering import TRACKS
-from services.detect.tracker import MOST_TRACKS
-from shared.codec import PRESENCE_CODEC
-from shared.errors import BadMessage
-from shared.messages import BoxXyxy, FaceInfo, FrameInfo, Presence, PresenceInfo
+from agegender.services.detect.tracking.camera_state import BallotState, CameraState, newest_states
+from agegender.services.detect.tracking.camera_tracks import CameraTracks, Patience
+from agegender.services.detect.tracking.checkpoint import TRACKS
+from agegender.services.detect.tracking.tracker import MOST_TRACKS
+from agegender.shared.errors import BadMessage
+from agegender.shared.messages.codec import PRESENCE_CODEC
+from agegender.shared.messages.pipeline import BoxXyxy, FaceInfo, FrameInfo, Presence, PresenceInfo
 from tests.support.made_messages import face_info, frame_info
 
 START_S = 1_700_000_000.0

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import pytest
 
-from services.detect.camera_tracks import (
+from agegender.services.detect.tracking.camera_tracks import (
     FORGET_AFTER_S,
     USUAL_PATIENCE,
     Cameras,
@@ -15,8 +15,8 @@ from services.detect.camera_tracks import (
     Patience,
     Visitor,
 )
-from shared.messages import BoxXyxy, Clock, FaceInfo, FrameInfo, PresenceInfo, Sighting
-from shared.stage import SkipReason
+from agegender.shared.messages.pipeline import BoxXyxy, Clock, FaceInfo, FrameInfo, PresenceInfo, Sighting
+from agegender.shared.runtime.stage import SkipReason
 from tests.support.made_messages import face_info, frame_info
 
 START_S = 1_700_000_000.0

@@ -9,15 +9,15 @@ import cv2
 import numpy as np
 import pytest
 
-from services.detect.config import DetectSettings
-from services.detect.stage import DetectStage, Found
-from services.detect.yunet import YuNet
-from shared.codec import FACES_CODEC
-from shared.freshness import Deadline
-from shared.messages import Face, Frame, FrameInfo, Mode, Presence, Preview
-from shared.models import weights
-from shared.pictures import Bgr, decode_picture, encode_jpeg
-from shared.stage import Bad, Done, Dropped, DropReason, Outcome, SkipReason
+from agegender.services.detect.config import DetectSettings
+from agegender.services.detect.faces.yunet import YuNet
+from agegender.services.detect.stage import DetectStage, Found
+from agegender.shared.images.pictures import Bgr, decode_picture, encode_jpeg
+from agegender.shared.messages.codec import FACES_CODEC
+from agegender.shared.messages.pipeline import Face, Frame, FrameInfo, Mode, Presence, Preview
+from agegender.shared.models import weights
+from agegender.shared.runtime.deadline import Deadline
+from agegender.shared.runtime.stage import Bad, Done, Dropped, DropReason, Outcome, SkipReason
 from tests.support.faces import astronaut
 from tests.support.made_messages import frame_info
 

@@ -6,16 +6,16 @@ from collections.abc import Sequence
 
 import pytest
 
-from services.detect.camera_state import CameraState
-from services.detect.remembering import RememberingOutput
-from services.detect.stage import DetectStage
-from services.detect.yunet import YuNet
-from shared.errors import NotNow
-from shared.messages import Face, Frame, Presence, Preview
-from shared.models import weights
-from shared.pictures import encode_jpeg
-from shared.stage import Done
-from shared.transport import Share
+from agegender.services.detect.faces.yunet import YuNet
+from agegender.services.detect.stage import DetectStage
+from agegender.services.detect.tracking.camera_state import CameraState
+from agegender.services.detect.tracking.checkpoint import RememberingOutput
+from agegender.shared.errors import NotNow
+from agegender.shared.images.pictures import encode_jpeg
+from agegender.shared.messages.pipeline import Face, Frame, Presence, Preview
+from agegender.shared.models import weights
+from agegender.shared.runtime.stage import Done
+from agegender.shared.runtime.transport import Share
 from tests.support.faces import portraits
 from tests.support.made_messages import frame_info
 

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from services.detect.config import DetectSettings
-from services.detect.searching import Search
-from services.detect.stage import DetectStage
-from services.detect.yunet import Detection
-from shared.messages import Frame
-from shared.pictures import Bgr, encode_jpeg
-from shared.stage import Bad, Done
+from agegender.services.detect.config import DetectSettings
+from agegender.services.detect.faces.searching import Search
+from agegender.services.detect.faces.yunet import Detection
+from agegender.services.detect.stage import DetectStage
+from agegender.shared.images.pictures import Bgr, encode_jpeg
+from agegender.shared.messages.pipeline import Frame
+from agegender.shared.runtime.stage import Bad, Done
 from tests.support.made_messages import frame
 
 NOW_S = 1_700_000_005.0

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.detect.selection import CLEARLY_BETTER, ENOUGH_QUALITY, FIRST_GAP_S, Ballot
-from shared.votes import MAX_VOTES
+from agegender.services.detect.tracking.best_shot import CLEARLY_BETTER, ENOUGH_QUALITY, FIRST_GAP_S, Ballot
+from agegender.shared.messages.votes import MAX_VOTES
 
 
 def vote_on(qualities: list[float], step_s: float = 0.2) -> tuple[Ballot, list[float]]:

@@ -9,14 +9,14 @@ import cv2
 import numpy as np
 import pytest
 
-from services.detect.stage import DetectStage
-from services.detect.yunet import Detection, YuNet
-from shared.faces import CHIP_SIDE_PX
-from shared.messages import Face, Frame
-from shared.models import weights
-from shared.pictures import Bgr, decode_picture, encode_jpeg
-from shared.stage import Bad, Done, Outcome
-from simulator.scenes import ASTRONAUT
+from agegender.services.detect.faces.yunet import Detection, YuNet
+from agegender.services.detect.stage import DetectStage
+from agegender.shared.images.faces import CHIP_SIDE_PX
+from agegender.shared.images.pictures import Bgr, decode_picture, encode_jpeg
+from agegender.shared.messages.pipeline import Face, Frame
+from agegender.shared.models import weights
+from agegender.shared.runtime.stage import Bad, Done, Outcome
+from agegender.simulator.scenes import ASTRONAUT
 from tests.support.made_messages import frame, frame_info
 
 NOW_S = 1_700_000_005.0

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from services.detect.track_fit import Expected, best_first, misfit
-from shared.messages import BoxXyxy
+from agegender.services.detect.tracking.fit import Expected, best_first, misfit
+from agegender.shared.messages.pipeline import BoxXyxy
 
 SIDE = 100.0
 

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.detect.tracker import MOST_TRACKS, Track, Tracker
-from services.detect.tracker_state import TrackerState
-from shared.messages import BoxXyxy
+from agegender.services.detect.tracking.tracker import MOST_TRACKS, Track, Tracker
+from agegender.services.detect.tracking.tracker_state import TrackerState
+from agegender.shared.messages.pipeline import BoxXyxy
 
 
 def box(x: float, y: float = 100.0, side: float = 40.0) -> BoxXyxy:

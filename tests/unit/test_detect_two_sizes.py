@@ -6,11 +6,11 @@ import cv2
 import numpy as np
 import pytest
 
-from services.detect.two_sizes import TwoSizes, each_once
-from services.detect.yunet import Detection
-from shared.messages import BoxXyxy
-from shared.models import weights
-from shared.pictures import Bgr
+from agegender.services.detect.faces.two_sizes import TwoSizes, each_once
+from agegender.services.detect.faces.yunet import Detection
+from agegender.shared.images.pictures import Bgr
+from agegender.shared.messages.pipeline import BoxXyxy
+from agegender.shared.models import weights
 from tests.support.faces import astronaut, no_face
 
 

@@ -11,9 +11,9 @@ import pytest
 from typer.testing import CliRunner
 
 from agegender.cli import app
-from agegender.evaluation.dataset import DatasetError
-from shared.errors import AgeGenderError
-from simulator.scenes import ASTRONAUT
+from agegender.commands.evaluate.dataset import DatasetError
+from agegender.shared.errors import AgeGenderError
+from agegender.simulator.scenes import ASTRONAUT
 
 
 @pytest.fixture

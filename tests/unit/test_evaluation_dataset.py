@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from agegender.evaluation.dataset import DatasetError, Label, load_labels, parse_age, parse_gender
+from agegender.commands.evaluate.dataset import DatasetError, Label, load_labels, parse_age, parse_gender
 
 
 def _folder(tmp_path: Path, **files: str) -> Path:

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from agegender.evaluation.confusion import confusion_svg
-from agegender.evaluation.dataset import Label, TrueGender
-from agegender.evaluation.judge import Judged
-from agegender.evaluation.metrics import (
+from agegender.commands.evaluate.classify import Judged
+from agegender.commands.evaluate.confusion import confusion_svg
+from agegender.commands.evaluate.dataset import Label, TrueGender
+from agegender.commands.evaluate.metrics import (
     GROUPS,
     SIZE_BANDS,
     TRUE_BANDS,
@@ -24,8 +24,8 @@ from agegender.evaluation.metrics import (
     size_band,
     true_band,
 )
-from agegender.evaluation.report import markdown, write_report
-from shared.messages import AGE_BANDS, Gender, Result
+from agegender.commands.evaluate.report import markdown, write_report
+from agegender.shared.messages.pipeline import AGE_BANDS, Gender, Result
 from tests.support.made_messages import face_info, result, unjudged_result
 
 

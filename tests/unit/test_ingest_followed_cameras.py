@@ -15,10 +15,10 @@ from prometheus_client import CollectorRegistry
 
 pytest.importorskip("kafka", reason="the package kafka-python is not installed")
 
-from services.ingest.config import IngestSettings
-from services.ingest.followed_cameras import FollowedCameras
-from shared.metrics import Metrics
-from shared.settings import KafkaSettings
+from agegender.services.ingest.assigned_cameras import FollowedCameras
+from agegender.services.ingest.config import IngestSettings
+from agegender.shared.process.metrics import Metrics
+from agegender.shared.process.settings import KafkaSettings
 
 DOOR = {"id": "door", "source": "rtsp://127.0.0.1:1/door"}
 _HEADERS = (("schema", b"camera-settings/1"), ("meta", b"{}"))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from services.ingest.frame_buffer import FrameBuffer
-from shared.messages import Frame, Mode
+from agegender.services.ingest.publish.buffer import FrameBuffer
+from agegender.shared.messages.pipeline import Frame, Mode
 from tests.support.made_messages import frame_info
 
 KILO = bytes(1_000)

@@ -10,18 +10,18 @@ import numpy as np
 import pytest
 from prometheus_client import CollectorRegistry
 
-from services.ingest.captured import Captured
-from services.ingest.frame_buffer import FrameBuffer
-from services.ingest.outbox import Outbox
-from services.ingest.pace import Pace
-from services.ingest.slot import Slots, WhenFull
-from services.ingest.stage import IngestStage
-from shared.errors import NotNow
-from shared.messages import Frame, Mode
-from shared.metrics import Metrics
-from shared.pictures import UnreadablePicture
-from shared.stage import Done
-from shared.transport import Delivery
+from agegender.services.ingest.mailbox import Slots, WhenFull
+from agegender.services.ingest.publish.backpressure import Pace
+from agegender.services.ingest.publish.buffer import FrameBuffer
+from agegender.services.ingest.publish.outbox import Outbox
+from agegender.services.ingest.sources.stream import Captured
+from agegender.services.ingest.stage import IngestStage
+from agegender.shared.errors import NotNow
+from agegender.shared.images.pictures import UnreadablePicture
+from agegender.shared.messages.pipeline import Frame, Mode
+from agegender.shared.process.metrics import Metrics
+from agegender.shared.runtime.stage import Done
+from agegender.shared.runtime.transport import Delivery
 from tests.support.waiting import wait_until
 
 PICTURE = np.zeros((48, 64, 3), np.uint8)
@@ -226,7 +226,7 @@ def test_an_error_of_the_thread_ends_the_run(bench: Bench) -> None:
 def test_who_publishes_nothing_and_does_not_say_why_gets_no_frames(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("services.ingest.outbox._HUNG_S", 0.3)
+    monkeypatch.setattr("agegender.services.ingest.publish.outbox._HUNG_S", 0.3)
     bench.outbox.keep_alive()
     bench.leave(0)
     bench.wait_for(lambda: bench.total("agegender_buffered_messages") == 1, "the frame is there")

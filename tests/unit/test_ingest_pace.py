@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 import pytest
 
-from services.ingest.pace import Pace
-from shared.errors import NotNow
+from agegender.services.ingest.publish.backpressure import Pace
+from agegender.shared.errors import NotNow
 
 
 class World:
@@ -61,7 +61,7 @@ def test_where_there_is_no_room_it_looks_more_often() -> None:
 
 
 def test_what_is_not_known_is_no_room_and_no_error(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level("INFO", "services.ingest.pace")
+    caplog.set_level("INFO", "agegender.services.ingest.publish.backpressure")
     world = World()
     world.waiting = None
     paced = pace(world)
@@ -73,7 +73,7 @@ def test_what_is_not_known_is_no_room_and_no_error(caplog: pytest.LogCaptureFixt
 
 
 def test_for_whom_a_file_waits_is_said_once_a_minute(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level("INFO", "services.ingest.pace")
+    caplog.set_level("INFO", "agegender.services.ingest.publish.backpressure")
     world = World(classify=60)
     paced = pace(world)
     for _ in range(100):

@@ -13,13 +13,13 @@ import numpy as np
 import pytest
 from prometheus_client import CollectorRegistry
 
-from services.ingest import reader as reader_module
-from services.ingest.captured import CameraError, Captured, FailureReason, StreamFrame, Wanted
-from services.ingest.reader import CameraReader, ReaderSettings, always
-from services.ingest.slot import Slots, WhenFull
-from shared.backoff import Backoff
-from shared.metrics import Metrics
-from shared.pictures import Bgr, UnreadablePicture
+from agegender.services.ingest import reader as reader_module
+from agegender.services.ingest.mailbox import Slots, WhenFull
+from agegender.services.ingest.reader import CameraReader, ReaderSettings, always
+from agegender.services.ingest.sources.stream import CameraError, Captured, FailureReason, StreamFrame, Wanted
+from agegender.shared.images.pictures import Bgr, UnreadablePicture
+from agegender.shared.process.metrics import Metrics
+from agegender.shared.runtime.backoff import Backoff
 from tests.support.waiting import wait_until
 
 REFUSED = CameraError(FailureReason.REFUSED, "nothing listens")

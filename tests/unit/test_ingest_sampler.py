@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.ingest.sampler import Allowance, ForwardTime, Sampler
+from agegender.services.ingest.sources.sampler import Allowance, ForwardTime, Sampler
 
 RATES = st.floats(0.2, 60)
 GAPS_S = st.lists(st.one_of(st.floats(0, 0.2), st.floats(-5, 5), st.floats(-1e6, 1e6)), max_size=80)

@@ -8,8 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from services.ingest.captured import Captured
-from services.ingest.slot import Slots, WhenFull
+from agegender.services.ingest.mailbox import Slots, WhenFull
+from agegender.services.ingest.sources.stream import Captured
 from tests.support.waiting import wait_until
 
 

@@ -6,14 +6,14 @@ import cv2
 import numpy as np
 import pytest
 
-from services.ingest.captured import Captured
-from services.ingest.stage import MAX_JPEG_BYTES, IngestStage, PublishStage
-from shared.codec import MAX_MESSAGE_BYTES
-from shared.freshness import Deadline
-from shared.messages import Frame
-from shared.pictures import Bgr, OversizePicture, UnreadablePicture, decode_picture
-from shared.stage import Done, Dropped, DropReason
-from shared.topics import FRAMES
+from agegender.services.ingest.sources.stream import Captured
+from agegender.services.ingest.stage import MAX_JPEG_BYTES, IngestStage, PublishStage
+from agegender.shared.images.pictures import Bgr, OversizePicture, UnreadablePicture, decode_picture
+from agegender.shared.kafka.topics import FRAMES
+from agegender.shared.messages.codec import MAX_MESSAGE_BYTES
+from agegender.shared.messages.pipeline import Frame
+from agegender.shared.runtime.deadline import Deadline
+from agegender.shared.runtime.stage import Done, Dropped, DropReason
 
 NOW_S = 1_700_000_100.0
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from agegender.evaluation.dataset import Label
-from agegender.evaluation.metrics import coverage
+from agegender.commands.evaluate.dataset import Label
+from agegender.commands.evaluate.metrics import coverage
 from tools.compare_accuracy import Read, Row, measured
 from tools.labelled_faces import HALVES, halves, known
 from tools.sized_faces import SizedFaces

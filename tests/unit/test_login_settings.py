@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from shared import secrets
-from shared.errors import SettingsError
-from shared.kafka_login import login_settings
-from shared.secrets import mask
-from shared.settings import KafkaSettings, RedisSettings, Settings
+from agegender.shared.errors import SettingsError
+from agegender.shared.kafka.login import login_settings
+from agegender.shared.process import secrets
+from agegender.shared.process.secrets import mask
+from agegender.shared.process.settings import KafkaSettings, RedisSettings, Settings
 from tests.support.certificates import Authority, Certificate
 
 SECRET = "s3cret@:/%#word"

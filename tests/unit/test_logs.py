@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from shared import secrets
-from shared.logs import JsonFormatter, LogFormat, TextFormatter, set_up_logs
-from shared.secrets import remember_secret
+from agegender.shared.process import secrets
+from agegender.shared.process.logs import JsonFormatter, LogFormat, TextFormatter, set_up_logs
+from agegender.shared.process.secrets import remember_secret
 
 log = logging.getLogger("shared.oven")
 

@@ -7,8 +7,8 @@ from collections.abc import Callable
 import pytest
 from prometheus_client import CollectorRegistry
 
-from shared.loop_time import LoopTime
-from shared.metrics import Metrics
+from agegender.shared.process.metrics import Metrics
+from agegender.shared.runtime.loop_time import LoopTime
 
 NAME = "agegender_loop_seconds_total"
 

@@ -9,11 +9,11 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
 
-from shared.codec import FRAME_CODEC
-from shared.errors import NotNow
-from shared.memory import MemoryTopic, TransportBroken
-from shared.messages import Frame
-from shared.transport import Source
+from agegender.shared.errors import NotNow
+from agegender.shared.messages.codec import FRAME_CODEC
+from agegender.shared.messages.pipeline import Frame
+from agegender.shared.runtime.memory import MemoryTopic, TransportBroken
+from agegender.shared.runtime.transport import Source
 from tests.support.made_messages import frame
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from shared.messages import AGE_BANDS, FaceInfo, FrameInfo, Result, age_band
+from agegender.shared.messages.pipeline import AGE_BANDS, FaceInfo, FrameInfo, Result, age_band
 from tests.support.made_messages import face, face_info, frame, frame_info, result, unjudged_result
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from prometheus_client import CollectorRegistry
 
-from shared.metrics import Metrics
+from agegender.shared.process.metrics import Metrics
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from shared.moments import moment_s
+from agegender.shared.times import moment_s
 
 NOW_S = datetime(2026, 11, 22, 14, 30, tzinfo=UTC).timestamp()
 

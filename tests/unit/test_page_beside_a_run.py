@@ -13,15 +13,15 @@ from prometheus_client import CollectorRegistry
 from rich.console import Console
 from typer.testing import CliRunner
 
-import agegender.demo
+import agegender.commands.demo
 from agegender.cli import app
-from agegender.page import live_page, load_page_settings
-from services.api.config import ApiSettings
-from services.api.server import ApiServer
-from shared.errors import MissingExtra, SettingsError
-from shared.health import Health
-from shared.metrics import Metrics
-from shared.settings import ProcessSettings
+from agegender.commands.run.page import live_page, load_page_settings
+from agegender.services.api.config import ApiSettings
+from agegender.services.api.server import ApiServer
+from agegender.shared.errors import MissingExtra, SettingsError
+from agegender.shared.process.health import Health
+from agegender.shared.process.metrics import Metrics
+from agegender.shared.process.settings import ProcessSettings
 
 _NOBODY = "redis://127.0.0.1:1/0"
 
@@ -68,7 +68,7 @@ def test_where_the_usual_port_is_taken_a_demo_uses_another(taken_port: int) -> N
 def without_fastapi(monkeypatch: pytest.MonkeyPatch) -> None:
     """As in an environment where the extra `api` was not installed."""
     for name in [*sys.modules]:
-        if name.startswith("services.api.") and name != "services.api.config":
+        if name.startswith("agegender.services.api.") and name != "agegender.services.api.config":
             monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "fastapi", None)
 
@@ -86,9 +86,9 @@ def test_without_its_packages_the_demo_goes_on_without_a_page(monkeypatch: pytes
     def stop_here() -> None:
         raise InterruptedError
 
-    monkeypatch.setattr(agegender.demo, "demo_scene", stop_here)
+    monkeypatch.setattr(agegender.commands.demo, "demo_scene", stop_here)
     console = Console(file=io.StringIO(), width=200)
     with pytest.raises(InterruptedError):
-        agegender.demo.run_demo(console, 1, ProcessSettings(), threading.Event(), page=True)
+        agegender.commands.demo.run_demo(console, 1, ProcessSettings(), threading.Event(), page=True)
     assert isinstance(console.file, io.StringIO)
     assert "agegender[api]" in console.file.getvalue()

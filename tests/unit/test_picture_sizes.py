@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.codec import MAX_MESSAGE_BYTES
-from shared.picture_sizes import claimed_size
-from shared.pictures import OversizePicture, UnreadablePicture, decode_picture
+from agegender.shared.images.pictures import OversizePicture, UnreadablePicture, decode_picture
+from agegender.shared.images.sizes import claimed_size
+from agegender.shared.messages.codec import MAX_MESSAGE_BYTES
 
 
 def box(kind: bytes, content: bytes) -> bytes:

@@ -16,7 +16,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from shared.pictures import (
+from agegender.shared.images.pictures import (
     Bgr,
     OversizePicture,
     UnreadablePicture,

@@ -8,15 +8,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from agegender.planning.check import check_plan
-from agegender.planning.constants import Constants
-from agegender.planning.demand import Demand, rates, sent_wh, votes_of
-from agegender.planning.placing import busiest, evenly
-from agegender.planning.plan import MOST_PARTITIONS, Plan, make_plan
-from agegender.planning.simulation import Scenario, play, ranges
-from agegender.planning.workers import BUSY_AT_MOST, partitions_for
-from shared.errors import SettingsError
-from shared.settings import KafkaSettings
+from agegender.commands.plan.check import check_plan
+from agegender.commands.plan.constants import Constants
+from agegender.commands.plan.demand import Demand, rates, sent_wh, votes_of
+from agegender.commands.plan.placing import busiest, evenly
+from agegender.commands.plan.plan import MOST_PARTITIONS, Plan, make_plan
+from agegender.commands.plan.simulation import Scenario, play, ranges
+from agegender.commands.plan.workers import BUSY_AT_MOST, partitions_for
+from agegender.shared.errors import SettingsError
+from agegender.shared.process.settings import KafkaSettings
 
 
 @pytest.fixture(scope="module")

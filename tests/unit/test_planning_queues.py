@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from agegender.planning.queues import Server, Times, serve
+from agegender.commands.plan.queues import Server, Times, serve
 
 MESSAGES = 100_000
 

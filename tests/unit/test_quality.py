@@ -6,15 +6,15 @@ import cv2
 import numpy as np
 import pytest
 
-from services.detect.alignment import cut_chip
-from services.detect.quality import chip_detail, face_quality, facing, turn
-from services.detect.yunet import YuNet
-from shared.faces import CHIP_SIDE_PX
-from shared.messages import FaceInfo, PointXy
-from shared.models import weights
-from shared.pictures import Bgr
-from shared.quality import height_px, why_unjudged
-from simulator.scenes import ASTRONAUT
+from agegender.services.detect.faces.alignment import cut_chip
+from agegender.services.detect.faces.quality import chip_detail, face_quality, facing, turn
+from agegender.services.detect.faces.yunet import YuNet
+from agegender.shared.images.faces import CHIP_SIDE_PX
+from agegender.shared.images.pictures import Bgr
+from agegender.shared.images.quality import height_px, why_unjudged
+from agegender.shared.messages.pipeline import FaceInfo, PointXy
+from agegender.shared.models import weights
+from agegender.simulator.scenes import ASTRONAUT
 from tests.support.made_messages import face_info
 
 SURE = 0.95

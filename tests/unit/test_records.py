@@ -7,9 +7,9 @@ import io
 import pytest
 from rich.console import Console
 
-from agegender.records import age_text, face_label, face_record, gender_texts
-from agegender.view import Summary
-from shared.messages import Result
+from agegender.commands.records import age_text, face_label, face_record, gender_texts
+from agegender.commands.run.view import Summary
+from agegender.shared.messages.pipeline import Result
 from tests.support.made_messages import result, unjudged_result
 
 

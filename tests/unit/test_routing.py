@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from shared.errors import NotNow
-from shared.messages import Presence, Preview
-from shared.routing import RoutedOutput
+from agegender.shared.errors import NotNow
+from agegender.shared.messages.pipeline import Presence, Preview
+from agegender.shared.runtime.routing import RoutedOutput
 from tests.support.made_messages import presence, preview
 
 

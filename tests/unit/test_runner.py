@@ -10,15 +10,15 @@ from collections.abc import Sequence
 
 import pytest
 
-from shared import runner
-from shared.backoff import Backoff
-from shared.codec import FRAME_CODEC, Encoded
-from shared.dead_letters import DeadLetter, DeadLetterLimit
-from shared.errors import BadMessage, NotNow, TooManyBadMessages
-from shared.health import LIVE_WITHIN_S
-from shared.messages import Frame
-from shared.runner import BatchLimits
-from shared.stage import Done, Outcome
+from agegender.shared.errors import BadMessage, NotNow, TooManyBadMessages
+from agegender.shared.messages.codec import FRAME_CODEC, Encoded
+from agegender.shared.messages.pipeline import Frame
+from agegender.shared.process.health import LIVE_WITHIN_S
+from agegender.shared.runtime import runner
+from agegender.shared.runtime.backoff import Backoff
+from agegender.shared.runtime.dead_letters import DeadLetter, DeadLetterLimit
+from agegender.shared.runtime.runner import BatchLimits
+from agegender.shared.runtime.stage import Done, Outcome
 from tests.support.made_messages import frame
 from tests.support.runner_bench import CLOSES, NOISE, OPENS, STEPS, Bench
 
@@ -139,7 +139,7 @@ def test_the_service_is_ready_again_when_what_it_waited_for_is_back() -> None:
 
 
 def test_a_reason_to_wait_is_logged_once_however_often_it_is_tried(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.INFO, "shared.runner")
+    caplog.set_level(logging.INFO, "agegender.shared.runtime.runner")
     bench = Bench()
     bench.put(0)
     bench.watch.fail("output.write", [NotNow("away"), NotNow("away"), NotNow("full")])

@@ -10,10 +10,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from shared import runner
-from shared.backoff import Backoff
-from shared.errors import NotNow
-from shared.runner import BatchLimits
+from agegender.shared.errors import NotNow
+from agegender.shared.runtime import runner
+from agegender.shared.runtime.backoff import Backoff
+from agegender.shared.runtime.runner import BatchLimits
 from tests.support.runner_bench import CLOSES, OPENS, Bench
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from agegender.planning.constants import Constants
+from agegender.commands.plan.constants import Constants
 from tools.scale_tables import DOCUMENT, tables, with_tables
 
 

@@ -7,8 +7,14 @@ from urllib.parse import quote, unquote
 
 import pytest
 
-from shared import secrets
-from shared.secrets import mask, mask_named, remember_secret, remember_secrets_in, secret_name_in
+from agegender.shared.process import secrets
+from agegender.shared.process.secrets import (
+    mask,
+    mask_named,
+    remember_secret,
+    remember_secrets_in,
+    secret_name_in,
+)
 
 
 @pytest.fixture(autouse=True)

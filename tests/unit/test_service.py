@@ -21,8 +21,8 @@ from tests.support.waiting import wait_until
 _ROOT = Path(__file__).parents[2]
 _CHILD = """
 import sys, threading
-from shared.errors import SettingsError
-from shared.service import serve
+from agegender.shared.errors import SettingsError
+from agegender.shared.runtime.service import serve
 
 class Patient:
     def run(self, stop):

@@ -8,10 +8,10 @@ from typing import Annotated, ClassVar
 import pytest
 from pydantic import Field, SecretStr
 
-from shared import secrets
-from shared.errors import SettingsError
-from shared.secrets import mask
-from shared.settings import KafkaSettings, ProcessSettings, RedisSettings, Settings
+from agegender.shared.errors import SettingsError
+from agegender.shared.process import secrets
+from agegender.shared.process.secrets import mask
+from agegender.shared.process.settings import KafkaSettings, ProcessSettings, RedisSettings, Settings
 
 
 class OvenSettings(Settings):

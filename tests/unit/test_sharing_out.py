@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 
 import pytest
 
-from shared.sharing_out import is_worth_moving, share_out, without_moves
+from agegender.shared.kafka.assignment import is_worth_moving, share_out, without_moves
 
 PARTS = range(64)
 

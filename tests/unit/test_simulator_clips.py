@@ -12,12 +12,12 @@ import av
 import numpy as np
 import pytest
 
-from simulator import samples
-from simulator.cache import cache_folder, published
-from simulator.clips import Placement, convert_video, make_clip
-from simulator.media import ClipRefused, load_track
-from simulator.samples import SamplesUnavailable, fetch_samples
-from simulator.scenes import ASTRONAUT, demo_scene, no_faces, read_picture
+from agegender.simulator import samples
+from agegender.simulator.cache import cache_folder, published
+from agegender.simulator.clips import Placement, convert_video, make_clip
+from agegender.simulator.media import ClipRefused, load_track
+from agegender.simulator.samples import SamplesUnavailable, fetch_samples
+from agegender.simulator.scenes import ASTRONAUT, demo_scene, no_faces, read_picture
 from tests.support.scene_truth import assert_truth
 
 

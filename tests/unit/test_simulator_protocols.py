@@ -12,11 +12,11 @@ from itertools import pairwise
 
 import pytest
 
-from simulator.auth import Gatekeeper, Login
-from simulator.camera import MOST_UNSENT_BYTES, Camera, Viewer
-from simulator.media import AccessUnit, Track
-from simulator.rtp import CLOCK_HZ, MOST_PAYLOAD_BYTES, RtpSource, payloads
-from simulator.rtsp_messages import Request, read_request
+from agegender.simulator.auth import Gatekeeper, Login
+from agegender.simulator.camera import MOST_UNSENT_BYTES, Camera, Viewer
+from agegender.simulator.media import AccessUnit, Track
+from agegender.simulator.rtp import CLOCK_HZ, MOST_PAYLOAD_BYTES, RtpSource, payloads
+from agegender.simulator.rtsp_messages import Request, read_request
 
 LOGIN = Login("viewer", "p@:/%#ß")
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from services.sink.merging import Known, Merged, merge, people, silence
-from services.sink.visits import Visit
-from shared.messages import Presence, Result
+from agegender.services.sink.merging import Known, Merged, merge, people, silence
+from agegender.services.sink.visit_record import Visit
+from agegender.shared.messages.pipeline import Presence, Result
 from tests.support.made_messages import frame_info, presence, result, sighting, vote
 
 T0 = 1_700_000_000.0

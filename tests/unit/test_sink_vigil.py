@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from services.sink.vigil import Vigil
+from agegender.services.sink.silence_timeout import Vigil
 
 
 def sweeps(times_s: Iterable[float], silent_s: float = 20.0) -> list[float]:

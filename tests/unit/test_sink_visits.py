@@ -7,11 +7,11 @@ import json
 
 import pytest
 
-from services.sink.stage import SinkStage
-from services.sink.visits import Visit
-from shared.persons import Person
-from shared.stage import Done
-from shared.votes import MAX_VOTES, Vote
+from agegender.services.sink.stage import SinkStage
+from agegender.services.sink.visit_record import Visit
+from agegender.shared.messages.visits import Person
+from agegender.shared.messages.votes import MAX_VOTES, Vote
+from agegender.shared.runtime.stage import Done
 from tests.support.made_messages import presence, result, sighting, unjudged_result
 from tests.support.made_messages import vote as voting_result
 

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.messages import AGE_BANDS
-from shared.persons import UNKNOWN_BAND
-from shared.store import Count, GivenCount, given_out
-from shared.store.small_counts import SETTLED_S
+from agegender.shared.messages.pipeline import AGE_BANDS
+from agegender.shared.messages.visits import UNKNOWN_BAND
+from agegender.shared.store import Count, GivenCount, given_out
+from agegender.shared.store.small_counts import SETTLED_S
 
 HOUR_S = 3_600.0
 NOW_S = 100 * HOUR_S

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tests.soak.slope import fitted
+from benchmarks.soak.slope import fitted
 
 TIMES_S = np.arange(0.0, 1800.0, 10.0)
 

@@ -13,10 +13,10 @@ from xml.etree import ElementTree as Xml
 import pytest
 from rich.console import Console
 
-from tests.soak.picture import ceiling, drawn, thinned, time_marks
-from tests.soak.processes import can_be_watched, look_at
-from tests.soak.recording import Flow, Look, Recording, buckets, quantile
-from tests.soak.verdict import Verdict
+from benchmarks.soak.picture import ceiling, drawn, thinned, time_marks
+from benchmarks.soak.processes import can_be_watched, look_at
+from benchmarks.soak.recording import Flow, Look, Recording, buckets, quantile
+from benchmarks.soak.verdict import Verdict
 from tests.support.waiting import wait_until
 
 ENDS_S = 1_200

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.models import gender_threshold
-from shared.votes import SHARED_ERROR, Tally, Verdict, Vote, verdict
+from agegender.shared.messages.votes import SHARED_ERROR, Tally, Verdict, Vote, verdict
+from agegender.shared.models import gender_threshold
 from tests.support.made_messages import face_info, result, unjudged_result
 
 

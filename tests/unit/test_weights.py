@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-import shared.models
-from services.classify.nets import NETS
-from shared.faces import CHIP_CONTEXT, CHIP_SIDE_PX
-from shared.models import FOLDER, WeightsError, load_manifest, weights
+import agegender.shared.models
+from agegender.services.classify.nets import NETS
+from agegender.shared.images.faces import CHIP_CONTEXT, CHIP_SIDE_PX
+from agegender.shared.models import FOLDER, WeightsError, load_manifest, weights
 
 NAMES = tuple(load_manifest().nets)
 
@@ -20,7 +20,7 @@ def copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A copy of the folder of weights, in place of the real one, for tests to damage."""
     folder = tmp_path / "models"
     shutil.copytree(FOLDER, folder)
-    monkeypatch.setattr(shared.models, "FOLDER", folder)
+    monkeypatch.setattr(agegender.shared.models, "FOLDER", folder)
     return folder
 
 

@@ -9,9 +9,9 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.core import Metric
 from prometheus_client.metrics import MetricWrapperBase
 
-from services.ingest.decoder_usage import DecoderUsage
-from shared.metrics import Metrics
-from shared.service import process_registry
+from agegender.services.ingest.decoder.usage import DecoderUsage
+from agegender.shared.process.metrics import Metrics
+from agegender.shared.runtime.service import process_registry
 from tools.dashboards.grafana import Dashboard
 from tools.dashboards.rules import Rules
 

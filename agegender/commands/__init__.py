@@ -1,0 +1,1 @@
+"""The commands of `agegender`, a package each: the command, its logic, how it is shown."""

@@ -1,0 +1,1 @@
+"""`agegender analyze`: pictures, folders, videos and cameras on this machine."""

@@ -1,0 +1,103 @@
+"""Cameras, changes and findings as a person and as a program want to see them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+
+from rich.table import Table
+from rich.text import Text
+
+from agegender.commands.cameras.changes import Change, login_of
+from agegender.commands.cameras.probing import Finding
+from agegender.shared.cameras.record import CameraSettings
+from agegender.shared.errors import BadMessage
+from agegender.shared.process.secrets import mask
+
+_SIGNS = {"added": ("+", "green"), "changed": ("~", "yellow"), "removed": ("-", "red")}
+_LOGINS = {
+    "none": "none asked for",
+    "accepted": "accepted",
+    "refused": "refused",
+    "missing": "asked for, none given",
+    "unknown": "",
+}
+
+
+def cameras_table(cameras: Mapping[str, CameraSettings | BadMessage]) -> Table:
+    """One row a camera; a bad record says why it is bad."""
+    table = Table(box=None, pad_edge=False)
+    for name in ("camera", "source", "login", "frames/s", "mode"):
+        table.add_column(name, overflow="fold")
+    for camera_id, camera in cameras.items():
+        if isinstance(camera, BadMessage):
+            table.add_row(camera_id, Text(f"bad record: {mask(str(camera))}", style="red"), "", "", "")
+        else:
+            fps = "" if camera.fps is None else f"{camera.fps:g}"
+            table.add_row(camera_id, camera.source, login_of(camera), fps, camera.mode or "live")
+    return table
+
+
+def camera_record(camera_id: str, camera: CameraSettings | BadMessage) -> dict[str, object]:
+    """One camera as a flat record; of a bad record only the id and the error."""
+    if isinstance(camera, BadMessage):
+        return {"id": camera_id, "error": mask(str(camera))}
+    return camera.model_dump()
+
+
+def change_line(change: Change) -> Text:
+    """`+ door rtsp://…`, in colour."""
+    sign, style = _SIGNS[change.kind]
+    return Text(f"{sign} {change.camera_id}  {change.details}".rstrip(), style=style)
+
+
+def finding_record(found: Finding) -> dict[str, object]:
+    """What was found as a flat record."""
+    return {**asdict(found), "ok": found.ok}
+
+
+def finding_lines(found: Finding) -> Sequence[Text]:
+    """What was found in a few lines: the camera, what it sends, what is wrong."""
+    style = "green" if found.ok and not found.warnings else "yellow" if found.ok else "red"
+    state = "works" if found.ok else "gives no frames"
+    lines = [Text.assemble((f"{found.camera_id}  {state}", style), f"  {found.source}")]
+    if found.problem is not None:
+        lines.append(Text(f"    {mask(found.problem)}", style="red"))
+    facts = {
+        "login": _LOGINS[found.login],
+        "picture": _joined(found.codec, _size(found)),
+        "rate": _joined(
+            _unit(found.fps, "{:.1f} frames/s"),
+            _unit(found.keyframe_s, "a keyframe every {:.1f} s"),
+            _unit(found.bytes_per_s and found.bytes_per_s / 1000, "{:.0f} kB/s"),
+        ),
+        "clock": _clock(found),
+        "first picture": _unit(found.first_frame_s, "after {:.1f} s"),
+    }
+    lines += [Text(f"    {name}: {text}") for name, text in facts.items() if text]
+    lines += [Text(f"    {warning}", style="yellow") for warning in found.warnings]
+    return lines
+
+
+def _clock(found: Finding) -> str:
+    if found.clock == "camera":
+        return f"the camera's own, {abs(found.clock_skew_s or 0):.2f} s from ours"
+    if found.clock == "arrival":
+        return (
+            "none to be believed, the time of arrival is taken"
+            if found.clock_skew_s
+            else "the time of arrival"
+        )
+    return ""
+
+
+def _size(found: Finding) -> str:
+    return "" if found.width_px is None else f"{found.width_px} x {found.height_px} px"
+
+
+def _unit(value: float | None, text: str) -> str:
+    return "" if value is None else text.format(value)
+
+
+def _joined(*parts: str | None) -> str:
+    return ", ".join(part for part in parts if part)

@@ -1,0 +1,88 @@
+"""What is in the store as flat records of plain values, for JSON and for CSV."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import IO
+
+from agegender.shared.messages.visits import Person
+from agegender.shared.store import CameraState, GivenCount
+
+Record = Mapping[str, object]
+
+
+def person_record(person: Person) -> Record:
+    """One visit. Times are seconds since 1970 UTC."""
+    return {
+        **person.model_dump(mode="json"),
+        "age_band": person.age_band,
+        "dwell_s": round(person.dwell_s, 3),
+    }
+
+
+def count_record(count: GivenCount) -> Record:
+    """How many persons of one band and gender a camera saw in one minute, hour or day."""
+    return {
+        "start": datetime.fromtimestamp(count.start_s, tz=UTC).isoformat().replace("+00:00", "Z"),
+        "start_s": count.start_s,
+        "camera_id": count.camera_id,
+        "age_band": count.age_band,
+        "gender": count.gender,
+        "persons": count.persons,
+        "fewer_than": count.fewer_than,
+    }
+
+
+def camera_record(camera: CameraState) -> Record:
+    """The state of one camera."""
+    record = asdict(camera)
+    record["width_px"], record["height_px"] = record.pop("size_wh")
+    return record
+
+
+def write_json(records: Iterable[Record], out: IO[str]) -> None:
+    """One JSON object a line."""
+    for record in records:
+        out.write(json.dumps(record) + "\n")
+        out.flush()
+
+
+def csv_writer(out: IO[str], columns: Sequence[str]) -> Callable[[Record], None]:
+    """Writes the heading; the return value writes one row at a time, as RFC 4180 has them.
+
+    A pair becomes two columns, `NAME_low` and `NAME_high`: `columns` names them so.
+    """
+    writer = csv.DictWriter(out, columns, restval="", extrasaction="ignore", lineterminator="\r\n")
+    writer.writeheader()
+
+    def write(record: Record) -> None:
+        writer.writerow(_flat(record))
+        out.flush()
+
+    return write
+
+
+def _flat(record: Record) -> Record:
+    flat: dict[str, object] = {}
+    for name, value in record.items():
+        if isinstance(value, list | tuple):
+            flat |= dict(zip((f"{name}_low", f"{name}_high"), value, strict=True))
+        else:
+            flat[name] = "" if value is None else value
+    return flat
+
+
+PERSON_COLUMNS = (
+    *("camera_id", "person_id", "first_seen_s", "last_seen_s", "dwell_s", "clock", "frames", "faces_judged"),
+    *("age_years", "age_interval_years_low", "age_interval_years_high", "age_band", "unjudged"),
+    *("gender", "gender_confidence", "male_probability", "closed"),
+)
+CAMERA_COLUMNS = (
+    *("camera_id", "captured_at_s", "clock", "width_px", "height_px", "frame_rate_hz"),
+    *("written_at_s", "delay_s", "present"),
+)
+COUNT_COLUMNS = ("start", "start_s", "camera_id", "age_band", "gender", "persons", "fewer_than")

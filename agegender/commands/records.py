@@ -1,0 +1,104 @@
+"""Results as rows: one flat record a face, for people and for programs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+from rich.table import Table
+
+from agegender.shared.messages.pipeline import FaceInfo, Result
+from agegender.shared.messages.visits import Person
+from agegender.shared.store import StoredResult
+
+
+def face_label(judged: Result | Person) -> str:
+    """A face or a person in a few letters: `female 34`, `? 34` for an unknown gender, or `too small`."""
+    if judged.age_years is None:
+        return age_text(judged)
+    gender = "?" if judged.gender == "unknown" else judged.gender
+    return f"{gender} {age_text(judged)}"
+
+
+def age_text(judged: Result | Person) -> str:
+    """The age in whole years, or why it was not judged: `34`, `too small`, `not yet`."""
+    if judged.age_years is None:
+        return str(judged.unjudged).replace("-", " ")
+    return f"{judged.age_years:.0f}"
+
+
+def interval_text(years: tuple[float, float] | None) -> str:
+    """An interval of ages in whole years, `27\N{EN DASH}41`; empty where there is none."""
+    return "" if years is None else f"{years[0]:.0f}\N{EN DASH}{years[1]:.0f}"
+
+
+def gender_texts(result: Result) -> tuple[str, str]:
+    """The gender and how sure it is: `female` and `97 %`; both empty where the face was not judged."""
+    if result.unjudged is not None:
+        return "", ""
+    return result.gender, f"{result.gender_confidence * 100:.0f} %"
+
+
+def face_size(face: FaceInfo) -> str:
+    """Width and height of the face's box."""
+    left, top, right, bottom = face.box_xyxy
+    return f"{right - left:.0f} x {bottom - top:.0f} px"
+
+
+def face_record(result: Result) -> dict[str, object]:
+    """One face as a flat record of plain values, ready for JSON.
+
+    Times are seconds since 1970 UTC, boxes left, top, right, bottom in pixels of the frame.
+    """
+    face = result.face
+    frame = face.frame
+    return {
+        "camera": frame.camera_id,
+        "face_id": face.face_id,
+        "captured_at_s": frame.captured_at_s,
+        "clock": frame.clock,
+        "age_years": result.age_years,
+        "age_interval_years": result.age_interval_years,
+        "unjudged": result.unjudged,
+        "gender": result.gender,
+        "gender_confidence": result.gender_confidence,
+        "male_probability": result.male_probability,
+        "box_xyxy": face.box_xyxy,
+        "landmarks_xy": face.landmarks_xy,
+        "score": face.score,
+        "quality": face.quality,
+        "track_id": face.track_id,
+        "index": face.index,
+        "faces_in_frame": face.faces_in_frame,
+        "frame_wh": (frame.width_px, frame.height_px),
+        "file": frame.file,
+        "media_time_s": frame.media_time_s,
+    }
+
+
+def stored_record(stored: StoredResult) -> dict[str, object]:
+    """A face as above, with the time at which the store took it and the delay since its capture."""
+    return {
+        **face_record(stored.result),
+        "written_at_s": stored.written_at_s,
+        "delay_s": round(stored.delay_s, 3),
+    }
+
+
+def results_table(camera: str, results: Sequence[StoredResult]) -> Table:
+    """The results as a table, one face a row."""
+    table = Table(title=f"Latest results of {camera}", title_justify="left")
+    for name in ("captured", "face", "age", "gender", "sure", "size", "delay"):
+        table.add_column(name, justify="left" if name in ("captured", "face", "gender") else "right")
+    for one in results:
+        face = one.result.face
+        stamp = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(one.result.captured_at_s))
+        table.add_row(
+            f"{stamp}.{int(one.result.captured_at_s % 1 * 10)}",
+            f"{face.index + 1} of {face.faces_in_frame}",
+            age_text(one.result),
+            *gender_texts(one.result),
+            face_size(face),
+            f"{one.delay_s * 1000:.0f} ms",
+        )
+    return table

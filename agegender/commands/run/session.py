@@ -1,0 +1,158 @@
+"""A run of the embedded pipeline as a person starts it: a store, a live table, a summary."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+
+from rich.console import Console
+from rich.live import Live
+
+from agegender.commands.run.page import live_page
+from agegender.commands.run.pipeline import Pipeline, PipelineSettings
+from agegender.commands.run.view import LiveView, Summary
+from agegender.services.api.config import ApiSettings
+from agegender.services.sink.redis_store import RedisStore
+from agegender.shared.cameras.camera import Camera
+from agegender.shared.process.certificates import show_certificates
+from agegender.shared.process.health import Health, HealthServer
+from agegender.shared.process.logs import set_up_logs
+from agegender.shared.process.metrics import Metrics
+from agegender.shared.process.settings import ProcessSettings, RedisSettings
+from agegender.shared.runtime.service import process_registry
+from agegender.shared.store import ResultStore, connect
+from agegender.shared.store.embedded import EmbeddedStore, default_store_path, reading_store
+
+_DRAW_EVERY_S = 0.5
+_SAY_EVERY_S = 5.0
+_DELAYS_FROM_RESULTS = 500
+
+
+def start_process() -> ProcessSettings:
+    """The settings of a command that a person has started; its logs are set up by them."""
+    process = ProcessSettings.load()
+    set_up_logs(process.log_level or "warning", process.log_format or "text")
+    return process
+
+
+@contextlib.contextmanager
+def store_for_writing(redis: RedisSettings, process: ProcessSettings) -> Iterator[RedisSettings]:
+    """The Redis of REDIS_URL, or an embedded store for the length of the block."""
+    if redis.url is not None:
+        yield redis
+        return
+    with EmbeddedStore(process.store_path or default_store_path()) as store:
+        yield redis.at(store.url)
+
+
+@contextlib.contextmanager
+def store_for_reading(redis: RedisSettings, process: ProcessSettings) -> Iterator[ResultStore]:
+    """The results in the Redis of REDIS_URL, or in the embedded store, whether it runs now or not."""
+    if redis.url is not None:
+        with connect(redis) as client:
+            yield ResultStore(client)
+        return
+    with (
+        reading_store(process.store_path or default_store_path()) as url,
+        connect(redis.at(url)) as client,
+    ):
+        yield ResultStore(client)
+
+
+Watch = Callable[[threading.Event], None]
+"""Shows the run until the event is set."""
+
+Watcher = Callable[[Console, LiveView, Metrics], Watch]
+
+
+def watcher(console: Console, view: LiveView, metrics: Metrics) -> Watch:
+    """On a terminal a table is drawn over and over; elsewhere one line comes every few seconds."""
+
+    def draw(done: threading.Event) -> None:
+        with Live(view.draw(), console=console, auto_refresh=False) as live:
+            while not done.wait(_DRAW_EVERY_S):
+                live.update(view.draw(), refresh=True)
+
+    def say(done: threading.Event) -> None:
+        while not done.wait(_SAY_EVERY_S):
+            captured = metrics.total("agegender_frames_captured_total")
+            results = metrics.total("agegender_results_written_total")
+            console.print(f"{captured:.0f} frames captured, {results:.0f} faces judged", highlight=False)
+
+    return draw if console.is_terminal else say
+
+
+def run_session(
+    cameras: Sequence[Camera],
+    console: Console,
+    *,
+    stop: threading.Event,
+    seconds: float | None = None,
+    process: ProcessSettings,
+    http_port: int,
+    page: ApiSettings | None = None,
+    any_page_port: bool = False,
+    show: Watcher = watcher,
+) -> Summary:
+    """Runs the pipeline until `stop` is set, `seconds` are over or all files are read; shows it meanwhile.
+
+    Args:
+        page: how the live page is served; None: not at all.
+        any_page_port: see `live_page`.
+    """
+    settings, redis = PipelineSettings.load(), RedisSettings.load()
+    metrics = Metrics(process_registry())
+    show_certificates(metrics, redis)
+    with store_for_writing(redis, process) as redis:
+        output = RedisStore(connect(redis), settings.sink, metrics)
+        pipeline = Pipeline(cameras, settings, output, metrics)
+        port = http_port if process.http_port is None else process.http_port
+        page_health = [] if page is None else [Health("api", metrics)]
+        with (
+            HealthServer([*pipeline.healths, *page_health], metrics, process.http_host, port) as server,
+            connect(redis) as client,
+            contextlib.ExitStack() as stack,
+        ):
+            if page is not None:
+                url = stack.enter_context(
+                    live_page(client, page, metrics, page_health[0], any_port=any_page_port)
+                )
+                console.print(f"Live page: {url}", highlight=False)
+            console.print(f"Metrics: http://{process.http_host}:{server.port}/metrics", highlight=False)
+            store = ResultStore(client)
+            view = LiveView(cameras, pipeline, metrics, store)
+            started_s = time.monotonic()
+            _run_and_watch(pipeline, stop, seconds, show(console, view, metrics))
+            stored = [one for c in cameras for one in store.results(c.id, limit=_DELAYS_FROM_RESULTS)]
+            seconds_taken = time.monotonic() - started_s
+            return Summary.of(metrics, pipeline.cameras.failures, stored, seconds_taken)
+
+
+def _run_and_watch(pipeline: Pipeline, stop: threading.Event, seconds: float | None, watch: Watch) -> None:
+    done = threading.Event()
+    errors: list[Exception] = []
+
+    def work() -> None:
+        try:
+            pipeline.run(stop)
+        except Exception as error:  # noqa: BLE001  (raised again below)
+            errors.append(error)
+        finally:
+            done.set()
+
+    worker = threading.Thread(target=work, name="pipeline")
+    timer = threading.Timer(seconds, stop.set) if seconds is not None else None
+    worker.start()
+    if timer is not None:
+        timer.start()
+    try:
+        watch(done)
+    finally:
+        stop.set()
+        if timer is not None:
+            timer.cancel()
+        worker.join()
+    if errors:
+        raise errors[0]

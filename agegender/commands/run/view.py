@@ -1,0 +1,170 @@
+"""What a person sees while the pipeline runs, and when it has ended."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections import Counter, deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from agegender.commands.records import face_label
+from agegender.commands.run.pipeline import Pipeline
+from agegender.shared.cameras.camera import Camera
+from agegender.shared.messages.pipeline import AGE_BANDS
+from agegender.shared.process.metrics import Metrics
+from agegender.shared.store import ResultStore, StoredResult
+
+_RATE_OVER_S = 3.0
+
+
+class LiveView:
+    """Draws the state of a running pipeline from its metrics and from what it has stored."""
+
+    def __init__(
+        self, cameras: Sequence[Camera], pipeline: Pipeline, metrics: Metrics, store: ResultStore
+    ) -> None:
+        self._cameras = cameras
+        self._pipeline = pipeline
+        self._metrics = metrics
+        self._store = store
+        self._started_s = time.monotonic()
+        self._past: deque[tuple[float, dict[str, float]]] = deque([(self._started_s, {})])
+
+    def draw(self) -> RenderableType:
+        """The table of this moment."""
+        now_s = time.monotonic()
+        sent = self._metrics.by_label("agegender_messages_sent_total", "camera", service="ingest")
+        dropped = self._metrics.by_label("agegender_messages_dropped_total", "camera", service="ingest")
+        while len(self._past) > 1 and now_s - self._past[0][0] > _RATE_OVER_S:
+            self._past.popleft()
+        before_s, before = self._past[0]
+        self._past.append((now_s, sent))
+        table = Table(title=f"{now_s - self._started_s:.0f} s", title_justify="left", expand=True)
+        for name, justify in (("camera", "left"), ("state", "left"), ("frames/s", "right")):
+            table.add_column(name, justify=justify)  # type: ignore[arg-type]
+        table.add_column("dropped", justify="right")
+        table.add_column("delay", justify="right")
+        table.add_column("there now", ratio=1)
+        for camera in self._cameras:
+            rate = (sent.get(camera.id, 0) - before.get(camera.id, 0)) / max(now_s - before_s, 0.1)
+            table.add_row(
+                camera.id,
+                self._state(camera.id),
+                f"{rate:.1f}",
+                f"{dropped.get(camera.id, 0):.0f}",
+                self._delay(camera.id),
+                self._there_now(camera.id),
+            )
+        waiting = [f"{h.service} waits: {h.waiting_for}" for h in self._pipeline.healths if h.waiting_for]
+        return Group(table, *(Text(line, style="yellow") for line in waiting))
+
+    def _state(self, camera_id: str) -> Text:
+        why = self._pipeline.cameras.failures.get(camera_id)
+        if why is not None:
+            return Text(why, style="red")
+        up = self._metrics.by_label("agegender_camera_up_bool", "camera").get(camera_id)
+        if up is None:
+            return Text("at its end")
+        return Text("up", style="green") if up else Text("connecting")
+
+    def _delay(self, camera_id: str) -> str:
+        newest = self._store.results(camera_id, limit=10)
+        return f"{statistics.median(one.delay_s for one in newest) * 1000:.0f} ms" if newest else "-"
+
+    def _there_now(self, camera_id: str) -> str:
+        return ", ".join(face_label(person) for person in self._store.now([camera_id])) or "nobody"
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a run did, added up."""
+
+    seconds: float
+    captured: int
+    published: int
+    dropped: dict[str, int]
+    faces_found: int
+    faces_judged: int
+    """Of those found, the ones that were sent to be judged; the others would not have changed any answer."""
+    results: int
+    bad: int
+    persons: int
+    genders: dict[str, int]
+    """Of the persons; where single pictures were looked at, in which nobody is followed, of the faces."""
+    age_bands: dict[str, int]
+    """The same; whoever was not judged stands under the reason, or as unknown."""
+    failures: Mapping[str, str]
+    """Camera id → why it gave no frames at the end."""
+    delays_s: Sequence[float]
+    """Of the last results of each camera, from capture to Redis."""
+
+    @classmethod
+    def of(
+        cls,
+        metrics: Metrics,
+        failures: Mapping[str, str],
+        stored: Sequence[StoredResult],
+        seconds: float,
+    ) -> Summary:
+        """The sums of the metrics; delays from the results themselves."""
+        written = "agegender_results_written_total"
+        persons = int(metrics.total("agegender_persons_counted_total"))
+        counted = "agegender_persons_closed_total" if persons else written
+        judged = metrics.total("agegender_messages_sent_total", service="detect", kind="face")
+        return cls(
+            seconds=seconds,
+            captured=int(metrics.total("agegender_frames_captured_total")),
+            published=int(metrics.total("agegender_messages_sent_total", service="ingest")),
+            dropped=_whole(metrics.by_label("agegender_messages_dropped_total", "reason", service="ingest")),
+            faces_found=int(judged + metrics.total("agegender_faces_skipped_total")),
+            faces_judged=int(judged),
+            results=int(metrics.total(written)),
+            bad=int(metrics.total("agegender_messages_bad_total")),
+            persons=persons,
+            genders=_whole(metrics.by_label(counted, "gender")),
+            age_bands=_whole(metrics.by_label(counted, "age_band")),
+            failures=failures,
+            delays_s=sorted(one.delay_s for one in stored),
+        )
+
+    def draw(self) -> RenderableType:
+        """The summary as a table of two columns."""
+        table = Table(title=f"In {self.seconds:.0f} s", title_justify="left", show_header=False)
+        table.add_row("frames captured", f"{self.captured}")
+        table.add_row("frames published", f"{self.published} ({self.published / self.seconds:.1f} a second)")
+        table.add_row("frames dropped", _listed(self.dropped) or "none")
+        table.add_row("faces found", f"{self.faces_found}")
+        table.add_row("faces judged", f"{self.faces_judged}")
+        table.add_row("results in the store", f"{self.results}")
+        for camera_id, why in self.failures.items():
+            table.add_row(f"camera {camera_id}", Text(why, style="red"))
+        if self.bad:
+            table.add_row("bad messages", f"{self.bad}")
+        if self.persons:
+            table.add_row("persons counted", f"{self.persons}")
+        table.add_row("genders", _listed(self.genders) or "-")
+        bands = {band: self.age_bands[band] for band in AGE_BANDS if band in self.age_bands}
+        table.add_row("ages", _listed(bands) or "-")
+        unjudged = {why: number for why, number in self.age_bands.items() if why not in AGE_BANDS}
+        if unjudged:
+            table.add_row("not judged", _listed(unjudged))
+        if self.delays_s:
+            late = self.delays_s[int(len(self.delays_s) * 0.95)]
+            table.add_row(
+                "capture to store",
+                f"median {statistics.median(self.delays_s) * 1000:.0f} ms, 95 % within {late * 1000:.0f} ms",
+            )
+        return table
+
+
+def _whole(sums: dict[str, float]) -> dict[str, int]:
+    return {name: int(value) for name, value in sums.items() if value}
+
+
+def _listed(sums: dict[str, int]) -> str:
+    return ", ".join(f"{name}: {number}" for name, number in Counter(sums).items())

@@ -1,0 +1,46 @@
+"""All topics of the system in the form that these settings give them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from agegender.services.detect.tracking.checkpoint import TRACKS
+from agegender.shared.kafka.topic_config import TopicForm
+from agegender.shared.kafka.topics import (
+    CAMERAS,
+    DEAD_LETTERS_NAME,
+    DEAD_LETTERS_RETENTION_S,
+    FACES,
+    FRAMES,
+    PREVIEWS,
+    RESULTS,
+)
+from agegender.shared.process.settings import KafkaSettings
+
+
+def all_forms(kafka: KafkaSettings, frame_partitions: int | None = None) -> Sequence[TopicForm]:
+    """The form of each topic, `frames` before `tracks`.
+
+    Args:
+        frame_partitions: how many `frames` has; None: as many as the settings say. `tracks` is divided like
+            it: a worker looks for what is known of a camera in the partition of the same number.
+    """
+    prefix = kafka.topic_prefix
+    passing = {one.name: one.retention_s for one in (FRAMES, FACES, RESULTS, PREVIEWS)}
+    passing[DEAD_LETTERS_NAME] = DEAD_LETTERS_RETENTION_S
+    tracks_partitions = kafka.partitions if frame_partitions is None else frame_partitions
+    return [
+        TopicForm.table(kafka, prefix + CAMERAS.name, kafka.camera_partitions),
+        *(TopicForm.passing(kafka, prefix + name, kept_s) for name, kept_s in passing.items()),
+        TopicForm.changelog(kafka, prefix + TRACKS.name, tracks_partitions, TRACKS.kept_s),
+    ]
+
+
+def frames_name(kafka: KafkaSettings) -> str:
+    """The full name of the topic of frames."""
+    return kafka.topic_prefix + FRAMES.name
+
+
+def is_camera_table(form: TopicForm, kafka: KafkaSettings) -> bool:
+    """Whether it is the table of cameras, whose partitions are for good: a key would lie in two of them."""
+    return form.name == kafka.topic_prefix + CAMERAS.name

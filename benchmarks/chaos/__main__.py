@@ -1,0 +1,65 @@
+"""`make chaos`: kills, stops and continues every part of the pipeline under load, then looks for damage.
+
+Seven processes, a broker and a Redis of its own, two simulated cameras with two people each. A seed says what
+is done to whom and when; without one a new one is drawn. It fails where a published face is lost or doubled,
+a person is counted twice or not at all, or the books of `agegender audit` do not balance.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import shutil
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from rich.console import Console
+
+from benchmarks.chaos.plan import plan
+from benchmarks.chaos.run import run
+from benchmarks.chaos.world import REDIS_SETTINGS
+from tests.support.kafka_broker import launch_broker
+from tests.support.redis_server import RedisServer, find_redis_server
+
+
+def main() -> int:
+    """Runs, prints, and says by its exit status whether nothing is wrong."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--rounds", type=int, default=100)
+    parser.add_argument("--seed", type=int, help="repeats the plan of an earlier run")
+    given = parser.parse_args()
+    seed = random.SystemRandom().randrange(1_000_000) if given.seed is None else given.seed
+    console, began_s = Console(), time.monotonic()
+    again = f"Seed {seed}; to repeat: make chaos ROUNDS={given.rounds} SEED={seed}"
+    console.print(again, highlight=False)
+    folder = Path(tempfile.mkdtemp(prefix="agegender-chaos-"))
+    is_clean = False
+    broker = launch_broker(must_restart=True)
+    try:
+        redis = RedisServer(find_redis_server("valkey"), keep_data=True, more_settings=REDIS_SETTINGS)
+        try:
+            redis.start()
+            outcome = run(plan(seed, given.rounds), broker, redis, folder, console)
+            is_clean = outcome.verdict.is_clean
+            console.print(outcome.report.draw(), outcome.table(), highlight=False)
+            for sentence in outcome.verdict.sentences():
+                console.print(sentence, style="red bold", highlight=False)
+        finally:
+            redis.close()
+    finally:
+        broker.close()
+        if is_clean:
+            shutil.rmtree(folder)
+        else:
+            console.print(f"The logs of the services are in {folder}", highlight=False)
+        took_s = time.monotonic() - began_s
+        console.print(f"{again} ({took_s:.0f} s, {'clean' if is_clean else 'NOT clean'})", highlight=False)
+    return 0 if is_clean else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""Faces of one frame: found, aligned, cut out and measured."""

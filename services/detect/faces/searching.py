@@ -1,0 +1,73 @@
+"""The pictures of frames decoded and searched for faces, several of them side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from queue import SimpleQueue
+from typing import Protocol
+
+import numpy as np
+
+from agegender.services.detect.faces.cutting import Searched
+from agegender.services.detect.faces.yunet import Detection
+from agegender.shared.images.pictures import Bgr, UnreadablePicture, decode_picture
+from agegender.shared.messages.pipeline import Frame, FrameInfo
+from agegender.shared.runtime.stage import Bad
+
+
+class FaceDetector(Protocol):
+    """Finds the faces of a picture. One instance belongs to one thread."""
+
+    def detect(self, picture_bgr: Bgr) -> Sequence[Detection]:
+        """The faces from left to right."""
+
+
+class Search:
+    """Says what is seen in frames, each by itself.
+
+    Args:
+        detectors: as many frames are searched side by side; one works in the caller's own thread.
+        max_pixels: a picture that claims more is not decoded.
+        min_score: detections below are no faces, only doubtful.
+        clock: seconds since 1970.
+    """
+
+    def __init__(
+        self,
+        detectors: Sequence[FaceDetector],
+        max_pixels: int,
+        min_score: float,
+        clock: Callable[[], float],
+    ) -> None:
+        self._max_pixels = max_pixels
+        self._min_score = min_score
+        self._clock = clock
+        self._free: SimpleQueue[FaceDetector] = SimpleQueue()
+        for detector in detectors:
+            self._free.put(detector)
+        self._pool = ThreadPoolExecutor(len(detectors), "search") if len(detectors) > 1 else None
+
+    def each(self, frames: Sequence[Frame]) -> Iterator[Searched | Bad]:
+        """What is seen in each frame, in their order, or why it is bad."""
+        return map(self.one, frames) if self._pool is None else self._pool.map(self.one, frames)
+
+    def one(self, frame: Frame) -> Searched | Bad:
+        """What is seen in a frame, or why it is bad."""
+        try:
+            picture_bgr = decode_picture(frame.jpeg, self._max_pixels)
+        except UnreadablePicture as error:
+            return Bad(str(error))
+        return self.picture(picture_bgr, frame.info)
+
+    def picture(self, picture_bgr: Bgr, info: FrameInfo) -> Searched:
+        """What is seen in a decoded picture."""
+        detector = self._free.get()
+        try:
+            detected = detector.detect(picture_bgr)
+        finally:
+            self._free.put(detector)
+        found = [one for one in detected if np.ptp(one.landmarks_xy, axis=0).any()]
+        faces = [one for one in found if one.score >= self._min_score]
+        doubtful = [one for one in found if one.score < self._min_score]
+        return Searched(info, picture_bgr, faces, doubtful, self._clock())

@@ -1,0 +1,63 @@
+"""Large pictures searched for small faces, without losing the large ones."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from agegender.services.detect.faces.yunet import Detection, YuNet
+from agegender.shared.images.pictures import Bgr
+from agegender.shared.messages.pipeline import BoxXyxy
+
+_MUCH_LARGER = 1.5
+_SAME_SHARE = 0.3  # as within one search
+_PART_SHARE = 0.8
+
+
+class TwoSizes:
+    """Searches a large picture at two sizes, and gives each face once. Not for several threads at once.
+
+    Shrunk far, a picture loses its small faces. Shrunk less, it loses its large ones: YuNet misses more and
+    more of those that are higher than 500 px of what it searches, and takes parts of them for faces.
+
+    Args:
+        weights: the ONNX file.
+        longer_side_px: of the first search.
+        finer_side_px: of the second, which is left out where the picture is less than half as large again as
+            the first: there is hardly more to be found.
+        min_score: detections below are left out.
+    """
+
+    def __init__(self, weights: Path, longer_side_px: int, finer_side_px: int, min_score: float) -> None:
+        self._fine_from_px = _MUCH_LARGER * longer_side_px
+        self._coarse = YuNet(weights, longer_side_px, min_score)
+        self._fine = YuNet(weights, finer_side_px, min_score)
+
+    def detect(self, picture_bgr: Bgr) -> Sequence[Detection]:
+        """The faces of the picture, from left to right; empty when there is none."""
+        found = self._coarse.detect(picture_bgr)
+        if max(picture_bgr.shape[:2]) < self._fine_from_px:
+            return found
+        return each_once([*found, *self._fine.detect(picture_bgr)])
+
+
+def each_once(found: Sequence[Detection]) -> Sequence[Detection]:
+    """From left to right, without those that have a better one in the same place, or around them."""
+    kept: list[Detection] = []
+    for one in sorted(found, key=lambda one: -one.score):
+        if not any(_repeats(one.box_xyxy, other.box_xyxy) for other in kept):
+            kept.append(one)
+    return sorted(kept, key=lambda one: one.box_xyxy[:2])
+
+
+def _repeats(box_xyxy: BoxXyxy, better_xyxy: BoxXyxy) -> bool:
+    left, top = (max(a, b) for a, b in zip(box_xyxy[:2], better_xyxy[:2], strict=True))
+    right, bottom = (min(a, b) for a, b in zip(box_xyxy[2:], better_xyxy[2:], strict=True))
+    common = max(0.0, right - left) * max(0.0, bottom - top)
+    area, better_area = _area(box_xyxy), _area(better_xyxy)
+    return common >= _SAME_SHARE * (area + better_area - common) or common >= _PART_SHARE * area
+
+
+def _area(box_xyxy: BoxXyxy) -> float:
+    left, top, right, bottom = box_xyxy
+    return (right - left) * (bottom - top)

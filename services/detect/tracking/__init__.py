@@ -1,0 +1,1 @@
+"""Tracks: the faces of one person linked from frame to frame."""

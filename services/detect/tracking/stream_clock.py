@@ -1,0 +1,74 @@
+"""When the frames of one stream were taken, and how many a second there are. Pure."""
+
+from __future__ import annotations
+
+from collections import deque
+
+from agegender.services.detect.tracking.camera_state import ClockState
+from agegender.shared.messages.pipeline import FrameInfo
+
+_RATE_OVER_S = 5.0
+_NEW = ClockState()
+
+
+class StreamClock:
+    """The time of each frame of one stream.
+
+    The frames of a video file are read as fast as they can be worked on, which says nothing about how long
+    anybody was there. They are timed as if the file had been played from the moment it was opened.
+
+    The frames of a camera may be told by another clock from one to the next: the camera's own is known from
+    its first report on, and is believed as long as it is not far off. Nobody comes or goes by that: while
+    somebody is followed, the time goes on from where it was, as far as ingest's own clock says, and keeps its
+    distance from what the frames tell until nobody is left.
+
+    Args:
+        state: of the clock that this one goes on from.
+        newest: the frame that it was last advanced to.
+    """
+
+    def __init__(self, state: ClockState = _NEW, newest: FrameInfo | None = None) -> None:
+        self._file_began_s = state.file_began_s
+        self._offset_s = state.offset_s
+        self._latest_s = deque(state.latest_s)
+        self._newest = newest
+
+    def state(self) -> ClockState:
+        """All that this clock knows but the newest frame."""
+        return ClockState(
+            file_began_s=self._file_began_s, offset_s=self._offset_s, latest_s=tuple(self._latest_s)
+        )
+
+    def advance(self, info: FrameInfo, *, is_anybody_followed: bool) -> float:
+        """The time of the next frame, in seconds since 1970."""
+        now_s = self._time_s(info, is_anybody_followed)
+        self._newest = info
+        if self._latest_s and now_s < self._latest_s[-1]:
+            self._latest_s.clear()
+        self._latest_s.append(now_s)
+        while len(self._latest_s) > 2 and now_s - self._latest_s[0] > _RATE_OVER_S:
+            self._latest_s.popleft()
+        return now_s
+
+    def _time_s(self, info: FrameInfo, is_anybody_followed: bool) -> float:
+        if info.media_time_s is not None:
+            if self._file_began_s is None:
+                self._file_began_s = max(0.0, info.captured_at_s - info.media_time_s)
+            return self._file_began_s + info.media_time_s
+        if not is_anybody_followed:
+            self._offset_s = 0.0
+        elif self._newest is not None and self._newest.clock != info.clock:
+            passed_s = max(0.0, info.published_at_s - self._newest.published_at_s)
+            self._offset_s = self.now_s + passed_s - info.captured_at_s
+        return max(0.0, info.captured_at_s + self._offset_s)
+
+    @property
+    def now_s(self) -> float:
+        """The time of the newest frame."""
+        return self._latest_s[-1]
+
+    @property
+    def rate_hz(self) -> float | None:
+        """Frames a second over the last five; None where there are not two yet."""
+        over_s = self._latest_s[-1] - self._latest_s[0] if self._latest_s else 0.0
+        return round((len(self._latest_s) - 1) / over_s, 2) if over_s > 0 else None

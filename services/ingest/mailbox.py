@@ -1,0 +1,104 @@
+"""Where the readers of the cameras leave their frames for the pipeline: one place for each camera."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Collection, Iterable
+from enum import Enum
+
+from agegender.services.ingest.sources.stream import Captured
+
+
+class WhenFull(Enum):
+    """What a reader does when the pipeline has not taken the last frame yet."""
+
+    REPLACE = "replace"
+    """Live cameras: the newest frame takes its place, and the older is dropped."""
+    WAIT = "wait"
+    """Files: the reader waits, and nothing is dropped."""
+
+
+class Slots:
+    """One place for each camera; one condition for all, so that the taker can wait for any of them.
+
+    Args:
+        readers: how many leave frames here, until each says that it is `finished`; None where cameras come
+            and go, so that nobody can know which frame is the last.
+    """
+
+    def __init__(self, readers: int | None) -> None:
+        self._changed = threading.Condition()
+        self._held: dict[str, Captured] = {}
+        self._on_hold: frozenset[str] = frozenset()
+        self._readers = readers
+        self._closed = False
+
+    def put(self, captured: Captured, when_full: WhenFull) -> Captured | None:
+        """Leaves a frame. Returns the one that is lost by it: an older one, or this one after `close`."""
+        with self._changed:
+            if when_full is WhenFull.WAIT:
+                self._changed.wait_for(lambda: self._closed or captured.camera_id not in self._held)
+            if self._closed:
+                return captured
+            # Taken out first, so that the place in the order of arrival is that of the new frame.
+            replaced = self._held.pop(captured.camera_id, None)
+            self._held[captured.camera_id] = captured
+            self._changed.notify_all()
+            return replaced
+
+    def finished(self) -> None:
+        """One reader will leave no more frames."""
+        with self._changed:
+            if self._readers is not None:
+                self._readers -= 1
+            self._changed.notify_all()
+
+    def take(self, max_frames: int, timeout_s: float) -> list[Captured]:
+        """Waits for a frame of any camera that is not on hold, unless none can come any more.
+
+        Hands out at most one of each camera, the longest waiting first.
+        """
+        with self._changed:
+            self._changed.wait_for(
+                lambda: self._held.keys() - self._on_hold or self._is_exhausted or self._closed, timeout_s
+            )
+            free = [camera for camera in self._held if camera not in self._on_hold]
+            taken = [self._held.pop(camera) for camera in free[:max_frames]]
+            if taken:
+                self._changed.notify_all()
+            return taken
+
+    def hold(self, camera_ids: Collection[str]) -> None:
+        """Hands out nothing of these cameras, until the next call says otherwise."""
+        with self._changed:
+            if self._on_hold != camera_ids:
+                self._on_hold = frozenset(camera_ids)
+                self._changed.notify_all()
+
+    def is_on_hold(self, camera_id: str) -> bool:
+        """Whether frames of the camera are not handed out for now."""
+        return camera_id in self._on_hold
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether all readers have finished and all frames are taken."""
+        with self._changed:
+            return self._is_exhausted
+
+    @property
+    def _is_exhausted(self) -> bool:
+        return self._readers == 0 and not self._held
+
+    def clear(self, camera_ids: Iterable[str] | None = None) -> list[Captured]:
+        """Empties the places of these cameras, or all; returns the frames that lay there."""
+        with self._changed:
+            chosen = list(self._held) if camera_ids is None else camera_ids
+            left = [self._held.pop(camera) for camera in chosen if camera in self._held]
+            self._changed.notify_all()
+            return left
+
+    def close(self) -> list[Captured]:
+        """Refuses frames from now on; returns those that nobody took."""
+        with self._changed:
+            self._closed = True
+            return self.clear()

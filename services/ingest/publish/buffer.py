@@ -1,0 +1,92 @@
+"""Frames that wait for Kafka, of each camera up to a number of bytes. Pure."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Collection, Mapping, Sequence
+
+from agegender.shared.messages.pipeline import Frame
+
+
+class FrameBuffer:
+    """Keeps the newest frames of live cameras, and all of complete ones, in their order.
+
+    In bytes, because memory is what a worker runs out of, and for each camera, so that none of them takes
+    the place of another.
+
+    Args:
+        bytes_per_camera: of pictures; one frame is kept however large it is.
+    """
+
+    def __init__(self, bytes_per_camera: int) -> None:
+        self._bytes_per_camera = bytes_per_camera
+        self._frames: dict[str, deque[Frame]] = {}
+        self._bytes: dict[str, int] = {}
+
+    def put(self, frame: Frame) -> Sequence[Frame]:
+        """Adds a frame. Returns those that it pushes out: the oldest of its camera, where that is live."""
+        camera_id = frame.camera_id
+        line = self._frames.setdefault(camera_id, deque())
+        line.append(frame)
+        self._bytes[camera_id] = self._bytes.get(camera_id, 0) + len(frame.jpeg)
+        pushed_out = []
+        while self._is_over(camera_id) and len(line) > 1 and not line[0].info.is_complete:
+            pushed_out.append(self._pop_first(camera_id))
+        return pushed_out
+
+    def _is_over(self, camera_id: str) -> bool:
+        return self._bytes[camera_id] > self._bytes_per_camera
+
+    @property
+    def full(self) -> frozenset[str]:
+        """Complete cameras of which no more should be put."""
+        return frozenset(
+            camera
+            for camera, line in self._frames.items()
+            if line[0].info.is_complete and self._bytes[camera] >= self._bytes_per_camera
+        )
+
+    @property
+    def numbers(self) -> Mapping[str, int]:
+        """Camera → how many of its frames wait; those of which none does are left out."""
+        return {camera: len(line) for camera, line in self._frames.items()}
+
+    @property
+    def has_complete(self) -> bool:
+        """Whether a frame of a complete camera is next."""
+        return any(line[0].info.is_complete for line in self._frames.values())
+
+    @property
+    def has_live(self) -> bool:
+        """Whether a frame of a live camera is next."""
+        return any(not line[0].info.is_complete for line in self._frames.values())
+
+    def take(self, most: int, most_complete: int) -> list[Frame]:
+        """At most `most` frames, of complete cameras at most `most_complete`; all cameras by turns."""
+        taken: list[Frame] = []
+        takes_on = True
+        while takes_on:
+            takes_on = False
+            for camera_id in list(self._frames):
+                if len(taken) == most:
+                    return taken
+                is_complete = self._frames[camera_id][0].info.is_complete
+                if is_complete and most_complete <= 0:
+                    continue
+                most_complete -= is_complete
+                taken.append(self._pop_first(camera_id))
+                takes_on = True
+        return taken
+
+    def clear(self, camera_ids: Collection[str] | None = None) -> list[Frame]:
+        """Takes out everything that waits of these cameras, or of all."""
+        chosen = [one for one in list(self._frames) if camera_ids is None or one in camera_ids]
+        return [self._pop_first(camera) for camera in chosen for _ in range(len(self._frames[camera]))]
+
+    def _pop_first(self, camera_id: str) -> Frame:
+        """The camera is the last in turn afterwards."""
+        line, held_bytes = self._frames.pop(camera_id), self._bytes.pop(camera_id)
+        frame = line.popleft()
+        if line:
+            self._frames[camera_id], self._bytes[camera_id] = line, held_bytes - len(frame.jpeg)
+        return frame

@@ -1,0 +1,83 @@
+"""What RTSP cameras and video files share: FFmpeg's decoder, through PyAV."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import av.error
+import numpy as np
+from av.container import InputContainer
+from av.packet import Packet
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+
+from agegender.services.ingest.sources.stream import CameraError, FailureReason
+from agegender.shared.images.pictures import MAX_PIXELS, Bgr, OversizePicture, UnreadablePicture
+from agegender.shared.messages.pipeline import LONGEST_SIDE_PX
+
+_MAX_PIXELS_OPTION = {"max_pixels": str(MAX_PIXELS)}
+_STREAMS = 64  # more than any real file or camera has
+PROBING_OPTIONS: Any = [_MAX_PIXELS_OPTION] * _STREAMS  # PyAV's types ask for text where its code takes these
+"""For `av.open(stream_options=…)`: FFmpeg decodes the first frames of a stream already while it opens it."""
+
+NO_FRAME = f"cannot be decoded, or claims more than {MAX_PIXELS} pixels"
+
+
+def video_of(container: InputContainer) -> VideoStream:
+    """The first video of an open container, ready to be decoded.
+
+    Raises:
+        CameraError: there is none, or its pictures are larger than allowed; the container is closed.
+    """
+    # Without a context FFmpeg has no decoder for it.
+    decodable = [one for one in container.streams.video if one.codec_context is not None]
+    if not decodable:
+        why = (
+            "its video is in a codec that is not known here"
+            if container.streams.video
+            else "there is no video in it"
+        )
+        container.close()
+        raise CameraError(FailureReason.NOT_VIDEO, why)
+    video = decodable[0]
+    # One core for each camera: many share the machine, and frame threads add a delay of their own.
+    video.thread_count = 1
+    width_px, height_px = video.codec_context.width, video.codec_context.height
+    if width_px * height_px > MAX_PIXELS:
+        container.close()
+        raise CameraError(
+            FailureReason.NOT_VIDEO, f"{width_px} x {height_px} pixels are more than the {MAX_PIXELS} allowed"
+        )
+    if max(width_px, height_px) > LONGEST_SIDE_PX:
+        container.close()
+        raise CameraError(
+            FailureReason.NOT_VIDEO, f"{width_px} x {height_px} pixels: a side is over {LONGEST_SIDE_PX}"
+        )
+    # The size may change later on; the decoder itself then refuses, before it reserves the memory.
+    video.codec_context.options = _MAX_PIXELS_OPTION
+    return video
+
+
+def decoded(video: VideoStream, packet: Packet[VideoStream]) -> list[VideoFrame]:
+    """The frames that `packet` completes; none when it is broken, as the decoder goes on with the next."""
+    try:
+        return video.decode(packet)
+    except av.error.InvalidDataError:
+        return []
+
+
+def upright_bgr(frame: VideoFrame) -> Bgr:
+    """The pixels, turned as the file says that they are to be shown.
+
+    Raises:
+        UnreadablePicture: the pixels cannot be converted.
+        OversizePicture: there are more of them than allowed.
+    """
+    if frame.width * frame.height > MAX_PIXELS:
+        raise OversizePicture(f"a frame of {frame.width} x {frame.height} pixels is over {MAX_PIXELS}")
+    try:
+        picture = frame.to_ndarray(format="bgr24")
+    except (av.error.FFmpegError, ValueError) as error:
+        raise UnreadablePicture(f"a frame in {frame.format.name} cannot be converted: {error}") from None
+    quarter_turns = round(frame.rotation / 90)
+    return np.ascontiguousarray(np.rot90(picture, quarter_turns), np.uint8)

@@ -1,0 +1,194 @@
+"""Video files, through PyAV."""
+
+from __future__ import annotations
+
+import errno
+import time
+from collections.abc import Iterator
+from fractions import Fraction
+from functools import partial
+from pathlib import Path
+
+import av
+import av.error
+from av.container import InputContainer
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+
+from agegender.services.ingest.sources.cut_short import is_cut_short
+from agegender.services.ingest.sources.decoding import (
+    NO_FRAME,
+    PROBING_OPTIONS,
+    decoded,
+    upright_bgr,
+    video_of,
+)
+from agegender.services.ingest.sources.stream import CameraError, FailureReason, StreamFrame, shown_path
+
+# By FFmpeg's names, all that hold their pictures in themselves. Left out are those that open what they name:
+# playlists, lists of files, session descriptions; and plain text, which FFmpeg plays as a terminal.
+_FORMATS = (
+    "3gp",
+    "asf",
+    "avi",
+    "dv",
+    "flv",
+    "gif",
+    "h261",
+    "h263",
+    "h264",
+    "hevc",
+    "ivf",
+    "m4v",
+    "matroska",
+    "mjpeg",
+    "mjpeg_2000",
+    "mov",
+    "mp4",
+    "mpeg",
+    "mpegts",
+    "mpegvideo",
+    "mxf",
+    "nsv",
+    "nut",
+    "obu",
+    "ogg",
+    "rm",
+    "swf",
+    "vc1",
+    "vvc",
+    "webm",
+    "wtv",
+    "yuv4mpegpipe",
+)
+_OPTIONS = {"format_whitelist": ",".join(_FORMATS), "protocol_whitelist": "file"}
+_USUAL_FPS = 25
+_LONGEST_S = 10 * 365 * 86_400.0  # a frame later than that is none that anybody filmed
+
+# What the system says of a name that it does not open; by others of its numbers FFmpeg means broken files.
+_NOT_OPENED = (
+    errno.EACCES,
+    errno.EISDIR,
+    errno.ELOOP,
+    errno.ENAMETOOLONG,
+    errno.ENOENT,
+    errno.ENOTDIR,
+    errno.EPERM,
+)
+
+SUFFIXES = frozenset(
+    [
+        ".3gp",
+        ".asf",
+        ".avi",
+        ".flv",
+        ".h264",
+        ".hevc",
+        ".m2ts",
+        ".m4v",
+        ".mkv",
+        ".mov",
+        ".mp4",
+        ".mpeg",
+        ".mpg",
+        ".mts",
+        ".mxf",
+        ".ogv",
+        ".ts",
+        ".vob",
+        ".webm",
+        ".wmv",
+    ]
+)
+"""What is taken for a video in a folder, by file name."""
+
+
+def open_video(path: str) -> InputContainer:
+    """The file, for what `VideoFileStream` does not tell; raises CameraError."""
+    try:
+        return _opened(path)
+    except av.error.ArgumentError:
+        raise CameraError(
+            FailureReason.NOT_VIDEO, "a text, a playlist or another file that is no video"
+        ) from None
+    except av.error.FFmpegError as error:
+        if error.errno in _NOT_OPENED:
+            raise CameraError(FailureReason.NOT_FOUND, f"cannot be read: {error.strerror}") from None
+        raise CameraError(FailureReason.NOT_VIDEO, "no video that can be decoded") from None
+
+
+def _opened(path: str) -> InputContainer:
+    # The prefix keeps a colon in a file's name from being read as a protocol.
+    url = f"file:{path}"
+    try:
+        return av.open(
+            url, mode="r", options=_OPTIONS, stream_options=PROBING_OPTIONS, metadata_errors="replace"
+        )
+    except ValueError:
+        # PyAV refuses them for what tells its streams only while FFmpeg already decodes: FLV, MPEG programs.
+        return av.open(url, mode="r", options=_OPTIONS, metadata_errors="replace")
+
+
+class VideoFileStream:
+    """The frames of a video file in their order, as `captured.Stream`.
+
+    Raises:
+        CameraError: there is no such file, or it holds no video.
+    """
+
+    def __init__(self, path: str) -> None:
+        container = open_video(path)
+        self._container = container
+        self._video = video_of(container)
+        self._path = Path(path)
+        self._file = shown_path(path)
+        self._start_s = float((self._video.start_time or 0) * (self._video.time_base or 1))
+        self.fps = Fraction(self._video.average_rate or _USUAL_FPS)
+        """Frames a second, on average."""
+        self.time_base = self._video.time_base or 1 / self.fps
+        """The seconds that the times of the frames are whole numbers of."""
+        self.frame_count = _frame_count(container, self._video, self.fps)
+        """How many frames to expect, as the file says; None where it does not."""
+        self._frame_s = 1.0 / float(self.fps)
+
+    def frames(self) -> Iterator[StreamFrame]:
+        """See `captured.Stream`."""
+        media_time_s = None
+        is_broken = False
+        try:
+            for packet in self._container.demux(self._video):
+                for frame in decoded(self._video, packet):
+                    media_time_s = self._media_time_s(frame, media_time_s)
+                    yield StreamFrame(
+                        media_time_s,
+                        time.time(),
+                        "arrival",
+                        partial(upright_bgr, frame),
+                        media_time_s=media_time_s,
+                        file=self._file,
+                    )
+        except av.error.FFmpegError:
+            is_broken = True
+        if media_time_s is None:
+            raise CameraError(FailureReason.NOT_VIDEO, f"each frame in it {NO_FRAME}")
+        if is_broken or is_cut_short(self._path, self._container.format.name):
+            raise CameraError(FailureReason.ENDED, f"broken after {media_time_s:.1f} s")
+
+    def _media_time_s(self, frame: VideoFrame, before_s: float | None) -> float:
+        if frame.time is not None:
+            time_s = max(0.0, float(frame.time) - self._start_s)
+            if time_s > _LONGEST_S:
+                raise CameraError(FailureReason.ENDED, f"a frame claims a time of {time_s:.0f} s")
+            return time_s
+        # A bare stream of H.264 tells no times, only how many frames a second it has.
+        return 0.0 if before_s is None else before_s + self._frame_s
+
+    def close(self) -> None:
+        """Closes the file."""
+        self._container.close()
+
+
+def _frame_count(container: InputContainer, video: VideoStream, fps: Fraction) -> int | None:
+    if video.frames:
+        return video.frames
+    return round(container.duration / av.time_base * fps) if container.duration else None

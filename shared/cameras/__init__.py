@@ -1,0 +1,1 @@
+"""Cameras as their owner describes them, and as Kafka may hold them."""

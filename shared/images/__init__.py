@@ -1,0 +1,1 @@
+"""Pictures: reading, sizes, face templates, quality limits and anonymization."""

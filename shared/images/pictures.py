@@ -1,0 +1,71 @@
+"""JPEG and pixels, guarded: what a picture claims to be is read before any of it is decoded."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from agegender.shared.errors import AgeGenderError
+from agegender.shared.images.sizes import claimed_size, claims_missing_bytes
+
+MAX_PIXELS = 50_000_000
+"""Largest picture that is decoded, in pixels: 150 MB once decoded."""
+
+MAX_PICTURE_BYTES = 8 * MAX_PIXELS
+"""Largest file of a picture that is read: what the largest takes with 16 bits a channel, uncompressed."""
+
+Bgr = NDArray[np.uint8]
+"""A colour picture, (height, width, 3), uint8, blue first as OpenCV has it."""
+
+
+class UnreadablePicture(AgeGenderError):
+    """The bytes are no picture, a broken one, or one that claims to be larger than allowed."""
+
+
+class OversizePicture(UnreadablePicture):
+    """The picture claims more pixels than allowed."""
+
+
+def decode_picture(data: bytes, max_pixels: int = MAX_PIXELS) -> Bgr:
+    """The picture that `data` holds, in any format that OpenCV reads.
+
+    Raises:
+        UnreadablePicture: the bytes are no picture or a broken one; the text says which.
+        OversizePicture: its header claims more than `max_pixels`; nothing was decoded.
+    """
+    if not data:
+        raise UnreadablePicture("the picture is empty")
+    size = claimed_size(data)
+    if size is None:
+        raise UnreadablePicture(f"{len(data)} bytes that are no picture: no size in its header")
+    width_px, height_px = size
+    if width_px * height_px > max_pixels:
+        raise OversizePicture(f"claims {width_px} x {height_px} pixels, more than the {max_pixels} allowed")
+    if claims_missing_bytes(data):
+        raise UnreadablePicture(f"the picture of {width_px} x {height_px} pixels is cut short")
+    try:
+        picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+    except cv2.error:
+        picture = None
+    if picture is None:
+        raise UnreadablePicture(f"the picture of {width_px} x {height_px} pixels cannot be decoded")
+    return np.asarray(picture, np.uint8)
+
+
+def encode_jpeg(picture_bgr: Bgr, quality: int) -> bytes:
+    """`picture_bgr` as JPEG at `quality`, 1 to 100."""
+    ok, data = cv2.imencode(".jpg", picture_bgr, [cv2.IMWRITE_JPEG_QUALITY, quality])
+    if not ok:
+        raise ValueError(f"cannot encode a picture of shape {picture_bgr.shape} and type {picture_bgr.dtype}")
+    return data.tobytes()
+
+
+def shrink(picture_bgr: Bgr, longer_side_px: int) -> Bgr:
+    """`picture_bgr` with its longer side at most `longer_side_px`, sharp and without aliasing."""
+    height_px, width_px = picture_bgr.shape[:2]
+    scale = longer_side_px / max(height_px, width_px)
+    if scale >= 1:
+        return picture_bgr
+    size_wh = (max(1, round(width_px * scale)), max(1, round(height_px * scale)))
+    return np.asarray(cv2.resize(picture_bgr, size_wh, interpolation=cv2.INTER_AREA), np.uint8)

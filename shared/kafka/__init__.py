@@ -1,0 +1,1 @@
+"""Kafka: topics, sources, outputs and the group; private parts of the client stay in `client.py`."""

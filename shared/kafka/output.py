@@ -1,0 +1,168 @@
+"""Writes to the topics of Kafka."""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any, Generic, TypeVar
+
+from agegender.shared.errors import SettingsError
+from agegender.shared.kafka.client import (
+    ANSWER_MS,
+    CLOSE_MS,
+    ClientError,
+    TooLarge,
+    held_back,
+    open_producer,
+)
+from agegender.shared.kafka.topic_admin import ensure_table, ensure_topic
+from agegender.shared.kafka.topic_config import LARGEST_BYTES
+from agegender.shared.kafka.topics import DEAD_LETTERS_NAME, DEAD_LETTERS_RETENTION_S, Changelog, Topic
+from agegender.shared.messages.codec import Encoded, check_size
+from agegender.shared.messages.pipeline import Model
+from agegender.shared.process.secrets import mask
+from agegender.shared.process.settings import KafkaSettings
+from agegender.shared.runtime.dead_letters import DeadLetter
+
+log = logging.getLogger(__name__)
+
+M = TypeVar("M", bound=Model)
+T = TypeVar("T")
+
+
+class _KafkaWriter(Generic[T]):
+    """Writes to a topic, which it creates where it does not exist.
+
+    What is on its way when the time is over is not sent again by the next call: that call waits on. Only what
+    has failed is sent anew, in its old order and before the rest.
+    """
+
+    def __init__(
+        self, name: str, retention_s: int, encode: Callable[[T], Encoded], kafka: KafkaSettings
+    ) -> None:
+        self._name = name
+        self._retention_s = retention_s
+        self._encode = encode
+        self._kafka = kafka
+        self._producer: Any = None
+        self._batch: Sequence[T] | None = None
+        self._unsent: deque[Encoded] = deque()
+        self._on_the_way: list[tuple[Encoded, Any]] = []
+
+    def open(self) -> None:
+        """See `transport.Output`."""
+        if self._producer is None:
+            self._ensure()
+            self._producer = open_producer(self._kafka, f"agegender-{self._name}")
+
+    def _ensure(self) -> None:
+        ensure_topic(self._kafka, self._name, self._retention_s)
+
+    def write(self, messages: Sequence[T]) -> None:
+        """See `transport.Output`.
+
+        Raises:
+            BadMessage: a message is larger than any message may be. Nothing was written.
+            SettingsError: the topic was made by somebody else, for smaller messages.
+        """
+        if not messages:
+            return
+        if messages is not self._batch:  # or else this is the same call again
+            self._unsent, self._on_the_way = deque(self._encoded(messages)), []
+            self._batch = messages
+        try:
+            self.open()
+            self._settle()
+            while self._unsent:
+                self._send(self._unsent[0])
+                self._unsent.popleft()
+            self._settle()
+        except TooLarge:
+            raise SettingsError(
+                f"Kafka refuses a message for {self._name!r} that is within our limit: raise the topic's "
+                f"max.message.bytes to {LARGEST_BYTES}"
+            ) from None
+        except ClientError as error:
+            if not self._on_the_way:
+                # It may be broken for good, or its topic gone: the next call begins with `open`.
+                self._drop_producer()
+            raise held_back(error, self._kafka) from None
+        self._batch = None
+
+    def _encoded(self, messages: Sequence[T]) -> Sequence[Encoded]:
+        encoded = [self._encode(message) for message in messages]
+        for one in encoded:
+            check_size(one, self._name)
+        return encoded
+
+    def _send(self, one: Encoded) -> None:
+        future = self._producer.send(self._name, value=one.value, key=one.key, headers=list(one.headers))
+        self._on_the_way.append((one, future))
+
+    def _settle(self) -> None:
+        """Waits for what is on its way; what has failed is unsent again, and why is raised."""
+        if not self._on_the_way:
+            return
+        self._producer.flush(timeout=ANSWER_MS / 1000)
+        failed = [(one, future) for one, future in self._on_the_way if future.failed()]
+        self._on_the_way = []
+        if failed:
+            self._unsent.extendleft(one for one, _ in reversed(failed))
+            raise failed[0][1].exception
+
+    def _drop_producer(self) -> None:
+        producer, self._producer = self._producer, None
+        if producer is None:
+            return
+        # What is still on its way was never reported as written, and to wait for it could take minutes.
+        producer._sender.force_close()
+        try:
+            producer.close(timeout=CLOSE_MS / 1000)
+        except ClientError as error:
+            log.debug("producer not closed", extra={"reason": mask(str(error))})
+
+    def close(self) -> None:
+        """See `transport.Output`."""
+        self._drop_producer()
+        self._batch = None
+
+
+class KafkaOutput(_KafkaWriter[M]):
+    """Writes the messages of a topic."""
+
+    def __init__(self, topic: Topic[M], kafka: KafkaSettings) -> None:
+        super().__init__(kafka.topic_prefix + topic.name, topic.retention_s, topic.codec.encode, kafka)
+
+
+class KafkaChangelogOutput(_KafkaWriter[M]):
+    """Writes the messages of a changelog.
+
+    Args:
+        partitions: of the topic, where it does not exist.
+    """
+
+    def __init__(self, changelog: Changelog[M], kafka: KafkaSettings, partitions: int) -> None:
+        super().__init__(kafka.topic_prefix + changelog.name, changelog.kept_s, changelog.codec.encode, kafka)
+        self._partitions = partitions
+
+    def _ensure(self) -> None:
+        ensure_table(self._kafka, self._name, self._partitions, self._retention_s)
+
+
+class KafkaRawOutput(_KafkaWriter[Encoded]):
+    """Writes encoded messages as they are, under the name of a topic without the prefix."""
+
+    def __init__(self, name: str, retention_s: int, kafka: KafkaSettings) -> None:
+        super().__init__(kafka.topic_prefix + name, retention_s, lambda encoded: encoded, kafka)
+
+
+class KafkaDeadLetters(_KafkaWriter[DeadLetter]):
+    """Writes dead letters: why and where from in headers; the message itself only where settings say so."""
+
+    def __init__(self, kafka: KafkaSettings) -> None:
+        name = kafka.topic_prefix + DEAD_LETTERS_NAME
+        keep = kafka.dead_letter_pictures
+        super().__init__(
+            name, DEAD_LETTERS_RETENTION_S, lambda letter: letter.encoded(keep_value=keep), kafka
+        )

@@ -1,0 +1,1 @@
+"""What travels between the services, and how it is encoded."""

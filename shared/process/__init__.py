@@ -1,0 +1,1 @@
+"""What every process needs: settings, secrets, TLS, logs, metrics, health."""

@@ -1,0 +1,166 @@
+"""Is the process alive, and can it do its work: `/live`, `/ready` and `/metrics` over HTTP."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterable
+from socketserver import ThreadingMixIn
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
+
+from prometheus_client import make_wsgi_app
+
+from agegender.shared.errors import SettingsError
+from agegender.shared.process.metrics import Metrics
+
+if TYPE_CHECKING:
+    from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
+
+log = logging.getLogger(__name__)
+
+_LOOK_EVERY_S = 0.1  # how long the end of the process may have to wait for the server
+
+CLIENT_WITHIN_S = 10.0
+"""A client that is not answered by then, because it asks or listens too slowly, is let go."""
+MOST_CLIENTS = 50
+"""At a time."""
+
+LIVE_WITHIN_S = 60.0
+"""A service whose loop did not turn for this long is hung, and an orchestrator should restart it."""
+
+
+class Health:
+    """What one service says of itself. Written by its loop, read by the HTTP thread."""
+
+    def __init__(self, service: str, metrics: Metrics, clock: Callable[[], float] = time.monotonic) -> None:
+        self.service = service
+        self._clock = clock
+        self._beat_at_s = clock()
+        self._waiting_for: str | None = "starting"
+        self._gauge = metrics.ready.labels(service)
+        self._gauge.set(0)
+
+    def beat(self) -> None:
+        """The loop turned."""
+        self._beat_at_s = self._clock()
+
+    def ready(self) -> None:
+        """Everything needed is there."""
+        self._waiting_for = None
+        self._gauge.set(1)
+
+    def not_ready(self, why: str) -> None:
+        """Something needed is missing."""
+        self._waiting_for = why
+        self._gauge.set(0)
+
+    @property
+    def waiting_for(self) -> str | None:
+        """Why the service is not ready; None when it is."""
+        return self._waiting_for
+
+    @property
+    def is_live(self) -> bool:
+        """Whether the loop turned lately."""
+        return self._clock() - self._beat_at_s < LIVE_WITHIN_S
+
+
+class _Server(ThreadingMixIn, WSGIServer):
+    """A thread for each client, of whom there are never many and none stays for long."""
+
+    daemon_threads = True
+    request_queue_size = 64
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401
+        self._since_s: dict[socket.socket, float] = {}
+        super().__init__(*args, **kwargs)
+
+    def process_request(self, request: Any, client_address: Any) -> None:  # noqa: ANN401
+        """Takes the client in, if need be in place of the one that has been here for longest."""
+        if len(self._since_s) >= MOST_CLIENTS:
+            self._let_go(next(iter(self._since_s.copy())))
+        self._since_s[request] = time.monotonic()
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:  # noqa: ANN401
+        """The client is done with."""
+        self._since_s.pop(request, None)
+        super().shutdown_request(request)
+
+    def service_actions(self) -> None:
+        """Lets go of those who say a little now and then."""
+        until_s = time.monotonic() - CLIENT_WITHIN_S
+        for client, since_s in self._since_s.copy().items():
+            if since_s < until_s:
+                self._let_go(client)
+
+    def _let_go(self, client: socket.socket) -> None:
+        """The thread that reads from it, or writes to it, goes on at once and ends."""
+        self._since_s.pop(client, None)
+        with contextlib.suppress(OSError):
+            client.shutdown(socket.SHUT_RDWR)
+
+    def handle_error(self, request: object, client_address: object) -> None:  # noqa: ARG002
+        """A client that says nothing or goes away is the client's affair."""
+        log.debug("a client of the health server failed", exc_info=True, extra={"client": client_address})
+
+
+class _QuietHandler(WSGIRequestHandler):
+    timeout = 5  # seconds; a client that connects and says nothing is let go
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002, ANN401
+        """Probes come every few seconds and are no news."""
+
+
+class HealthServer:
+    """Serves the health of the services of this process until it is closed."""
+
+    def __init__(self, healths: Iterable[Health], metrics: Metrics, host: str, port: int) -> None:
+        self._healths = tuple(healths)
+        self._metrics_app: WSGIApplication = make_wsgi_app(metrics.registry)
+        try:
+            self._server: WSGIServer = make_server(
+                host, port, self._answer, server_class=_Server, handler_class=_QuietHandler
+            )
+        except OSError as error:
+            raise SettingsError(
+                f"cannot serve metrics and health at {host}:{port}: {error.strerror}. "
+                "Set AGEGENDER_HTTP_PORT to another port, or to 0 for any"
+            ) from None
+        self.port: int = self._server.server_port
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, args=(_LOOK_EVERY_S,), name="health", daemon=True
+        )
+
+    def _answer(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        path = environ.get("PATH_INFO", "/")
+        if path == "/metrics":
+            return self._metrics_app(environ, start_response)
+        if path == "/live":
+            problems = {h.service: "its loop does not turn" for h in self._healths if not h.is_live}
+        elif path == "/ready":
+            problems = {h.service: h.waiting_for for h in self._healths if h.waiting_for is not None}
+        else:
+            start_response("404 Not Found", [("Content-Type", "text/plain")])
+            return [b"try /metrics, /live or /ready\n"]
+        body = json.dumps({"ok": not problems, "problems": problems}).encode() + b"\n"
+        status = "503 Service Unavailable" if problems else "200 OK"
+        start_response(status, [("Content-Type", "application/json")])
+        return [body]
+
+    def __enter__(self) -> HealthServer:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()

@@ -1,0 +1,79 @@
+"""Structured logs: one JSON object a line for machines, short lines for a terminal. Secrets are masked."""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import sys
+import time
+from typing import Literal
+
+from agegender.shared.process.secrets import mask
+
+LogFormat = Literal["json", "text"]
+
+_OWN_FIELDS = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+
+
+def _extra(record: logging.LogRecord) -> dict[str, object]:
+    return {name: value for name, value in vars(record).items() if name not in _OWN_FIELDS}
+
+
+def _plain(value: object) -> object:
+    # JSON has no word for what is not finite.
+    is_number = isinstance(value, int) or (isinstance(value, float) and math.isfinite(value))
+    return value if value is None or is_number else mask(str(value))
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object a line: time (UTC), level, logger, event, and the fields given with `extra`."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The record as masked JSON."""
+        stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
+        entry: dict[str, object] = {
+            "time": f"{stamp}.{int(record.msecs):03d}Z",
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "event": record.getMessage(),
+            **_extra(record),
+        }
+        if record.exc_info:
+            entry["exception"] = self.formatException(record.exc_info)
+        # Masked before it is escaped: a quote in a password looks different afterwards.
+        return json.dumps({name: _plain(value) for name, value in entry.items()})
+
+
+class TextFormatter(logging.Formatter):
+    """`12:30:01 warning  detect: event  key=value`."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The record as one masked line, with the traceback below where there is one."""
+        stamp = time.strftime("%H:%M:%S", time.localtime(record.created))
+        fields = "".join(f"  {name}={value}" for name, value in _extra(record).items())
+        line = f"{stamp} {record.levelname.lower():<8} {record.name}: {record.getMessage()}{fields}"
+        if record.exc_info:
+            line += "\n" + self.formatException(record.exc_info)
+        return mask(line)
+
+
+class _StandardError(logging.Handler):
+    """Writes to what is standard error at that moment: a live table puts itself in between."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Writes one record as a line."""
+        try:
+            sys.stderr.write(self.format(record) + "\n")
+            sys.stderr.flush()
+        except Exception:  # noqa: BLE001  (as the standard handlers do)
+            self.handleError(record)
+
+
+def set_up_logs(level: str, log_format: LogFormat) -> None:
+    """Sends all logs of the process to standard error, masked, in one format."""
+    handler = _StandardError()
+    handler.setFormatter(JsonFormatter() if log_format == "json" else TextFormatter())
+    logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+    # The client logs every refused connection of its retry loop; the runner says it once, with the reason.
+    logging.getLogger("kafka").setLevel(logging.CRITICAL)

@@ -1,0 +1,307 @@
+"""Settings from the environment and from files, checked at the start.
+
+A setting `fps` of a class with the prefix `INGEST_` is read from `INGEST_FPS`, or from the file that
+`INGEST_FPS_FILE` names, which is how Docker and Kubernetes hand over secrets. A name under our own prefixes
+that nothing reads is an error, because it is a typing mistake that would otherwise go unnoticed.
+"""
+
+from __future__ import annotations
+
+import difflib
+import logging
+import os
+import ssl
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
+
+from agegender.shared.errors import SettingsError
+from agegender.shared.process.logs import LogFormat
+from agegender.shared.process.redis_url import url_problems
+from agegender.shared.process.secrets import remember_secret
+from agegender.shared.process.tls import TlsFiles
+
+log = logging.getLogger(__name__)
+
+S = TypeVar("S", bound="Settings")
+
+_FILE_SUFFIX = "_FILE"
+
+
+def _lower(value: object) -> object:
+    return value.lower() if isinstance(value, str) else value
+
+
+def _upper(value: object) -> object:
+    return value.upper() if isinstance(value, str) else value
+
+
+class Settings(BaseModel):
+    """Base of all settings: frozen, read with `load`."""
+
+    # The input of a failed validation may hold a password, and the text of the error would repeat it.
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    prefix: ClassVar[str]
+    shares_prefix: ClassVar[bool] = False
+    """True where other programs use the prefix as well (an orchestrator sets REDIS_PORT for a service called
+    redis). Then only a name close to one of ours counts as a mistake."""
+
+    @classmethod
+    def variables(cls) -> dict[str, str]:
+        """Environment variable → field."""
+        return {cls.prefix + name.upper(): name for name in cls.model_fields}
+
+    @classmethod
+    def load(cls, environ: Mapping[str, str] | None = None) -> Self:
+        """Reads and checks the settings.
+
+        Raises:
+            SettingsError: names every variable that is unknown, given twice, unreadable or malformed.
+        """
+        environ = os.environ if environ is None else environ
+        known = cls.variables()
+        problems = [*cls._unknown(environ, known)]
+        values: dict[str, str] = {}
+        for variable, field in known.items():
+            path = environ.get(variable + _FILE_SUFFIX)
+            if path is not None and variable in environ:
+                problems.append(f"{variable} and {variable}{_FILE_SUFFIX} are both set: keep one")
+            elif path is not None:
+                try:
+                    values[field] = Path(path).read_text().rstrip("\r\n")
+                except OSError as error:
+                    problems.append(f"{variable}{_FILE_SUFFIX}: cannot read {path!r}: {error.strerror}")
+                except UnicodeDecodeError:
+                    problems.append(f"{variable}{_FILE_SUFFIX}: {path!r} is no UTF-8 text")
+            elif variable in environ:
+                values[field] = environ[variable]
+        settings = None
+        try:
+            settings = cls.model_validate(values)
+        except ValidationError as error:
+            problems += [cls._describe(one) for one in error.errors(include_url=False)]
+        if settings is None or problems:
+            raise SettingsError("; ".join(problems))
+        for value in settings.__dict__.values():
+            if isinstance(value, SecretStr):
+                remember_secret(value.get_secret_value())
+        for caution in settings.cautions():
+            log.warning("not safe", extra={"reason": caution})
+        return settings
+
+    def cautions(self) -> Sequence[str]:
+        """What these settings allow and is not safe, one sentence each; logged when they are loaded."""
+        return ()
+
+    @classmethod
+    def _unknown(cls, environ: Mapping[str, str], known: Mapping[str, str]) -> Iterable[str]:
+        for name in sorted(environ):
+            if not name.startswith(cls.prefix) or name.removesuffix(_FILE_SUFFIX) in known:
+                continue
+            close = difflib.get_close_matches(name.removesuffix(_FILE_SUFFIX), known, n=1, cutoff=0.85)
+            if close:
+                yield f"{name} is unknown: did you mean {close[0]}?"
+            elif not cls.shares_prefix:
+                yield f"{name} is unknown: expected one of {', '.join(sorted(known))}"
+
+    @classmethod
+    def _describe(cls, error: Any) -> str:  # noqa: ANN401  (pydantic's ErrorDetails)
+        if not error["loc"]:
+            # About several settings together: the text names them, and the input holds all their values.
+            return str(error["msg"]).removeprefix("Value error, ")
+        field = str(error["loc"][0])
+        variable = cls.prefix + field.upper()
+        if error["type"] == "missing":
+            return f"{variable} is not set: {cls.model_fields[field].description}"
+        is_secret = field in cls.model_fields and "SecretStr" in str(cls.model_fields[field].annotation)
+        got = "" if is_secret else f", got {error['input']!r}"
+        return f"{variable}: {error['msg']}{got}"
+
+
+class ProcessSettings(Settings):
+    """What every process has."""
+
+    prefix: ClassVar[str] = "AGEGENDER_"
+
+    log_level: Annotated[Literal["debug", "info", "warning", "error"] | None, BeforeValidator(_lower)] = None
+    """None: info for services, warning for the command."""
+    log_format: Annotated[LogFormat | None, BeforeValidator(_lower)] = None
+    """None: json for services, text for the command."""
+    http_host: str = "127.0.0.1"
+    """Where /live, /ready and /metrics are served; 0.0.0.0 opens them to the network."""
+    store_path: Path | None = None
+    """Folder of the embedded store; None: `agegender` in the user's folder for program state."""
+    http_port: Annotated[int, Field(ge=0, le=65_535)] | None = None
+    """None: the service's own default; 0: any free port."""
+
+
+class TlsSettings(Settings):
+    """What a server that speaks TLS is checked by, and what we show of ourselves. Files are PEM."""
+
+    ca_path: Path | None = None
+    """The authorities that may have signed the server's certificate; None: those of this machine."""
+    certificate_path: Path | None = None
+    """A certificate of ours, for a server that asks for one."""
+    key_path: Path | None = None
+    """Its private key; None: it stands in the file of the certificate."""
+    key_password: SecretStr | None = None
+    """Of the private key, where it is encrypted."""
+    verify_hostname: bool = True
+    """False: the server's certificate may be made out for any host. It must still be of a known authority."""
+
+    def tls_context(self) -> ssl.SSLContext:
+        """See `TlsFiles.context`."""
+        return self._tls_files.context()
+
+    @property
+    def _tls_files(self) -> TlsFiles:
+        password = None if self.key_password is None else self.key_password.get_secret_value()
+        return TlsFiles(
+            self.prefix, self.ca_path, self.certificate_path, self.key_path, password, self.verify_hostname
+        )
+
+    def _tls_problems(self, *, is_used: bool, used_with: str) -> Iterator[str]:
+        given = ("ca_path", "certificate_path", "key_path", "key_password", "verify_hostname")
+        if is_used:
+            try:
+                self.tls_context()
+            except ValueError as error:
+                yield str(error)
+            return
+        for name in given:
+            if getattr(self, name) != type(self).model_fields[name].default:
+                yield f"{self.prefix}{name.upper()} is set and TLS is not used: {used_with}"
+
+
+SecurityProtocol = Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]
+SaslMechanism = Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]
+
+
+class KafkaSettings(TlsSettings):
+    """How to reach Kafka."""
+
+    prefix: ClassVar[str] = "KAFKA_"
+    shares_prefix: ClassVar[bool] = True
+
+    bootstrap_servers: Annotated[str, Field(pattern=r"^[^\s,]+:\d+(,[^\s,]+:\d+)*$")] = "127.0.0.1:9092"
+    """host:port, several with commas between."""
+    security_protocol: Annotated[SecurityProtocol, BeforeValidator(_upper)] = "PLAINTEXT"
+    """As the listener of the broker has it: SSL for TLS, SASL for a login."""
+    sasl_mechanism: Annotated[SaslMechanism | None, BeforeValidator(_upper)] = None
+    """How the password is proven; PLAIN sends it, and so needs TLS."""
+    username: Annotated[str, Field(min_length=1)] | None = None
+    password: SecretStr | None = None
+    topic_prefix: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{0,64}$")] = ""
+    """Put before the names of topics and groups, so that two systems can share a broker."""
+    partitions: Annotated[int, Field(ge=1, le=1_000)] = 24
+    """Partitions of a topic that does not exist yet; the most workers that can share its work."""
+    camera_partitions: Annotated[int, Field(ge=1, le=1_000)] = 64
+    """Partitions of the topic of the cameras, if it does not exist yet. A worker holds whole partitions: with
+    many more of them than cameras, workers hold as many cameras each as can be."""
+    replication: Annotated[int, Field(ge=1, le=9)] = 1
+    """Copies of a topic that does not exist yet."""
+    partition_bytes: Annotated[int, Field(ge=-1)] = -1
+    """Of a topic that does not exist yet: of a larger partition Kafka deletes the oldest messages, done or
+    not, which guards the disk of a broker; -1: no limit but time. Compacted topics have none."""
+    session_timeout_s: Annotated[float, Field(ge=6, le=300)] = 10.0
+    """A worker that is not heard of for so long has died, and others take over its work."""
+    dead_letter_pictures: bool = False
+    """Whether a dead letter keeps the bytes of its message, which may be the picture of a person."""
+
+    @property
+    def uses_tls(self) -> bool:
+        """Whether the connections are encrypted."""
+        return self.security_protocol in ("SSL", "SASL_SSL")
+
+    @property
+    def uses_login(self) -> bool:
+        """Whether the broker asks for user and password."""
+        return self.security_protocol in ("SASL_PLAINTEXT", "SASL_SSL")
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        problems = [
+            *self._login_problems(),
+            *self._tls_problems(
+                is_used=self.uses_tls, used_with="set KAFKA_SECURITY_PROTOCOL to SSL or SASL_SSL"
+            ),
+        ]
+        if problems:
+            raise ValueError("; ".join(problems))
+        return self
+
+    def _login_problems(self) -> Iterator[str]:
+        protocol = f"KAFKA_SECURITY_PROTOCOL is {self.security_protocol}"
+        for name in ("sasl_mechanism", "username", "password"):
+            is_given = getattr(self, name) is not None
+            if self.uses_login and not is_given:
+                choices = " (PLAIN, SCRAM-SHA-256, SCRAM-SHA-512)" if name == "sasl_mechanism" else ""
+                yield f"KAFKA_{name.upper()}{choices} is not set, and {protocol}"
+            if is_given and not self.uses_login:
+                yield f"KAFKA_{name.upper()} is set, and {protocol}: set it to SASL_SSL or SASL_PLAINTEXT"
+
+    def cautions(self) -> Sequence[str]:
+        """See `Settings.cautions`."""
+        found = self._tls_files.cautions() if self.uses_tls else []
+        if self.security_protocol == "SASL_PLAINTEXT" and self.sasl_mechanism == "PLAIN":
+            found.append("KAFKA_PASSWORD crosses the network as it is: use SASL_SSL, or a SCRAM mechanism")
+        return found
+
+
+class RedisSettings(TlsSettings):
+    """How to reach Redis or Valkey."""
+
+    prefix: ClassVar[str] = "REDIS_"
+    shares_prefix: ClassVar[bool] = True
+
+    url: SecretStr | None = None
+    """redis://, rediss:// (TLS) or unix://, with user and password where needed."""
+    username: Annotated[str, Field(min_length=1)] | None = None
+    """Where it does not stand in the URL."""
+    password: SecretStr | None = None
+    """Where it does not stand in the URL; here with any sign in it."""
+    timeout_s: Annotated[float, Field(gt=0, le=60)] = 5.0
+    """How long to wait for an answer."""
+
+    @property
+    def address(self) -> str:
+        """The URL, or that of a server on this machine. May hold a password: never to be logged."""
+        return self.url.get_secret_value() if self.url is not None else "redis://127.0.0.1:6379/0"
+
+    @property
+    def uses_tls(self) -> bool:
+        """Whether the connections are encrypted."""
+        return self.address.lower().startswith("rediss://")
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        has_login = self.username is not None or self.password is not None
+        problems = [
+            *url_problems(self.address, has_login=has_login),
+            *self._tls_problems(is_used=self.uses_tls, used_with="begin REDIS_URL with rediss://"),
+        ]
+        if self.username is not None and self.password is None:
+            problems.append("REDIS_USERNAME is set and REDIS_PASSWORD is not")
+        if problems:
+            raise ValueError("; ".join(problems))
+        return self
+
+    def cautions(self) -> Sequence[str]:
+        """See `Settings.cautions`."""
+        return self._tls_files.cautions() if self.uses_tls else ()
+
+    def at(self, url: str) -> Self:
+        """The settings for a server of our own at `url`: no login and no TLS but what the URL says."""
+        nothing = dict.fromkeys(("username", "password", *TlsSettings.model_fields))
+        return self.model_copy(update={**nothing, "verify_hostname": True, "url": SecretStr(url)})

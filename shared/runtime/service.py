@@ -1,0 +1,84 @@
+"""What the entry points of the four services have in common: settings, logs, signals, health, exit status."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from types import FrameType
+from typing import Protocol
+
+from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
+
+from agegender.shared.errors import AgeGenderError
+from agegender.shared.process.health import Health, HealthServer
+from agegender.shared.process.logs import set_up_logs
+from agegender.shared.process.metrics import Metrics
+from agegender.shared.process.secrets import mask
+from agegender.shared.process.settings import ProcessSettings
+from agegender.shared.runtime.runner import StopSignal
+
+log = logging.getLogger(__name__)
+
+EXIT_BAD_SETTINGS = 2
+
+
+class Runnable(Protocol):
+    """A runner, whatever its messages are."""
+
+    def run(self, stop: StopSignal) -> None:
+        """Works until `stop` is set."""
+
+
+Build = Callable[[Metrics, Health], Runnable]
+
+
+def stop_on_signals() -> threading.Event:
+    """An event that SIGTERM and SIGINT set; a second signal ends the process at once."""
+    stop = threading.Event()
+
+    def handle(number: int, _frame: FrameType | None) -> None:
+        signal.signal(number, signal.SIG_DFL)
+        stop.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, handle)
+    return stop
+
+
+def process_registry() -> CollectorRegistry:
+    """A registry that also tells memory, CPU time and open files of this process."""
+    registry = CollectorRegistry(auto_describe=True)
+    for collector in (ProcessCollector, PlatformCollector, GCCollector):
+        collector(registry=registry)
+    return registry
+
+
+def serve(service: str, default_port: int, build: Build) -> int:
+    """Runs one service until a signal comes or it fails; the return value is the exit status.
+
+    0: stopped on request. 1: failed, the log says why. 2: the settings are wrong, nothing was started.
+    """
+    stop = stop_on_signals()
+    try:
+        settings = ProcessSettings.load()
+        set_up_logs(settings.log_level or "info", settings.log_format or "json")
+        metrics = Metrics(process_registry())
+        health = Health(service, metrics)
+        runner = build(metrics, health)
+        port = default_port if settings.http_port is None else settings.http_port
+        server = HealthServer([health], metrics, settings.http_host, port)
+    except (AgeGenderError, OSError) as error:
+        print(mask(f"agegender {service}: {error}"), file=sys.stderr)  # noqa: T201  (logs may not be set up yet)
+        return EXIT_BAD_SETTINGS
+    with server:
+        log.info("starting", extra={"service": service, "http_port": server.port})
+        try:
+            runner.run(stop)
+        except Exception as error:
+            log.critical("failed", extra={"service": service, "reason": str(error)}, exc_info=True)
+            return 1
+    log.info("stopped", extra={"service": service})
+    return 0
