@@ -11,7 +11,7 @@ From Python:
     for result in analyze_image("photo.jpg"):
         print(result.age_years, result.age_interval_years, result.gender, result.face.box_xyxy)
 
-The stages are those of the pipeline: what judges a camera's frame there judges the picture here.
+The stages are those of the pipeline: what classifies a camera's frame there classifies the picture here.
 """
 
 from __future__ import annotations

@@ -18,14 +18,14 @@ from agegender.shared.kafka.output import KafkaOutput
 from agegender.shared.kafka.source import KafkaSource
 from agegender.shared.kafka.topics import FACES, FRAMES, RESULTS, Topic
 from agegender.shared.messages.codec import AnyCodec
-from agegender.shared.messages.pipeline import Face, Frame, Model, Presence
+from agegender.shared.messages.pipeline import Face, Frame, Model, TrackUpdate
 from agegender.shared.process.settings import KafkaSettings
 from agegender.shared.runtime.stage import Done
-from agegender.shared.runtime.transport import Share
+from agegender.shared.runtime.transport import Assignment
 from tests.support.availability import ServerUnavailableError
 from tests.support.kafka_broker import launch_broker
 from tests.support.kafka_frames import until_done
-from tests.support.made_messages import frame_info, presence, sighting
+from tests.support.made_messages import frame_info, track_summary, track_update
 from tests.support.simulated_device import SimulatedNets
 
 M = TypeVar("M", bound=Model)
@@ -50,20 +50,20 @@ def kafka_costs(frames: Sequence[Frame], faces: Sequence[Face], shipped: KafkaCo
 
 def _measured(servers: str, frames: Sequence[Frame], faces: Sequence[Face]) -> KafkaCosts:
     nets = SimulatedNets(0.0)
-    judged = ClassifyStage(nets, load_calibration(nets.name), 1).judge(faces)
-    results = [r for one in judged if isinstance(one, Done) for r in one.outputs]
-    alone = presence()
-    person = sighting("mi7x4k2p1-1", seconds=12.4, frames=61, votes=5)
-    both = presence(person)
-    presences = [presence(frame=frame_info(f"cam{number}")) for number in range(len(results))]
+    classified = ClassifyStage(nets, load_calibration(nets.name), 1).judge(faces)
+    results = [r for one in classified if isinstance(one, Done) for r in one.outputs]
+    alone = track_update()
+    visit = track_summary("mi7x4k2p1-1", seconds=12.4, frames=61, votes=5)
+    both = track_update(visit)
+    track_updates = [track_update(frame=frame_info(f"cam{number}")) for number in range(len(results))]
     return KafkaCosts(
         frame=_message_costs(servers, FRAMES, frames),
         face=_message_costs(servers, FACES, faces),
-        presence=_message_costs(servers, RESULTS, presences),
+        track_update=_message_costs(servers, RESULTS, track_updates),
         result=_message_costs(servers, RESULTS, results),
-        sighting_bytes=_size(RESULTS.codec, both) - _size(RESULTS.codec, alone),
+        track_summary_bytes=_size(RESULTS.codec, both) - _size(RESULTS.codec, alone),
         state_bytes=_state_bytes(0),
-        state_person_bytes=_state_bytes(1) - _state_bytes(0),
+        state_track_bytes=_state_bytes(1) - _state_bytes(0),
         batch_wait_ms=_batch_wait_ms(servers, frames, faces),
     )
 
@@ -103,14 +103,14 @@ def _message_costs(servers: str, topic: Topic[M], messages: Sequence[M]) -> Mess
     return MessageCosts(size_bytes=sum(sizes) / len(sizes), write_ms=write_s * 1000, read_ms=read_s * 1000)
 
 
-def _state_bytes(persons: int) -> int:
+def _state_bytes(visits: int) -> int:
     """Of a camera before which these have been for half a minute."""
     camera = CameraTracks()
     for number in range(150):
         info = frame_info("cam1", "mi7x4k2p1", number, 1_700_000_000.0 + number / 5)
-        camera.update(info, [(200.0 * n + 0.3 * number, 80.0, 200.0 * n + 60, 140.0) for n in range(persons)])
-        if camera.is_presence_due:
-            camera.presence(info, info.captured_at_s)
+        camera.update(info, [(200.0 * n + 0.3 * number, 80.0, 200.0 * n + 60, 140.0) for n in range(visits)])
+        if camera.is_update_due:
+            camera.take_update(info, info.captured_at_s)
     return _size(TRACKS.codec, camera.state())
 
 
@@ -123,16 +123,16 @@ def _batch_wait_ms(servers: str, frames: Sequence[Frame], faces: Sequence[Face])
     for _ in range(_BATCHES * _BATCH // len(small) + 1):
         until_done(lambda: frame_output.write(list(small)))
     frame_output.close()
-    face_output: KafkaOutput[Face | Presence] = KafkaOutput(FACES, kafka)
+    face_output: KafkaOutput[Face | TrackUpdate] = KafkaOutput(FACES, kafka)
     until_done(face_output.open)
-    changelog, share = KafkaChangelog(TRACKS, kafka), Share(frozenset(range(4)), 4)
+    changelog, assignment = KafkaChangelog(TRACKS, kafka), Assignment(frozenset(range(4)), 4)
     source = KafkaSource(FRAMES, "detect", kafka)
     until_done(source.open)
-    changelog.read(share)
+    changelog.read(assignment)
     camera = CameraTracks()
     info = frame_info()
     camera.update(info, ())
-    camera.presence(info, info.captured_at_s)
+    camera.take_update(info, info.captured_at_s)
     state = camera.state()
     took_s: list[float] = []
     while len(took_s) < _BATCHES:

@@ -30,7 +30,7 @@ from benchmarks.store import side_by_side, write
 from tests.support.process_family import can_be_told
 
 _FEW, _MANY = 1_000, 5_000
-_MANY_CAMERAS, _PERSONS_OF_EACH = 500, 10
+_MANY_CAMERAS, _VISITS_OF_EACH = 500, 10
 _PATIENCE_S = 120.0
 _FEW_FPS = 1.0  # pictures in hand would be taken for what the worker needs
 
@@ -45,18 +45,18 @@ class _Day(NamedTuple):
 def store_costs() -> StoreCosts:
     """A day of few persons and one of many tell apart what a camera takes and what a person does."""
     few_bytes, many_bytes = _day(_FEW, 1).used_bytes, _day(_MANY, 1).used_bytes
-    person_bytes = (many_bytes - few_bytes) / (_MANY - _FEW)
-    wide = _day(_PERSONS_OF_EACH, _MANY_CAMERAS)
+    visit_bytes = (many_bytes - few_bytes) / (_MANY - _FEW)
+    wide = _day(_VISITS_OF_EACH, _MANY_CAMERAS)
     return StoreCosts(
         message_ms=wide.message_ms,
         sink_ms=wide.sink_ms,
         redis_ms=wide.redis_ms,
-        camera_bytes=max(0.0, few_bytes - _FEW * person_bytes),
-        person_bytes=person_bytes,
+        camera_bytes=max(0.0, few_bytes - _FEW * visit_bytes),
+        visit_bytes=visit_bytes,
     )
 
 
-def _day(persons: int, cameras: int) -> _Day:
+def _day(visits: int, cameras: int) -> _Day:
     """What the server holds afterwards in bytes; CPU ms for each message, of the sink and of the server."""
     with (
         tempfile.TemporaryDirectory(prefix="agegender-bench-") as folder,
@@ -68,7 +68,7 @@ def _day(persons: int, cameras: int) -> _Day:
         output.open()
         with connect(RedisSettings().at(server.url)) as client:
             before, cpu_before_s = int(client.info("memory")["used_memory"]), _server_cpu_s(client)
-            number, wall_s, sink_s = write(output, side_by_side(cameras, persons))
+            number, wall_s, sink_s = write(output, side_by_side(cameras, visits))
             used = int(client.info("memory")["used_memory"]) - before
             server_s = _server_cpu_s(client) - cpu_before_s
         output.close()

@@ -27,22 +27,22 @@ from agegender.shared.kafka.changelog import KafkaChangelog
 from agegender.shared.kafka.output import KafkaOutput
 from agegender.shared.kafka.source import KafkaSource
 from agegender.shared.kafka.topics import FACES, FRAMES
-from agegender.shared.messages.pipeline import Face, Frame, Presence
+from agegender.shared.messages.pipeline import Face, Frame, TrackUpdate
 from agegender.shared.process.settings import KafkaSettings
-from agegender.shared.runtime.transport import Share
+from agegender.shared.runtime.transport import Assignment
 from tests.support.kafka_broker import launch_broker
 from tests.support.kafka_frames import opened, until_done
 from tests.support.made_messages import face_info, frame, frame_info
 
 _CHIP_BYTES = 6_000
-_PERSONS = 2
+_VISITS = 2
 _RATE_HZ = 5.0
 _BATCHES = ((2, 1), (16, 4), (200, 8))
 """Faces and cameras: of a single frame, of detect's usual batch, of a large one."""
 _IN_A_ROW = 4
 """Batches of one way before the next one's turn: a transaction that begins waits for the end of the last."""
 _WAYS_WITH_STATES = 3
-_SHARE = Share(frozenset(range(4)), 4)
+_SHARE = Assignment(frozenset(range(4)), 4)
 
 Write = Callable[[Sequence[Face], Sequence[CameraState]], float]
 """Returns how many seconds it took until readers could see the faces."""
@@ -53,10 +53,10 @@ def state_of(camera_id: str) -> CameraState:
     camera = CameraTracks()
     for i in range(150):
         info = frame_info(camera_id, "mi7x4k2p1", i, 1_700_000_000.0 + i / _RATE_HZ)
-        boxes = [(200.0 * n + 0.3 * i, 80.0, 200.0 * n + 60.0, 140.0) for n in range(_PERSONS)]
+        boxes = [(200.0 * n + 0.3 * i, 80.0, 200.0 * n + 60.0, 140.0) for n in range(_VISITS)]
         camera.update(info, boxes)
-        if camera.is_presence_due:
-            camera.presence(info, info.captured_at_s)
+        if camera.is_update_due:
+            camera.take_update(info, info.captured_at_s)
     return camera.state()
 
 
@@ -73,7 +73,7 @@ class Repeatable:
     """Writes, waits until it is safe, then commits the position."""
 
     def __init__(self, kafka: KafkaSettings, source: KafkaSource[Frame], at_the_end: ExitStack) -> None:
-        self._output: KafkaOutput[Face | Presence] = at_the_end.enter_context(_opened(FACES, kafka))
+        self._output: KafkaOutput[Face | TrackUpdate] = at_the_end.enter_context(_opened(FACES, kafka))
         self._changelog = KafkaChangelog(TRACKS, kafka)
         self._changelog.read(_SHARE)
         at_the_end.callback(self._changelog.close)
@@ -155,7 +155,7 @@ def measure(kafka: KafkaSettings, rounds: int, console: Console) -> None:
         took_s = time.perf_counter() - started_s
         written = rounds * _IN_A_ROW * sum(cameras for _, cameras in _BATCHES) * _WAYS_WITH_STATES
         console.print(f"a worker that takes over all {written} states is ready after {took_s:.2f} s")
-        console.print(f"a state of {_PERSONS} persons: {TRACKS.codec.encode(newest[0]).size_bytes} bytes")
+        console.print(f"a state of {_VISITS} persons: {TRACKS.codec.encode(newest[0]).size_bytes} bytes")
 
 
 def _measure_batch(

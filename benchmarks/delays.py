@@ -28,7 +28,7 @@ from agegender.services.classify.config import ClassifySettings
 from agegender.shared.kafka.output import KafkaOutput
 from agegender.shared.kafka.reader import KafkaReader
 from agegender.shared.kafka.topics import FACES, RESULTS
-from agegender.shared.messages.pipeline import Face, Presence
+from agegender.shared.messages.pipeline import Face, TrackUpdate
 from agegender.shared.process.settings import KafkaSettings
 from tests.support.kafka_broker import launch_broker
 from tests.support.scaling import Crew, face_id_of, made_faces, wait_until_done
@@ -56,7 +56,7 @@ def measure(
     rate = load * server.capacity
     moments_s = np.cumsum(np.random.default_rng(5).exponential(1 / rate, int(rate * seconds)))
     faces = made_faces(kafka.partitions, len(moments_s) + _WARM)
-    output: KafkaOutput[Face | Presence] = KafkaOutput(FACES, kafka)
+    output: KafkaOutput[Face | TrackUpdate] = KafkaOutput(FACES, kafka)
     crew = Crew("classify", kafka, device_s * 1000, folder, CLASSIFY_BATCH_WAIT_S=str(wait_s))
     with contextlib.closing(output), crew.running(1):
         output.write(faces[:_WARM])
@@ -82,7 +82,9 @@ def _server(device_s: float, wait_s: float) -> Server:
     )
 
 
-def _send(output: KafkaOutput[Face | Presence], faces: Sequence[Face | Presence], moments_s: Times) -> None:
+def _send(
+    output: KafkaOutput[Face | TrackUpdate], faces: Sequence[Face | TrackUpdate], moments_s: Times
+) -> None:
     started_s, sent = time.monotonic(), 0
     while sent < len(faces):
         due = int(np.searchsorted(moments_s, time.monotonic() - started_s))

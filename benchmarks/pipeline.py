@@ -56,14 +56,14 @@ class Measured:
 
 @dataclass(frozen=True)
 class Saving:
-    """How many faces were found, and how few of them had to be judged."""
+    """How many faces were found, and how few of them had to be classified."""
 
     faces_found: int
-    faces_judged: int
+    faces_classified: int
 
     def __str__(self) -> str:
-        times = self.faces_found / max(self.faces_judged, 1)
-        return f"{self.faces_found} faces found, {self.faces_judged} judged: {times:.1f} times fewer"
+        times = self.faces_found / max(self.faces_classified, 1)
+        return f"{self.faces_found} faces found, {self.faces_classified} classified: {times:.1f} times fewer"
 
 
 class _Nowhere:
@@ -136,13 +136,13 @@ def bench_whole(camera: Camera, frames: int, judge: Judge) -> tuple[list[Measure
     metrics = Metrics(CollectorRegistry())
     settings = PipelineSettings(detect=DetectSettings(judge=judge))
     pipeline = Pipeline([camera], settings, _Nowhere(), metrics)
-    what = f"whole pipeline, one process, judging {judge}"
+    what = f"whole pipeline, one process, classifying {judge}"
     whole = measure(what, "frame", frames, lambda: pipeline.run(threading.Event()))
-    judged = metrics.total("agegender_messages_sent_total", service="classify", kind="result")
-    faces = int(judged + metrics.total("agegender_faces_skipped_total"))
+    classified = metrics.total("agegender_messages_sent_total", service="classify", kind="result")
+    faces = int(classified + metrics.total("agegender_faces_skipped_total"))
     by_face = frames / max(faces, 1)
     in_faces = Measured(what, "face", faces, whole.wall_ms_each * by_face, whole.cpu_ms_each * by_face)
-    return [whole, in_faces], Saving(faces, int(judged))
+    return [whole, in_faces], Saving(faces, int(classified))
 
 
 def main() -> None:

@@ -46,10 +46,10 @@ def street(people: int, seed: int, *, speed: tuple[float, float] = (1.5, 5.0)) -
         # As far apart as the frame allows: the nearer, the lower and the larger.
         y = 110.0 + line * 300.0 / max(1, people - 1) + float(rng.uniform(-10, 10))
         face_px = 50.0 + 0.16 * y + float(rng.uniform(-8, 8))
-        pace = float(rng.uniform(*speed))
-        way = across(0.0, y, face_px, pace, leftwards=bool(rng.integers(2)))
+        backpressure = float(rng.uniform(*speed))
+        way = across(0.0, y, face_px, backpressure, leftwards=bool(rng.integers(2)))
         start_s = float(rng.uniform(0.0, max(0.1, _STREET_S - way.end_s)))
-        way = across(start_s, y, face_px, pace, leftwards=way.start_xy[0] > way.end_xy[0])
+        way = across(start_s, y, face_px, backpressure, leftwards=way.start_xy[0] > way.end_xy[0])
         actors.append(Actor(head % MOST_HEADS, _stopping(way, rng) if head % 4 == 3 else (way,)))
     return Crowd(
         f"street of {people}, {seed}",

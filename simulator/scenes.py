@@ -24,7 +24,7 @@ _RECIPE = 1
 
 
 @dataclass(frozen=True)
-class Person:
+class SceneFace:
     """Somebody in a scene. Nobody's true age is documented: `looks_years` is a generous guess by eye."""
 
     name: str
@@ -37,7 +37,7 @@ class Scene:
     """A clip and what every one of its frames shows."""
 
     path: Path
-    left_to_right: tuple[Person, ...]
+    left_to_right: tuple[SceneFace, ...]
 
     @property
     def face_count(self) -> int:
@@ -45,15 +45,15 @@ class Scene:
         return len(self.left_to_right)
 
 
-ASTRONAUT_WOMAN = Person("astronaut", "female", (20, 48))
-TEENAGE_BOY = Person("teenage boy", "male", (10, 24))
+ASTRONAUT_WOMAN = SceneFace("astronaut", "female", (20, 48))
+TEENAGE_BOY = SceneFace("teenage boy", "male", (10, 24))
 
 _GROUP = (
-    Person("young man in sunglasses", "male", (15, 40)),
-    Person("young woman with long hair", "female", (10, 30)),
+    SceneFace("young man in sunglasses", "male", (15, 40)),
+    SceneFace("young woman with long hair", "female", (10, 30)),
     TEENAGE_BOY,
-    Person("young woman in black", "female", (10, 30)),
-    Person("young woman with red hair", "female", (10, 30)),
+    SceneFace("young woman in black", "female", (10, 30)),
+    SceneFace("young woman with red hair", "female", (10, 30)),
 )
 _BOY_IN_GROUP_XYXY = (408, 155, 546, 318)
 _HEAD_OF_ASTRONAUT_XYXY = (80, 0, 365, 310)
@@ -108,7 +108,7 @@ def _cut(picture: Picture, box_xyxy: tuple[int, int, int, int]) -> Picture:
 
 
 def _scene(
-    name: str, placements: Sequence[Placement], people: tuple[Person, ...], cache: Path | None
+    name: str, placements: Sequence[Placement], people: tuple[SceneFace, ...], cache: Path | None
 ) -> Scene:
     path = cache_folder(cache) / "clips" / f"{name}-{_content_key(placements)}.mp4"
     if not path.exists():

@@ -3,7 +3,7 @@
     python -m tools.calibrate DATASET                          says how well it holds on people left out
     python -m tools.calibrate DATASET --write --rest REST.csv  stores it, and lists those left out
 
-DATASET is labelled as `agegender evaluate` reads it. Each face is judged as it is, and as smaller and blurred
+DATASET is labelled as `agegender evaluate` reads it. Each face is classified as it is, and as smaller and blurred
 copies, by the stages of the pipeline; so the calibration covers the qualities that a street shows, which
 labelled pictures seldom do. What is stored is fitted to every other person of each age and gender. The rest
 are for `agegender evaluate REST.csv`. A person's copies always stay together.
@@ -99,7 +99,7 @@ def _list(labels: Sequence[Label], table: Path) -> None:
 
 
 def measure(labels: Sequence[Label]) -> dict[Views, Readings]:
-    """What the nets read from each face and its copies, those included that are not worth judging."""
+    """What the nets read from each face and its copies, those included that are not worth classifying."""
     finder, nets = FaceFinder.load(), LiteRTNets()
     nets.open()
     people: list[tuple[int, Label]] = []
@@ -147,7 +147,7 @@ def by_copy(faces: Readings, pictures: int) -> Iterator[str]:
             yield (
                 f"{size}, blurred over {blur:.1%}: {there.sum() / pictures:.0%} found, age error "
                 f"{errors[there].mean():.1f} years, gender right {right[there].mean():.0%}, "
-                f"not worth judging {np.mean(faces.quality[there] <= UNUSABLE):.0%}"
+                f"not worth classifying {np.mean(faces.quality[there] <= UNUSABLE):.0%}"
             )
 
 

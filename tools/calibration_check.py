@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from agegender.services.classify.calibration import Calibration, Judgement, Origin, Tables
+from agegender.services.classify.calibration import Calibration, Classification, Origin, Tables
 from tools.calibration_fit import AGE_KNOTS_YEARS, QUALITY_KNOTS, UNKNOWN_BELOW, Readings, fit
 from tools.labelled_faces import halves
 
@@ -30,7 +30,7 @@ def honest_tail(faces: Readings) -> float:
         shares = []
         for fold in folds:
             other = faces.where(fold & faces.original)
-            shares.append(np.mean(_holds(other, _judged(fit(faces.where(~fold), tail), other))))
+            shares.append(np.mean(_holds(other, _classified(fit(faces.where(~fold), tail), other))))
         if np.mean(shares) >= COVERAGE:
             return float(tail)
     raise ValueError("no interval covers 80 % of people it was not fitted to: expected more faces")
@@ -41,11 +41,11 @@ def held_out(faces: Readings) -> Iterator[str]:
     originals, copies = [], []
     for half in halves(faces.person):
         first, other = faces.where(half), faces.where(~half)
-        judged = _judged(fit(first, honest_tail(first)), other)
-        holds = _holds(other, judged)
-        right = np.array([(one.male_probability >= 0.5) for one in judged]) == other.male
-        sure = np.array([one.gender_confidence for one in judged])
-        width = np.array([np.ptp(one.interval_years) for one in judged])
+        classified = _classified(fit(first, honest_tail(first)), other)
+        holds = _holds(other, classified)
+        right = np.array([(one.male_probability >= 0.5) for one in classified]) == other.male
+        sure = np.array([one.gender_confidence for one in classified])
+        width = np.array([np.ptp(one.interval_years) for one in classified])
         columns = np.column_stack([other.age_years, other.height_px, holds, width, right, sure])
         copies.append(columns)
         originals.append(columns[other.original])
@@ -78,7 +78,7 @@ def _lines(
             yield f"  {low:>3} to {end} {unit}: covers {covers:.1%}, {width_years:.1f} years wide"
 
 
-def _judged(tables: Tables, faces: Readings) -> Sequence[Judgement]:
+def _classified(tables: Tables, faces: Readings) -> Sequence[Classification]:
     calibration = Calibration(
         origin=Origin(tool="", dataset="", part="", labels_sha256=None, faces=0, copies=0),
         nets="",
@@ -91,6 +91,6 @@ def _judged(tables: Tables, faces: Readings) -> Sequence[Judgement]:
     return [calibration.judge(float(age), float(logit), float(quality), 1) for age, logit, quality in read]
 
 
-def _holds(faces: Readings, judged: Sequence[Judgement]) -> NDArray[np.float64]:
-    from_years, to_years = np.array([one.interval_years for one in judged]).T
+def _holds(faces: Readings, classified: Sequence[Classification]) -> NDArray[np.float64]:
+    from_years, to_years = np.array([one.interval_years for one in classified]).T
     return faces.covered(from_years, to_years)

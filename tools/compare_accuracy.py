@@ -58,7 +58,7 @@ class Read:
 
 @dataclass(frozen=True)
 class Row:
-    """One way to judge."""
+    """One way to classify."""
 
     name: str
     candidates: Mapping[str, Read]
@@ -115,7 +115,7 @@ def main() -> int:
 
 
 def rows(chips: Mapping[float, ChipJpegs]) -> Sequence[Row]:
-    """Each way to judge, the plain one first."""
+    """Each way to classify, the plain one first."""
     nets = LiteRTNets()
     nets.open()
     _read(nets, chips[_PLAIN][:32])  # the first calls are slower

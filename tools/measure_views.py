@@ -3,7 +3,7 @@
     python -m tools.measure_views DATASET
 
 Each picture of DATASET, labelled as `agegender evaluate` reads it, becomes several views at each of three
-distances, and the pipeline judges them all. The first table says how far the views of one person lie apart,
+distances, and the pipeline classifies them all. The first table says how far the views of one person lie apart,
 and how far all lie from the truth, so which share of the variance is common to the views of one person; and
 with which share intervals and probabilities keep their word. The second table says what the means over the
 views are worth. The third is about frames of real videos and of the simulator's scene, as far as they can be
@@ -78,7 +78,7 @@ def main() -> int:
 
 
 def measure(labels: Sequence[Label]) -> Views:
-    """VIEWS views of each person at each distance, without those that the pipeline leaves unjudged."""
+    """VIEWS views of each person at each distance, without those that the pipeline leaves unclassified."""
     finder = FaceFinder.load()
     people: list[tuple[int, Label]] = []
     bands: list[int] = []
@@ -92,12 +92,12 @@ def measure(labels: Sequence[Label]) -> Views:
             faces.append(face)
     outcomes = ClassifySettings.load().stage().judge(faces)
     results = [outcome.outputs[0] for outcome in outcomes if isinstance(outcome, Done)]
-    judged = np.array([result.age_years is not None for result in results])
+    classified = np.array([result.age_years is not None for result in results])
     columns = np.array([_columns(one) for one in results if one.age_years is not None], np.float64).T
     quality, age_years, from_years, to_years, male_log_odds = columns
     return Views(
-        **vars(known(people).where(judged)),
-        band=np.array(bands)[judged],
+        **vars(known(people).where(classified)),
+        band=np.array(bands)[classified],
         quality=quality,
         age_years=age_years,
         from_years=from_years,
@@ -125,7 +125,7 @@ def _faces(finder: FaceFinder, label: Label, rng: np.random.Generator) -> Iterat
 
 def _columns(result: Result) -> tuple[float, ...]:
     if result.age_years is None or result.age_interval_years is None or result.male_probability is None:
-        raise ValueError(f"face {result.face.face_id} was not judged")
+        raise ValueError(f"face {result.face.face_id} was not classified")
     male = float(np.clip(result.male_probability, 1 - _SUREST, _SUREST))
     quality = 1.0 if result.face.quality is None else result.face.quality
     return quality, result.age_years, *result.age_interval_years, float(np.log(male / (1 - male)))

@@ -20,7 +20,14 @@ from agegender.services.api.server import ApiServer
 from agegender.services.sink.config import SinkSettings
 from agegender.services.sink.redis_store import RedisStore
 from agegender.shared.errors import AgeGenderError
-from agegender.shared.messages.pipeline import FaceInfo, FrameInfo, Presence, PresenceInfo, Result, Sighting
+from agegender.shared.messages.pipeline import (
+    FaceInfo,
+    FrameInfo,
+    Result,
+    TrackSummary,
+    TrackUpdate,
+    TrackUpdateInfo,
+)
 from agegender.shared.process.health import Health
 from agegender.shared.process.metrics import Metrics
 from agegender.shared.process.settings import RedisSettings
@@ -52,7 +59,7 @@ def draw_page(target: Path) -> None:
         output.open()
         now_s = time.time()
         rng = random.Random(3)  # noqa: S311  (no secret: visitors)
-        output.write([message for visit in _visits(rng, now_s) for message in visit])
+        output.write([message for person in _persons(rng, now_s) for message in person])
         with (
             connect(settings) as client,
             ApiServer(client, ApiSettings(port=0), metrics, Health("api", metrics)) as server,
@@ -84,8 +91,8 @@ def _ahead_h(now_s: float) -> int:
     return (_IT_IS - time.gmtime(now_s).tm_hour + 11) % 24 - 11
 
 
-def _visits(rng: random.Random, now_s: float) -> Iterator[list[Result | Presence]]:
-    """For each visit its one judgement and who was there; the last few are there still."""
+def _persons(rng: random.Random, now_s: float) -> Iterator[list[Result | TrackUpdate]]:
+    """For each visit its one classifications and who was there; the last few are there still."""
     number = 0
     at_s = now_s - 24 * _HOUR_S
     while at_s < now_s - 120.0:
@@ -103,7 +110,7 @@ def _visits(rng: random.Random, now_s: float) -> Iterator[list[Result | Presence
 
 def _visit(
     rng: random.Random, number: int, at_s: float, stay_s: float, *, ended: bool
-) -> list[Result | Presence]:
+) -> list[Result | TrackUpdate]:
     camera_id = _CAMERAS[number % 3 == 0]
     track_id = f"s1-{number}"
     frame = FrameInfo(
@@ -130,7 +137,7 @@ def _visit(
         vote=1,
         detected_at_s=at_s,
     )
-    judged = Result(
+    classified = Result(
         face=face,
         age_years=age_years,
         age_interval_years=(max(0.0, age_years - 6.0), age_years + 7.0),
@@ -140,7 +147,7 @@ def _visit(
         nets="made-up",
         classified_at_s=at_s,
     )
-    seen = Sighting(
+    seen = TrackSummary(
         track_id=track_id,
         first_seen_s=at_s,
         last_seen_s=at_s + stay_s,
@@ -149,5 +156,5 @@ def _visit(
         box_xyxy=_BOX_XYXY,
         ended=ended,
     )
-    info = PresenceInfo(frame=frame, frame_rate_hz=5.0, sightings=(seen,), detected_at_s=at_s + stay_s)
-    return [judged, Presence(info=info)]
+    info = TrackUpdateInfo(frame=frame, frame_rate_hz=5.0, tracks=(seen,), detected_at_s=at_s + stay_s)
+    return [classified, TrackUpdate(info=info)]

@@ -16,7 +16,7 @@ from agegender.analysis.analyzer import Analyzer
 from agegender.commands.analyze.copies import Style, picture_marks
 from agegender.commands.analyze.writing import write_picture
 from agegender.commands.demo import run_demo
-from agegender.commands.query.tables import persons_table
+from agegender.commands.query.tables import visits_table
 from agegender.commands.run.session import Watch, store_for_reading
 from agegender.commands.run.view import LiveView
 from agegender.shared.process.metrics import Metrics
@@ -70,9 +70,9 @@ def draw_demo() -> None:
         process = ProcessSettings(store_path=Path(folder))
         console.print("[bold]$ make demo[/bold]")
         run_demo(console, SECONDS, process, threading.Event(), _last_table)
-        console.print(f"[bold]$ {PROGRAM} query persons[/bold]", highlight=False)
+        console.print(f"[bold]$ {PROGRAM} query visits[/bold]", highlight=False)
         with store_for_reading(RedisSettings(), process) as store:
-            console.print(persons_table("Persons", store.persons().items))
+            console.print(visits_table("Visits", store.visits().items))
     svg = console.export_svg(title="make demo")
     svg = _FONT_FACES.sub("", svg).replace("Fira Code, monospace", "ui-monospace, Menlo, Consolas, monospace")
     TARGET.write_text("\n".join(line.rstrip() for line in svg.splitlines()) + "\n")

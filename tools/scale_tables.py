@@ -88,7 +88,7 @@ def constants_grid(constants: Constants) -> Grid:
         ("sink: a message, each of another camera", store.message_ms, "ms"),
         ("Redis: the same", store.redis_ms, "CPU ms"),
         ("Redis: a camera", store.camera_bytes / 1e6, "MB"),
-        ("Redis: a person", store.person_bytes / 1000, "kB"),
+        ("Redis: a person", store.visit_bytes / 1000, "kB"),
         ("ingest: a camera in memory", memory.ingest_camera_mb, "MB"),
     ]
     return Grid(("what", "measured", ""), [(what, f"{value:.3g}", unit) for what, value, unit in rows])

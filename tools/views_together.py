@@ -21,7 +21,7 @@ from tools.labelled_faces import Chosen, Floats, LabelledFaces
 
 @dataclass(frozen=True)
 class Views(LabelledFaces):
-    """Views of labelled people as the pipeline judges them, (N,) each."""
+    """Views of labelled people as the pipeline classifies them, (N,) each."""
 
     band: NDArray[np.int64]
     """Of the face's height."""

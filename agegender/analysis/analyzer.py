@@ -54,10 +54,10 @@ class Seen:
 
 
 class Analyzer:
-    """Finds faces and judges them, with the stages of the pipeline.
+    """Finds faces and classifies them, with the stages of the pipeline.
 
     Frames of videos are searched shrunk to `detect.longer_side_px`, pictures that are much larger at twice as
-    much as well. Whatever is found is cut and judged at its own resolution.
+    much as well. Whatever is found is cut and classified at its own resolution.
 
     Loads the nets once. Safe to use from several threads: as many calls work at once as there are workers,
     and the others wait. OpenCV is set to one thread for the whole process, because several pictures at once

@@ -22,7 +22,7 @@ class Analyzed:
     """From left to right. In a video, `face.track_id` tells the person; None where it is nobody for sure."""
     doubtful_xyxy: tuple[BoxXyxy, ...] = ()
     """Where there may be faces too, in pixels of the picture: the detector is not sure enough to have them
-    judged, and copies cover them."""
+    classified, and copies cover them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,16 +34,16 @@ class Person:
     last_s: float
     faces: int
     """Frames in which the face was found."""
-    judged: int
-    """How many of these were large and sharp enough to be judged."""
+    classified: int
+    """How many of these were large and sharp enough to be classified."""
     age_years: float | None
-    """What all judged faces say together (`shared/messages/votes.py`); None where none was judged."""
+    """What all classified faces say together (`shared/messages/votes.py`); None where none was classified."""
     age_interval_years: tuple[float, float] | None
     """Hardly narrower than of the best face: the views of one person err alike."""
     gender: Gender
     """`unknown` where neither is likely enough."""
     gender_confidence: float
-    """0.5 where nothing was judged."""
+    """0.5 where nothing was classified."""
 
 
 @dataclass
@@ -56,7 +56,7 @@ class Someone:
     _tally: Tally = field(default_factory=Tally)
 
     def add(self, result: Result) -> None:
-        """Counts one more face. Every one has a vote: all were judged anyway."""
+        """Counts one more face. Every one has a vote: all were classified anyway."""
         self.faces += 1
         self._tally.add(Vote.of(result, self.faces))
 
@@ -134,7 +134,7 @@ def _person(known: Someone) -> Person:
         first_s=round(known.track.first_s, 3),
         last_s=round(known.track.last_s, 3),
         faces=known.faces,
-        judged=verdict.faces_judged,
+        classified=verdict.faces_classified,
         age_years=verdict.age_years,
         age_interval_years=verdict.age_interval_years,
         gender=verdict.gender,

@@ -23,7 +23,7 @@ class StageSet:
     Args:
         frames: detects in the frames of videos and cameras.
         stills: detects in pictures.
-        classify: judges the faces of both.
+        classify: classifies the faces of both.
     """
 
     def __init__(self, frames: DetectStage, stills: DetectStage, classify: ClassifyStage) -> None:

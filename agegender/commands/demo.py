@@ -79,5 +79,5 @@ def run_demo(
     if summary.results == 0:
         console.print("No face got a result: see the messages above.", style="red")
         return 1
-    console.print(f"The results stay in the store:  {_this_program()} query persons", highlight=False)
+    console.print(f"The results stay in the store:  {_this_program()} query visits", highlight=False)
     return 0

@@ -8,23 +8,23 @@ from collections.abc import Sequence
 from rich.table import Table
 
 from agegender.shared.messages.pipeline import FaceInfo, Result
-from agegender.shared.messages.visits import Person
+from agegender.shared.messages.visits import Visit
 from agegender.shared.store import StoredResult
 
 
-def face_label(judged: Result | Person) -> str:
+def face_label(classified: Result | Visit) -> str:
     """A face or a person in a few letters: `female 34`, `? 34` for an unknown gender, or `too small`."""
-    if judged.age_years is None:
-        return age_text(judged)
-    gender = "?" if judged.gender == "unknown" else judged.gender
-    return f"{gender} {age_text(judged)}"
+    if classified.age_years is None:
+        return age_text(classified)
+    gender = "?" if classified.gender == "unknown" else classified.gender
+    return f"{gender} {age_text(classified)}"
 
 
-def age_text(judged: Result | Person) -> str:
-    """The age in whole years, or why it was not judged: `34`, `too small`, `not yet`."""
-    if judged.age_years is None:
-        return str(judged.unjudged).replace("-", " ")
-    return f"{judged.age_years:.0f}"
+def age_text(classified: Result | Visit) -> str:
+    """The age in whole years, or why it was not classified: `34`, `too small`, `not yet`."""
+    if classified.age_years is None:
+        return str(classified.unclassified).replace("-", " ")
+    return f"{classified.age_years:.0f}"
 
 
 def interval_text(years: tuple[float, float] | None) -> str:
@@ -33,8 +33,8 @@ def interval_text(years: tuple[float, float] | None) -> str:
 
 
 def gender_texts(result: Result) -> tuple[str, str]:
-    """The gender and how sure it is: `female` and `97 %`; both empty where the face was not judged."""
-    if result.unjudged is not None:
+    """The gender and how sure it is: `female` and `97 %`; both empty where the face was not classified."""
+    if result.unclassified is not None:
         return "", ""
     return result.gender, f"{result.gender_confidence * 100:.0f} %"
 
@@ -59,7 +59,7 @@ def face_record(result: Result) -> dict[str, object]:
         "clock": frame.clock,
         "age_years": result.age_years,
         "age_interval_years": result.age_interval_years,
-        "unjudged": result.unjudged,
+        "unclassified": result.unclassified,
         "gender": result.gender,
         "gender_confidence": result.gender_confidence,
         "male_probability": result.male_probability,

@@ -14,7 +14,7 @@ from rich.table import Table
 from agegender.commands.audit.report import Report
 from agegender.simulator.cameras import CameraSimulator
 from benchmarks.chaos.plan import VICTIMS, Deed, Round
-from benchmarks.chaos.verdict import Found, Verdict, judge
+from benchmarks.chaos.verdict import Found, Verdict, check
 from benchmarks.chaos.world import World, patiently
 from tests.support.kafka_broker import KafkaBroker
 from tests.support.redis_server import RedisServer
@@ -46,9 +46,9 @@ class Outcome:
             "stops and continuations": sum(one.deed == "freeze" for one in self.rounds),
             "frames with faces": len({one.frame_id for one in self.found.frames}),
             "results": len(self.found.results),
-            "persons": len(self.found.persons),
+            "visits": len(self.found.visits),
             "of them closed because their camera fell silent": sum(
-                one.closed == "silent" for one in self.found.persons
+                one.closed == "silent" for one in self.found.visits
             ),
             "lost": self.verdict.lost.total(),
             "doubled": self.verdict.doubled.total(),
@@ -79,7 +79,7 @@ def run(
             console.print("Waiting until everything is worked off …")
             world.come_to_rest()
             report, found = patiently(world.audit), patiently(world.found)
-            verdict = judge(found)
+            verdict = check(found)
             verdict.add(verdict.unexplained, "differences in the books", len(report.differences))
             verdict.add(verdict.unexplained, "dead letters", world.dead_letters())
             ended = world.ended_by_themselves

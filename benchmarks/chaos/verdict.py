@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from agegender.services.detect.tracking.camera_tracks import PRESENCE_EVERY_S
+from agegender.services.detect.tracking.camera_tracks import TRACK_UPDATE_EVERY_S
 from agegender.shared.messages.pipeline import FrameInfo
-from agegender.shared.messages.visits import Person
+from agegender.shared.messages.visits import Visit
 
 FACES_IN_FRAME = 2
 
@@ -21,8 +21,8 @@ class Found:
     """In the topic, of scenes with two people, in their order; one that came twice stands here twice."""
     results: Sequence[str]
     """The face id of each single result in the store."""
-    persons: Sequence[Person]
-    closed: Sequence[Person]
+    visits: Sequence[Visit]
+    closed: Sequence[Visit]
     """Each entry in the streams of closed persons."""
     counted: int
     """The sum of all counts of persons."""
@@ -52,7 +52,7 @@ class Verdict:
         return [f"{name}: {number} {what}" for name, kind in kinds.items() for what, number in kind.items()]
 
 
-def judge(found: Found) -> Verdict:
+def check(found: Found) -> Verdict:
     """Holds the store against the frames that were published.
 
     Both people stand still in every frame, and a person ends with the stream of its camera. So a stream of
@@ -64,8 +64,8 @@ def judge(found: Found) -> Verdict:
     streams = {
         one.frame_id: (one.camera_id, one.stream_id) for one in found.frames if one.frame_id not in late
     }
-    _judge_faces(verdict, streams, Counter(found.results))
-    _judge_persons(verdict, Counter(streams.values()), found)
+    _check_faces(verdict, streams, Counter(found.results))
+    _check_visits(verdict, Counter(streams.values()), found)
     return verdict
 
 
@@ -86,28 +86,28 @@ def late_frames(frames: Iterable[FrameInfo]) -> set[str]:
     return late
 
 
-def _judge_faces(verdict: Verdict, frame_ids: Iterable[str], stored: Counter[str]) -> None:
+def _check_faces(verdict: Verdict, frame_ids: Iterable[str], stored: Counter[str]) -> None:
     expected = {f"{frame_id}/{index}" for frame_id in frame_ids for index in range(FACES_IN_FRAME)}
     verdict.add(verdict.lost, "faces of published frames", len(expected - stored.keys()))
     verdict.add(verdict.doubled, "faces in the store", stored.total() - len(stored))
     verdict.add(verdict.unexplained, "faces that no published frame has", len(stored.keys() - expected))
 
 
-def _judge_persons(verdict: Verdict, frames_of_stream: Mapping[_Stream, int], found: Found) -> None:
-    persons = Counter(_stream(one) for one in found.persons)
+def _check_visits(verdict: Verdict, frames_of_stream: Mapping[_Stream, int], found: Found) -> None:
+    visits = Counter(_stream(one) for one in found.visits)
     seen: Counter[_Stream] = Counter()
-    for one in found.persons:
+    for one in found.visits:
         seen[_stream(one)] += one.frames
     for stream, frames in frames_of_stream.items():
-        verdict.add(verdict.lost, "persons", FACES_IN_FRAME - persons[stream])
-        verdict.add(verdict.doubled, "persons", persons[stream] - FACES_IN_FRAME)
+        verdict.add(verdict.lost, "visits", FACES_IN_FRAME - visits[stream])
+        verdict.add(verdict.doubled, "visits", visits[stream] - FACES_IN_FRAME)
         untold = FACES_IN_FRAME * _untold(stream, found)
         off = max(seen[stream] - FACES_IN_FRAME * frames, FACES_IN_FRAME * frames - untold - seen[stream], 0)
         verdict.add(verdict.unexplained, "faces too many or too few with the persons of their stream", off)
-    strange = persons.keys() - frames_of_stream.keys()
-    verdict.add(verdict.unexplained, "persons of no published stream", sum(persons[one] for one in strange))
-    ids = {(one.camera_id, one.person_id) for one in found.persons}
-    closed = Counter((one.camera_id, one.person_id) for one in found.closed)
+    strange = visits.keys() - frames_of_stream.keys()
+    verdict.add(verdict.unexplained, "persons of no published stream", sum(visits[one] for one in strange))
+    ids = {(one.camera_id, one.track_id) for one in found.visits}
+    closed = Counter((one.camera_id, one.track_id) for one in found.closed)
     verdict.add(verdict.lost, "persons of whom nobody was told that they left", len(ids - closed.keys()))
     verdict.add(verdict.doubled, "times a person was told to have left", closed.total() - len(closed))
     verdict.add(
@@ -118,21 +118,21 @@ def _judge_persons(verdict: Verdict, frames_of_stream: Mapping[_Stream, int], fo
 def _untold(stream: _Stream, found: Found) -> int:
     """How many frames of a stream its persons may lack.
 
-    None where they were seen to leave. Where the camera fell silent, the frames after the last presence that
+    None where they were seen to leave. Where the camera fell silent, the frames after the last track update that
     was due: nothing came any more that would have had another one sent.
     """
-    if not any(_stream(one) == stream and one.closed == "silent" for one in found.persons):
+    if not any(_stream(one) == stream and one.closed == "silent" for one in found.visits):
         return 0
     taken_s = {
         one.frame_id: one.captured_at_s for one in found.frames if (one.camera_id, one.stream_id) == stream
     }
-    return sum(at_s > max(taken_s.values()) - PRESENCE_EVERY_S for at_s in taken_s.values()) - 1
+    return sum(at_s > max(taken_s.values()) - TRACK_UPDATE_EVERY_S for at_s in taken_s.values()) - 1
 
 
 _Stream = tuple[str, str]
 """A camera and one of its streams."""
 
 
-def _stream(person: Person) -> _Stream:
+def _stream(visit: Visit) -> _Stream:
     """A person is called after the stream."""
-    return person.camera_id, person.person_id.partition("-")[0]
+    return visit.camera_id, visit.track_id.partition("-")[0]

@@ -48,8 +48,8 @@ _ALL = 1_000_000
 _READ_BY = {FRAMES.name: "detect", FACES.name: "classify", RESULTS.name: "sink"}
 _SETTINGS = {
     "INGEST_FPS": "3",
-    # All faces are judged and each is a person at once, so that what must be in the store is known.
-    "DETECT_JUDGE": "every",
+    # All faces are classified and each is a person at once, so that what must be in the store is known.
+    "DETECT_SELECTION": "every",
     "DETECT_CONFIRM_FACES": "1",
     # Nobody leaves because of an outage.
     "DETECT_LOST_S": "60",
@@ -208,14 +208,14 @@ class World:
         with connect(self._redis()) as client:
             store = ResultStore(client)
             closed, _ = store.closed({}, limit=_ALL)
-            persons = store.persons(limit=_ALL).items
+            visits = store.visits(limit=_ALL).items
             counts = store.counts(since_s=self._began_s - 60, until_s=time.time() + 60, by="minute")
         return Found(
             frames=[info for info in self._frames() if info.published_at_s < self._empty_since_s],
             results=[one.face.face_id for camera in CAMERAS for one in self.pipeline.results(camera)],
-            persons=persons,
+            visits=visits,
             closed=closed,
-            counted=sum(one.persons for one in counts),
+            counted=sum(one.visits for one in counts),
         )
 
     def dead_letters(self) -> int:
@@ -242,7 +242,7 @@ class World:
 
     def _open(self) -> int:
         with connect(self._redis()) as client:
-            return sum(one.closed is None for one in ResultStore(client).persons(limit=_ALL).items)
+            return sum(one.closed is None for one in ResultStore(client).visits(limit=_ALL).items)
 
     def _lag(self) -> int:
         """In the order of the pipeline: what is done at one place has been handed on to the next."""

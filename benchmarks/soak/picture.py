@@ -91,7 +91,7 @@ def _names(panels: Sequence[Panel]) -> Sequence[str]:
 
 def _legend(verdict: Verdict, colours: Mapping[str, str]) -> Iterator[str]:
     lasted = f"{verdict.recording.ends_s / 60:.1f} minutes of make soak"
-    growth = "" if verdict.judges_memory else ", too few to judge memory"
+    growth = "" if verdict.checks_memory else ", too few to classify memory"
     yield _text(_LEFT_PX, 26, f"{lasted}{growth}; grey: warm-up", "title")
     step_px = (2 * _PANEL_WH[0] + _GAP_PX) / max(1, len(colours))
     for number, (name, colour) in enumerate(colours.items()):
@@ -99,7 +99,7 @@ def _legend(verdict: Verdict, colours: Mapping[str, str]) -> Iterator[str]:
         yield f'<rect x="{x_px:.1f}" y="46" width="22" height="4" fill="{colour}"/>'
         yield _text(x_px + 28, 52, name)
         slope = verdict.memory_slope(name) if name in verdict.recording.services else None
-        if slope is not None and verdict.judges_memory:
+        if slope is not None and verdict.checks_memory:
             yield _text(x_px, 70, f"{slope.growth:+.1f} MB an hour", "quiet")
 
 

@@ -180,7 +180,7 @@ class Site:
     def _ask(self) -> None:
         client = ApiClient(self.services["api"].port)
         questions: list[Callable[[], str]] = [
-            *(_asked(client, path) for path in ("/v1/now", "/v1/persons", "/v1/counts", "/v1/cameras", "/")),
+            *(_asked(client, path) for path in ("/v1/now", "/v1/visits", "/v1/counts", "/v1/cameras", "/")),
             lambda: _listened(client),
         ]
         for question in itertools.cycle(questions):

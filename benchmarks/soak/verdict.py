@@ -48,14 +48,14 @@ class Verdict:
         return None if slope is None else slope.per_hour()
 
     @property
-    def judges_memory(self) -> bool:
+    def checks_memory(self) -> bool:
         """Whether the run was long enough for it."""
         return self.recording.ends_s - self.recording.warm_s >= SHORTEST_FOR_MEMORY_S
 
     def _growth(self) -> Iterator[str]:
         for service in self.recording.services:
             slope = self.memory_slope(service)
-            if self.judges_memory and slope is not None and slope.low > MOST_MB_AN_HOUR:
+            if self.checks_memory and slope is not None and slope.low > MOST_MB_AN_HOUR:
                 yield (
                     f"the memory of {service} grows by {slope.growth:.0f} MB an hour, {slope.low:.0f} at "
                     f"least: more than {MOST_MB_AN_HOUR:g}"
@@ -86,8 +86,8 @@ class Verdict:
             cores = f"{recording.cpu_share(service):.2f}"
             shown.add_row(service, memory, *_told(self.memory_slope(service)), files, threads, cores)
         parts: list[RenderableType] = [shown]
-        if not self.judges_memory:
-            parts.append(f"Its growth is judged from {SHORTEST_FOR_MEMORY_S / 60:g} minutes on.")
+        if not self.checks_memory:
+            parts.append(f"Its growth is classified from {SHORTEST_FOR_MEMORY_S / 60:g} minutes on.")
         if (delay := recording.delay()) is not None:
             waiting = max(one.waiting for one in recording.flow)
             parts.append(

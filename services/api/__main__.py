@@ -8,7 +8,7 @@ import sys
 from agegender.services.api.config import ApiSettings
 from agegender.services.api.server import ApiServer
 from agegender.shared.errors import AgeGenderError
-from agegender.shared.process.certificates import show_certificates
+from agegender.shared.process.certificates import register_certificate_gauges
 from agegender.shared.process.health import Health
 from agegender.shared.process.logs import set_up_logs
 from agegender.shared.process.metrics import Metrics
@@ -30,7 +30,7 @@ def main() -> int:
         set_up_logs(process.log_level or "info", process.log_format or "json")
         metrics = Metrics(process_registry())
         redis = RedisSettings.load()
-        show_certificates(metrics, redis)
+        register_certificate_gauges(metrics, redis)
         client = connect(redis)
         server = ApiServer(client, ApiSettings.load(), metrics, Health("api", metrics))
     except (AgeGenderError, OSError) as error:

@@ -9,8 +9,8 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from agegender.services.api.queries import AgeBand, By
-from agegender.shared.messages.pipeline import Clock, Gender, Unjudged
-from agegender.shared.messages.visits import Closed, Person
+from agegender.shared.messages.pipeline import Clock, Gender, Unclassified
+from agegender.shared.messages.visits import Closed, Visit
 from agegender.shared.store import CameraState, GivenCount, Page
 
 LIVE_WITHIN_S = 10.0
@@ -67,18 +67,18 @@ class CameraAnswer(Answer):
         )
 
 
-class PersonAnswer(Answer):
+class VisitAnswer(Answer):
     """One visit of one person to one camera. Who comes back later is another visit."""
 
     camera_id: str = Field(examples=["door"])
-    person_id: str = Field(description="Unique for the camera.", examples=["l3k9-12"])
+    track_id: str = Field(description="Unique for the camera.", examples=["l3k9-12"])
     first_seen_s: float = Field(examples=[_A_TIME])
     last_seen_s: float = Field(examples=[_A_TIME + 14.2])
     dwell_s: float = Field(description="From the first to the last sight.", examples=[14.2])
     clock: Clock = Field(description="Whose clock took these times: the camera's, or ours on arrival.")
     frames: int = Field(description="In how many pictures the face was found.", examples=[61])
-    faces_judged: int = Field(description="From how many faces age and gender were taken.", examples=[9])
-    age_years: float | None = Field(description="null: not judged, see `unjudged`.", examples=[34.1])
+    faces_classified: int = Field(description="From how many faces age and gender were taken.", examples=[9])
+    age_years: float | None = Field(description="null: not classified, see `unclassified`.", examples=[34.1])
     age_interval_years: tuple[float, float] | None = Field(
         description="Holds the true age in 80 of 100 cases.", examples=[(27.0, 41.2)]
     )
@@ -87,7 +87,7 @@ class PersonAnswer(Answer):
     gender_confidence: float = Field(
         description="Probability of `gender`; for `unknown`, of the likelier of the two.", examples=[0.93]
     )
-    unjudged: Unjudged | Literal["not-yet"] | None = Field(
+    unclassified: Unclassified | Literal["not-yet"] | None = Field(
         description="Why there is no age: no picture of the face was good enough, or none came yet."
     )
     closed: Closed | None = Field(
@@ -95,10 +95,10 @@ class PersonAnswer(Answer):
     )
 
     @classmethod
-    def of(cls, person: Person) -> PersonAnswer:
+    def of(cls, visit: Visit) -> VisitAnswer:
         """What is said of `person`."""
-        known = person.model_dump(include=set(cls.model_fields) - {"dwell_s", "age_band"})
-        return cls(**known, dwell_s=person.dwell_s, age_band=person.age_band)
+        known = visit.model_dump(include=set(cls.model_fields) - {"dwell_s", "age_band"})
+        return cls(**known, dwell_s=visit.dwell_s, age_band=visit.age_band)
 
 
 class CamerasAnswer(Answer):
@@ -112,24 +112,24 @@ class NowAnswer(Answer):
     """Who is there now."""
 
     at_s: float = Field(description="When this was true.", examples=[_A_TIME])
-    persons: list[PersonAnswer]
+    visits: list[VisitAnswer]
 
     @classmethod
-    def of(cls, persons: Iterable[Person], now_s: float) -> NowAnswer:
+    def of(cls, visits: Iterable[Visit], now_s: float) -> NowAnswer:
         """Everybody of `persons`, who were there at `now_s`."""
-        return cls(at_s=now_s, persons=[PersonAnswer.of(one) for one in persons])
+        return cls(at_s=now_s, visits=[VisitAnswer.of(one) for one in visits])
 
 
-class PersonsAnswer(Answer):
+class VisitsAnswer(Answer):
     """Persons, those first seen last first."""
 
-    persons: list[PersonAnswer]
+    visits: list[VisitAnswer]
     next: str | None = Field(description="`cursor` of the request for those before; null: there are none.")
 
     @classmethod
-    def of(cls, page: Page[Person]) -> PersonsAnswer:
+    def of(cls, page: Page[Visit]) -> VisitsAnswer:
         """One page."""
-        return cls(persons=[PersonAnswer.of(one) for one in page.items], next=page.next)
+        return cls(visits=[VisitAnswer.of(one) for one in page.items], next=page.next)
 
 
 class CountAnswer(Answer):
@@ -139,7 +139,7 @@ class CountAnswer(Answer):
     camera_id: str = Field(examples=["door"])
     age_band: AgeBand | None = Field(description="null: all ages together.", examples=["30-39"])
     gender: Gender | None = Field(description="null: all genders together.", examples=["female"])
-    persons: int | None = Field(description="null: some, and fewer than `fewer_than`.", examples=[4])
+    visits: int | None = Field(description="null: some, and fewer than `fewer_than`.", examples=[4])
     fewer_than: int | None = Field(description="null: `persons` is given.")
 
     @classmethod
@@ -165,14 +165,14 @@ class StateAnswer(Answer):
 
     at_s: float = Field(examples=[_A_TIME])
     cameras: list[CameraAnswer]
-    persons: list[PersonAnswer]
+    visits: list[VisitAnswer]
 
     def of_cameras(self, camera_ids: frozenset[str]) -> StateAnswer:
         """Only what concerns some cameras."""
         return StateAnswer(
             at_s=self.at_s,
             cameras=[one for one in self.cameras if one.camera_id in camera_ids],
-            persons=[one for one in self.persons if one.camera_id in camera_ids],
+            visits=[one for one in self.visits if one.camera_id in camera_ids],
         )
 
 

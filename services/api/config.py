@@ -44,7 +44,7 @@ class ApiSettings(Settings):
     from the other."""
 
     @property
-    def gives_single_persons(self) -> bool:
+    def gives_single_visits(self) -> bool:
         """Whether anything but counts is given out of people."""
         return self.least_count == NOTHING_LEFT_OUT
 

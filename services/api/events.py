@@ -13,7 +13,7 @@ from types import TracebackType
 from fastapi.responses import StreamingResponse
 from starlette.types import Message, Receive, Scope, Send
 
-from agegender.services.api.answers import PersonAnswer, StateAnswer
+from agegender.services.api.answers import StateAnswer, VisitAnswer
 from agegender.services.api.problems import Problem, Refusal
 from agegender.shared.process.metrics import Metrics
 
@@ -137,11 +137,11 @@ class Hub:
         self._clients.discard(client)
         self._gauge.set(len(self._clients))
 
-    def person(self, person: PersonAnswer) -> None:
+    def visit(self, visit: VisitAnswer) -> None:
         """A visit is over."""
         self._number += 1
         event_id = f"{self._run_id}-{self._number}"
-        event = Event(written("person", person.model_dump_json(), event_id), person.camera_id)
+        event = Event(written("visit", visit.model_dump_json(), event_id), visit.camera_id)
         self._remembered.append((self._number, event))
         for client in [*self._clients]:
             client.offer(event)

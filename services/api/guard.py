@@ -158,5 +158,5 @@ class Counted:
 
 
 def _route(scope: Scope) -> str:
-    """The template of the route that answered, for example `/v1/persons/{camera_id}/{person_id}`."""
+    """The template of the route that answered, for example `/v1/visits/{camera_id}/{track_id}`."""
     return getattr(scope.get("route"), "path", None) or "none"

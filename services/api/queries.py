@@ -73,7 +73,7 @@ class CameraQuery(NoQuery):
         return self.camera or None
 
 
-class PersonsQuery(CameraQuery):
+class VisitsQuery(CameraQuery):
     """Which persons."""
 
     since: Moment | None = Field(None, description=f"First seen {_SINCE[0].lower()}{_SINCE[1:]}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from agegender.services.api.answers import CameraAnswer, PersonAnswer
+from agegender.services.api.answers import CameraAnswer, VisitAnswer
 from agegender.shared.store import ResultStore
 
 
@@ -19,6 +19,6 @@ def cameras_now(store: ResultStore, now_s: float, previews: Collection[str]) -> 
     return [CameraAnswer.of(one, now_s, has_preview=one.camera_id in previews) for one in store.cameras()]
 
 
-def persons_now(store: ResultStore, camera_ids: list[str] | None = None) -> list[PersonAnswer]:
+def visits_now(store: ResultStore, camera_ids: list[str] | None = None) -> list[VisitAnswer]:
     """Who is there now, before some cameras or all."""
-    return [PersonAnswer.of(one) for one in store.now(camera_ids)]
+    return [VisitAnswer.of(one) for one in store.now(camera_ids)]

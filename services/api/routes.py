@@ -15,14 +15,14 @@ from agegender.services.api.answers import (
     CountAnswer,
     CountsAnswer,
     NowAnswer,
-    PersonAnswer,
-    PersonsAnswer,
+    VisitAnswer,
+    VisitsAnswer,
 )
 from agegender.services.api.config import ApiSettings
 from agegender.services.api.events import EventStream, Hub
 from agegender.services.api.problems import MEDIA_TYPE, Problem, Refusal
-from agegender.services.api.queries import By, CameraQuery, CountsQuery, NoQuery, PersonsQuery
-from agegender.services.api.reading import cameras_now, persons_now, previews_of
+from agegender.services.api.queries import By, CameraQuery, CountsQuery, NoQuery, VisitsQuery
+from agegender.services.api.reading import cameras_now, previews_of, visits_now
 from agegender.shared.messages.pipeline import CameraId, TrackId
 from agegender.shared.store import ResultStore, given_out
 
@@ -31,7 +31,7 @@ _DEFAULT_RANGE_S: dict[By, float] = {"minute": 3_600.0, "hour": 86_400.0, "day":
 _LONGEST_RANGE_S: dict[By, float] = {"minute": 48 * 3_600.0, "hour": 35 * 86_400.0, "day": 400 * 86_400.0}
 
 CameraPath = Annotated[CameraId, Path(description="The camera.", examples=["door"])]
-PersonPath = Annotated[TrackId, Path(description="The person, unique for the camera.")]
+VisitPath = Annotated[TrackId, Path(description="The person, unique for the camera.")]
 
 
 def _problems(**why: str) -> dict[int | str, dict[str, Any]]:
@@ -87,8 +87,8 @@ def store_routes(
     """The routes over one store. All but the events run in threads, because Redis may keep them waiting."""
     router = APIRouter(prefix="/v1", responses=_problems())
 
-    def check_single_persons() -> None:
-        if not settings.gives_single_persons:
+    def check_single_visits() -> None:
+        if not settings.gives_single_visits:
             raise Refusal(
                 HTTPStatus.FORBIDDEN,
                 f"Nothing is said of single people here: API_LEAST_COUNT is {settings.least_count}.",
@@ -96,7 +96,7 @@ def store_routes(
             )
 
     def check_step(by: By) -> None:
-        if not settings.gives_single_persons and by != settings.counts_by:
+        if not settings.gives_single_visits and by != settings.counts_by:
             raise Refusal(
                 HTTPStatus.FORBIDDEN,
                 f"Expected by={settings.counts_by}, got by={by}: API_LEAST_COUNT is {settings.least_count}, "
@@ -104,29 +104,29 @@ def store_routes(
                 f"Ask for /v1/counts?by={settings.counts_by}, or set API_COUNTS_BY to another step.",
             )
 
-    single_persons = [Depends(check_single_persons)]
+    single_visits = [Depends(check_single_visits)]
 
     @router.get("/cameras", summary="All cameras and how they go")
     def cameras(_query: Annotated[NoQuery, Query()]) -> CamerasAnswer:
         now_s = clock()
         found = cameras_now(store, now_s, previews_of(store))
-        if not settings.gives_single_persons:
+        if not settings.gives_single_visits:
             found = [one.model_copy(update={"present": None}) for one in found]
         return CamerasAnswer(at_s=now_s, cameras=found)
 
-    @router.get("/now", summary="Who is there now", dependencies=single_persons)
+    @router.get("/now", summary="Who is there now", dependencies=single_visits)
     def now(query: Annotated[CameraQuery, Query()]) -> NowAnswer:
-        return NowAnswer(at_s=clock(), persons=persons_now(store, query.camera_ids))
+        return NowAnswer(at_s=clock(), visits=visits_now(store, query.camera_ids))
 
     @router.get(
-        "/persons",
+        "/visits",
         summary="Persons by the time they were first seen, the latest first",
-        dependencies=single_persons,
+        dependencies=single_visits,
     )
-    def persons(query: Annotated[PersonsQuery, Query()]) -> PersonsAnswer:
+    def visits(query: Annotated[VisitsQuery, Query()]) -> VisitsAnswer:
         _check_range(query.since, query.until)
         with _mistakes_told():
-            page = store.persons(
+            page = store.visits(
                 camera_ids=query.camera_ids,
                 since_s=query.since,
                 until_s=query.until,
@@ -135,23 +135,23 @@ def store_routes(
                 limit=query.limit,
                 before=query.cursor,
             )
-        return PersonsAnswer.of(page)
+        return VisitsAnswer.of(page)
 
     @router.get(
-        "/persons/{camera_id}/{person_id}",
+        "/visits/{camera_id}/{track_id}",
         summary="One person",
-        dependencies=single_persons,
+        dependencies=single_visits,
         responses=_problems(s404="The person is unknown, or kept no longer."),
     )
-    def person(camera_id: CameraPath, person_id: PersonPath) -> PersonAnswer:
-        found = store.person(camera_id, person_id)
+    def visit(camera_id: CameraPath, track_id: VisitPath) -> VisitAnswer:
+        found = store.visit(camera_id, track_id)
         if found is None:
             raise Refusal(
                 HTTPStatus.NOT_FOUND,
-                f"Camera {camera_id!r} has no person {person_id!r}, or the record has expired.",
-                "/v1/persons lists those that there are.",
+                f"Camera {camera_id!r} has no person {track_id!r}, or the record has expired.",
+                "/v1/visits lists those that there are.",
             )
-        return PersonAnswer.of(found)
+        return VisitAnswer.of(found)
 
     @router.get("/counts", summary="How many visits began, by time, camera, age and gender")
     def counts(query: Annotated[CountsQuery, Query()]) -> CountsAnswer:
@@ -169,7 +169,7 @@ def store_routes(
     @router.get(
         "/cameras/{camera_id}/preview.jpg",
         summary="A small picture of what the camera sees now",
-        dependencies=single_persons,
+        dependencies=single_visits,
         response_class=Response,
         responses={
             200: {"content": {"image/jpeg": {}}, "description": "A JPEG of the last ten seconds."},
@@ -191,7 +191,7 @@ def store_routes(
         "/events",
         summary="Closed persons as they come, and every second how things are",
         description=_ABOUT_EVENTS,
-        dependencies=single_persons,
+        dependencies=single_visits,
         response_class=StreamingResponse,
         responses={
             200: {"content": {"text/event-stream": {}}, "description": "Server-sent events without an end."},
@@ -211,10 +211,10 @@ def store_routes(
 
 
 _ABOUT_EVENTS = """\
-- `person`: a visit is over; the data is as of `/v1/persons/{camera_id}/{person_id}`. It has an `id`.
+- `person`: a visit is over; the data is as of `/v1/visits/{camera_id}/{track_id}`. It has an `id`.
 - `state`: at once and every second; `at_s`, `cameras` as of `/v1/cameras`, `persons` as of `/v1/now`.
 - `problem`: Redis is away; the data says why. The next `state` says that it is back.
 
 Who comes back with `Last-Event-ID` gets the persons closed meanwhile, up to the last 1,000 of this process;
-after a restart of the API they are to be read from `/v1/persons`.
+after a restart of the API they are to be read from `/v1/visits`.
 """

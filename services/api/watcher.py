@@ -8,10 +8,10 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 
-from agegender.services.api.answers import PersonAnswer, StateAnswer
+from agegender.services.api.answers import StateAnswer, VisitAnswer
 from agegender.services.api.events import Hub
 from agegender.services.api.problems import away
-from agegender.services.api.reading import cameras_now, persons_now, previews_of
+from agegender.services.api.reading import cameras_now, previews_of, visits_now
 from agegender.shared.errors import NotNow
 from agegender.shared.process.health import Health
 from agegender.shared.runtime.backoff import Backoff
@@ -77,8 +77,8 @@ class Watcher:
             self._health.ready()
         while (left_s := until_s - time.monotonic()) > 0 and not self._stop.is_set():
             people, self._cursor = self._store.closed(self._cursor, wait_s=min(left_s, _LOOK_FOR_S))
-            for person in people:
-                loop.call_soon_threadsafe(self._hub.person, PersonAnswer.of(person))
+            for visit in people:
+                loop.call_soon_threadsafe(self._hub.visit, VisitAnswer.of(visit))
 
     def _state(self) -> StateAnswer:
         now_s = self._clock()
@@ -88,7 +88,7 @@ class Watcher:
         return StateAnswer(
             at_s=now_s,
             cameras=cameras_now(self._store, now_s, self._previews),
-            persons=persons_now(self._store),
+            visits=visits_now(self._store),
         )
 
     def _say_away(self, loop: asyncio.AbstractEventLoop, error: NotNow) -> None:

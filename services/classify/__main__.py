@@ -8,8 +8,8 @@ from agegender.services.classify.config import ClassifySettings
 from agegender.shared.kafka.output import KafkaDeadLetters, KafkaOutput
 from agegender.shared.kafka.source import KafkaSource
 from agegender.shared.kafka.topics import FACES, RESULTS
-from agegender.shared.messages.pipeline import Face, Presence, Result
-from agegender.shared.process.certificates import show_certificates
+from agegender.shared.messages.pipeline import Face, Result, TrackUpdate
+from agegender.shared.process.certificates import register_certificate_gauges
 from agegender.shared.process.health import Health
 from agegender.shared.process.metrics import Metrics
 from agegender.shared.process.settings import KafkaSettings
@@ -17,10 +17,10 @@ from agegender.shared.runtime.runner import Runner
 from agegender.shared.runtime.service import serve
 
 
-def build(metrics: Metrics, health: Health) -> Runner[Face | Presence, Result | Presence]:
+def build(metrics: Metrics, health: Health) -> Runner[Face | TrackUpdate, Result | TrackUpdate]:
     """The service over Kafka."""
     settings, kafka = ClassifySettings.load(), KafkaSettings.load()
-    show_certificates(metrics, kafka)
+    register_certificate_gauges(metrics, kafka)
     metrics.device.labels("classify", settings.device).set(1)
     return Runner(
         "classify",

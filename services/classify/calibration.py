@@ -30,8 +30,8 @@ class CalibrationError(AgeGenderError):
     """The stored calibration is missing, damaged or made for something else."""
 
 
-class Judgement(NamedTuple):
-    """One face, judged."""
+class Classification(NamedTuple):
+    """One face, classified."""
 
     age_years: float
     interval_years: tuple[float, float]
@@ -68,7 +68,7 @@ class Origin(_Frozen):
     faces: int
     """Pictures in which a face was found."""
     copies: int
-    """Faces judged altogether, with their smaller and blurred copies."""
+    """Faces classified altogether, with their smaller and blurred copies."""
 
 
 class Calibration(_Frozen):
@@ -95,7 +95,9 @@ class Calibration(_Frozen):
                     raise ValueError(f"{name}: expected {len(shape)} rows of {shape[0]} numbers")
         return self
 
-    def judge(self, age_years: float, male_logit: float, quality: float | None, views: Views) -> Judgement:
+    def judge(
+        self, age_years: float, male_logit: float, quality: float | None, views: Views
+    ) -> Classification:
         """What the mean reading of `views` views of a face of this quality says.
 
         A face whose quality nobody measured is taken for a poor one.
@@ -108,7 +110,7 @@ class Calibration(_Frozen):
         male = _sigmoid(_read(tables.gender_scale, place) * male_logit)
         confidence = max(male, 1.0 - male)
         gender: Gender = "male" if male >= 0.5 else "female"
-        return Judgement(
+        return Classification(
             age_years,
             (low_years, high_years),
             gender if confidence >= self.unknown_below else "unknown",

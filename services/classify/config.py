@@ -27,7 +27,7 @@ class ClassifySettings(Settings):
     views: Views = 2
     """2: each face and its mirror image, nearer to the truth. 1: the face alone, in half the time."""
     batch_messages: Annotated[int, Field(ge=1, le=1_024)] = 32
-    """Most chips judged together. On a GPU, larger batches are faster."""
+    """Most chips classified together. On a GPU, larger batches are faster."""
     batch_wait_s: Annotated[float, Field(ge=0, le=10)] = 0.02
     """How long the first chip of a batch waits for others."""
 

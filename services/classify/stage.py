@@ -12,8 +12,8 @@ from agegender.services.classify.flip_augmentation import Views, predict
 from agegender.services.classify.nets import AgeGenderNets
 from agegender.shared.images.faces import CHIP_SIDE_PX
 from agegender.shared.images.pictures import Bgr, UnreadablePicture, decode_picture
-from agegender.shared.images.quality import why_unjudged
-from agegender.shared.messages.pipeline import Face, Presence, Result, Unjudged
+from agegender.shared.images.quality import why_unclassified
+from agegender.shared.messages.pipeline import Face, Result, TrackUpdate, Unclassified
 from agegender.shared.runtime.stage import Bad, Done, Outcome
 
 
@@ -39,52 +39,52 @@ class ClassifyStage:
         self._views = views
         self._clock = clock
 
-    def process(self, batch: Sequence[Face | Presence]) -> Sequence[Outcome[Result | Presence]]:
-        """One outcome a message: that of the face, as `judge` gives it; a presence passes by."""
-        judged = iter(self.judge([message for message in batch if isinstance(message, Face)]))
-        return [next(judged) if isinstance(message, Face) else Done((message,)) for message in batch]
+    def process(self, batch: Sequence[Face | TrackUpdate]) -> Sequence[Outcome[Result | TrackUpdate]]:
+        """One outcome a message: that of the face, as `judge` gives it; a track update passes by."""
+        classified = iter(self.judge([message for message in batch if isinstance(message, Face)]))
+        return [next(classified) if isinstance(message, Face) else Done((message,)) for message in batch]
 
     def judge(self, batch: Sequence[Face]) -> Sequence[Outcome[Result]]:
-        """One outcome a face: its result, which may say why it was not judged, or why its chip is bad."""
+        """One outcome a face: its result, which may say why it was not classified, or why its chip is bad."""
         outcomes: list[Outcome[Result]] = []
         chips_bgr: list[Bgr] = []
-        judged: list[int] = []
+        classified: list[int] = []
         for position, face in enumerate(batch):
-            unjudged = why_unjudged(face.info)
-            if unjudged is not None:
-                outcomes.append(Done((self._unjudged(face, unjudged),)))
+            unclassified = why_unclassified(face.info)
+            if unclassified is not None:
+                outcomes.append(Done((self._unclassified(face, unclassified),)))
                 continue
             try:
                 chips_bgr.append(_chip(face))
-                judged.append(position)
+                classified.append(position)
                 outcomes.append(Done())
             except UnreadablePicture as error:
                 outcomes.append(Bad(str(error)))
-        if not judged:
+        if not classified:
             return outcomes
         predictions = predict(self._nets, np.stack(chips_bgr), self._views)
-        for position, age_years, male_logit in zip(judged, *predictions, strict=True):
+        for position, age_years, male_logit in zip(classified, *predictions, strict=True):
             outcomes[position] = Done((self._result(batch[position], float(age_years), float(male_logit)),))
         return outcomes
 
     def _result(self, face: Face, age_years: float, male_logit: float) -> Result:
-        judgement = self._calibration.judge(age_years, male_logit, face.info.quality, self._views)
-        low_years, high_years = judgement.interval_years
+        classification = self._calibration.judge(age_years, male_logit, face.info.quality, self._views)
+        low_years, high_years = classification.interval_years
         return Result(
             face=face.info,
-            age_years=round(judgement.age_years, 1),
+            age_years=round(classification.age_years, 1),
             age_interval_years=(round(low_years, 1), round(high_years, 1)),
-            gender=judgement.gender,
-            gender_confidence=round(judgement.gender_confidence, 4),
-            male_probability=round(judgement.male_probability, 4),
+            gender=classification.gender,
+            gender_confidence=round(classification.gender_confidence, 4),
+            male_probability=round(classification.male_probability, 4),
             nets=self._nets.name,
             classified_at_s=self._clock(),
         )
 
-    def _unjudged(self, face: Face, why: Unjudged) -> Result:
+    def _unclassified(self, face: Face, why: Unclassified) -> Result:
         return Result(
             face=face.info,
-            unjudged=why,
+            unclassified=why,
             gender="unknown",
             gender_confidence=0.5,
             nets=self._nets.name,

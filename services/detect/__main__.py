@@ -7,13 +7,13 @@ from typing import Any
 
 from agegender.services.detect.config import DetectSettings
 from agegender.services.detect.stage import Found
-from agegender.services.detect.tracking.checkpoint import TRACKS, RememberingOutput
+from agegender.services.detect.tracking.checkpoint import TRACKS, CheckpointingOutput
 from agegender.shared.kafka.changelog import KafkaChangelog
 from agegender.shared.kafka.output import KafkaDeadLetters, KafkaOutput
 from agegender.shared.kafka.source import KafkaSource
 from agegender.shared.kafka.topics import FACES, FRAMES, PREVIEWS
 from agegender.shared.messages.pipeline import Frame, Preview
-from agegender.shared.process.certificates import show_certificates
+from agegender.shared.process.certificates import register_certificate_gauges
 from agegender.shared.process.health import Health
 from agegender.shared.process.metrics import Metrics
 from agegender.shared.process.settings import KafkaSettings
@@ -26,9 +26,9 @@ from agegender.shared.runtime.transport import Output
 def build(metrics: Metrics, health: Health) -> Runner[Frame, Found]:
     """The service over Kafka."""
     settings, kafka = DetectSettings.load(), KafkaSettings.load()
-    show_certificates(metrics, kafka)
+    register_certificate_gauges(metrics, kafka)
     stage = settings.stage()
-    output = RememberingOutput(stage, _output(settings, kafka), KafkaChangelog(TRACKS, kafka))
+    output = CheckpointingOutput(stage, _output(settings, kafka), KafkaChangelog(TRACKS, kafka))
     return Runner(
         "detect",
         KafkaSource(FRAMES, "detect", kafka, output.take_over, metrics=metrics),

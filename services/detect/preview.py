@@ -13,7 +13,7 @@ from agegender.shared.images.pictures import Bgr, encode_jpeg, shrink
 from agegender.shared.messages.pipeline import BoxXyxy
 
 DOUBTFUL_SCORE = 0.3
-"""What is a face for the detector with so little confidence is none to be judged, but one to be covered."""
+"""What is a face for the detector with so little confidence is none to be classified, but one to be covered."""
 
 _JPEG_QUALITY = 75
 

@@ -1,4 +1,4 @@
-"""A frame in; out of it the faces that are worth judging, and who is there."""
+"""A frame in; out of it the faces that are worth classifying, and who is there."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from agegender.services.detect.tracking.camera_tracks import (
     USUAL_PATIENCE,
     Cameras,
     CameraTracks,
+    ConfirmedTrack,
     Patience,
-    Visitor,
 )
 from agegender.shared.images.pictures import MAX_PIXELS, Bgr
-from agegender.shared.messages.pipeline import Face, Frame, FrameInfo, Presence, Preview
+from agegender.shared.messages.pipeline import Face, Frame, FrameInfo, Preview, TrackUpdate
 from agegender.shared.runtime.deadline import Deadline
 from agegender.shared.runtime.stage import Bad, Done, Dropped, DropReason, Outcome, SkipReason
 
-Found = Face | Presence | Preview
+Found = Face | TrackUpdate | Preview
 
 Judge = Literal["best", "every"]
-"""Which faces are sent to be judged: those that can improve the answer on a person, or all that are found."""
+"""Which faces are sent to be classified: those that can improve the answer on a person, or all that are found."""
 
 
 class DetectStage:
-    """Finds the faces of each frame, follows them, and cuts a chip for those that are worth judging.
+    """Finds the faces of each frame, follows them, and cuts a chip for those that are worth classifying.
 
     A frame whose picture cannot be read is bad. Detections without extent (all landmarks on one point) are
     no faces and are left out. A frame that comes a second time gives nothing: it is handed out again to
@@ -71,16 +71,16 @@ class DetectStage:
         self._looked_at: set[str] = set()
 
     def process(self, batch: Sequence[Frame]) -> Sequence[Outcome[Found]]:
-        """One outcome a frame: its faces worth judging and who is there, or why it is bad or dropped."""
+        """One outcome a frame: its faces worth classifying and who is there, or why it is bad or dropped."""
         unseen = [(frame, self._left_unseen(frame)) for frame in batch]
         searched = self._search.each([frame for frame, outcome in unseen if outcome is None])
         return [
             self._process(frame, next(searched)) if outcome is None else outcome for frame, outcome in unseen
         ]
 
-    def finish(self) -> list[Presence]:
+    def finish(self) -> list[TrackUpdate]:
         """Who was there last, all of them gone: to be sent when no more frames will come."""
-        return [Presence(info=info) for info in self._cameras.finish(self._clock())]
+        return [TrackUpdate(info=info) for info in self._cameras.finish(self._clock())]
 
     def take_states(self) -> Sequence[CameraState]:
         """What is known of each camera that was looked at since the last call."""
@@ -127,28 +127,28 @@ class DetectStage:
 
     def _follow(self, camera: CameraTracks, searched: Searched) -> Done[Found]:
         self._looked_at.add(searched.info.camera_id)
-        visitors = camera.update(searched.info, [one.box_xyxy for one in searched.faces])
-        chosen = [self._choose(searched, i, visitor, camera.time_s) for i, visitor in enumerate(visitors)]
+        tracks = camera.update(searched.info, [one.box_xyxy for one in searched.faces])
+        chosen = [self._choose(searched, i, track, camera.time_s) for i, track in enumerate(tracks)]
         outputs: list[Found] = [one for one in chosen if isinstance(one, Face)]
         if self._scene is not None and camera.is_second_over:
             outputs.append(self._preview(self._scene, camera, searched))
-        if camera.is_presence_due:
-            outputs.append(Presence(info=camera.presence(searched.info, self._clock())))
+        if camera.is_update_due:
+            outputs.append(TrackUpdate(info=camera.take_update(searched.info, self._clock())))
         return Done(tuple(outputs), tuple(one for one in chosen if isinstance(one, SkipReason)))
 
     def _choose(
-        self, searched: Searched, index: int, visitor: Visitor | None, time_s: float
+        self, searched: Searched, index: int, track: ConfirmedTrack | None, time_s: float
     ) -> Face | SkipReason:
         """The face as it is sent, or why it is not. What is certain to be left out is not even cut."""
-        if visitor is None:
+        if track is None:
             return searched.cut(index).face() if self._sends_every else SkipReason.UNCONFIRMED
-        if visitor.ballot.is_settled and not self._sends_every:
+        if track.ballot.is_settled and not self._sends_every:
             return SkipReason.ENOUGH
         cut = searched.cut(index)
-        refused = visitor.consider(cut.info, time_s)
+        refused = track.consider(cut.info, time_s)
         if refused is None:
-            return cut.face(visitor.track_id, visitor.ballot.votes)
-        return cut.face(visitor.track_id) if self._sends_every else refused
+            return cut.face(track.track_id, track.ballot.votes)
+        return cut.face(track.track_id) if self._sends_every else refused
 
     @staticmethod
     def _preview(scene: Scene, camera: CameraTracks, searched: Searched) -> Preview:

@@ -7,7 +7,7 @@ import sys
 from agegender.services.ingest.assigned_cameras import FollowedCameras
 from agegender.services.ingest.camera_source import CameraSource
 from agegender.services.ingest.config import IngestSettings
-from agegender.services.ingest.publish.backpressure import Pace
+from agegender.services.ingest.publish.backpressure import Backpressure
 from agegender.services.ingest.publish.buffer import FrameBuffer
 from agegender.services.ingest.publish.outbox import Outbox
 from agegender.services.ingest.stage import PublishStage
@@ -15,7 +15,7 @@ from agegender.shared.kafka.backlog import KafkaBacklog
 from agegender.shared.kafka.output import KafkaDeadLetters, KafkaOutput
 from agegender.shared.kafka.topics import FRAMES, READERS
 from agegender.shared.messages.pipeline import Frame
-from agegender.shared.process.certificates import show_certificates
+from agegender.shared.process.certificates import register_certificate_gauges
 from agegender.shared.process.health import Health
 from agegender.shared.process.metrics import Metrics
 from agegender.shared.process.settings import KafkaSettings
@@ -29,7 +29,7 @@ _MOST_FRAMES = 64  # of as many cameras, taken together
 def build(metrics: Metrics, health: Health) -> Runner[Frame, Frame]:
     """The service over Kafka: with the cameras of its settings, or with those that the group gives it."""
     settings, kafka = IngestSettings.load(), KafkaSettings.load()
-    show_certificates(metrics, kafka)
+    register_certificate_gauges(metrics, kafka)
     return Runner(
         "ingest",
         Outbox(
@@ -37,7 +37,7 @@ def build(metrics: Metrics, health: Health) -> Runner[Frame, Frame]:
             settings.stage(),
             FrameBuffer(settings.buffer_bytes),
             metrics,
-            Pace(KafkaBacklog(kafka, READERS).waiting, settings.most_waiting),
+            Backpressure(KafkaBacklog(kafka, READERS).waiting, settings.most_waiting),
         ),
         PublishStage(Deadline(settings.stale_s)),
         KafkaOutput(FRAMES, kafka),

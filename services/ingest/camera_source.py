@@ -13,7 +13,7 @@ from agegender.services.ingest.config import IngestSettings
 from agegender.services.ingest.decoder.client import Decoders
 from agegender.services.ingest.decoder.stream import IsolatedStream
 from agegender.services.ingest.decoder.usage import DecoderUsage
-from agegender.services.ingest.mailbox import Slots, WhenFull
+from agegender.services.ingest.mailbox import Mailbox, WhenFull
 from agegender.services.ingest.reader import SERVICE, CameraReader, ReaderSettings, always
 from agegender.services.ingest.sources.stills import SUFFIXES, StillsStream
 from agegender.services.ingest.sources.stream import Captured, OpenStream, Stream
@@ -54,7 +54,7 @@ class CameraSource:
         self._settings = settings
         self._metrics = metrics
         self._may_read = may_read
-        self._slots = Slots(None if change else len(cameras))
+        self._mailbox = Mailbox(None if change else len(cameras))
         self._decoders = Decoders()
         metrics.registry.register(DecoderUsage(self._decoders.processes))
         self._in_hand: list[Captured] = []
@@ -68,7 +68,7 @@ class CameraSource:
             camera.id,
             camera.source,
             _opener(camera, self._settings, self._decoders),
-            self._slots,
+            self._mailbox,
             self._metrics,
             reader_settings(camera, self._settings),
             partial(self._may_look, camera.id) if camera.is_live and camera.is_complete else self._may_read,
@@ -76,11 +76,11 @@ class CameraSource:
 
     def _may_look(self, camera_id: str) -> bool:
         """A camera does not wait for us: where nothing of it may be dropped, it is closed meanwhile."""
-        return self._may_read() and not self._slots.is_on_hold(camera_id)
+        return self._may_read() and not self._mailbox.is_on_hold(camera_id)
 
     def hold(self, camera_ids: Collection[str]) -> None:
         """Hands out nothing of these cameras until the next call; their readers wait."""
-        self._slots.hold(camera_ids)
+        self._mailbox.hold(camera_ids)
 
     def is_ours(self, camera_id: str) -> bool:
         """Whether the camera is one of those that are read."""
@@ -108,7 +108,7 @@ class CameraSource:
         self._readers = kept
         self._stop(gone.values())
         for camera_id, reader in gone.items():
-            self._count_dropped(self._slots.clear([camera_id]), DropReason.STOPPED)
+            self._count_dropped(self._mailbox.clear([camera_id]), DropReason.STOPPED)
             if camera_id not in wanted:
                 reader.forget()
                 log.info("camera given up", extra={"camera": camera_id})
@@ -135,7 +135,7 @@ class CameraSource:
     def poll(self, max_messages: int, timeout_s: float) -> Sequence[Delivery[Captured]]:
         """See `transport.Source`; at most one frame of each camera."""
         self.keep_alive()
-        taken = self._slots.take(max_messages, timeout_s)
+        taken = self._mailbox.take(max_messages, timeout_s)
         if not self._may_read():
             # Taken before the cameras were lost: whoever has them now may have sent later ones already.
             self._count_dropped(taken, DropReason.STALE)
@@ -155,7 +155,7 @@ class CameraSource:
     @property
     def exhausted(self) -> bool:
         """True when every camera is a file and all are read."""
-        return self._slots.exhausted
+        return self._mailbox.exhausted
 
     @property
     def failures(self) -> Mapping[str, str]:
@@ -169,7 +169,7 @@ class CameraSource:
         """
         for reader in self._all:
             reader.stop()
-        self._count_dropped([*self._in_hand, *self._slots.close()], DropReason.STOPPED)
+        self._count_dropped([*self._in_hand, *self._mailbox.close()], DropReason.STOPPED)
         self._in_hand.clear()
         self._stop(self._all)
         self._decoders.close()

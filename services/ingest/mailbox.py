@@ -18,7 +18,7 @@ class WhenFull(Enum):
     """Files: the reader waits, and nothing is dropped."""
 
 
-class Slots:
+class Mailbox:
     """One place for each camera; one condition for all, so that the taker can wait for any of them.
 
     Args:

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from agegender.services.ingest.mailbox import Slots, WhenFull
+from agegender.services.ingest.mailbox import Mailbox, WhenFull
 from agegender.services.ingest.sources.sampler import Sampler
 from agegender.services.ingest.sources.stream import (
     CameraError,
@@ -78,7 +78,7 @@ class CameraReader:
         camera_id: str,
         shown: str,
         open_stream: OpenStream,
-        slots: Slots,
+        mailbox: Mailbox,
         metrics: Metrics,
         settings: ReaderSettings,
         may_read: Callable[[], bool] = always,
@@ -86,7 +86,7 @@ class CameraReader:
         self.camera_id = camera_id
         self._shown = shown
         self._open_stream = open_stream
-        self._slots = slots
+        self._mailbox = mailbox
         self._metrics = metrics
         self._settings = settings
         self._may_read = may_read
@@ -173,7 +173,7 @@ class CameraReader:
                     self.forget()
                 else:
                     self._failed(error)
-                self._slots.finished()
+                self._mailbox.finished()
                 return
             if time.monotonic() - started_s > _STEADY_S:
                 backoff.reset()
@@ -249,7 +249,7 @@ class CameraReader:
         self._metrics.captured.labels(self.camera_id).inc()
         if frame.clock == "camera":
             self._metrics.clock_skew.labels(self.camera_id).set(time.time() - frame.captured_at_s)
-        lost = self._slots.put(captured, self._settings.when_full)
+        lost = self._mailbox.put(captured, self._settings.when_full)
         if lost is not None:
             self._metrics.dropped.labels(SERVICE, self.camera_id, DropReason.BUSY.value).inc()
 

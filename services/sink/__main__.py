@@ -11,7 +11,7 @@ from agegender.shared.kafka.output import KafkaDeadLetters
 from agegender.shared.kafka.source import KafkaSource
 from agegender.shared.kafka.topics import STORED
 from agegender.shared.messages.pipeline import Stored
-from agegender.shared.process.certificates import show_certificates
+from agegender.shared.process.certificates import register_certificate_gauges
 from agegender.shared.process.health import Health
 from agegender.shared.process.metrics import Metrics
 from agegender.shared.process.settings import KafkaSettings, RedisSettings
@@ -23,7 +23,7 @@ from agegender.shared.store import connect
 def build(metrics: Metrics, health: Health) -> Runner[Stored, Stored]:
     """The service between Kafka and Redis."""
     settings, kafka, redis = SinkSettings.load(), KafkaSettings.load(), RedisSettings.load()
-    show_certificates(metrics, kafka, redis)
+    register_certificate_gauges(metrics, kafka, redis)
     return Runner(
         "sink",
         KafkaSource(STORED, "sink", kafka, metrics=metrics),

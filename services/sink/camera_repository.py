@@ -12,10 +12,10 @@ from redis.commands.core import Script
 
 from agegender.services.sink.config import SinkSettings
 from agegender.services.sink.merging import Change, Known, Merge, Merged, frame_of
-from agegender.services.sink.visit_record import Visit
+from agegender.services.sink.visit_record import VisitRecord
 from agegender.shared.errors import NotNow
-from agegender.shared.messages.pipeline import Presence, Result
-from agegender.shared.messages.visits import Person
+from agegender.shared.messages.pipeline import Result, TrackUpdate
+from agegender.shared.messages.visits import Visit
 from agegender.shared.store import PRESENT_S, CameraKeys
 
 _SCRIPT_PATH = Path(__file__).with_name("write.lua")
@@ -33,7 +33,7 @@ class Written(NamedTuple):
     now_s: float
 
 
-class CameraBooks:
+class CameraRepository:
     """Reads and writes cameras, one at a time.
 
     What is read carries the version of the camera, and the script writes only while that version stands: of
@@ -52,7 +52,7 @@ class CameraBooks:
         self._script: Script = client.register_script(_SCRIPT_PATH.read_text())
 
     def amend(
-        self, camera_id: str, person_ids: Sequence[str], merge: Merge, results: Sequence[Result] = ()
+        self, camera_id: str, track_ids: Sequence[str], merge: Merge, results: Sequence[Result] = ()
     ) -> Written:
         """Reads these persons, lets `merge` say what becomes of them, and writes that, with single faces.
 
@@ -64,7 +64,7 @@ class CameraBooks:
             faces += result.face.face_id, result.model_dump_json(exclude_none=True)
         keys = CameraKeys.of(camera_id)
         for _ in range(_TRIES):
-            known, now_s = self._read(keys, person_ids)
+            known, now_s = self._read(keys, track_ids)
             merged = merge(known)
             numbered, plan = self._plan(keys, known, merged, now_s)
             new = self._script(
@@ -75,26 +75,26 @@ class CameraBooks:
                 return Written(merged, cast("list[int]", new), now_s)
         raise NotNow(f"Redis: other sinks keep writing the camera {camera_id}")
 
-    def _read(self, keys: CameraKeys, person_ids: Sequence[str]) -> tuple[Known, float]:
+    def _read(self, keys: CameraKeys, track_ids: Sequence[str]) -> tuple[Known, float]:
         pipeline = self._client.pipeline(transaction=True)
         pipeline.time()
         pipeline.hgetall(keys.state)
-        if person_ids:
-            pipeline.mget([keys.person(one) for one in person_ids])
-            pipeline.zmscore(keys.open, list(person_ids))
+        if track_ids:
+            pipeline.mget([keys.visit(one) for one in track_ids])
+            pipeline.zmscore(keys.open, list(track_ids))
         (seconds, microseconds), state, *more = pipeline.execute()
         values, heard = more if more else ((), ())
-        found = zip(person_ids, values, strict=True)
+        found = zip(track_ids, values, strict=True)
         kept = {name: json.loads(value) for name, value in found if value is not None}
         counted = {name: fields for name, fields in kept.items() if "first_seen_s" in fields}
-        visits = {name: Visit.model_validate(fields) for name, fields in kept.items()}
-        scores = zip(person_ids, heard, strict=True)
+        records = {name: VisitRecord.model_validate(fields) for name, fields in kept.items()}
+        scores = zip(track_ids, heard, strict=True)
         known = Known(
             state={name.decode(): value.decode() for name, value in state.items()},
-            visits=visits,
-            persons={name: Person.model_validate(fields) for name, fields in counted.items()},
+            records=records,
+            visits={name: Visit.model_validate(fields) for name, fields in counted.items()},
             heard_s={
-                name: score_s + _aged_s(visits.get(name)) for name, score_s in scores if score_s is not None
+                name: score_s + _aged_s(records.get(name)) for name, score_s in scores if score_s is not None
             },
         )
         return known, seconds + microseconds / 1e6 if self._clock is None else self._clock()
@@ -103,57 +103,57 @@ class CameraBooks:
         """The keys that the plan numbers, and the plan."""
         settings, moved = self._settings, merged.moved
         first = len(_fixed(keys)) + 1
-        visit_keys = [keys.person(change.visit.person_id) for change in merged.changes]
+        record_keys = [keys.visit(change.record.track_id) for change in merged.changes]
         count_keys = [keys.counts(cell.hash) for cell in moved]
         plan: Plan = {
             "version": known.state.get("version", ""),
             "now_s": repr(now_s),
             "ttl_s": settings.ttl_s,
-            "most_persons": settings.persons_per_camera,
+            "most_visits": settings.visits_per_camera,
             "longest_closed": settings.closed_per_camera,
             "longest_results": settings.results_per_camera,
             "remembered": settings.remembered_faces,
-            "person_key": keys.person(""),
+            "visit_key": keys.visit(""),
             "state": [] if merged.newest is None else _state(merged.newest, now_s),
-            "visits": [
-                self._visit(number, change, now_s) for number, change in enumerate(merged.changes, first)
+            "records": [
+                self._record(number, change, now_s) for number, change in enumerate(merged.changes, first)
             ],
             "counts": [
                 {"key": number, "field": cell.field, "more": more, "kept_s": cell.kept_s}
-                for number, (cell, more) in enumerate(moved.items(), first + len(visit_keys))
+                for number, (cell, more) in enumerate(moved.items(), first + len(record_keys))
             ],
             "gone": list(merged.gone),
         }
-        return visit_keys + count_keys, plan
+        return record_keys + count_keys, plan
 
-    def _visit(self, number: int, change: Change, now_s: float) -> Plan:
-        visit, person = change.visit, change.person
-        written: Plan = {"key": number, "id": visit.person_id, "json": visit.to_json(person)}
-        if person is None:
+    def _record(self, number: int, change: Change, now_s: float) -> Plan:
+        record, visit = change.record, change.visit
+        written: Plan = {"key": number, "id": record.track_id, "json": record.to_json(visit)}
+        if visit is None:
             # Votes of somebody whom nobody has sighted: forgotten like a person who fell silent.
             return written | {"ttl_s": self._settings.silent_s}
         # As text: a script would shorten the digits of a number.
-        written |= {"ttl_s": self._settings.ttl_s, "first_seen_s": repr(person.first_seen_s)}
-        if person.closed is not None:
+        written |= {"ttl_s": self._settings.ttl_s, "first_seen_s": repr(visit.first_seen_s)}
+        if visit.closed is not None:
             return written | {"closed": True}
-        return written | {"heard_s": repr(now_s - _aged_s(visit))}
+        return written | {"heard_s": repr(now_s - _aged_s(record))}
 
 
-def _aged_s(visit: Visit | None) -> float:
+def _aged_s(record: VisitRecord | None) -> float:
     """How much older a visit is listed than it was heard of: who was seen to leave is nobody who is there."""
-    return PRESENT_S if visit is not None and visit.ended else 0.0
+    return PRESENT_S if record is not None and record.ended else 0.0
 
 
 def _fixed(keys: CameraKeys) -> tuple[str, ...]:
-    return keys.state, keys.persons, keys.open, keys.closed, keys.results, keys.seen
+    return keys.state, keys.visits, keys.open, keys.closed, keys.results, keys.seen
 
 
-def _state(newest: Result | Presence, now_s: float) -> list[str]:
+def _state(newest: Result | TrackUpdate, now_s: float) -> list[str]:
     """Names and values of the fields of `state`; an empty value stands for what is not known."""
     frame = frame_of(newest)
-    rate_hz = newest.info.frame_rate_hz if isinstance(newest, Presence) else None
+    rate_hz = newest.info.frame_rate_hz if isinstance(newest, TrackUpdate) else None
     fields: Mapping[str, object] = {
-        "from": type(newest).__name__.lower(),
+        "from": "track_update" if isinstance(newest, TrackUpdate) else "result",
         "stream": frame.stream_id,
         "sequence": frame.sequence,
         "captured_at_s": repr(frame.captured_at_s),

@@ -18,7 +18,7 @@ class SinkSettings(Settings):
     """A person disappears this long after the last news, and all of a camera but its counts likewise."""
     silent_s: Annotated[int, Field(ge=10)] = 120
     """A person who is not heard of for so long is closed as `silent`."""
-    persons_per_camera: Annotated[int, Field(ge=100)] = 10_000
+    visits_per_camera: Annotated[int, Field(ge=100)] = 10_000
     """How many closed persons of a camera are kept, about 0.5 kB each."""
     open_per_camera: Annotated[int, Field(ge=10)] = 1_000
     """Above so many open persons of a camera those not heard of for longest are closed as `silent`."""

@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from agegender.services.sink.visit_record import Visit
-from agegender.shared.messages.pipeline import FrameInfo, Presence, Result
-from agegender.shared.messages.visits import Person
+from agegender.services.sink.visit_record import VisitRecord
+from agegender.shared.messages.pipeline import FrameInfo, Result, TrackUpdate
+from agegender.shared.messages.visits import Visit
 from agegender.shared.messages.votes import Vote
 from agegender.shared.store.counts import Cell, cells
 
@@ -19,10 +19,10 @@ class Known:
 
     state: Mapping[str, str] = field(default_factory=dict)
     """The fields of the hash `state`."""
-    visits: Mapping[str, Visit] = field(default_factory=dict)
+    records: Mapping[str, VisitRecord] = field(default_factory=dict)
     """By person."""
-    persons: Mapping[str, Person] = field(default_factory=dict)
-    """The same as they were counted; those without a sighting are not among them."""
+    visits: Mapping[str, Visit] = field(default_factory=dict)
+    """The same as they were counted; those without a track summary are not among them."""
     heard_s: Mapping[str, float] = field(default_factory=dict)
     """When the open ones among them were last heard of."""
 
@@ -31,16 +31,16 @@ class Known:
 class Change:
     """What becomes of one visit."""
 
-    visit: Visit
-    person: Person | None
+    record: VisitRecord
+    visit: Visit | None
     """The visit as others see it from now on."""
-    counted: Person | None
+    counted: Visit | None
     """The same as it was counted before; None where it was not."""
 
     @classmethod
-    def of(cls, visit: Visit, known: Known) -> Change:
+    def of(cls, record: VisitRecord, known: Known) -> Change:
         """The change that makes of what is known this visit."""
-        return cls(visit, visit.person, known.persons.get(visit.person_id))
+        return cls(record, record.visit, known.visits.get(record.track_id))
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class Merged:
 
     changes: Sequence[Change] = ()
     """The visits that were heard of and were open so far."""
-    newest: Result | Presence | None = None
+    newest: Result | TrackUpdate | None = None
     """What shows the newest frame, where that is newer than the one in the store."""
     late: Sequence[bool] = ()
     """For each result, whether it has a vote and came when its visit was closed."""
@@ -62,37 +62,37 @@ class Merged:
         moved: Counter[Cell] = Counter()
         for change in self.changes:
             moved.subtract(cells(change.counted) if change.counted is not None else ())
-            moved.update(cells(change.person) if change.person is not None else ())
-        return {cell: persons for cell, persons in moved.items() if persons}
+            moved.update(cells(change.visit) if change.visit is not None else ())
+        return {cell: visits for cell, visits in moved.items() if visits}
 
 
 Merge = Callable[[Known], Merged]
 
 
-def people(messages: Iterable[Result | Presence]) -> Sequence[str]:
+def people(messages: Iterable[Result | TrackUpdate]) -> Sequence[str]:
     """The ids of all whom the messages are about, each once."""
     found: dict[str, None] = {}
     for message in messages:
-        if isinstance(message, Presence):
-            found.update(dict.fromkeys(sighting.track_id for sighting in message.info.sightings))
+        if isinstance(message, TrackUpdate):
+            found.update(dict.fromkeys(summary.track_id for summary in message.info.tracks))
         elif message.face.track_id is not None and message.face.vote is not None:
             found[message.face.track_id] = None
     return list(found)
 
 
-def merge(messages: Sequence[Result | Presence], known: Known) -> Merged:
+def merge(messages: Sequence[Result | TrackUpdate], known: Known) -> Merged:
     """Adds the messages of one camera, in their order, to what is known of it."""
-    visits = dict(known.visits)
+    records = dict(known.records)
     late: list[bool] = []
     for message in messages:
-        if isinstance(message, Presence):
-            _see(message, visits)
+        if isinstance(message, TrackUpdate):
+            _see(message, records)
         else:
-            late.append(not _hear(message, visits))
-    was_closed = {name for name, visit in known.visits.items() if visit.closed is not None}
+            late.append(not _hear(message, records))
+    was_closed = {name for name, record in known.records.items() if record.closed is not None}
     newest = max(messages, key=newness, default=None)
     return Merged(
-        changes=[Change.of(visit, known) for name, visit in visits.items() if name not in was_closed],
+        changes=[Change.of(record, known) for name, record in records.items() if name not in was_closed],
         newest=newest if newest is not None and newness(newest) > _stored_newness(known.state) else None,
         late=late,
     )
@@ -101,48 +101,48 @@ def merge(messages: Sequence[Result | Presence], known: Known) -> Merged:
 def silence(names: Collection[str], until_s: float, surplus: Collection[str], known: Known) -> Merged:
     """Closes those of `names` last heard of at `until_s` or before, and those of `surplus` in any case."""
     silent = [
-        visit.silenced()
-        for name, visit in known.visits.items()
-        if visit.closed is None and (name in surplus or known.heard_s.get(name, until_s) <= until_s)
+        record.timed_out()
+        for name, record in known.records.items()
+        if record.closed is None and (name in surplus or known.heard_s.get(name, until_s) <= until_s)
     ]
     return Merged(
-        changes=[Change.of(visit, known) for visit in silent],
-        gone=[name for name in names if name not in known.visits],
+        changes=[Change.of(record, known) for record in silent],
+        gone=[name for name in names if name not in known.records],
     )
 
 
-def newness(message: Result | Presence) -> tuple[bool, str, int]:
+def newness(message: Result | TrackUpdate) -> tuple[bool, str, int]:
     """Orders messages by what they say of their camera's state, the newest last.
 
-    Streams are named by the time they began, so a later stream sorts after an earlier one. A presence says
-    more than a single face, which counts only where there are no presences: with single pictures.
+    Streams are named by the time they began, so a later stream sorts after an earlier one. A track update says
+    more than a single face, which counts only where there are no track updates: with single pictures.
     """
     frame = frame_of(message)
-    return isinstance(message, Presence), frame.stream_id, frame.sequence
+    return isinstance(message, TrackUpdate), frame.stream_id, frame.sequence
 
 
-def frame_of(message: Result | Presence) -> FrameInfo:
+def frame_of(message: Result | TrackUpdate) -> FrameInfo:
     """The frame that the message is about."""
-    return message.info.frame if isinstance(message, Presence) else message.face.frame
+    return message.info.frame if isinstance(message, TrackUpdate) else message.face.frame
 
 
 def _stored_newness(state: Mapping[str, str]) -> tuple[bool, str, int]:
-    return state.get("from") == "presence", state.get("stream", ""), int(state.get("sequence", "-1"))
+    return state.get("from") == "track_update", state.get("stream", ""), int(state.get("sequence", "-1"))
 
 
-def _see(presence: Presence, visits: dict[str, Visit]) -> None:
-    for sighting in presence.info.sightings:
-        visit = visits.get(sighting.track_id) or Visit(
-            camera_id=presence.camera_id, person_id=sighting.track_id
+def _see(update: TrackUpdate, records: dict[str, VisitRecord]) -> None:
+    for summary in update.info.tracks:
+        record = records.get(summary.track_id) or VisitRecord(
+            camera_id=update.camera_id, track_id=summary.track_id
         )
-        visits[sighting.track_id] = visit.sighted(sighting, presence.info.frame.clock)
+        records[summary.track_id] = record.updated(summary, update.info.frame.clock)
 
 
-def _hear(result: Result, visits: dict[str, Visit]) -> bool:
+def _hear(result: Result, records: dict[str, VisitRecord]) -> bool:
     """Adds the vote of a result that has one; False when its visit is closed."""
     name, number = result.face.track_id, result.face.vote
     if name is None or number is None:
         return True
-    visit = visits.get(name) or Visit(camera_id=result.camera_id, person_id=name)
-    visits[name] = visit.voted(Vote.of(result, number))
-    return visit.closed is None
+    record = records.get(name) or VisitRecord(camera_id=result.camera_id, track_id=name)
+    records[name] = record.voted(Vote.of(result, number))
+    return record.closed is None

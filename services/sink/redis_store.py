@@ -10,12 +10,12 @@ from typing import cast
 
 import redis
 
-from agegender.services.sink.camera_repository import CameraBooks, Written
+from agegender.services.sink.camera_repository import CameraRepository, Written
 from agegender.services.sink.config import SinkSettings
 from agegender.services.sink.merging import merge, people, silence
-from agegender.services.sink.silence_timeout import Vigil
+from agegender.services.sink.silence_timeout import SilenceTimeout
 from agegender.services.sink.store_size import StoreSize
-from agegender.shared.messages.pipeline import Presence, Preview, Result, Stored, age_band
+from agegender.shared.messages.pipeline import Preview, Result, Stored, TrackUpdate, age_band
 from agegender.shared.models import gender_threshold
 from agegender.shared.process.metrics import Metrics
 from agegender.shared.store import CAMERAS_KEY, CameraKeys, redis_errors_sorted, server_time_s
@@ -50,9 +50,9 @@ class RedisStore:
         self._settings = settings
         self._metrics = metrics
         self._clock = clock
-        self._vigil = Vigil(settings.silent_s)
+        self._silence_timeout = SilenceTimeout(settings.silent_s)
         self._size = StoreSize(client, metrics)
-        self._books: CameraBooks | None = None
+        self._books: CameraRepository | None = None
         self._shown: dict[str, tuple[str, int]] = {}
 
     def open(self) -> None:
@@ -62,7 +62,7 @@ class RedisStore:
             WeightsError: the calibration, which says when a gender is named, cannot be read.
         """
         gender_threshold()
-        self._books = CameraBooks(self._client, self._settings, self._clock)
+        self._books = CameraRepository(self._client, self._settings, self._clock)
         with redis_errors_sorted():
             self._client.ping()
 
@@ -70,7 +70,7 @@ class RedisStore:
         """Returns when Redis holds all of them."""
         if self._books is None:
             raise RuntimeError("write before open")
-        by_camera: dict[str, list[Result | Presence]] = defaultdict(list)
+        by_camera: dict[str, list[Result | TrackUpdate]] = defaultdict(list)
         for message in messages:
             if not isinstance(message, Preview):
                 by_camera[message.camera_id].append(message)
@@ -81,10 +81,12 @@ class RedisStore:
                 written = self._books.amend(camera_id, people(some), functools.partial(merge, some), results)
                 # Counted before anything else may fail: the next try would find only repeats.
                 self._count_results(results, written)
-                self._count_persons(camera_id, written)
+                self._count_visits(camera_id, written)
                 self._list_camera(camera_id, written.now_s)
             self._show(one for one in messages if isinstance(one, Preview))
-            if self._vigil.is_time_to_sweep(time.monotonic() if self._clock is None else self._clock()):
+            if self._silence_timeout.is_time_to_sweep(
+                time.monotonic() if self._clock is None else self._clock()
+            ):
                 self._sweep(self._books)
 
     def _show(self, previews: Iterable[Preview]) -> None:
@@ -101,7 +103,7 @@ class RedisStore:
         """Lets go of the connections."""
         self._client.close()
 
-    def _sweep(self, books: CameraBooks) -> None:
+    def _sweep(self, books: CameraRepository) -> None:
         """Closes persons not heard of for too long, of all cameras: whoever wrote them may be gone."""
         now_s = server_time_s(self._client) if self._clock is None else self._clock()
         listed = self._client.zrangebyscore(CAMERAS_KEY, now_s - self._settings.ttl_s, "+inf")
@@ -119,7 +121,7 @@ class RedisStore:
             names = list(dict.fromkeys([*silent, *surplus]))
             if names:
                 how = functools.partial(silence, names, until_s, surplus)
-                self._count_persons(camera_id, books.amend(camera_id, names, how))
+                self._count_visits(camera_id, books.amend(camera_id, names, how))
 
     def _count_results(self, results: Iterable[Result], written: Written) -> None:
         for result, is_new, is_late in zip(results, written.new, written.merged.late, strict=True):
@@ -138,15 +140,15 @@ class RedisStore:
         if result.face.quality is not None:
             self._metrics.quality.observe(result.face.quality)
 
-    def _count_persons(self, camera_id: str, written: Written) -> None:
+    def _count_visits(self, camera_id: str, written: Written) -> None:
         for change in written.merged.changes:
-            if change.person is None:
+            if change.visit is None:
                 continue
             if change.counted is None:
-                self._metrics.persons.labels(camera_id).inc()
-            if change.person.closed is not None:
-                self._metrics.persons_closed.labels(
-                    change.person.gender, change.person.age_band, change.person.closed
+                self._metrics.visits.labels(camera_id).inc()
+            if change.visit.closed is not None:
+                self._metrics.visits_closed.labels(
+                    change.visit.gender, change.visit.age_band, change.visit.closed
                 ).inc()
 
     def _list_camera(self, camera_id: str, now_s: float) -> None:
@@ -168,5 +170,5 @@ def _place(preview: Preview) -> tuple[str, int]:
 
 
 def _band(result: Result) -> str:
-    """What the result counts as: a face that was not judged is no age."""
-    return age_band(result.age_years) if result.age_years is not None else str(result.unjudged)
+    """What the result counts as: a face that was not classified is no age."""
+    return age_band(result.age_years) if result.age_years is not None else str(result.unclassified)

@@ -6,7 +6,7 @@ _SWEEP_EVERY_S = 5.0
 _LONGEST_BREAK_S = 10.0
 
 
-class Vigil:
+class SilenceTimeout:
     """Knows since when this sink has listened without a break, and when it last swept.
 
     After a break (of this process, of Kafka or of Redis) news of many persons wait to be read, who are not

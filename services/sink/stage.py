@@ -1,4 +1,4 @@
-"""Results, presences and previews in, the same out: what is written is what was judged and seen."""
+"""Results, track updates and previews in, the same out: what is written is what was classified and seen."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""What is known of one visit, put together from sightings and votes. Pure.
+"""What is known of one visit, put together from track summaries and votes. Pure.
 
 Whatever the order in which the messages of a visit come, and however often each comes, the visit ends up the
-same: every field is the largest, the smallest or the union of what came, or that of the latest sighting, and
-of two sightings the later one is known by its content.
+same: every field is the largest, the smallest or the union of what came, or that of the latest track summary, and
+of two track summaries the later one is known by its content.
 """
 
 from __future__ import annotations
@@ -12,28 +12,36 @@ from typing import Annotated, Self
 
 from pydantic import Field
 
-from agegender.shared.messages.pipeline import CameraId, Clock, Model, Seconds, Sighting, TrackId, Unjudged
-from agegender.shared.messages.visits import Closed, Person
+from agegender.shared.messages.pipeline import (
+    CameraId,
+    Clock,
+    Model,
+    Seconds,
+    TrackId,
+    TrackSummary,
+    Unclassified,
+)
+from agegender.shared.messages.visits import Closed, Visit
 from agegender.shared.messages.votes import MAX_VOTES, Vote, verdict
 
 
-class Visit(Model):
+class VisitRecord(Model):
     """The record of a person as far as it is known; it never changes once it is closed.
 
-    A vote may come before the first sighting: until then there is nobody to be counted.
+    A vote may come before the first track summary: until then there is nobody to be counted.
     """
 
     camera_id: CameraId
-    person_id: TrackId
+    track_id: TrackId
     first_seen_s: Seconds | None = None
-    """None: no sighting came yet."""
+    """None: no track summary came yet."""
     last_seen_s: Seconds = 0.0
     clock: Clock = "arrival"
     frames: Annotated[int, Field(ge=0)] = 0
-    poor: Unjudged | None = None
-    """Why no face was good enough to be judged, as the latest sighting says."""
+    unclassified: Unclassified | None = None
+    """Why no face was good enough to be classified, as the latest track summary says."""
     ended: bool = False
-    announced: Annotated[int, Field(ge=0)] = 0
+    votes_sent: Annotated[int, Field(ge=0)] = 0
     """How many votes will come, as far as that is known."""
     votes: tuple[Vote, ...] = ()
     """By their numbers; forgotten when the visit is closed."""
@@ -47,61 +55,61 @@ class Visit(Model):
         votes = tuple(sorted((*self.votes, vote), key=lambda one: one.number))
         return self.model_copy(update={"votes": votes})._closed_if_complete()
 
-    def sighted(self, sighting: Sighting, clock: Clock) -> Self:
-        """With one more sighting, whose times are by `clock`; the same visit where it is closed."""
+    def updated(self, summary: TrackSummary, clock: Clock) -> Self:
+        """With one more track summary, whose times are by `clock`; the same visit where it is closed."""
         if self.closed is not None:
             return self
-        first_seen_s = sighting.first_seen_s if self.first_seen_s is None else self.first_seen_s
+        first_seen_s = summary.first_seen_s if self.first_seen_s is None else self.first_seen_s
         update: dict[str, object] = {
-            "first_seen_s": min(first_seen_s, sighting.first_seen_s),
-            "last_seen_s": max(self.last_seen_s, sighting.last_seen_s),
-            "frames": max(self.frames, sighting.frames),
-            "ended": self.ended or sighting.ended,
-            "announced": min(max(self.announced, sighting.votes), MAX_VOTES),
+            "first_seen_s": min(first_seen_s, summary.first_seen_s),
+            "last_seen_s": max(self.last_seen_s, summary.last_seen_s),
+            "frames": max(self.frames, summary.frames),
+            "ended": self.ended or summary.ended,
+            "votes_sent": min(max(self.votes_sent, summary.votes), MAX_VOTES),
         }
-        if (sighting.frames, sighting.ended) > (self.frames, self.ended):
-            update |= {"poor": sighting.unjudged, "clock": clock}
+        if (summary.frames, summary.ended) > (self.frames, self.ended):
+            update |= {"unclassified": summary.unclassified, "clock": clock}
         return self.model_copy(update=update)._closed_if_complete()
 
-    def silenced(self) -> Self:
+    def timed_out(self) -> Self:
         """Closed because nothing more was heard of it; the same visit where it was closed before."""
         return self if self.closed is not None else self.model_copy(update={"closed": "silent"})
 
     @property
-    def person(self) -> Person | None:
-        """The visit as others see it; None before the first sighting.
+    def visit(self) -> Visit | None:
+        """The visit as others see it; None before the first track summary.
 
         Of a visit read from where it is kept, that is known only while it is open: there are no votes left.
         """
         if self.first_seen_s is None:
             return None
         found = verdict(self.votes)
-        return Person(
+        return Visit(
             camera_id=self.camera_id,
-            person_id=self.person_id,
+            track_id=self.track_id,
             first_seen_s=self.first_seen_s,
             last_seen_s=self.last_seen_s,
             clock=self.clock,
             frames=self.frames,
-            unjudged=None if found.faces_judged else self._why_unjudged(),
+            unclassified=None if found.faces_classified else self._why_unclassified(),
             closed=self.closed,
             **found.model_dump(),
         )
 
-    def to_json(self, person: Person | None) -> str:
+    def to_json(self, visit: Visit | None) -> str:
         """How the visit is kept: the fields of its person, and while it is open what is needed to go on."""
-        fields = {} if person is None else person.model_dump(mode="json", exclude_none=True)
+        fields = {} if visit is None else visit.model_dump(mode="json", exclude_none=True)
         if self.closed is None:
             fields |= self.model_dump(mode="json", exclude_none=True)
         return json.dumps(fields, separators=(",", ":"))
 
     def _closed_if_complete(self) -> Self:
-        complete = self.ended and len(self.votes) >= self.announced
+        complete = self.ended and len(self.votes) >= self.votes_sent
         return self.model_copy(update={"closed": "left"}) if complete else self
 
-    def _why_unjudged(self) -> str:
-        """Votes without a face that was judged say why themselves; so does a sighting that announces none."""
-        reasons = [vote.unjudged for vote in self.votes if vote.unjudged is not None]
+    def _why_unclassified(self) -> str:
+        """Votes without a face that was classified say why themselves; so does a track summary that announces none."""
+        reasons = [vote.unclassified for vote in self.votes if vote.unclassified is not None]
         if reasons:
             return reasons[-1]
-        return "not-yet" if self.poor is None else self.poor
+        return "not-yet" if self.unclassified is None else self.unclassified

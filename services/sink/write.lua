@@ -1,13 +1,13 @@
 -- Writes what became of one camera, all or nothing, unless somebody else wrote it since it was read.
 --
--- KEYS  state, persons, open, closed, results, seen, then the keys that the plan numbers
+-- KEYS  state, visits, open, closed, results, seen, then the keys that the plan numbers
 -- ARGV  the plan as JSON; then for each single face its id and its result as JSON
 -- Returns nil where the version has moved on, and nothing is written;
 -- else for each single face 1 when it was new and 0 when it was a repeat.
 --
--- The keys of persons who are dropped are known only in here; they lie in the same slot as all others.
+-- The keys of visits who are dropped are known only in here; they lie in the same slot as all others.
 
-local state, persons, open, closed, results, seen = unpack(KEYS, 1, 6)
+local state, visits, open, closed, results, seen = unpack(KEYS, 1, 6)
 local plan = cjson.decode(ARGV[1])
 
 local function write_counts()
@@ -24,10 +24,10 @@ local function write_visits()
   for _, visit in ipairs(plan.visits) do
     redis.call('SET', KEYS[visit.key], visit.json, 'EX', visit.ttl_s)
     if visit.first_seen_s then
-      redis.call('ZADD', persons, visit.first_seen_s, visit.id)
+      redis.call('ZADD', visits, visit.first_seen_s, visit.id)
       if visit.closed then
         redis.call('ZREM', open, visit.id)
-        redis.call('XADD', closed, 'MAXLEN', '~', plan.longest_closed, '*', 'person', visit.json)
+        redis.call('XADD', closed, 'MAXLEN', '~', plan.longest_closed, '*', 'visit', visit.json)
       else
         redis.call('ZADD', open, visit.heard_s, visit.id)
       end
@@ -51,16 +51,16 @@ local function write_results()
   return new
 end
 
--- Closed persons above the bound are dropped, the oldest first. One who is open would be counted again.
+-- Closed visits above the bound are dropped, the oldest first. One who is open would be counted again.
 local function drop_surplus()
-  local surplus = redis.call('ZCARD', persons) - plan.most_persons
+  local surplus = redis.call('ZCARD', visits) - plan.most_visits
   if surplus <= 0 then
     return
   end
-  for _, id in ipairs(redis.call('ZRANGE', persons, 0, surplus + redis.call('ZCARD', open) - 1)) do
+  for _, id in ipairs(redis.call('ZRANGE', visits, 0, surplus + redis.call('ZCARD', open) - 1)) do
     if surplus > 0 and not redis.call('ZSCORE', open, id) then
-      redis.call('DEL', plan.person_key .. id)
-      redis.call('ZREM', persons, id)
+      redis.call('DEL', plan.visit_key .. id)
+      redis.call('ZREM', visits, id)
       surplus = surplus - 1
     end
   end
@@ -70,9 +70,9 @@ end
 local function forget_expired()
   local some = 10 + #plan.visits
   for _, ends in ipairs({ { 0, some - 1 }, { -some, -1 } }) do
-    for _, id in ipairs(redis.call('ZRANGE', persons, ends[1], ends[2])) do
-      if redis.call('EXISTS', plan.person_key .. id) == 0 then
-        redis.call('ZREM', persons, id)
+    for _, id in ipairs(redis.call('ZRANGE', visits, ends[1], ends[2])) do
+      if redis.call('EXISTS', plan.visit_key .. id) == 0 then
+        redis.call('ZREM', visits, id)
         redis.call('ZREM', open, id)
       end
     end

@@ -1,4 +1,4 @@
-"""Which faces are worth judging: the one place where that is decided.
+"""Which faces are worth classifying: the one place where that is decided.
 
 `detect` measures how well a picture shows a face, `FaceInfo.quality`. `docs/models.md` shows how the error of
 the age grows with small and with blurred faces, and so why the limits lie where they do.
@@ -6,7 +6,7 @@ the age grows with small and with blurred faces, and so why the limits lie where
 
 from __future__ import annotations
 
-from agegender.shared.messages.pipeline import FaceInfo, Unjudged
+from agegender.shared.messages.pipeline import FaceInfo, Unclassified
 
 SMALLEST_FACE_PX = 24.0
 """Lower faces are too small: ages read from them are ten years off."""
@@ -20,8 +20,8 @@ def height_px(face: FaceInfo) -> float:
     return face.box_xyxy[3] - face.box_xyxy[1]
 
 
-def why_unjudged(face: FaceInfo) -> Unjudged | None:
-    """Why this face is not to be judged, or None. Where nobody measured the quality, only the size counts."""
+def why_unclassified(face: FaceInfo) -> Unclassified | None:
+    """Why this face is not to be classified, or None. Where nobody measured the quality, only the size counts."""
     if height_px(face) < SMALLEST_FACE_PX:
         return "too-small"
     if face.quality is not None and face.quality <= UNUSABLE:

@@ -16,7 +16,7 @@ from agegender.shared.kafka.topic_admin import ensure_partitions, ensure_table
 from agegender.shared.kafka.topics import Changelog
 from agegender.shared.messages.pipeline import Model
 from agegender.shared.process.settings import KafkaSettings
-from agegender.shared.runtime.transport import Share
+from agegender.shared.runtime.transport import Assignment
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +39,7 @@ class KafkaChangelog(Generic[M]):
         self._partitions = kafka.partitions
         self._output: KafkaChangelogOutput[M] | None = None
 
-    def read(self, share: Share) -> Sequence[M]:
+    def read(self, assignment: Assignment) -> Sequence[M]:
         """The last messages of each key in the partitions of that share, in the order of their writing.
 
         More than one, because the last one need not be the best: whoever lost a partition without noticing it
@@ -52,22 +52,22 @@ class KafkaChangelog(Generic[M]):
             NotNow: no broker answers, not all of it came in time, the topic is divided otherwise, or a worker
                 of a later version has written there.
         """
-        if not share.held:
+        if not assignment.held:
             return ()
         started_s = time.monotonic()
-        self._partitions = share.partitions
-        ensure_table(self._kafka, self.name, share.partitions, self._changelog.kept_s)
-        ensure_partitions(self._kafka, self.name, share.partitions)
+        self._partitions = assignment.partitions
+        ensure_table(self._kafka, self.name, assignment.partitions, self._changelog.kept_s)
+        ensure_partitions(self._kafka, self.name, assignment.partitions)
         with KafkaReader(self._kafka) as reader:
             begins, ends = reader.begins(self.name), reader.ends(self.name)
-            wanted = {number: ends[number] for number in share.held if number in ends}
+            wanted = {number: ends[number] for number in assignment.held if number in ends}
             records = list(reader.read(self.name, begins, wanted))
         found = list(self._decoded(_last_of_each_key(records)))
         log.info(
             "taken over",
             extra={
                 "topic": self.name,
-                "partitions": len(share.held),
+                "partitions": len(assignment.held),
                 "messages": len(records),
                 "seconds": round(time.monotonic() - started_s, 3),
             },

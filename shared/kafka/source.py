@@ -28,7 +28,7 @@ from agegender.shared.messages.pipeline import Model
 from agegender.shared.process.metrics import Metrics
 from agegender.shared.process.secrets import mask
 from agegender.shared.process.settings import KafkaSettings
-from agegender.shared.runtime.transport import Delivery, Share
+from agegender.shared.runtime.transport import Assignment, Delivery
 
 log = logging.getLogger(__name__)
 
@@ -55,7 +55,7 @@ class KafkaSource(Generic[M]):
         topics: Topic[M] | Sequence[Topic[M]],
         group: str,
         kafka: KafkaSettings,
-        on_share: Callable[[Share], None] | None = None,
+        on_share: Callable[[Assignment], None] | None = None,
         metrics: Metrics | None = None,
     ) -> None:
         listed = [topics] if isinstance(topics, Topic) else topics
@@ -130,13 +130,13 @@ class KafkaSource(Generic[M]):
         self._is_in_hand = self._is_in_hand or bool(taken)
         return taken
 
-    def _tell_share(self, on_share: Callable[[Share], None]) -> None:
+    def _tell_share(self, on_share: Callable[[Assignment], None]) -> None:
         while self._is_share_new:
             # First, because a thread of the client may change it again meanwhile.
             self._is_share_new = False
             try:
                 partitions = len(self._consumer.partitions_for_topic(self._name) or ())
-                on_share(Share(self._held, partitions))
+                on_share(Assignment(self._held, partitions))
             except NotNow:
                 self._is_share_new = True
                 raise

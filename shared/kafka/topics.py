@@ -15,7 +15,7 @@ from agegender.shared.messages.codec import (
     STORED_CODEC,
     AnyCodec,
 )
-from agegender.shared.messages.pipeline import Face, Frame, Model, Presence, Preview, Result, Stored
+from agegender.shared.messages.pipeline import Face, Frame, Model, Preview, Result, Stored, TrackUpdate
 
 M = TypeVar("M", bound=Model)
 
@@ -49,8 +49,8 @@ class Changelog(Generic[M]):
 CAMERAS: Table[CameraSettings] = Table("cameras", CAMERA_SETTINGS_CODEC)
 
 FRAMES: Topic[Frame] = Topic("frames", FRAME_CODEC, retention_s=10 * 60)
-FACES: Topic[Face | Presence] = Topic("faces", FACES_CODEC, retention_s=10 * 60)
-RESULTS: Topic[Result | Presence] = Topic("results", RESULTS_CODEC, retention_s=24 * 3600)
+FACES: Topic[Face | TrackUpdate] = Topic("faces", FACES_CODEC, retention_s=10 * 60)
+RESULTS: Topic[Result | TrackUpdate] = Topic("results", RESULTS_CODEC, retention_s=24 * 3600)
 PREVIEWS: Topic[Preview] = Topic("previews", PREVIEW_CODEC, retention_s=2 * 60)
 
 STORED: Sequence[Topic[Stored]] = tuple(

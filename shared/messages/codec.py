@@ -24,11 +24,11 @@ from agegender.shared.messages.pipeline import (
     Frame,
     FrameInfo,
     Model,
-    Presence,
-    PresenceInfo,
     Preview,
     Result,
     Stored,
+    TrackUpdate,
+    TrackUpdateInfo,
 )
 
 MAX_MESSAGE_BYTES = 2_000_000
@@ -198,11 +198,11 @@ RESULT_CODEC: Codec[Result] = Codec(
     value_is_json=True,
 )
 
-PRESENCE_CODEC: Codec[Presence] = Codec(
-    schema="presence/1",
-    key=lambda presence: presence.camera_id,
-    split=lambda presence: (presence.info.model_dump_json(exclude_none=True), b""),
-    join=lambda meta, _value: Presence(info=PresenceInfo.model_validate_json(meta)),
+TRACK_UPDATE_CODEC: Codec[TrackUpdate] = Codec(
+    schema="track-update/1",
+    key=lambda track_update: track_update.camera_id,
+    split=lambda track_update: (track_update.info.model_dump_json(exclude_none=True), b""),
+    join=lambda meta, _value: TrackUpdate(info=TrackUpdateInfo.model_validate_json(meta)),
     value_is_json=False,
 )
 
@@ -214,8 +214,10 @@ PREVIEW_CODEC: Codec[Preview] = Codec(
     value_is_json=False,
 )
 
-FACES_CODEC: AnyCodec[Face | Presence] = MixedCodec({Face: FACE_CODEC, Presence: PRESENCE_CODEC})
-RESULTS_CODEC: AnyCodec[Result | Presence] = MixedCodec({Result: RESULT_CODEC, Presence: PRESENCE_CODEC})
+FACES_CODEC: AnyCodec[Face | TrackUpdate] = MixedCodec({Face: FACE_CODEC, TrackUpdate: TRACK_UPDATE_CODEC})
+RESULTS_CODEC: AnyCodec[Result | TrackUpdate] = MixedCodec(
+    {Result: RESULT_CODEC, TrackUpdate: TRACK_UPDATE_CODEC}
+)
 STORED_CODEC: AnyCodec[Stored] = MixedCodec(
-    {Result: RESULT_CODEC, Presence: PRESENCE_CODEC, Preview: PREVIEW_CODEC}
+    {Result: RESULT_CODEC, TrackUpdate: TRACK_UPDATE_CODEC, Preview: PREVIEW_CODEC}
 )

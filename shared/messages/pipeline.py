@@ -2,7 +2,7 @@
 
     Frame     a picture of a camera           ingest   → detect
     Face      one aligned face of a frame     detect   → classify
-    Presence  who is before a camera          detect   → classify → sink
+    Track update  who is before a camera          detect   → classify → sink
     Preview   what a camera sees, small       detect   → sink
     Result    age and gender of that face     classify → sink
 
@@ -30,8 +30,8 @@ source waits."""
 
 Gender = Literal["female", "male", "unknown"]
 
-Unjudged = Literal["too-small", "too-blurred"]
-"""Why a face was not judged."""
+Unclassified = Literal["too-small", "too-blurred"]
+"""Why a face was not classified."""
 
 TrackId = Annotated[str, StringConstraints(pattern=r"^[0-9a-z-]{1,48}$")]
 """Safe in a Kafka key and in a Redis key."""
@@ -41,7 +41,7 @@ LONGEST_SIDE_PX = 65_535
 
 # A calendar ends with the year 9999, and whoever sums two of these must still be able to look at one.
 Seconds = Annotated[float, Field(ge=0, le=1e11, allow_inf_nan=False)]
-Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+Fraction = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Years = Annotated[float, Field(ge=0, le=130, allow_inf_nan=False)]
 Pixels = Annotated[int, Field(ge=1, le=LONGEST_SIDE_PX)]
 Coordinate = Annotated[float, Field(allow_inf_nan=False)]
@@ -136,9 +136,9 @@ class FaceInfo(Model):
     """Left, top, right, bottom in pixels of the frame; may reach beyond its edges."""
     landmarks_xy: tuple[PointXy, PointXy, PointXy, PointXy, PointXy]
     """Eyes, nose, mouth corners in pixels of the frame, in the order of `faces.LANDMARK_TEMPLATE`."""
-    score: Share
+    score: Fraction
     """The detector's confidence that this is a face."""
-    quality: Share | None = None
+    quality: Fraction | None = None
     """How well the picture shows the face: 0 unusable, 1 ideal. None: nobody measured it."""
     track_id: TrackId | None = None
     """Whose face it is, unique for its camera; None where that is not known."""
@@ -169,10 +169,10 @@ class Face(Model):
         return self.info.frame.captured_at_s
 
 
-class Sighting(Model):
+class TrackSummary(Model):
     """One person before a camera, as far as the tracker has followed the face by now.
 
-    Every field but the box grows or stays as the track goes on, so that of two sightings of a track the
+    Every field but the box grows or stays as the track goes on, so that of two track summaries of a track the
     later one is known by its content.
     """
 
@@ -182,8 +182,8 @@ class Sighting(Model):
     frames: Annotated[int, Field(ge=1)]
     """In how many frames the face was found."""
     votes: Annotated[int, Field(ge=0)]
-    """How many faces of it were sent to be judged: as many results will come."""
-    unjudged: Unjudged | None = None
+    """How many faces of it were sent to be classified: as many results will come."""
+    unclassified: Unclassified | None = None
     """Why no face was good enough so far; None where one was."""
     box_xyxy: BoxXyxy
     """Where the face was last found, in pixels of its frame."""
@@ -191,22 +191,22 @@ class Sighting(Model):
     """The person is gone: no more faces of this track will come."""
 
 
-class PresenceInfo(Model):
-    """Everything about a presence but its picture."""
+class TrackUpdateInfo(Model):
+    """Everything about a track update but its picture."""
 
     frame: FrameInfo
     """The newest frame that was looked at."""
     frame_rate_hz: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
     """Frames looked at in a second of capture time, of late; None for the first frames of a stream."""
-    sightings: tuple[Sighting, ...] = ()
-    """Everyone who is there, and everyone who went since the presence before this one."""
+    tracks: tuple[TrackSummary, ...] = ()
+    """Everyone who is there, and everyone who went since the track update before this one."""
     detected_at_s: Seconds
 
 
-class Presence(Model):
+class TrackUpdate(Model):
     """Who is before a camera: sent about once a second, and at once when somebody is gone."""
 
-    info: PresenceInfo
+    info: TrackUpdateInfo
 
     @property
     def camera_id(self) -> str:
@@ -238,31 +238,33 @@ class Preview(Model):
 
 
 class Result(Model):
-    """Age and gender of one face, or why they were not judged."""
+    """Age and gender of one face, or why they were not classified."""
 
     face: FaceInfo
     age_years: Years | None = None
-    """None exactly where `unjudged` says why."""
+    """None exactly where `unclassified` says why."""
     age_interval_years: tuple[Years, Years] | None = None
-    """Holds the true age in 80 of 100 cases, and always `age_years`. None where the face was not judged."""
-    unjudged: Unjudged | None = None
-    """Why the face was not judged; its gender is then `unknown`."""
+    """Holds the true age in 80 of 100 cases, and always `age_years`. None where the face was not classified."""
+    unclassified: Unclassified | None = None
+    """Why the face was not classified; its gender is then `unknown`."""
     gender: Gender
     """`unknown` where neither is likely enough; `shared/models/calibration.json` says where one is."""
-    gender_confidence: Share
-    """Probability of `gender`; for `unknown`, of the likelier of the two: 0.5 where nothing was judged."""
-    male_probability: Share | None = None
-    """For sums and votes, which need it of uncertain faces as well. None where the face was not judged."""
+    gender_confidence: Fraction
+    """Probability of `gender`; for `unknown`, of the likelier of the two: 0.5 where nothing was classified."""
+    male_probability: Fraction | None = None
+    """For sums and votes, which need it of uncertain faces as well. None where the face was not classified."""
     nets: str
-    """The nets that judged, by the name in their manifest."""
+    """The nets that classified, by the name in their manifest."""
     classified_at_s: Seconds
 
     @model_validator(mode="after")
-    def _is_judged_or_says_why_not(self) -> Self:
-        if (self.age_years is None) != (self.unjudged is not None):
-            raise ValueError("expected either age_years or the reason in unjudged")
-        if self.unjudged is not None and (self.gender != "unknown" or self.age_interval_years is not None):
-            raise ValueError("a face that was not judged has no age interval, and its gender is unknown")
+    def _is_classified_or_says_why_not(self) -> Self:
+        if (self.age_years is None) != (self.unclassified is not None):
+            raise ValueError("expected either age_years or the reason in unclassified")
+        if self.unclassified is not None and (
+            self.gender != "unknown" or self.age_interval_years is not None
+        ):
+            raise ValueError("a face that was not classified has no age interval, and its gender is unknown")
         if self.age_years is not None and self.age_interval_years is not None:
             low_years, high_years = self.age_interval_years
             if not low_years <= self.age_years <= high_years:
@@ -282,5 +284,5 @@ class Result(Model):
         return self.face.frame.captured_at_s
 
 
-Stored = Result | Presence | Preview
+Stored = Result | TrackUpdate | Preview
 """What the sink writes."""

@@ -9,24 +9,24 @@ from pydantic import Field
 from agegender.shared.messages.pipeline import (
     CameraId,
     Clock,
+    Fraction,
     Gender,
     Model,
     Seconds,
-    Share,
     TrackId,
-    Unjudged,
+    Unclassified,
     Years,
     age_band,
 )
 
 UNKNOWN_BAND = "unknown"
-"""The age band of a person who was never judged."""
+"""The age band of a person who was never classified."""
 
 Closed = Literal["left", "silent"]
 """Why a visit is over: the camera saw the person leave, or nothing more was heard of it."""
 
 
-class Person(Model):
+class Visit(Model):
     """One visit: from the first to the last time that a camera saw somebody without a longer break.
 
     Who comes back later is another visit, because nobody is recognised again. While the person is there, the
@@ -34,25 +34,25 @@ class Person(Model):
     """
 
     camera_id: CameraId
-    person_id: TrackId
+    track_id: TrackId
     """Unique for the camera."""
     first_seen_s: Seconds
     last_seen_s: Seconds
     clock: Clock
     frames: Annotated[int, Field(ge=0)]
     """In how many frames the face was found."""
-    faces_judged: Annotated[int, Field(ge=0)]
+    faces_classified: Annotated[int, Field(ge=0)]
     """From how many faces age and gender were taken."""
     age_years: Years | None = None
-    """None exactly where `unjudged` says why."""
+    """None exactly where `unclassified` says why."""
     age_interval_years: tuple[Years, Years] | None = None
     """Holds the true age in 80 of 100 cases."""
-    unjudged: Unjudged | Literal["not-yet"] | None = None
+    unclassified: Unclassified | Literal["not-yet"] | None = None
     gender: Gender = "unknown"
-    gender_confidence: Share = 0.5
-    """Probability of `gender`; for `unknown`, of the likelier of the two: 0.5 where nothing was judged."""
-    male_probability: Share | None = None
-    """For sums, which need it of uncertain persons as well. None where nobody was judged."""
+    gender_confidence: Fraction = 0.5
+    """Probability of `gender`; for `unknown`, of the likelier of the two: 0.5 where nothing was classified."""
+    male_probability: Fraction | None = None
+    """For sums, which need it of uncertain persons as well. None where nobody was classified."""
     closed: Closed | None = None
     """None while the person is there."""
 

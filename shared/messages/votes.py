@@ -1,4 +1,4 @@
-"""What the judged faces of one person say together. Pure.
+"""What the classified faces of one person say together. Pure.
 
 The views of one person err alike: they show the same face, so a hundred of them are worth little more than a
 few. How alike, `SHARED_ERROR`, is measured on several views each of labelled faces (`docs/models.md`); the
@@ -15,7 +15,7 @@ from typing import Annotated, NamedTuple, Self
 
 from pydantic import Field
 
-from agegender.shared.messages.pipeline import Gender, Model, Result, Share, Unjudged, Years
+from agegender.shared.messages.pipeline import Fraction, Gender, Model, Result, Unclassified, Years
 from agegender.shared.models import gender_threshold
 
 MAX_VOTES = 16
@@ -24,7 +24,7 @@ MAX_VOTES = 16
 SHARED_ERROR = 0.95
 """The share of the error's variance that all views of a face have in common: what many views leave of it."""
 
-_LEAST_WEIGHT = 0.05  # a face that was judged counts, however poor
+_LEAST_WEIGHT = 0.05  # a face that was classified counts, however poor
 _MOST_READINGS = 100  # the age is that of so many faces at most: a video may have thousands of one person
 _SUREST = 0.999  # no single face may outvote all others
 
@@ -34,15 +34,15 @@ class Vote(Model):
 
     number: Annotated[int, Field(ge=1)]
     """The n-th face of its person that has a say."""
-    quality: Share
+    quality: Fraction
     """How much it counts."""
     age_years: Years | None = None
-    """None exactly where `unjudged` says why."""
+    """None exactly where `unclassified` says why."""
     age_interval_years: tuple[Years, Years] | None = None
     """Holds the true age in 80 of 100 cases."""
-    male_probability: Share | None = None
-    """None where the face was not judged."""
-    unjudged: Unjudged | None = None
+    male_probability: Fraction | None = None
+    """None where the face was not classified."""
+    unclassified: Unclassified | None = None
 
     @classmethod
     def of(cls, result: Result, number: int) -> Self:
@@ -54,28 +54,28 @@ class Vote(Model):
             age_years=result.age_years,
             age_interval_years=result.age_interval_years,
             male_probability=_male_probability(result),
-            unjudged=result.unjudged,
+            unclassified=result.unclassified,
         )
 
 
 class Verdict(Model):
     """What some votes say together; years in tenths, probabilities to four places."""
 
-    faces_judged: Annotated[int, Field(ge=0)] = 0
+    faces_classified: Annotated[int, Field(ge=0)] = 0
     age_years: Years | None = None
-    """None where no face was judged."""
+    """None where no face was classified."""
     age_interval_years: tuple[Years, Years] | None = None
-    """Holds the true age in 80 of 100 cases, and always `age_years`; None where a judged face had none."""
+    """Holds the true age in 80 of 100 cases, and always `age_years`; None where a classified face had none."""
     gender: Gender = "unknown"
     """`unknown` where neither is as likely as the calibration asks for."""
-    gender_confidence: Share = 0.5
-    """Probability of `gender`; for `unknown`, of the likelier of the two: 0.5 where nothing was judged."""
-    male_probability: Share | None = None
-    """None where no face was judged."""
+    gender_confidence: Fraction = 0.5
+    """Probability of `gender`; for `unknown`, of the likelier of the two: 0.5 where nothing was classified."""
+    male_probability: Fraction | None = None
+    """None where no face was classified."""
 
 
 class Reading(NamedTuple):
-    """The age that one face was judged to be."""
+    """The age that one face was classified to be."""
 
     weight: float
     age_years: float
@@ -137,7 +137,7 @@ class Tally:
     """
 
     def __init__(self) -> None:
-        self._judged = 0
+        self._classified = 0
         self._weight = 0.0
         self._squared_weight = 0.0
         self._best: list[tuple[float, int, Reading]] = []
@@ -145,11 +145,11 @@ class Tally:
         self._male_log_odds = 0.0
 
     def add(self, vote: Vote) -> None:
-        """Counts one more vote; one that was not judged changes nothing."""
+        """Counts one more vote; one that was not classified changes nothing."""
         if vote.age_years is None:
             return
         weight = max(vote.quality, _LEAST_WEIGHT)
-        self._judged += 1
+        self._classified += 1
         self._weight += weight
         self._squared_weight += weight * weight
         self._has_intervals = self._has_intervals and vote.age_interval_years is not None
@@ -167,7 +167,7 @@ class Tally:
         Raises:
             WeightsError: the calibration beside the weights, which holds the threshold, cannot be read.
         """
-        if not self._judged:
+        if not self._classified:
             return Verdict()
         log_odds = self._male_log_odds / self._weight / _variance_left(self._weight, self._squared_weight)
         male = round(1 / (1 + math.exp(-log_odds)), 4)
@@ -175,7 +175,7 @@ class Tally:
         likelier: Gender = "male" if male >= 0.5 else "female"
         age_years, interval_years = self._age()
         return Verdict(
-            faces_judged=self._judged,
+            faces_classified=self._classified,
             age_years=age_years,
             age_interval_years=interval_years,
             gender=likelier if confidence >= gender_threshold() else "unknown",
@@ -207,7 +207,7 @@ def verdict(votes: Iterable[Vote]) -> Verdict:
 
 
 def _male_probability(result: Result) -> float | None:
-    if result.unjudged is not None or result.male_probability is not None:
+    if result.unclassified is not None or result.male_probability is not None:
         return result.male_probability
     if result.gender == "unknown":
         return 0.5

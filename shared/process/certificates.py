@@ -22,7 +22,7 @@ _VERSION, _UTC_TIME, _GENERALIZED_TIME = 0xA0, 0x17, 0x18
 _BEFORE_VALIDITY = 3  # serial number, signature algorithm, issuer
 
 
-def show_certificates(metrics: Metrics, *servers: TlsSettings) -> None:
+def register_certificate_gauges(metrics: Metrics, *servers: TlsSettings) -> None:
     """From now on every scrape tells how long the certificates of these settings are good for.
 
     Files are read anew each time, so that a new certificate is seen. Of several authorities in one file the

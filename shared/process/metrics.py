@@ -51,7 +51,7 @@ class Metrics:
         )
         self.skipped = Counter(
             "agegender_faces_skipped_total",
-            "Faces that detect found and did not send to be judged.",
+            "Faces that detect found and did not send to be classified.",
             ["camera", "reason"],
             registry=registry,
         )
@@ -172,7 +172,7 @@ class Metrics:
         )
         self.results = Counter(
             "agegender_results_written_total",
-            "Results written to the store, each face once; age_band may be why a face was not judged.",
+            "Results written to the store, each face once; age_band may be why a face was not classified.",
             ["gender", "age_band"],
             registry=registry,
         )
@@ -184,14 +184,14 @@ class Metrics:
         )
         self.confidence = Histogram(
             "agegender_gender_confidence_ratio",
-            "How sure the gender of a judged face is, of all cameras together.",
+            "How sure the gender of a classified face is, of all cameras together.",
             ["gender"],
             buckets=_CONFIDENCE_BUCKETS,
             registry=registry,
         )
         self.quality = Histogram(
             "agegender_face_quality_ratio",
-            "How well the faces can be seen that were sent to be judged: 0 unusable, 1 ideal.",
+            "How well the faces can be seen that were sent to be classified: 0 unusable, 1 ideal.",
             buckets=_QUALITY_BUCKETS,
             registry=registry,
         )
@@ -235,14 +235,14 @@ class Metrics:
             ["camera"],
             registry=registry,
         )
-        self.persons = Counter(
-            "agegender_persons_counted_total",
+        self.visits = Counter(
+            "agegender_visits_counted_total",
             "Persons seen, each once.",
             ["camera"],
             registry=registry,
         )
-        self.persons_closed = Counter(
-            "agegender_persons_closed_total",
+        self.visits_closed = Counter(
+            "agegender_visits_closed_total",
             "Persons whose record is final: `left`, or `silent` for too long.",
             ["gender", "age_band", "reason"],
             registry=registry,

@@ -18,6 +18,7 @@ The stage works in a thread of its own, so that the source keeps its place howev
 from __future__ import annotations
 
 import logging
+import re
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -136,7 +137,7 @@ class Runner(Generic[In, Out]):
             at_the_end.callback(self._health.not_ready, "stopped")
             at_the_end.callback(self._time.turn_to, None)
             for part in (self._dead_letters, self._output, self._source):
-                if not self._persist(part.open, stop, grace_s=0.0):
+                if not self._until_done(part.open, stop, grace_s=0.0):
                     return
             log.info("ready", extra={"service": self.service})
             while not stop.is_set():
@@ -153,7 +154,7 @@ class Runner(Generic[In, Out]):
                         self._finish(stop)
                         break
                     self._time.turn_to("write")
-                    self._persist(lambda: self._output.write(()), stop, grace_s=0.0)
+                    self._until_done(lambda: self._output.write(()), stop, grace_s=0.0)
 
     def _collect(self, stop: StopSignal) -> list[Delivery[In]]:
         batch: list[Delivery[In]] = []
@@ -173,7 +174,9 @@ class Runner(Generic[In, Out]):
     def _poll(self, max_messages: int, timeout_s: float, stop: StopSignal) -> Sequence[Delivery[In]]:
         arrived: list[Delivery[In]] = []
         self._time.turn_to("wait")
-        self._persist(lambda: arrived.extend(self._source.poll(max_messages, timeout_s)), stop, grace_s=0.0)
+        self._until_done(
+            lambda: arrived.extend(self._source.poll(max_messages, timeout_s)), stop, grace_s=0.0
+        )
         return arrived
 
     def _handle(self, batch: Sequence[Delivery[In]], stop: StopSignal) -> bool:
@@ -181,7 +184,7 @@ class Runner(Generic[In, Out]):
         sorted_ = _Sorted[Out]([], [], Counter(), Counter(), Counter())
         started_s = time.perf_counter()
         self._time.turn_to("process")
-        if not self._persist(lambda: self._process(batch, sorted_), stop, self._grace_s):
+        if not self._until_done(lambda: self._process(batch, sorted_), stop, self._grace_s):
             return False
         self._metrics.stage_seconds.labels(self.service).observe(time.perf_counter() - started_s)
         self._metrics.batch_size.labels(self.service).observe(len(batch))
@@ -193,14 +196,14 @@ class Runner(Generic[In, Out]):
         )
         for name, step in steps:
             self._time.turn_to(name)
-            if not self._persist(step, stop, self._grace_s):
+            if not self._until_done(step, stop, self._grace_s):
                 return False
         self._count(sorted_)
         return True
 
     def _finish(self, stop: StopSignal) -> None:
         outputs = list(self._last_words())
-        if outputs and self._persist(lambda: self._output.write(outputs), stop, self._grace_s):
+        if outputs and self._until_done(lambda: self._output.write(outputs), stop, self._grace_s):
             self._count(_Sorted(outputs, [], Counter(), Counter(), Counter()))
 
     def _process(self, batch: Sequence[Delivery[In]], into: _Sorted[Out]) -> None:
@@ -253,7 +256,7 @@ class Runner(Generic[In, Out]):
             self._metrics.sent.labels(self.service, output.camera_id, _kind(output)).inc()
             delay.observe(max(0.0, now_s - output.captured_at_s))
 
-    def _persist(self, step: Callable[[], None], stop: StopSignal, grace_s: float) -> bool:
+    def _until_done(self, step: Callable[[], None], stop: StopSignal, grace_s: float) -> bool:
         """Does `step`, again and again while it raises NotNow.
 
         False when that went on for `grace_s` after the stop was asked for.
@@ -296,5 +299,5 @@ class Runner(Generic[In, Out]):
 
 
 def _kind(message: Traceable) -> str:
-    """What the message is, as the metrics call it: `frame`, `face`, `presence`, `result`."""
-    return type(message).__name__.lower()
+    """What the message is, as the metrics call it: `frame`, `face`, `track_update`, `result`."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", type(message).__name__).lower()

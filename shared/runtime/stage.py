@@ -37,9 +37,9 @@ class SkipReason(StrEnum):
     UNCONFIRMED = "unconfirmed"
     """Its track is too young: a slip of the detector makes no person."""
     POOR = "poor"
-    """Too small or too blurred to be judged."""
+    """Too small or too blurred to be classified."""
     ENOUGH = "enough"
-    """The person was judged from better or enough faces already."""
+    """The person was classified from better or enough faces already."""
 
 
 @dataclass(frozen=True, slots=True)

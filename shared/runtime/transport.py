@@ -29,7 +29,7 @@ class Delivery(Generic[T_co]):
 
 
 @dataclass(frozen=True, slots=True)
-class Share:
+class Assignment:
     """The part of a topic that one of several workers has."""
 
     held: frozenset[int]

@@ -8,8 +8,8 @@ from typing import cast
 
 import redis
 
-from agegender.shared.messages.visits import Person
-from agegender.shared.store.keys import PERSON_FIELD, CameraKeys
+from agegender.shared.messages.visits import Visit
+from agegender.shared.store.keys import VISIT_FIELD, CameraKeys
 
 _BEGINNING = "0-0"
 _LOOK_EVERY_S = 1.0  # for cameras that are new
@@ -23,7 +23,7 @@ def read_closed(
     cursor: Mapping[str, str] | None,
     wait_s: float,
     limit: int,
-) -> tuple[Sequence[Person], Mapping[str, str]]:
+) -> tuple[Sequence[Visit], Mapping[str, str]]:
     """What `ResultStore.closed` promises. `cameras` is asked again and again while nothing comes."""
     if limit < 1:
         raise ValueError(f"limit: expected 1 or more, got {limit}")
@@ -36,7 +36,7 @@ def read_closed(
             break
     for _, camera_id, name, _ in found:
         position[camera_id] = name
-    return [person for *_, person in found], position
+    return [visit for *_, visit in found], position
 
 
 def _next(
@@ -45,7 +45,7 @@ def _next(
     position: Mapping[str, str],
     wait_s: float,
     limit: int,
-) -> list[tuple[tuple[int, int], str, str, Person]]:
+) -> list[tuple[tuple[int, int], str, str, Visit]]:
     """For each person the time and number of its entry, the camera and the entry's name; oldest first."""
     if not camera_ids:
         time.sleep(max(0.0, wait_s))
@@ -64,7 +64,7 @@ def _next(
     # All streams go on together, so that a busy camera does not keep the others waiting.
     entries.sort(key=lambda entry: entry[:2])
     return [
-        (order, camera_id, name, Person.model_validate_json(fields[PERSON_FIELD]))
+        (order, camera_id, name, Visit.model_validate_json(fields[VISIT_FIELD]))
         for order, camera_id, name, fields in entries[:limit]
     ]
 

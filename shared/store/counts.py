@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import Literal, NamedTuple
 
 from agegender.shared.messages.pipeline import AGE_BANDS
-from agegender.shared.messages.visits import UNKNOWN_BAND, Person
+from agegender.shared.messages.visits import UNKNOWN_BAND, Visit
 
 Period = Literal["minute", "hour", "day"]
 
@@ -29,7 +29,7 @@ class Count:
     camera_id: str
     age_band: str
     gender: str
-    persons: int
+    visits: int
 
     @property
     def order(self) -> tuple[float, str, int, str]:
@@ -71,10 +71,10 @@ class Step:
     def read(self, camera_id: str, name: str, fields: Mapping[bytes, bytes]) -> Iterator[Count]:
         """The counts in a hash called `name`."""
         stretch = name.split(":", 1)[1]
-        for field, persons in fields.items():
+        for field, visits in fields.items():
             cell, band, gender = field.decode().split("|")
             moment = datetime.strptime(f"{stretch} {cell}", f"{self.hash_format} {self.cell_format}")
-            yield Count(moment.replace(tzinfo=UTC).timestamp(), camera_id, band, gender, int(persons))
+            yield Count(moment.replace(tzinfo=UTC).timestamp(), camera_id, band, gender, int(visits))
 
 
 STEPS: Mapping[Period, Step] = {
@@ -93,13 +93,13 @@ class Cell(NamedTuple):
     kept_s: int
 
 
-def cells(person: Person) -> tuple[Cell, ...]:
+def cells(visit: Visit) -> tuple[Cell, ...]:
     """Where a person is counted: once in each period."""
-    first_seen = _utc(person.first_seen_s)
+    first_seen = _utc(visit.first_seen_s)
     return tuple(
         Cell(
-            step.hash_of(person.first_seen_s),
-            f"{first_seen.strftime(step.cell_format)}|{person.age_band}|{person.gender}",
+            step.hash_of(visit.first_seen_s),
+            f"{first_seen.strftime(step.cell_format)}|{visit.age_band}|{visit.gender}",
             step.kept_s,
         )
         for step in STEPS.values()

@@ -24,7 +24,7 @@ from dataclasses import dataclass
 
 CAMERAS_KEY = "agegender:cameras"
 RESULT_FIELD = b"result"
-PERSON_FIELD = b"person"
+VISIT_FIELD = b"visit"
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class CameraKeys:
         return f"{self.base}:state"
 
     @property
-    def persons(self) -> str:
+    def visits(self) -> str:
         """Sorted set: ids of persons by the time they were first seen."""
         return f"{self.base}:persons"
 
@@ -74,9 +74,9 @@ class CameraKeys:
         """String: a JPEG."""
         return f"{self.base}:preview"
 
-    def person(self, person_id: str) -> str:
+    def visit(self, track_id: str) -> str:
         """String: the record of a person."""
-        return f"{self.base}:person:{person_id}"
+        return f"{self.base}:person:{track_id}"
 
     def counts(self, name: str) -> str:
         """Hash: counts of the stretch of time called `name`, as `counts.py` makes it."""

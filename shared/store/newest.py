@@ -10,10 +10,10 @@ from typing import NamedTuple, cast
 
 import redis
 
-from agegender.shared.messages.visits import Person
+from agegender.shared.messages.visits import Visit
 from agegender.shared.store.keys import CameraKeys
 
-ReadPersons = Callable[[str, Sequence[str]], Sequence[Person | None]]
+ReadVisits = Callable[[str, Sequence[str]], Sequence[Visit | None]]
 
 _READ_FIRST = 25
 _READ_AT_ONCE = 400
@@ -24,7 +24,7 @@ class Place(NamedTuple):
 
     first_seen_s: float
     camera_id: str
-    person_id: str
+    track_id: str
 
     def __str__(self) -> str:
         return base64.urlsafe_b64encode(json.dumps(self).encode()).decode().rstrip("=")
@@ -33,22 +33,22 @@ class Place(NamedTuple):
     def parse(cls, text: str) -> Place:
         """The place that became `text`; raises ValueError for anything else."""
         try:
-            first_seen_s, camera_id, person_id = json.loads(
+            first_seen_s, camera_id, track_id = json.loads(
                 base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
             )
-            return cls(float(first_seen_s), str(camera_id), str(person_id))
+            return cls(float(first_seen_s), str(camera_id), str(track_id))
         except (ValueError, TypeError):
             raise ValueError(f"before: expected the `next` of an earlier page, got {text!r}") from None
 
 
-def newest_persons(
+def newest_visits(
     client: redis.Redis,
     camera_ids: Iterable[str],
     since_s: float | None,
     until_s: float | None,
     start: Place | None,
-    read: ReadPersons,
-) -> Iterator[tuple[Place, Person]]:
+    read: ReadVisits,
+) -> Iterator[tuple[Place, Visit]]:
     """Persons first seen in [since_s, until_s) who come after `start`, with their places.
 
     Args:
@@ -64,8 +64,8 @@ def _of_camera(
     since_s: float | None,
     until_s: float | None,
     start: Place | None,
-    read: ReadPersons,
-) -> Iterator[tuple[Place, Person]]:
+    read: ReadVisits,
+) -> Iterator[tuple[Place, Visit]]:
     latest = "+inf" if until_s is None else f"({until_s!r}"
     if start is not None and (until_s is None or start.first_seen_s < until_s):
         latest = repr(start.first_seen_s)
@@ -74,7 +74,7 @@ def _of_camera(
         entries = cast(
             "list[tuple[bytes, float]]",
             client.zrevrangebyscore(
-                CameraKeys.of(camera_id).persons,
+                CameraKeys.of(camera_id).visits,
                 latest,
                 "-inf" if since_s is None else repr(since_s),
                 start=offset,
@@ -85,9 +85,9 @@ def _of_camera(
         places = [Place(first_seen_s, camera_id, name.decode()) for name, first_seen_s in entries]
         # Whoever came meanwhile has pushed the row on: those already read are not read again.
         places = [place for place in places if start is None or place < start]
-        for place, person in zip(places, read(camera_id, [p.person_id for p in places]), strict=True):
-            if person is not None:
-                yield place, person
+        for place, visit in zip(places, read(camera_id, [p.track_id for p in places]), strict=True):
+            if visit is not None:
+                yield place, visit
         if len(entries) < number:
             return
         start = places[-1] if places else start

@@ -9,13 +9,13 @@ from typing import cast
 import redis
 
 from agegender.shared.messages.pipeline import Clock, Result
-from agegender.shared.messages.visits import Person
+from agegender.shared.messages.visits import Visit
 from agegender.shared.store.answers import PRESENT_S, CameraState, Page, StoredResult
 from agegender.shared.store.client import redis_errors_sorted, server_time_s
 from agegender.shared.store.closed import read_closed
 from agegender.shared.store.counts import STEPS, Count, Period
 from agegender.shared.store.keys import CAMERAS_KEY, RESULT_FIELD, CameraKeys
-from agegender.shared.store.newest import Place, newest_persons
+from agegender.shared.store.newest import Place, newest_visits
 
 MOST_CELLS = 100_000
 """Minutes, hours or days, times cameras, in one answer of `ResultStore.counts`."""
@@ -47,7 +47,7 @@ class ResultStore:
         found = zip(names, answers[::2], answers[1::2], strict=True)
         return [_camera_state(*one) for one in found if b"captured_at_s" in one[1]]
 
-    def now(self, camera_ids: Sequence[str] | None = None) -> Sequence[Person]:
+    def now(self, camera_ids: Sequence[str] | None = None) -> Sequence[Visit]:
         """The open persons heard of in the last `PRESENT_S`, by camera and by the time they came.
 
         Who was seen to leave is not among them, though votes may still be awaited.
@@ -58,15 +58,15 @@ class ResultStore:
             for camera_id in names:
                 pipeline.zrangebyscore(CameraKeys.of(camera_id).open, f"({since_s!r}", "+inf")
             found = [
-                Person.model_validate(fields)
+                Visit.model_validate(fields)
                 for camera_id, ids in zip(names, pipeline.execute(), strict=True)
                 for fields in self._read_records(camera_id, [one.decode() for one in ids])
                 # One who left since then is nobody who is there.
-                if _is_person(fields) and not fields.get("ended") and "closed" not in fields
+                if _is_visit(fields) and not fields.get("ended") and "closed" not in fields
             ]
-        return sorted(found, key=lambda person: (person.camera_id, person.first_seen_s, person.person_id))
+        return sorted(found, key=lambda visit: (visit.camera_id, visit.first_seen_s, visit.track_id))
 
-    def persons(
+    def visits(
         self,
         *,
         camera_ids: Sequence[str] | None = None,
@@ -76,7 +76,7 @@ class ResultStore:
         genders: Collection[str] | None = None,
         limit: int = 100,
         before: str | None = None,
-    ) -> Page[Person]:
+    ) -> Page[Visit]:
         """Persons first seen in [since_s, until_s), the newest first, open ones included.
 
         Args:
@@ -94,27 +94,27 @@ class ResultStore:
             raise ValueError(f"limit: expected 1 or more, got {limit}")
         start = None if before is None else Place.parse(before)
 
-        def is_wanted(person: Person) -> bool:
-            return (age_bands is None or person.age_band in age_bands) and (
-                genders is None or person.gender in genders
+        def is_wanted(visit: Visit) -> bool:
+            return (age_bands is None or visit.age_band in age_bands) and (
+                genders is None or visit.gender in genders
             )
 
-        found: list[tuple[Place, Person]] = []
+        found: list[tuple[Place, Visit]] = []
         with redis_errors_sorted():
-            for place, person in newest_persons(
-                self._client, self._cameras(camera_ids), since_s, until_s, start, self._read_persons
+            for place, visit in newest_visits(
+                self._client, self._cameras(camera_ids), since_s, until_s, start, self._read_visits
             ):
-                if is_wanted(person):
-                    found.append((place, person))
+                if is_wanted(visit):
+                    found.append((place, visit))
                 if len(found) > limit:
                     break
         more = len(found) > limit
-        return Page([person for _, person in found[:limit]], str(found[limit - 1][0]) if more else None)
+        return Page([visit for _, visit in found[:limit]], str(found[limit - 1][0]) if more else None)
 
-    def person(self, camera_id: str, person_id: str) -> Person | None:
+    def visit(self, camera_id: str, track_id: str) -> Visit | None:
         """One person; None where there is none, or none is left."""
         with redis_errors_sorted():
-            return self._read_persons(camera_id, [person_id])[0]
+            return self._read_visits(camera_id, [track_id])[0]
 
     def counts(
         self, *, since_s: float, until_s: float, by: Period, camera_ids: Sequence[str] | None = None
@@ -157,7 +157,7 @@ class ResultStore:
         camera_ids: Sequence[str] | None = None,
         wait_s: float = 0.0,
         limit: int = 100,
-    ) -> tuple[Sequence[Person], Mapping[str, str]]:
+    ) -> tuple[Sequence[Visit], Mapping[str, str]]:
         """Persons closed since the call that gave `cursor`, in the order in which they were closed.
 
         Args:
@@ -201,21 +201,21 @@ class ResultStore:
     def _now_s(self) -> float:
         return server_time_s(self._client) if self._clock is None else self._clock()
 
-    def _read_persons(self, camera_id: str, person_ids: Sequence[str]) -> list[Person | None]:
-        records = self._read_records(camera_id, person_ids)
-        return [Person.model_validate(fields) if _is_person(fields) else None for fields in records]
+    def _read_visits(self, camera_id: str, track_ids: Sequence[str]) -> list[Visit | None]:
+        records = self._read_records(camera_id, track_ids)
+        return [Visit.model_validate(fields) if _is_visit(fields) else None for fields in records]
 
-    def _read_records(self, camera_id: str, person_ids: Sequence[str]) -> list[Mapping[str, object]]:
+    def _read_records(self, camera_id: str, track_ids: Sequence[str]) -> list[Mapping[str, object]]:
         """The fields of their records, with what is kept while they are open; none where one has expired."""
-        if not person_ids:
+        if not track_ids:
             return []
         keys = CameraKeys.of(camera_id)
-        values = self._client.mget([keys.person(person_id) for person_id in person_ids])
+        values = self._client.mget([keys.visit(track_id) for track_id in track_ids])
         return [{} if value is None else json.loads(value) for value in cast("list[bytes | None]", values)]
 
 
-def _is_person(fields: Mapping[str, object]) -> bool:
-    """False where the record has expired, or holds votes of somebody of whom no sighting came yet."""
+def _is_visit(fields: Mapping[str, object]) -> bool:
+    """False where the record has expired, or holds votes of somebody of whom no track summary came yet."""
     return "first_seen_s" in fields
 
 

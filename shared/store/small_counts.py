@@ -34,7 +34,7 @@ class GivenCount:
     """None: all ages together."""
     gender: str | None
     """None: all genders together."""
-    persons: int | None
+    visits: int | None
     """None: fewer than `fewer_than`, and at least one."""
     fewer_than: int | None = None
 
@@ -64,7 +64,7 @@ def given_out(counts: Iterable[Count], least: int, by: Period, now_s: float) -> 
     """
     if checked_least(least) == NOTHING_LEFT_OUT:
         return [
-            GivenCount(one.start_s, one.camera_id, one.age_band, one.gender, one.persons) for one in counts
+            GivenCount(one.start_s, one.camera_id, one.age_band, one.gender, one.visits) for one in counts
         ]
     until_s = now_s - SETTLED_S - STEPS[by].length_s
     settled = (one for one in counts if one.start_s <= until_s)
@@ -85,9 +85,9 @@ def _row(start_s: float, camera_id: str, counts: Sequence[Count], least: int) ->
     for part_of in _DETAILS:
         sums: Counter[_Part] = Counter()
         for one in counts:
-            sums[part_of(one)] += one.persons
+            sums[part_of(one)] += one.visits
         if min(sums.values()) >= least:
-            for (age_band, gender), persons in sums.items():
-                yield GivenCount(start_s, camera_id, age_band, gender, persons)
+            for (age_band, gender), visits in sums.items():
+                yield GivenCount(start_s, camera_id, age_band, gender, visits)
             return
     yield GivenCount(start_s, camera_id, None, None, None, fewer_than=least)

@@ -8,15 +8,24 @@ from collections.abc import Iterator
 import pytest
 from redis.crc import key_slot
 
-from agegender.services.sink.camera_repository import CameraBooks
+from agegender.services.sink.camera_repository import CameraRepository
 from agegender.services.sink.config import SinkSettings
 from agegender.services.sink.merging import Known, Merged, merge
 from agegender.shared.errors import NotNow
-from agegender.shared.messages.pipeline import Presence, Result
-from agegender.shared.messages.visits import Person
+from agegender.shared.messages.pipeline import Result, TrackUpdate
+from agegender.shared.messages.visits import Visit
 from agegender.shared.store import CAMERAS_KEY, CameraKeys, CameraState
 from agegender.shared.store.counts import LONGEST_KEPT_S
-from tests.support.made_messages import JPEG, face_info, frame_info, presence, preview, result, sighting, vote
+from tests.support.made_messages import (
+    JPEG,
+    face_info,
+    frame_info,
+    preview,
+    result,
+    track_summary,
+    track_update,
+    vote,
+)
 from tests.support.redis_server import RedisServer
 from tests.support.sink import Sink, opened_sink
 from tests.support.waiting import wait_until
@@ -51,68 +60,68 @@ def sink(redis_database: str, clock: Clock) -> Iterator[Sink]:
         yield one
 
 
-def persons(sink: Sink) -> list[Person]:
-    return list(sink.store.persons(limit=10_000).items)
+def visits(sink: Sink) -> list[Visit]:
+    return list(sink.store.visits(limit=10_000).items)
 
 
-def only(sink: Sink) -> Person:
-    (person,) = persons(sink)
-    return person
+def only(sink: Sink) -> Visit:
+    (visit,) = visits(sink)
+    return visit
 
 
 def counted(sink: Sink, by: str = "day") -> dict[tuple[str, str], int]:
     counts = sink.store.counts(since_s=T0 - 3600, until_s=T0 + 3600, by=by)  # type: ignore[arg-type]
-    return {(one.age_band, one.gender): one.persons for one in counts}
+    return {(one.age_band, one.gender): one.visits for one in counts}
 
 
 def test_somebody_is_counted_as_unknown_until_a_face_is_judged(sink: Sink) -> None:
-    sink.output.write([presence(sighting(votes=1))])
-    assert only(sink).unjudged == "not-yet"
+    sink.output.write([track_update(track_summary(votes=1))])
+    assert only(sink).unclassified == "not-yet"
     for by in ("minute", "hour", "day"):
         assert counted(sink, by) == {("unknown", "unknown"): 1}
     sink.output.write([vote(age_years=34.0, male_probability=0.1)])
     for by in ("minute", "hour", "day"):
         assert counted(sink, by) == {("30-39", "female"): 1}
-    assert (only(sink).age_years, only(sink).unjudged) == (34.0, None)
+    assert (only(sink).age_years, only(sink).unclassified) == (34.0, None)
     sink.output.write([vote(number=2, age_years=50.0, male_probability=0.99)])
     assert counted(sink) == {("40-49", "male"): 1}
-    assert only(sink).faces_judged == 2
+    assert only(sink).faces_classified == 2
 
 
 def test_a_vote_alone_makes_nobody(sink: Sink) -> None:
     sink.output.write([vote()])
-    assert (persons(sink), sink.store.now(), counted(sink)) == ([], [], {})
-    assert sink.store.person("cam1", "s1-1") is None
+    assert (visits(sink), sink.store.now(), counted(sink)) == ([], [], {})
+    assert sink.store.visit("cam1", "s1-1") is None
     assert [state.present for state in sink.store.cameras()] == [0]
-    sink.output.write([presence(sighting())])
+    sink.output.write([track_update(track_summary())])
     assert only(sink).age_years == 34.0
 
 
 def test_a_visit_is_closed_when_it_has_ended_and_all_its_votes_are_in(sink: Sink) -> None:
-    sink.output.write([presence(sighting(votes=2, ended=True)), vote(number=1)])
+    sink.output.write([track_update(track_summary(votes=2, ended=True)), vote(number=1)])
     assert only(sink).closed is None
     assert sink.closed() == []
     sink.output.write([vote(number=2)])
     assert only(sink).closed == "left"
     assert sink.closed() == [only(sink)]
-    assert sink.store.person("cam1", "s1-1") == only(sink)
-    assert b"votes" not in (sink.client.get(CameraKeys.of("cam1").person("s1-1")) or b"")
+    assert sink.store.visit("cam1", "s1-1") == only(sink)
+    assert b"votes" not in (sink.client.get(CameraKeys.of("cam1").visit("s1-1")) or b"")
     assert sink.store.now() == []
 
 
 def test_somebody_too_far_away_to_be_judged_is_counted_and_closed_all_the_same(sink: Sink) -> None:
-    sink.output.write([presence(sighting(votes=0, unjudged="too-small", ended=True))])
-    assert (only(sink).unjudged, only(sink).closed) == ("too-small", "left")
+    sink.output.write([track_update(track_summary(votes=0, unclassified="too-small", ended=True))])
+    assert (only(sink).unclassified, only(sink).closed) == ("too-small", "left")
     assert counted(sink) == {("unknown", "unknown"): 1}
 
 
 def test_what_comes_after_the_end_changes_nothing_and_is_counted_as_late(sink: Sink) -> None:
-    sink.output.write([presence(sighting(ended=True)), vote()])
+    sink.output.write([track_update(track_summary(ended=True)), vote()])
     before = (only(sink), counted(sink), sink.closed())
     sink.output.write(
         [
             vote(number=2, age_years=80.0),
-            presence(sighting(first_seen_s=T0 - 900, seconds=2_000, frames=99, votes=7)),
+            track_update(track_summary(first_seen_s=T0 - 900, seconds=2_000, frames=99, votes=7)),
         ]
     )
     assert (only(sink), counted(sink), sink.closed()) == before
@@ -122,18 +131,20 @@ def test_what_comes_after_the_end_changes_nothing_and_is_counted_as_late(sink: S
 
 
 def test_somebody_who_is_not_heard_of_is_closed_as_silent(sink: Sink, clock: Clock) -> None:
-    sink.output.write([presence(sighting("s1-1")), presence(sighting("s1-2"), frame=frame_info("cam2"))])
+    sink.output.write(
+        [track_update(track_summary("s1-1")), track_update(track_summary("s1-2"), frame=frame_info("cam2"))]
+    )
     clock.run(sink, 115)
-    sink.output.write([presence(sighting("s1-2"), frame=frame_info("cam2"))])
+    sink.output.write([track_update(track_summary("s1-2"), frame=frame_info("cam2"))])
     clock.run(sink, 10)
-    by_camera = {person.camera_id: person.closed for person in persons(sink)}
+    by_camera = {visit.camera_id: visit.closed for visit in visits(sink)}
     assert by_camera == {"cam1": "silent", "cam2": None}
-    assert sink.closed() == [sink.store.person("cam1", "s1-1")]
-    assert sink.metrics.by_label("agegender_persons_closed_total", "reason") == {"silent": 1}
+    assert sink.closed() == [sink.store.visit("cam1", "s1-1")]
+    assert sink.metrics.by_label("agegender_visits_closed_total", "reason") == {"silent": 1}
 
 
 def test_the_silent_are_closed_though_the_sink_is_never_idle(sink: Sink, clock: Clock) -> None:
-    sink.output.write([presence(sighting())])
+    sink.output.write([track_update(track_summary())])
     for number in range(30):
         clock.now_s += 5
         sink.output.write([result(face_info(frame_info("cam2", sequence=number)))])
@@ -141,7 +152,7 @@ def test_the_silent_are_closed_though_the_sink_is_never_idle(sink: Sink, clock: 
 
 
 def test_nobody_is_silent_because_the_sink_was_away(sink: Sink, clock: Clock) -> None:
-    sink.output.write([presence(sighting())])
+    sink.output.write([track_update(track_summary())])
     clock.run(sink, 100)
     clock.now_s += 600
     clock.run(sink, 100)
@@ -152,34 +163,36 @@ def test_nobody_is_silent_because_the_sink_was_away(sink: Sink, clock: Clock) ->
 
 def test_two_sinks_that_sweep_close_nobody_twice(redis_database: str, clock: Clock) -> None:
     with opened_sink(redis_database, now_s=clock) as one, opened_sink(redis_database, now_s=clock) as other:
-        one.output.write([presence(sighting("s1-1"), sighting("s1-2"))])
+        one.output.write([track_update(track_summary("s1-1"), track_summary("s1-2"))])
         for _ in range(26):
             clock.now_s += 5
             one.output.write(())
             other.output.write(())
-        assert [person.closed for person in one.closed()] == ["silent", "silent"]
+        assert [visit.closed for visit in one.closed()] == ["silent", "silent"]
 
 
 def test_votes_of_nobody_are_forgotten(redis_database: str) -> None:
     with opened_sink(redis_database, SinkSettings(silent_s=10)) as sink:
         sink.output.write([vote()])
-        key = CameraKeys.of("cam1").person("s1-1")
+        key = CameraKeys.of("cam1").visit("s1-1")
         assert 0 < int(sink.client.pttl(key)) <= 10_000
 
 
 def test_who_is_there_now_was_heard_of_in_the_last_ten_seconds(sink: Sink, clock: Clock) -> None:
-    sink.output.write([presence(sighting("s1-2", first_seen_s=T0), sighting("s1-1", first_seen_s=T0 + 1))])
-    sink.output.write([presence(sighting("s1-1"), frame=frame_info("aisle"))])
-    assert [(one.camera_id, one.person_id) for one in sink.store.now()] == [
+    sink.output.write(
+        [track_update(track_summary("s1-2", first_seen_s=T0), track_summary("s1-1", first_seen_s=T0 + 1))]
+    )
+    sink.output.write([track_update(track_summary("s1-1"), frame=frame_info("aisle"))])
+    assert [(one.camera_id, one.track_id) for one in sink.store.now()] == [
         ("aisle", "s1-1"),
         ("cam1", "s1-2"),
         ("cam1", "s1-1"),
     ]
-    assert [one.person_id for one in sink.store.now(["cam1"])] == ["s1-2", "s1-1"]
+    assert [one.track_id for one in sink.store.now(["cam1"])] == ["s1-2", "s1-1"]
     assert [(state.camera_id, state.present) for state in sink.store.cameras()] == [("aisle", 1), ("cam1", 2)]
     clock.now_s += 9.5
     assert len(sink.store.now()) == 3
-    sink.output.write([presence(sighting("s1-3", votes=0, ended=True))])
+    sink.output.write([track_update(track_summary("s1-3", votes=0, ended=True))])
     sink.client.zadd(CameraKeys.of("cam1").open, {"s1-3": clock.now_s})
     assert len(sink.store.now()) == 3, "who left while the answer was made is not there"
     sink.client.zrem(CameraKeys.of("cam1").open, "s1-3")
@@ -192,19 +205,23 @@ def test_who_was_seen_to_leave_is_not_there_now_however_many_votes_are_awaited(
     sink: Sink, clock: Clock
 ) -> None:
     def there() -> tuple[list[str], list[int]]:
-        now = [one.person_id for one in sink.store.now()]
+        now = [one.track_id for one in sink.store.now()]
         return now, [state.present for state in sink.store.cameras()]
 
-    sink.output.write([presence(sighting("s1-1", votes=3), sighting("s1-2", votes=1)), vote("s1-1")])
+    sink.output.write(
+        [track_update(track_summary("s1-1", votes=3), track_summary("s1-2", votes=1)), vote("s1-1")]
+    )
     assert there() == (["s1-1", "s1-2"], [2])
-    sink.output.write([presence(sighting("s1-1", votes=3, ended=True), sighting("s1-2", votes=1))])
+    sink.output.write(
+        [track_update(track_summary("s1-1", votes=3, ended=True), track_summary("s1-2", votes=1))]
+    )
     assert there() == (["s1-2"], [1])
     clock.now_s += 4
     sink.output.write([vote("s1-1", 2), vote("s1-2")])
     assert there() == (["s1-2"], [1]), "a late vote brings nobody back"
-    assert {one.person_id: one.closed for one in persons(sink)} == {"s1-1": None, "s1-2": None}
+    assert {one.track_id: one.closed for one in visits(sink)} == {"s1-1": None, "s1-2": None}
     sink.output.write([vote("s1-1", 3)])
-    assert [(one.person_id, one.faces_judged) for one in sink.closed()] == [("s1-1", 3)]
+    assert [(one.track_id, one.faces_classified) for one in sink.closed()] == [("s1-1", 3)]
 
 
 def test_who_was_seen_to_leave_waits_for_votes_as_long_as_anybody_may_be_silent(
@@ -212,25 +229,25 @@ def test_who_was_seen_to_leave_waits_for_votes_as_long_as_anybody_may_be_silent(
 ) -> None:
     with opened_sink(redis_database, SinkSettings(silent_s=20), now_s=clock) as sink:
         clock.run(sink, 25)
-        sink.output.write([presence(sighting(votes=2, ended=True))])
+        sink.output.write([track_update(track_summary(votes=2, ended=True))])
         clock.run(sink, 15)
         sink.output.write([vote()])
         clock.run(sink, 15)
         assert only(sink).closed is None
         clock.run(sink, 10)
-        assert (only(sink).closed, only(sink).faces_judged) == ("silent", 1)
+        assert (only(sink).closed, only(sink).faces_classified) == ("silent", 1)
 
 
 def test_the_state_of_a_camera_is_that_of_its_newest_presence(sink: Sink, clock: Clock) -> None:
     clock.now_s = T0 + 8.25
     newest = frame_info(sequence=8, captured_at_s=T0 + 8)
-    sink.output.write([presence(frame=newest), presence(frame=frame_info(sequence=7)), vote()])
+    sink.output.write([track_update(frame=newest), track_update(frame=frame_info(sequence=7)), vote()])
     expected = CameraState("cam1", T0 + 8, "arrival", (640, 360), 5.0, T0 + 8.25, 0.25, 0)
     assert sink.store.cameras() == [expected]
     clock.now_s += 60
-    sink.output.write([presence(frame=frame_info(sequence=3)), presence(frame=newest)])
+    sink.output.write([track_update(frame=frame_info(sequence=3)), track_update(frame=newest)])
     assert sink.store.cameras() == [expected], "neither an older one nor a repeat"
-    sink.output.write([presence(frame=frame_info(stream_id="s2", captured_at_s=T0 + 67))])
+    sink.output.write([track_update(frame=frame_info(stream_id="s2", captured_at_s=T0 + 67))])
     assert sink.store.cameras()[0].captured_at_s == T0 + 67, "a later connection counts from 0 again"
 
 
@@ -251,23 +268,25 @@ def test_a_preview_is_kept_for_seconds(sink: Sink) -> None:
     assert 0 < int(sink.client.pttl(CameraKeys.of("cam1").preview)) <= 10_000
 
 
-def crowd(number: int, *, ended: bool = True) -> list[Presence]:
+def crowd(number: int, *, ended: bool = True) -> list[TrackUpdate]:
     return [
-        presence(sighting(f"s1-{n}", first_seen_s=T0 + n, votes=0, unjudged="too-small", ended=ended))
+        track_update(
+            track_summary(f"s1-{n}", first_seen_s=T0 + n, votes=0, unclassified="too-small", ended=ended)
+        )
         for n in range(number)
     ]
 
 
 def test_closed_persons_are_bounded_and_their_counts_are_not(redis_database: str, clock: Clock) -> None:
-    bounded = SinkSettings(persons_per_camera=100, closed_per_camera=100)
+    bounded = SinkSettings(visits_per_camera=100, closed_per_camera=100)
     with opened_sink(redis_database, bounded, now_s=clock) as sink:
-        stays = sighting("s2-1", first_seen_s=T0 - 60)
-        sink.output.write([presence(stays)])
+        stays = track_summary("s2-1", first_seen_s=T0 - 60)
+        sink.output.write([track_update(stays)])
         for some in range(0, 350, 50):
             sink.output.write(crowd(350)[some : some + 50])
-        kept = {person.person_id for person in persons(sink)}
+        kept = {visit.track_id for visit in visits(sink)}
         assert kept == {"s2-1", *(f"s1-{n}" for n in range(251, 350))}, "whoever is there is not dropped"
-        assert len(list(sink.client.scan_iter("*:person:*"))) == 100
+        assert len(list(sink.client.scan_iter("*:visit:*"))) == 100
         assert 100 <= len(sink.closed()) <= 200, "whole blocks of entries are cut off"
         assert sum(counted(sink).values()) == 351
 
@@ -281,17 +300,19 @@ def test_above_the_bound_of_open_persons_the_longest_silent_is_closed(
             clock.now_s += 0.1
             sink.output.write([one])
         clock.run(sink, 5)
-        left = sorted(int(one.person_id.split("-")[1]) for one in persons(sink) if one.closed is None)
+        left = sorted(int(one.track_id.split("-")[1]) for one in visits(sink) if one.closed is None)
         assert left == list(range(5, 15))
 
 
 def test_everything_expires(redis_database: str) -> None:
     with opened_sink(redis_database, SinkSettings(ttl_s=1)) as sink:
-        sink.output.write([presence(sighting(ended=True), sighting("s1-2")), preview(), vote(), vote("s1-3")])
+        sink.output.write(
+            [track_update(track_summary(ended=True), track_summary("s1-2")), preview(), vote(), vote("s1-3")]
+        )
         sink.output.write([result(face_info(frame_info("cam2")))])
         keys = {key.decode(): int(sink.client.pttl(key)) for key in sink.client.scan_iter()}
         of = CameraKeys.of("cam1")
-        assert {*_all_but_counts(of), of.person("s1-2"), of.person("s1-3"), CAMERAS_KEY} <= set(keys)
+        assert {*_all_but_counts(of), of.visit("s1-2"), of.visit("s1-3"), CAMERAS_KEY} <= set(keys)
         assert all(ttl_ms > 0 for ttl_ms in keys.values()), keys
         lasting = {name for name, ttl_ms in keys.items() if ttl_ms > 1_000}
         assert lasting == {
@@ -299,15 +320,15 @@ def test_everything_expires(redis_database: str) -> None:
             of.counts("hour:2023-11-14"),
             of.counts("day:2023-11"),
             of.preview,
-            of.person("s1-3"),
+            of.visit("s1-3"),
             CAMERAS_KEY,
         }
-        wait_until(lambda: not sink.store.cameras() and not persons(sink), 5, "cameras and persons are gone")
+        wait_until(lambda: not sink.store.cameras() and not visits(sink), 5, "cameras and persons are gone")
         assert counted(sink) == {("30-39", "female"): 1, ("unknown", "unknown"): 1}
 
 
 def _all_but_counts(of: CameraKeys) -> set[str]:
-    return {of.state, of.persons, of.open, of.closed, of.results, of.seen, of.preview}
+    return {of.state, of.visits, of.open, of.closed, of.results, of.seen, of.preview}
 
 
 def test_expired_records_leave_the_list(redis_database: str, clock: Clock) -> None:
@@ -315,17 +336,17 @@ def test_expired_records_leave_the_list(redis_database: str, clock: Clock) -> No
         sink.output.write(crowd(30))
         keys = CameraKeys.of("cam1")
         for number in range(25):
-            sink.client.delete(keys.person(f"s1-{number}"))
-        assert len(persons(sink)) == 5
+            sink.client.delete(keys.visit(f"s1-{number}"))
+        assert len(visits(sink)) == 5
         for _ in range(3):
-            sink.output.write([presence()])
-        assert sink.client.zcard(keys.persons) == 5
+            sink.output.write([track_update()])
+        assert sink.client.zcard(keys.visits) == 5
 
 
 def test_an_open_person_whose_record_is_gone_is_forgotten(sink: Sink, clock: Clock) -> None:
-    sink.output.write([presence(sighting())])
+    sink.output.write([track_update(track_summary())])
     keys = CameraKeys.of("cam1")
-    sink.client.delete(keys.person("s1-1"))
+    sink.client.delete(keys.visit("s1-1"))
     clock.run(sink, 125)
     assert not sink.client.exists(keys.open)
 
@@ -333,7 +354,7 @@ def test_an_open_person_whose_record_is_gone_is_forgotten(sink: Sink, clock: Clo
 def test_the_keys_of_a_camera_live_on_one_node_of_a_cluster(sink: Sink) -> None:
     for camera in ("cam1", "cam2"):
         frame = frame_info(camera)
-        there = presence(sighting(), sighting("s1-2", ended=True), frame=frame)
+        there = track_update(track_summary(), track_summary("s1-2", ended=True), frame=frame)
         sink.output.write([there, preview(frame), vote("s1-2", camera_id=camera)])
     found = {key.decode() for key in sink.client.scan_iter()} - {CAMERAS_KEY}
     assert len(found) == 2 * (7 + 2 + 3)
@@ -344,11 +365,11 @@ def test_the_keys_of_a_camera_live_on_one_node_of_a_cluster(sink: Sink) -> None:
 
 def test_all_of_a_batch_is_written_or_nothing(own_redis: RedisServer) -> None:
     with opened_sink(own_redis.url) as sink:
-        sink.output.write([presence(sighting())])
+        sink.output.write([track_update(track_summary())])
         before = {key: sink.client.dump(key) for key in sink.client.scan_iter()}
         sink.client.config_set("maxmemory", "1")
-        left = presence(sighting(ended=True), sighting("s1-2"), frame=frame_info(sequence=1))
-        batch: list[Result | Presence] = [vote(), left]
+        left = track_update(track_summary(ended=True), track_summary("s1-2"), frame=frame_info(sequence=1))
+        batch: list[Result | TrackUpdate] = [vote(), left]
         with pytest.raises(NotNow, match="maxmemory"):
             sink.output.write(batch)
         assert {key: sink.client.dump(key) for key in sink.client.scan_iter()} == before
@@ -358,22 +379,22 @@ def test_all_of_a_batch_is_written_or_nothing(own_redis: RedisServer) -> None:
 
 
 def test_what_becomes_of_a_camera_is_decided_anew_when_another_sink_wrote_meanwhile(sink: Sink) -> None:
-    books = CameraBooks(sink.client, SinkSettings(), None)
+    books = CameraRepository(sink.client, SinkSettings(), None)
     seen: list[Known] = []
 
     def decide(known: Known) -> Merged:
         if not seen:
-            sink.output.write([presence(sighting(votes=2)), vote()])
+            sink.output.write([track_update(track_summary(votes=2)), vote()])
         seen.append(known)
         return merge([vote(number=2)], known)
 
     books.amend("cam1", ["s1-1"], decide)
     assert [list(known.visits) for known in seen] == [[], ["s1-1"]]
-    assert only(sink).faces_judged == 2
+    assert only(sink).faces_classified == 2
 
 
 def test_a_sink_that_is_always_too_late_waits_its_turn(sink: Sink) -> None:
-    books = CameraBooks(sink.client, SinkSettings(), None)
+    books = CameraRepository(sink.client, SinkSettings(), None)
 
     def decide(known: Known) -> Merged:
         sink.client.hincrby(CameraKeys.of("cam1").state, "version", 1)
@@ -386,26 +407,29 @@ def test_a_sink_that_is_always_too_late_waits_its_turn(sink: Sink) -> None:
 
 def test_times_keep_all_their_digits(sink: Sink) -> None:
     came_s = T0 + 0.1234567
-    sink.output.write([presence(sighting(first_seen_s=came_s))])
-    assert sink.store.persons(since_s=came_s, until_s=math.nextafter(came_s, math.inf)).items == [only(sink)]
+    sink.output.write([track_update(track_summary(first_seen_s=came_s))])
+    assert sink.store.visits(since_s=came_s, until_s=math.nextafter(came_s, math.inf)).items == [only(sink)]
     assert only(sink).first_seen_s == came_s
 
 
 def test_cameras_are_listed_by_the_time_of_their_last_write(sink: Sink, clock: Clock) -> None:
     for now_s in (T0, T0 + 100, T0 + 50):
         clock.now_s = now_s
-        sink.output.write([presence()])
+        sink.output.write([track_update()])
     assert sink.client.zscore(CAMERAS_KEY, "cam1") == T0 + 100, "a sink whose clock is behind changes nothing"
     clock.now_s = T0 + 101 + LONGEST_KEPT_S
-    sink.output.write([presence(frame=frame_info("cam2"))])
+    sink.output.write([track_update(frame=frame_info("cam2"))])
     assert sink.client.zrange(CAMERAS_KEY, 0, -1) == [b"cam2"]
 
 
 def test_persons_are_counted_in_the_metrics_once(sink: Sink) -> None:
-    batch: list[Result | Presence] = [presence(sighting(ended=True), sighting("s1-2")), vote()]
+    batch: list[Result | TrackUpdate] = [
+        track_update(track_summary(ended=True), track_summary("s1-2")),
+        vote(),
+    ]
     for _ in range(2):
         sink.output.write(batch)
-    assert sink.metrics.total("agegender_persons_counted_total", camera="cam1") == 2
+    assert sink.metrics.total("agegender_visits_counted_total", camera="cam1") == 2
     labels = {"gender": "female", "age_band": "30-39", "reason": "left"}
-    assert sink.metrics.total("agegender_persons_closed_total", **labels) == 1
-    assert sink.metrics.total("agegender_persons_closed_total") == 1
+    assert sink.metrics.total("agegender_visits_closed_total", **labels) == 1
+    assert sink.metrics.total("agegender_visits_closed_total") == 1

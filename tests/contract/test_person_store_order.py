@@ -14,14 +14,14 @@ import redis
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agegender.shared.messages.pipeline import Presence, Result, Sighting
-from agegender.shared.messages.visits import Person
+from agegender.shared.messages.pipeline import Result, TrackSummary, TrackUpdate
+from agegender.shared.messages.visits import Visit
 from agegender.shared.store import Period
-from tests.support.made_messages import face_info, frame_info, presence, result, sighting, vote
+from tests.support.made_messages import face_info, frame_info, result, track_summary, track_update, vote
 from tests.support.sink import Sink, opened_sink
 
 T0 = 1_700_000_000.0
-Message = Result | Presence
+Message = Result | TrackUpdate
 Contents = dict[str, Any]
 
 
@@ -35,7 +35,7 @@ class Somebody:
     """In seconds after T0."""
     stayed: int
     ages: tuple[int, ...]
-    """What each of the faces that have a say is judged as."""
+    """What each of the faces that have a say is classified as."""
     male_probability: float
     left: bool
 
@@ -55,24 +55,24 @@ _SOMEBODY = st.builds(
 def story(everybody: Sequence[Somebody]) -> list[Message]:
     """All messages of these visits, in the order in which they would be sent."""
     told: list[tuple[float, Message]] = []
-    scenes: dict[tuple[str, str, int], list[Sighting]] = {}
+    scenes: dict[tuple[str, str, int], list[TrackSummary]] = {}
     for number, one in enumerate(everybody):
         track_id = f"{one.stream_id}-{number}"
         for second in range(1, one.stayed + 1):
             votes = len(one.ages) * second // one.stayed
             scenes.setdefault((one.camera_id, one.stream_id, one.came + second), []).append(
-                sighting(
+                track_summary(
                     track_id,
                     first_seen_s=T0 + one.came,
                     seconds=second,
                     frames=5 * second,
                     votes=votes,
-                    unjudged=None if votes else "too-small",
+                    unclassified=None if votes else "too-small",
                     ended=one.left and second == one.stayed,
                 )
             )
         for place, age in enumerate(one.ages, 1):
-            judged = vote(
+            classified = vote(
                 track_id,
                 place,
                 camera_id=one.camera_id,
@@ -80,10 +80,10 @@ def story(everybody: Sequence[Somebody]) -> list[Message]:
                 male_probability=one.male_probability,
                 captured_at_s=T0 + one.came + place / len(one.ages),
             )
-            told.append((judged.captured_at_s, judged))
-    for (camera_id, stream_id, second), sightings in scenes.items():
+            told.append((classified.captured_at_s, classified))
+    for (camera_id, stream_id, second), tracks in scenes.items():
         frame = frame_info(camera_id, stream_id, second, T0 + second)
-        told.append((T0 + second, presence(*sightings, frame=frame)))
+        told.append((T0 + second, track_update(*tracks, frame=frame)))
         told.append((T0 + second, result(face_info(frame, 900))))
     return [message for _, message in sorted(told, key=lambda one: one[0])]
 
@@ -119,7 +119,7 @@ def _content(client: redis.Redis, key: str) -> Any:  # noqa: ANN401  (of whateve
             return {k: v for k, v in client.hgetall(key).items() if k not in _OF_WRITING}
         case b"hash":
             return client.hgetall(key)
-        case b"zset" if key.endswith(":persons"):
+        case b"zset" if key.endswith(":visits"):
             return client.zrange(key, 0, -1, withscores=True)
         case b"zset":
             return sorted(client.zrange(key, 0, -1))
@@ -143,19 +143,19 @@ def write_in_order(url: str, messages: Sequence[Message]) -> Contents:
     return found
 
 
-def persons(sink: Sink) -> dict[tuple[str, str], Person]:
-    page = sink.store.persons(limit=10_000)
-    return {(person.camera_id, person.person_id): person for person in page.items}
+def visits(sink: Sink) -> dict[tuple[str, str], Visit]:
+    page = sink.store.visits(limit=10_000)
+    return {(visit.camera_id, visit.track_id): visit for visit in page.items}
 
 
-def assert_counts_equal_persons(sink: Sink, found: Sequence[Person]) -> None:
+def assert_counts_equal_visits(sink: Sink, found: Sequence[Visit]) -> None:
     periods: tuple[tuple[Period, int], ...] = (("minute", 60), ("hour", 3600), ("day", 86_400))
     for by, length_s in periods:
         counts = sink.store.counts(since_s=T0, until_s=T0 + 1_000, by=by)
         expected = Counter(
             (p.first_seen_s // length_s * length_s, p.camera_id, p.age_band, p.gender) for p in found
         )
-        assert {(c.start_s, c.camera_id, c.age_band, c.gender): c.persons for c in counts} == expected
+        assert {(c.start_s, c.camera_id, c.age_band, c.gender): c.visits for c in counts} == expected
 
 
 @settings(max_examples=25, deadline=None)
@@ -177,20 +177,20 @@ def test_at_every_moment_the_counts_equal_the_persons_and_the_closed_do_not_chan
 ) -> None:
     with opened_sink(redis_url) as sink:
         sink.client.flushall()
-        closed: dict[tuple[str, str], Person] = {}
+        closed: dict[tuple[str, str], Visit] = {}
         for batch in batches(disturbed(messages, chance), chance):
             sink.output.write(batch)
-            found = persons(sink)
-            assert_counts_equal_persons(sink, list(found.values()))
+            found = visits(sink)
+            assert_counts_equal_visits(sink, list(found.values()))
             assert {name: found[name] for name in closed} == closed
-            closed = {name: person for name, person in found.items() if person.closed is not None}
+            closed = {name: visit for name, visit in found.items() if visit.closed is not None}
             for camera_id in {camera_id for camera_id, _ in closed}:
-                mine = [person for person in closed.values() if person.camera_id == camera_id]
+                mine = [visit for visit in closed.values() if visit.camera_id == camera_id]
                 assert sorted(sink.closed(camera_id), key=_id) == sorted(mine, key=_id)
 
 
-def _id(person: Person) -> str:
-    return person.person_id
+def _id(visit: Visit) -> str:
+    return visit.track_id
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])

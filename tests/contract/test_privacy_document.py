@@ -24,7 +24,7 @@ from agegender.shared.kafka.topics import (
 )
 from agegender.shared.process.settings import KafkaSettings
 from agegender.shared.store.counts import STEPS
-from tests.support.made_messages import frame_info, presence, preview, sighting, vote
+from tests.support.made_messages import frame_info, preview, track_summary, track_update, vote
 from tests.support.redis_cli import redis_cli_environment
 from tests.support.sink import opened_sink
 
@@ -49,9 +49,9 @@ def shell(redis_database: str, tmp_path: Path) -> dict[str, str]:
     with opened_sink(redis_database) as sink:
         for camera in ("entrance", "hall"):
             now_s = time.time()
-            seen = sighting("s1-1", first_seen_s=now_s, ended=True)
+            seen = track_summary("s1-1", first_seen_s=now_s, ended=True)
             frame = frame_info(camera, captured_at_s=now_s)
-            there = presence(seen, frame=frame)
+            there = track_update(seen, frame=frame)
             sink.output.write([vote(camera_id=camera, captured_at_s=now_s), there, preview(frame)])
     return redis_cli_environment(redis_database, tmp_path)
 
@@ -86,7 +86,7 @@ def test_the_times_are_those_of_the_product() -> None:
     assert FACES.retention_s == FRAMES.retention_s, "which the table says with 'the same'"
     assert kept_s("Redis or the embedded store, persons") == [SinkSettings().ttl_s]
     assert kept_s("the same, single faces") == [SinkSettings().ttl_s]
-    assert f"the newest {SinkSettings().results_per_camera} judged faces" in _DOCUMENT
+    assert f"the newest {SinkSettings().results_per_camera} classified faces" in _DOCUMENT
     assert kept_s("the same, counts") == [STEPS[by].kept_s for by in ("minute", "hour", "day")]
 
 

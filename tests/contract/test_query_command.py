@@ -19,7 +19,7 @@ from typer.testing import CliRunner, Result
 
 from agegender.cli import app
 from agegender.shared.errors import SettingsError
-from tests.support.made_messages import frame_info, presence, sighting, vote
+from tests.support.made_messages import frame_info, track_summary, track_update, vote
 from tests.support.sink import Sink, opened_sink
 from tests.support.waiting import wait_until
 
@@ -42,7 +42,7 @@ def visit(
     """Somebody who came a while ago and has left, after 2 s."""
     name, came_s = f"s1-{number}", time.time() - ago_s
     frame = frame_info(camera, sequence=number, captured_at_s=came_s + 2)
-    seen = presence(sighting(name, first_seen_s=came_s, ended=True), frame=frame)
+    seen = track_update(track_summary(name, first_seen_s=came_s, ended=True), frame=frame)
     sink.output.write([vote(name, camera_id=camera, age_years=age, male_probability=male), seen])
 
 
@@ -55,7 +55,9 @@ def busy(sink: Sink) -> Sink:
     visit(sink, 4, 26 * 3600, camera="hall")
     came_s = time.time() - 65
     frame = frame_info("hall", sequence=9, captured_at_s=time.time())
-    sink.output.write([presence(sighting("s1-9", first_seen_s=came_s, seconds=64.6, votes=0), frame=frame)])
+    sink.output.write(
+        [track_update(track_summary("s1-9", first_seen_s=came_s, seconds=64.6, votes=0), frame=frame)]
+    )
     return sink
 
 
@@ -74,12 +76,12 @@ def rows(*arguments: str) -> list[dict[str, str]]:
 
 
 def ids(found: list[dict[str, Any]]) -> list[str]:
-    return [f"{one['camera_id']}/{one['person_id']}" for one in found]
+    return [f"{one['camera_id']}/{one['track_id']}" for one in found]
 
 
 @pytest.mark.usefixtures("busy")
 def test_the_persons_of_the_last_day_come_newest_first() -> None:
-    assert ids(records("persons")) == ["hall/s1-9", "door/s1-1", "door/s1-2", "hall/s1-3"]
+    assert ids(records("visits")) == ["hall/s1-9", "door/s1-1", "door/s1-2", "hall/s1-3"]
 
 
 @pytest.mark.parametrize(
@@ -99,24 +101,29 @@ def test_the_persons_of_the_last_day_come_newest_first() -> None:
 def test_persons_are_chosen_by_time_camera_age_and_gender(
     options: tuple[str, ...], expected: list[str]
 ) -> None:
-    assert ids(records("persons", *options)) == expected
+    assert ids(records("visits", *options)) == expected
 
 
 @pytest.mark.usefixtures("busy")
 def test_a_person_is_told_with_all_that_is_known() -> None:
-    (one,) = records("persons", "--gender", "female")
+    (one,) = records("visits", "--gender", "female")
     assert one["age_years"] == 34.0
     assert one["age_interval_years"] == [29.0, 40.0]
-    assert (one["age_band"], one["closed"], one["faces_judged"], one["frames"]) == ("30-39", "left", 1, 10)
+    assert (one["age_band"], one["closed"], one["faces_classified"], one["frames"]) == (
+        "30-39",
+        "left",
+        1,
+        10,
+    )
     assert one["dwell_s"] == pytest.approx(2.0)
-    (row,) = rows("persons", "--gender", "female")
+    (row,) = rows("visits", "--gender", "female")
     assert (row["age_interval_years_low"], row["age_interval_years_high"]) == ("29.0", "40.0")
     assert set(row) >= set(one) - {"age_interval_years"}
 
 
 @pytest.mark.usefixtures("busy")
 def test_a_table_of_persons_fits_a_terminal_and_is_honest() -> None:
-    shown = ask("persons").stdout
+    shown = ask("visits").stdout
     assert max(len(line.rstrip()) for line in shown.splitlines()) <= 80
     assert "29\N{EN DASH}40" in shown
     assert "not yet" in shown
@@ -134,10 +141,10 @@ def test_who_is_there_now() -> None:
 def test_counts_are_the_persons_added_up() -> None:
     for by in ("minute", "hour", "day"):
         found = records("counts", "--by", by, "--since", "47h")
-        assert sum(one["persons"] for one in found) == 5
+        assert sum(one["visits"] for one in found) == 5
         assert rows("counts", "--by", by, "--since", "47h")[0]["start"].endswith("Z")
     chosen = records("counts", "--since", "2h", "--gender", "male", "--age-band", "0-9", "--camera", "door")
-    assert sum(one["persons"] for one in chosen) == 1
+    assert sum(one["visits"] for one in chosen) == 1
     last = [line for line in ask("counts", "--since", "47h").stdout.splitlines() if "in all" in line]
     assert last[0].split()[:6] == ["in", "all", "5", "2", "1", "2"]
 
@@ -150,7 +157,7 @@ def test_small_counts_are_added_up_or_left_out_and_the_table_says_so(sink: Sink)
     visit(sink, 7, time.time() - yesterday_s + 7_200)
     visit(sink, 8, 30)
     found = records("counts", "--since", "3d", "--least", "3")
-    told = [(one["age_band"], one["gender"], one["persons"], one["fewer_than"]) for one in found]
+    told = [(one["age_band"], one["gender"], one["visits"], one["fewer_than"]) for one in found]
     assert told == [(None, None, None, 3), (None, "female", 4, None), (None, "male", 3, None)]
     assert rows("counts", "--since", "3d", "--least", "3")[0]["fewer_than"] == "3"
     lines = [line.split() for line in ask("counts", "--since", "3d", "--least", "3").stdout.splitlines()]
@@ -171,17 +178,17 @@ def test_cameras_are_live_while_they_are_heard_of() -> None:
 @pytest.mark.usefixtures("sink")
 def test_an_empty_store_is_no_error() -> None:
     assert "No camera has been seen yet." in ask("cameras").stderr
-    assert "Nobody was there then." in ask("persons").stderr
+    assert "Nobody was there then." in ask("visits").stderr
     assert "Nobody was counted then." in ask("counts").stderr
-    assert records("persons") == records("counts") == records("now") == records("cameras") == []
+    assert records("visits") == records("counts") == records("now") == records("cameras") == []
 
 
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (("persons", "--since", "soon"), "expected a time as"),
-        (("persons", "--since", "1h", "--until", "2h"), "expected --since before --until"),
-        (("persons", "--age-band", "20s"), "--age-band: expected one of 0-9"),
+        (("visits", "--since", "soon"), "expected a time as"),
+        (("visits", "--since", "1h", "--until", "2h"), "expected --since before --until"),
+        (("visits", "--age-band", "20s"), "--age-band: expected one of 0-9"),
         (("counts", "--gender", "man"), "--gender: expected one of female, male, unknown"),
         (("counts", "--by", "minute", "--since", "1900-01-01"), "ask for a shorter time"),
         (("counts", "--least", "2"), "--least: expected 1 .* or 3 and more, got 2"),

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 import redis
 
-from agegender.shared.messages.visits import Person
-from tests.support.made_messages import JPEG, frame_info, presence, preview, sighting, vote
+from agegender.shared.messages.visits import Visit
+from tests.support.made_messages import JPEG, frame_info, preview, track_summary, track_update, vote
 from tests.support.redis_cli import redis_cli_environment
 from tests.support.sink import Sink, opened_sink
 
@@ -34,10 +34,10 @@ def _write(sink: Sink, number: int) -> None:
     now_s = time.time()
     gone, there = f"s1-{2 * number + 1}", f"s1-{2 * number}"
     frame = frame_info("entrance", sequence=number, captured_at_s=now_s)
-    left = sighting(gone, first_seen_s=now_s, ended=True)
+    left = track_summary(gone, first_seen_s=now_s, ended=True)
     # A minute ahead as well, should the hour change between writing and asking.
-    stays = sighting(there, first_seen_s=now_s + 60)
-    seen = presence(left, stays, frame=frame)
+    stays = track_summary(there, first_seen_s=now_s + 60)
+    seen = track_update(left, stays, frame=frame)
     sink.output.write([vote(gone, camera_id="entrance", captured_at_s=now_s), seen, preview(frame)])
 
 
@@ -112,8 +112,8 @@ def test_every_program_runs_and_says_something(busy_url: str, tmp_path: Path) ->
 
 def test_the_example_is_a_person_with_all_that_a_person_has() -> None:
     (example,) = blocks("json")
-    person = Person.model_validate_json(example)
-    assert person.model_fields_set == set(Person.model_fields) - {"unjudged"}
+    visit = Visit.model_validate_json(example)
+    assert visit.model_fields_set == set(Visit.model_fields) - {"unclassified"}
 
 
 def test_every_key_is_in_the_table(busy_url: str) -> None:
@@ -125,4 +125,4 @@ def test_every_key_is_in_the_table(busy_url: str) -> None:
 
 def _kind(key: str) -> str:
     """The key without what differs from person to person and from hour to hour."""
-    return re.sub(r"(person|minute|hour|day):.*", r"\1", key)
+    return re.sub(r"(visit|minute|hour|day):.*", r"\1", key)

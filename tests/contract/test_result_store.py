@@ -17,7 +17,7 @@ from agegender.shared.messages.pipeline import Result
 from agegender.shared.process import secrets
 from agegender.shared.process.settings import RedisSettings
 from agegender.shared.store import CAMERAS_KEY, CameraKeys, connect
-from tests.support.made_messages import face_info, frame_info, result, unjudged_result
+from tests.support.made_messages import face_info, frame_info, result, unclassified_result
 from tests.support.redis_server import RedisServer
 from tests.support.sink import Sink, opened_sink
 
@@ -56,8 +56,8 @@ def test_what_is_written_can_be_read(redis_database: str) -> None:
 
 def test_a_face_that_was_not_judged_is_kept_and_counted_as_no_age(sink: Sink) -> None:
     frame = frame_info()
-    small = unjudged_result(face_info(frame, 1, 3))
-    blurred = unjudged_result(face_info(frame, 2, 3), "too-blurred")
+    small = unclassified_result(face_info(frame, 1, 3))
+    blurred = unclassified_result(face_info(frame, 2, 3), "too-blurred")
     sink.output.write([result(face_info(frame, 0, 3), age_years=5.0), small, blurred])
     assert stored(sink)[1:] == [small, blurred]
     assert sink.metrics.by_label(NEW, "age_band") == {"0-9": 1, "too-small": 1, "too-blurred": 1}
@@ -150,9 +150,9 @@ def test_while_the_server_is_away_nothing_is_lost_or_doubled(own_redis: RedisSer
         for read in (
             sink.store.cameras,
             sink.store.now,
-            sink.store.persons,
+            sink.store.visits,
             sink.store.closed,
-            lambda: sink.store.person("cam1", "s1-1"),
+            lambda: sink.store.visit("cam1", "s1-1"),
             lambda: sink.store.counts(since_s=0, until_s=60, by="minute"),
             lambda: sink.store.results("cam1"),
             lambda: sink.store.preview("cam1"),

@@ -7,11 +7,11 @@ from collections.abc import Iterator, Sequence
 
 import pytest
 
-from agegender.shared.messages.pipeline import Presence, Result
-from agegender.shared.messages.visits import Person
+from agegender.shared.messages.pipeline import Result, TrackUpdate
+from agegender.shared.messages.visits import Visit
 from agegender.shared.store import CameraKeys, Count
-from agegender.shared.store.newest import newest_persons
-from tests.support.made_messages import frame_info, presence, sighting, vote
+from agegender.shared.store.newest import newest_visits
+from tests.support.made_messages import frame_info, track_summary, track_update, vote
 from tests.support.sink import Sink, opened_sink
 
 T0 = 1_700_000_000.0  # 2023-11-14T22:13:20Z
@@ -32,21 +32,21 @@ def visit(
     age: float = 34.0,
     male: float = 0.1,
     left: bool = True,
-) -> list[Result | Presence]:
+) -> list[Result | TrackUpdate]:
     """All messages of one visit."""
     name = f"s1-{number}"
-    seen: Presence = presence(
-        sighting(name, first_seen_s=T0 + came_s, ended=left), frame=frame_info(camera, sequence=number)
+    seen: TrackUpdate = track_update(
+        track_summary(name, first_seen_s=T0 + came_s, ended=left), frame=frame_info(camera, sequence=number)
     )
     return [vote(name, camera_id=camera, age_years=age, male_probability=male), seen]
 
 
-def write(sink: Sink, *visits: list[Result | Presence]) -> None:
+def write(sink: Sink, *visits: list[Result | TrackUpdate]) -> None:
     sink.output.write([message for one in visits for message in one])
 
 
-def names(persons: Sequence[Person]) -> list[str]:
-    return [f"{p.camera_id}/{p.person_id}" for p in persons]
+def names(visits: Sequence[Visit]) -> list[str]:
+    return [f"{p.camera_id}/{p.track_id}" for p in visits]
 
 
 @pytest.fixture
@@ -64,61 +64,61 @@ def busy(sink: Sink) -> Sink:
 
 
 def test_persons_come_newest_first_over_all_cameras(busy: Sink) -> None:
-    page = busy.store.persons()
+    page = busy.store.visits()
     assert names(page.items) == ["door/s1-5", "hall/s1-4", "hall/s1-3", "door/s1-2", "door/s1-1"]
     assert page.next is None
     assert page.items[0].closed is None, "who is still there is among them"
 
 
 def test_persons_of_some_cameras(busy: Sink) -> None:
-    assert names(busy.store.persons(camera_ids=["hall"]).items) == ["hall/s1-4", "hall/s1-3"]
-    twice = busy.store.persons(camera_ids=["hall", "nowhere", "hall"])
+    assert names(busy.store.visits(camera_ids=["hall"]).items) == ["hall/s1-4", "hall/s1-3"]
+    twice = busy.store.visits(camera_ids=["hall", "nowhere", "hall"])
     assert names(twice.items) == ["hall/s1-4", "hall/s1-3"]
-    assert busy.store.persons(camera_ids=[]).items == []
+    assert busy.store.visits(camera_ids=[]).items == []
 
 
 def test_persons_since_one_moment_and_before_another(busy: Sink) -> None:
     store = busy.store
-    assert names(store.persons(since_s=T0 + 60, until_s=T0 + 3600).items) == ["hall/s1-3", "door/s1-2"]
-    assert names(store.persons(since_s=T0 + 3600).items) == ["door/s1-5", "hall/s1-4"]
-    assert names(store.persons(until_s=T0 + 60).items) == ["door/s1-1"]
-    assert store.persons(since_s=T0 + 60, until_s=T0 + 60).items == []
+    assert names(store.visits(since_s=T0 + 60, until_s=T0 + 3600).items) == ["hall/s1-3", "door/s1-2"]
+    assert names(store.visits(since_s=T0 + 3600).items) == ["door/s1-5", "hall/s1-4"]
+    assert names(store.visits(until_s=T0 + 60).items) == ["door/s1-1"]
+    assert store.visits(since_s=T0 + 60, until_s=T0 + 60).items == []
 
 
 def test_persons_of_an_age_or_a_gender(busy: Sink) -> None:
     store = busy.store
-    assert names(store.persons(age_bands=["0-9", "70+"]).items) == ["hall/s1-4", "door/s1-1"]
-    assert names(store.persons(genders=["male"]).items) == ["door/s1-2"]
-    assert names(store.persons(genders={"unknown"}, age_bands={"30-39"}).items) == ["hall/s1-3"]
-    assert store.persons(age_bands=[]).items == []
+    assert names(store.visits(age_bands=["0-9", "70+"]).items) == ["hall/s1-4", "door/s1-1"]
+    assert names(store.visits(genders=["male"]).items) == ["door/s1-2"]
+    assert names(store.visits(genders={"unknown"}, age_bands={"30-39"}).items) == ["hall/s1-3"]
+    assert store.visits(age_bands=[]).items == []
 
 
 @pytest.mark.parametrize("limit", [1, 2, 3, 5])
 def test_pages_put_together_are_everybody_once(busy: Sink, limit: int) -> None:
-    found: list[Person] = []
+    found: list[Visit] = []
     before = None
     while True:
-        page = busy.store.persons(limit=limit, before=before)
+        page = busy.store.visits(limit=limit, before=before)
         assert len(page.items) <= limit
         found += page.items
         if page.next is None:
             break
         before = page.next
-    assert found == list(busy.store.persons().items)
+    assert found == list(busy.store.visits().items)
 
 
 def test_who_comes_between_two_pages_moves_nobody(busy: Sink) -> None:
-    first = busy.store.persons(limit=2)
+    first = busy.store.visits(limit=2)
     write(busy, visit(6, 2 * DAY_S, camera="hall"))
-    second = busy.store.persons(limit=3, before=first.next)
+    second = busy.store.visits(limit=3, before=first.next)
     assert names(second.items) == ["hall/s1-3", "door/s1-2", "door/s1-1"]
     assert second.next is None
 
 
 def test_a_page_may_end_anywhere_among_many_of_one_moment(sink: Sink) -> None:
     write(sink, *(visit(number, 0) for number in range(450)))
-    first = sink.store.persons(limit=215)
-    second = sink.store.persons(limit=1_000, before=first.next)
+    first = sink.store.visits(limit=215)
+    second = sink.store.visits(limit=1_000, before=first.next)
     both = names([*first.items, *second.items])
     assert sorted(both, reverse=True) == both
     assert len(set(both)) == 450
@@ -127,33 +127,33 @@ def test_a_page_may_end_anywhere_among_many_of_one_moment(sink: Sink) -> None:
 def test_who_comes_while_a_page_is_read_is_no_reason_to_tell_anybody_twice(sink: Sink) -> None:
     write(sink, *(visit(number, number) for number in range(100)))
 
-    def read(camera_id: str, person_ids: Sequence[str]) -> list[Person | None]:
-        newcomer = int(sink.client.zcard(CameraKeys.of(camera_id).persons))
+    def read(camera_id: str, track_ids: Sequence[str]) -> list[Visit | None]:
+        newcomer = int(sink.client.zcard(CameraKeys.of(camera_id).visits))
         write(sink, *(visit(newcomer + more, newcomer + more) for more in range(10)))
-        return [sink.store.person(camera_id, one) for one in person_ids]
+        return [sink.store.visit(camera_id, one) for one in track_ids]
 
-    found = [p.person_id for _, p in newest_persons(sink.client, ["cam1"], None, None, None, read)]
+    found = [p.track_id for _, p in newest_visits(sink.client, ["cam1"], None, None, None, read)]
     assert found == [f"s1-{number}" for number in range(99, -1, -1)]
 
 
 @pytest.mark.parametrize("before", ["", "x", "é", "W10", "WzEsMl0", "bm9uc2Vuc2U"])
 def test_a_cursor_that_is_none_is_refused(sink: Sink, before: str) -> None:
     with pytest.raises(ValueError, match="before: expected the `next` of an earlier page"):
-        sink.store.persons(before=before)
+        sink.store.visits(before=before)
 
 
 def test_an_answer_of_nobody_cannot_be_asked_for(sink: Sink) -> None:
     with pytest.raises(ValueError, match="limit: expected 1 or more, got 0"):
-        sink.store.persons(limit=0)
+        sink.store.visits(limit=0)
     with pytest.raises(ValueError, match="limit: expected 1 or more, got 0"):
         sink.store.closed(limit=0)
 
 
 def test_one_person_is_found_by_camera_and_id(busy: Sink) -> None:
-    person = busy.store.person("door", "s1-2")
-    assert person is not None
-    assert (person.gender, person.first_seen_s, person.closed) == ("male", T0 + 60, "left")
-    assert busy.store.person("hall", "s1-2") is None
+    visit = busy.store.visit("door", "s1-2")
+    assert visit is not None
+    assert (visit.gender, visit.first_seen_s, visit.closed) == ("male", T0 + 60, "left")
+    assert busy.store.visit("hall", "s1-2") is None
 
 
 def test_counts_by_minute_hour_and_day(busy: Sink) -> None:
@@ -168,9 +168,9 @@ def test_counts_by_minute_hour_and_day(busy: Sink) -> None:
     assert store.counts(since_s=T0, until_s=T0 + 40, by="minute") == expected[:1]
     hour, day = T0 - 800, T0 - T0 % DAY_S
     hours = store.counts(since_s=T0, until_s=T0 + 7_200, by="hour")
-    assert [(one.start_s, one.persons) for one in hours] == [*[(hour, 1)] * 3, (hour + 3600, 1)]
+    assert [(one.start_s, one.visits) for one in hours] == [*[(hour, 1)] * 3, (hour + 3600, 1)]
     days = store.counts(since_s=T0, until_s=T0 + 30 * DAY_S, by="day", camera_ids=["door"])
-    assert [(one.start_s - day, one.age_band, one.persons) for one in days] == [
+    assert [(one.start_s - day, one.age_band, one.visits) for one in days] == [
         (0, "0-9", 1),
         (0, "30-39", 1),
         (DAY_S, "30-39", 1),
@@ -197,9 +197,9 @@ def test_the_closed_are_told_from_now_on_and_each_once(sink: Sink) -> None:
     nobody, cursor = sink.store.closed()
     assert nobody == []
     write(sink, visit(2, 1), visit(3, 2, camera="cam2"), visit(4, 3, left=False), visit(5, 4))
-    persons, cursor = sink.store.closed(cursor)
-    assert sorted(names(persons)) == ["cam1/s1-2", "cam1/s1-5", "cam2/s1-3"]
-    assert [p.person_id for p in persons if p.camera_id == "cam1"] == ["s1-2", "s1-5"]
+    visits, cursor = sink.store.closed(cursor)
+    assert sorted(names(visits)) == ["cam1/s1-2", "cam1/s1-5", "cam2/s1-3"]
+    assert [p.track_id for p in visits if p.camera_id == "cam1"] == ["s1-2", "s1-5"]
     assert sink.store.closed(cursor) == ([], cursor)
     write(sink, visit(6, 5))
     assert names(sink.store.closed(cursor)[0]) == ["cam1/s1-6"]
@@ -210,30 +210,30 @@ def test_the_closed_come_in_portions_that_leave_nobody_out(sink: Sink) -> None:
     write(sink, *(visit(number, 0, camera=f"cam{number % 3}") for number in range(20)))
     found: list[str] = []
     while True:
-        persons, cursor = sink.store.closed(cursor, limit=3)
-        if not persons:
+        visits, cursor = sink.store.closed(cursor, limit=3)
+        if not visits:
             break
-        assert len(persons) <= 3
-        found += names(persons)
+        assert len(visits) <= 3
+        found += names(visits)
     assert sorted(found) == sorted(f"cam{number % 3}/s1-{number}" for number in range(20))
 
 
 def test_a_busy_camera_keeps_no_other_waiting(busy: Sink) -> None:
-    (someone,) = busy.store.persons(camera_ids=["hall"], limit=1).items
+    (someone,) = busy.store.visits(camera_ids=["hall"], limit=1).items
     for camera_id, moments in (("a", [1, 2, 5, 6]), ("b", [3, 4])):
         for ms in moments:
-            person = someone.model_copy(update={"camera_id": camera_id, "person_id": f"s1-{ms}"})
+            visit = someone.model_copy(update={"camera_id": camera_id, "track_id": f"s1-{ms}"})
             stream = CameraKeys.of(camera_id).closed
-            busy.client.xadd(stream, {"person": person.model_dump_json()}, id=f"{ms}-0")
-    persons, _ = busy.store.closed({}, camera_ids=["a", "b"], limit=4)
-    assert names(persons) == ["a/s1-1", "a/s1-2", "b/s1-3", "b/s1-4"]
+            busy.client.xadd(stream, {"visit": visit.model_dump_json()}, id=f"{ms}-0")
+    visits, _ = busy.store.closed({}, camera_ids=["a", "b"], limit=4)
+    assert names(visits) == ["a/s1-1", "a/s1-2", "b/s1-3", "b/s1-4"]
 
 
 def test_the_closed_of_one_camera(busy: Sink) -> None:
     _, cursor = busy.store.closed(camera_ids=["hall"])
     write(busy, visit(7, 5, camera="door"), visit(8, 6, camera="hall"))
-    persons, cursor = busy.store.closed(cursor, camera_ids=["hall"])
-    assert names(persons) == ["hall/s1-8"]
+    visits, cursor = busy.store.closed(cursor, camera_ids=["hall"])
+    assert names(visits) == ["hall/s1-8"]
     assert set(cursor) == {"hall"}
 
 
@@ -245,13 +245,13 @@ def test_a_wait_for_the_closed_ends_when_somebody_is(redis_database: str, known:
         _, cursor = sink.store.closed()
         later = threading.Timer(0.3, lambda: write(sink, visit(2, 0)))
         later.start()
-        persons, _ = sink.store.closed(cursor, wait_s=10)
+        visits, _ = sink.store.closed(cursor, wait_s=10)
         later.join()
-        assert names(persons) == ["cam1/s1-2"]
+        assert names(visits) == ["cam1/s1-2"]
 
 
 def test_a_wait_for_the_closed_that_is_in_vain_ends(busy: Sink) -> None:
     # Longer than the half second for which the client waits for an answer.
-    persons, cursor = busy.store.closed(wait_s=0.8)
-    assert persons == []
+    visits, cursor = busy.store.closed(wait_s=0.8)
+    assert visits == []
     assert set(cursor) == {"door", "hall"}

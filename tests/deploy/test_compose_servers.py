@@ -13,13 +13,13 @@ from redis.exceptions import NoPermissionError
 
 from agegender.shared.kafka.client import open_producer
 from agegender.shared.messages.codec import MAX_MESSAGE_BYTES
-from agegender.shared.messages.pipeline import Presence, Result
+from agegender.shared.messages.pipeline import Result, TrackUpdate
 from agegender.shared.process.settings import KafkaSettings, RedisSettings
 from agegender.shared.store import ResultStore, connect
 from tests.support.compose import services
 from tests.support.deploy_tools import run
 from tests.support.kafka_broker import KafkaBroker
-from tests.support.made_messages import frame_info, presence, sighting, vote
+from tests.support.made_messages import frame_info, track_summary, track_update, vote
 from tests.support.redis_server import RedisServer
 from tests.support.sink import opened_sink
 
@@ -66,18 +66,18 @@ def test_the_store_forgets_nothing_that_it_said_was_written(composed_store: Redi
 def test_the_sink_writes_and_the_reader_reads_with_the_rights_that_they_are_given(
     composed_store_with_users: RedisServer, secrets: Path
 ) -> None:
-    visit: list[Result | Presence] = [
+    messages: list[Result | TrackUpdate] = [
         vote("s1-1", camera_id="door"),
-        presence(sighting("s1-1", ended=True), frame=frame_info("door", sequence=1)),
+        track_update(track_summary("s1-1", ended=True), frame=frame_info("door", sequence=1)),
     ]
 
     with opened_sink(url_of(composed_store_with_users, "sink", secrets)) as sink:
-        sink.output.write(visit)
+        sink.output.write(messages)
     with connect(RedisSettings().at(url_of(composed_store_with_users, "reader", secrets))) as client:
         store = ResultStore(client)
         assert "door" in [camera.camera_id for camera in store.cameras()]
-        (person,) = store.persons(camera_ids=["door"]).items
-        assert store.person("door", person.person_id) == person
+        (visit,) = store.visits(camera_ids=["door"]).items
+        assert store.visit("door", visit.track_id) == visit
         assert store.results("door")
         store.now()
         store.closed(None)

@@ -105,13 +105,13 @@ def test_the_people_before_the_simulated_camera_come_to_the_page(
     for name, one in system.items():
         wait_until(one.becomes_healthy, _WITHIN_S, f"{name} is ready")
 
-    def judged() -> list[object]:
-        status, text = asked(system["api"], "/v1/persons", token)
+    def classified() -> list[object]:
+        status, text = asked(system["api"], "/v1/visits", token)
         assert status == 200, text
-        return [one for one in json.loads(text)["persons"] if "age_years" in one]
+        return [one for one in json.loads(text)["visits"] if "age_years" in one]
 
-    wait_until(judged, _WITHIN_S, "somebody is judged")
-    assert asked(system["api"], "/v1/persons", "")[0] == 401
+    wait_until(classified, _WITHIN_S, "somebody is classified")
+    assert asked(system["api"], "/v1/visits", "")[0] == 401
     assert "agegender_" in asked(system["api"], "/metrics", token)[1]
     for name in reversed(SERVICES):
         assert system[name].stop() == 0, system[name].log

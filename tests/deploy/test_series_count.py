@@ -19,9 +19,9 @@ PARTITIONS = 12
 GENDERS = ("female", "male", "unknown")
 KINDS = {
     "ingest": (("captured",), ("frame",)),
-    "detect": (("frame",), ("face", "presence")),
-    "classify": (("face", "presence"), ("result", "presence")),
-    "sink": (("result", "presence"), ("result", "presence")),
+    "detect": (("frame",), ("face", "track_update")),
+    "classify": (("face", "track_update"), ("result", "track_update")),
+    "sink": (("result", "track_update"), ("result", "track_update")),
 }
 TOPICS = {"detect": "frames", "classify": "faces", "sink": "results"}
 
@@ -43,12 +43,12 @@ def worker(service: str) -> int:
             metrics.skipped.labels(camera, reason.value)
     if service == "sink":
         for camera in cameras:
-            for counter in (metrics.repeats, metrics.late, metrics.persons):
+            for counter in (metrics.repeats, metrics.late, metrics.visits):
                 counter.labels(camera)
         for gender, band in product(GENDERS, AGE_BANDS):
             metrics.results.labels(gender, band)
             for how in ("left", "silent"):
-                metrics.persons_closed.labels(gender, band, how)
+                metrics.visits_closed.labels(gender, band, how)
         for gender in GENDERS:
             metrics.confidence.labels(gender)
     samples = [sample.name for family in metrics.registry.collect() for sample in family.samples]

@@ -49,7 +49,7 @@ def distributed(
         cameras_file = tmp_path / "cameras.yaml"
         cameras_file.write_text(yaml.safe_dump({"cameras": cameras}))
         pipeline = Distributed(
-            kafka, redis_database, f"{random_suffix}-", cameras_file, tmp_path, DETECT_JUDGE="every"
+            kafka, redis_database, f"{random_suffix}-", cameras_file, tmp_path, DETECT_SELECTION="every"
         )
         with pipeline.running():
             yield pipeline, open_cameras
@@ -73,9 +73,9 @@ def _check_people(results: list[Result], scene: Scene) -> None:
     by_place: dict[int, list[Result]] = {0: [], 1: []}
     for result in results:
         by_place[result.face.index].append(result)
-    for place, person in enumerate(scene.left_to_right):
+    for place, visit in enumerate(scene.left_to_right):
         genders = Counter(result.gender for result in by_place[place])
-        assert genders[person.gender] >= 0.9 * len(by_place[place]), (person, genders)
+        assert genders[visit.gender] >= 0.9 * len(by_place[place]), (visit, genders)
     ages = [mean(r.age_years for r in by_place[place] if r.age_years is not None) for place in (0, 1)]
     older = max((0, 1), key=lambda place: scene.left_to_right[place].looks_years)
     assert ages[older] > ages[1 - older] + 5, ages

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from agegender.shared.messages.pipeline import Frame
-from agegender.shared.messages.visits import Person
+from agegender.shared.messages.visits import Visit
 from agegender.shared.process.settings import RedisSettings
 from agegender.shared.store import ResultStore, connect
 from agegender.simulator.cameras import CameraSimulator
@@ -48,7 +48,7 @@ def pipeline(
         f"{random_suffix}-",
         tmp_path / "cameras.yaml",
         tmp_path,
-        DETECT_JUDGE="every",
+        DETECT_SELECTION="every",
         KAFKA_SESSION_TIMEOUT_S=str(SESSION_S),
     )
 
@@ -69,22 +69,22 @@ def kill_in_the_middle(detect: Service, chance: random.Random) -> None:
     detect.start().wait_until_ready()
 
 
-def persons(pipeline: Distributed) -> list[Person]:
+def visits(pipeline: Distributed) -> list[Visit]:
     with connect(RedisSettings().at(pipeline.redis_url)) as client:
-        return list(ResultStore(client).persons(limit=100).items)
+        return list(ResultStore(client).visits(limit=100).items)
 
 
 def told_as_closed(pipeline: Distributed) -> list[str]:
     with connect(RedisSettings().at(pipeline.redis_url)) as client:
         found, _ = ResultStore(client).closed({}, limit=100)
-    return [one.person_id for one in found]
+    return [one.track_id for one in found]
 
 
 def counted(pipeline: Distributed, frames: list[Frame]) -> int:
     since_s = frames[0].captured_at_s - 60
     with connect(RedisSettings().at(pipeline.redis_url)) as client:
         found = ResultStore(client).counts(since_s=since_s, until_s=since_s + 600, by="minute")
-    return sum(one.persons for one in found)
+    return sum(one.visits for one in found)
 
 
 @pytest.mark.parametrize("redis_url", ["valkey"], indirect=True)
@@ -96,7 +96,7 @@ def test_persons_before_a_camera_are_counted_once_however_often_detect_is_killed
     with pipeline.running():
         for _ in range(KILLS):
             kill_in_the_middle(detect, chance)
-        wait_until(lambda: len(persons(pipeline)) >= 2, 40, "there are persons")
+        wait_until(lambda: len(visits(pipeline)) >= 2, 40, "there are persons")
         assert ingest.stop() == 0
         frames = pipeline.frames()
         faces = {f"{frame.info.frame_id}/{index}" for frame in frames for index in (0, 1)}
@@ -107,10 +107,10 @@ def test_persons_before_a_camera_are_counted_once_however_often_detect_is_killed
         ingest.start()
         wait_until(lambda: len(told_as_closed(pipeline)) >= 2, 30, "both are told to have left")
 
-        found = persons(pipeline)
+        found = visits(pipeline)
         assert [one.closed for one in found] == ["left", "left"]
         assert {one.frames for one in found} == {len(frames)}
-        assert Counter(told_as_closed(pipeline)) == {one.person_id: 1 for one in found}
+        assert Counter(told_as_closed(pipeline)) == {one.track_id: 1 for one in found}
         assert counted(pipeline, frames) == 2
         stored = Counter(result.face.face_id for result in pipeline.results(CAMERA))
         assert set(stored) == faces

@@ -103,8 +103,8 @@ def _stored(store: ResultStore, since_s: float) -> tuple[dict[str, int], dict[st
     counts = store.counts(since_s=since_s, until_s=since_s + 25 * 3600, by="hour")
     now = store.now()
     return (
-        {one: sum(count.persons for count in counts if count.gender == one) for one in _GENDERS},
-        {one: sum(person.gender == one for person in now) for one in _GENDERS},
+        {one: sum(count.visits for count in counts if count.gender == one) for one in _GENDERS},
+        {one: sum(visit.gender == one for visit in now) for one in _GENDERS},
     )
 
 

@@ -126,7 +126,7 @@ def _in_one_process(source: str, home: Path) -> subprocess.Popen[bytes]:
 def _send_bad_messages(pipeline: Distributed) -> None:
     """Pictures that cannot be read, or that come with nonsense; in `results` no picture belongs at all."""
     classify = pipeline.services["classify"]
-    wait_until(lambda: classify.metric("agegender_messages_sent_total"), 60, "a face is judged")
+    wait_until(lambda: classify.metric("agegender_messages_sent_total"), 60, "a face is classified")
     picture, chip = (pipeline.records(topic)[0].value for topic in ("frames", "faces"))
     taken_now = frame_info("broken", captured_at_s=time.time())
     cut = FRAMES.codec.encode(Frame(info=taken_now, jpeg=picture[1000:]))
@@ -248,7 +248,7 @@ def test_previews_reach_the_store_and_no_topic_that_keeps_them_for_longer_than_m
     assert {one.retention_s for one in (FRAMES, FACES, PREVIEWS)} == {120, 600}
     assert search.found({name: found for name, found in places.items() if name not in belong}) == {}
     faces = [FACES.codec.decode(one) for one in pipeline.records("faces")]
-    told = [one for one in pipeline.records("faces") if dict(one.headers)["schema"] == b"presence/1"]
+    told = [one for one in pipeline.records("faces") if dict(one.headers)["schema"] == b"track-update/1"]
     assert told
     assert len(told) < len(faces)
     assert {one.value for one in told} == {b""}

@@ -71,7 +71,7 @@ def test_json_has_a_line_for_each_face_person_and_source(tmp_path: Path) -> None
     assert face["frame_wh"] == [512, 512]
     assert len(face["box_xyxy"]) == 4
     assert [len(point) for point in face["landmarks_xy"]] == [2] * 5
-    assert {"score", "quality", "age_years", "age_interval_years", "unjudged", "gender"} <= set(face)
+    assert {"score", "quality", "age_years", "age_interval_years", "unclassified", "gender"} <= set(face)
     assert {"gender_confidence", "frame", "time_s", "track_id"} <= set(face)
     frames = [(row["frame"], row["time_s"], row["track_id"]) for row in rows_of(done.stdout, "face")[1:]]
     assert frames == [(0, 0.0, "1"), (2, 0.2, "1"), (4, 0.4, "1"), (6, 0.6, "1"), (8, 0.8, "1")]

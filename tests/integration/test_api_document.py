@@ -26,7 +26,7 @@ def test_every_route_is_named(redis_database: str) -> None:
     with running_api(redis_database) as api:
         paths = api.get("/openapi.json").json["paths"]
     for path in paths:
-        written = path.replace("{camera_id}/{person_id}", "{camera}/{id}").replace("{camera_id}", "{id}")
+        written = path.replace("{camera_id}/{track_id}", "{camera}/{id}").replace("{camera_id}", "{id}")
         assert f"`{written}`" in _TEXT, path
 
 

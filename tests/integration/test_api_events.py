@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.api import ApiClient, SentEvent, running_api
-from tests.support.made_messages import frame_info, presence, sighting, vote
+from tests.support.made_messages import frame_info, track_summary, track_update, vote
 from tests.support.redis_server import RedisServer
 from tests.support.services import Service
 from tests.support.sink import Sink, opened_sink
@@ -25,20 +25,20 @@ TOKEN = "correct-horse-battery"
 
 
 def _leave(sink: Sink, number: int, camera_id: str = "cam1") -> None:
-    """Somebody is seen, judged and gone."""
+    """Somebody is seen, classified and gone."""
     at_s = time.time() - 3
     track_id = f"s1-{number}"
-    judged = vote(track_id, camera_id=camera_id, captured_at_s=at_s)
-    seen = sighting(track_id, first_seen_s=at_s, votes=1, ended=True)
-    sink.output.write([judged, presence(seen, frame=frame_info(camera_id, "s1", number, at_s))])
+    classified = vote(track_id, camera_id=camera_id, captured_at_s=at_s)
+    seen = track_summary(track_id, first_seen_s=at_s, votes=1, ended=True)
+    sink.output.write([classified, track_update(seen, frame=frame_info(camera_id, "s1", number, at_s))])
 
 
 def _next(events: Iterator[SentEvent], kind: str) -> SentEvent:
     return next(one for one in events if one.kind == kind)
 
 
-def _persons(events: Iterator[SentEvent], number: int) -> list[SentEvent]:
-    found = (one for one in events if one.kind == "person")
+def _visits(events: Iterator[SentEvent], number: int) -> list[SentEvent]:
+    found = (one for one in events if one.kind == "visit")
     return [next(found) for _ in range(number)]
 
 
@@ -50,22 +50,22 @@ def test_who_leaves_after_a_reader_came_is_told(redis_database: str) -> None:
         with api.events() as events:
             _next(events, "state")
             _leave(sink, 2)
-            person = _next(events, "person")
-            assert person.data == api.get("/v1/persons/cam1/s1-2").json
-            assert person.data["closed"] == "left"
+            visit = _next(events, "visit")
+            assert visit.data == api.get("/v1/visits/cam1/s1-2").json
+            assert visit.data["closed"] == "left"
 
 
 def test_the_state_comes_at_once_and_again_and_again(redis_database: str) -> None:
     with opened_sink(redis_database) as sink, running_api(redis_database) as api:
         at_s = time.time()
-        here = sighting("s1-1", first_seen_s=at_s - 2, votes=0)
-        sink.output.write([presence(here, frame=frame_info("cam1", "s1", 1, at_s))])
+        here = track_summary("s1-1", first_seen_s=at_s - 2, votes=0)
+        sink.output.write([track_update(here, frame=frame_info("cam1", "s1", 1, at_s))])
         with api.events() as events:
             first, second = _next(events, "state"), _next(events, "state")
         assert second.data["at_s"] > first.data["at_s"]
         assert second.data["cameras"] == api.get("/v1/cameras").json["cameras"]
-        assert second.data["persons"] == api.get("/v1/now").json["persons"]
-        assert len(second.data["persons"]) == 1
+        assert second.data["visits"] == api.get("/v1/now").json["visits"]
+        assert len(second.data["visits"]) == 1
 
 
 def test_a_reader_of_one_camera_hears_of_no_other(redis_database: str) -> None:
@@ -75,7 +75,7 @@ def test_a_reader_of_one_camera_hears_of_no_other(redis_database: str) -> None:
             _next(events, "state")
             for number, camera in enumerate(("street", "door", "street", "shop")):
                 _leave(sink, number, camera)
-            assert {one.data["camera_id"] for one in _persons(events, 2)} == {"door", "shop"}
+            assert {one.data["camera_id"] for one in _visits(events, 2)} == {"door", "shop"}
             state = _next(events, "state")
             assert [one["camera_id"] for one in state.data["cameras"]] == ["door", "shop"]
 
@@ -86,21 +86,21 @@ def test_who_comes_back_gets_what_was_missed_and_nothing_twice(redis_database: s
         with api.events() as events:
             _next(events, "state")
             _leave(sink, 1)
-            last = _next(events, "person")
+            last = _next(events, "visit")
         for number in (2, 3):
             _leave(sink, number)
         _wait_for_gauge(api, 0)
         with api.events(last_event_id=last.event_id) as events:
-            missed = _persons(events, 2)
-            assert [one.data["person_id"] for one in missed] == ["s1-2", "s1-3"]
+            missed = _visits(events, 2)
+            assert [one.data["track_id"] for one in missed] == ["s1-2", "s1-3"]
             _leave(sink, 4)
-            assert _next(events, "person").data["person_id"] == "s1-4"
+            assert _next(events, "visit").data["track_id"] == "s1-4"
 
 
 @pytest.mark.parametrize("event_id", ["", "nonsense", "0-1", "-", "a-" + "9" * 60, "\xb2-\xb2"])
 def test_an_id_that_is_not_ours_is_as_none(redis_database: str, event_id: str) -> None:
     with running_api(redis_database) as api, api.events(last_event_id=event_id) as events:
-        assert _next(events, "state").data["persons"] == []
+        assert _next(events, "state").data["visits"] == []
 
 
 def _wait_for_gauge(api: ApiClient, readers: int) -> None:
@@ -143,7 +143,7 @@ def test_while_redis_is_away_the_api_says_so_and_comes_back_by_itself(own_redis:
             own_redis.stop()
             problem = _next(events, "problem")
             assert "Redis is away" in problem.data["detail"]
-            for path in ("/v1/cameras", "/v1/now", "/v1/persons", "/v1/counts", "/v1/persons/cam1/s1-1"):
+            for path in ("/v1/cameras", "/v1/now", "/v1/visits", "/v1/counts", "/v1/visits/cam1/s1-1"):
                 answer = api.get(path)
                 assert (answer.status, answer.headers["retry-after"]) == (503, "2"), path
                 assert answer.json["title"] == "Service Unavailable"
@@ -157,10 +157,10 @@ def test_while_redis_is_away_the_api_says_so_and_comes_back_by_itself(own_redis:
             _next(events, "state")
             wait_until(lambda: api.get("/ready").status == 200, 10, "the API is ready again")
             _leave(sink, 2)
-            while (person := _next(events, "person")).data["person_id"] != "s1-2":
+            while (visit := _next(events, "visit")).data["track_id"] != "s1-2":
                 pass
-            assert api.get("/v1/persons/cam1/s1-1").status == 200
-            assert person.data["closed"] == "left"
+            assert api.get("/v1/visits/cam1/s1-1").status == 200
+            assert visit.data["closed"] == "left"
 
 
 def test_a_frozen_redis_blocks_neither_health_nor_events(own_redis: RedisServer) -> None:
@@ -197,7 +197,7 @@ def test_the_service_ends_at_once_although_readers_listen(service: Service) -> N
     with api.events() as events:
         _next(events, "state")
         service.signal(signal.SIGTERM)
-        assert [one for one in events if one.kind not in ("state", "person")] == [], "the stream ends"
+        assert [one for one in events if one.kind not in ("state", "visit")] == [], "the stream ends"
     assert service.wait(5) == 0
     assert [event["event"] for event in service.log_events()][-1] == "stopped"
     assert TOKEN not in service.log_text()

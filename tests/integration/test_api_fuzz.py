@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from tests.support.api import ApiClient, running_api
-from tests.support.made_messages import frame_info, presence, sighting, vote
+from tests.support.made_messages import frame_info, track_summary, track_update, vote
 from tests.support.sink import opened_sink
 
 AT_S = 1_700_000_000.0
@@ -52,16 +52,16 @@ def api(redis_url: str) -> Iterator[ApiClient]:
     with opened_sink(redis_url) as sink, running_api(redis_url) as api:
         for number in range(5):
             track_id = f"s1-{number}"
-            seen = sighting(track_id, first_seen_s=AT_S + number, votes=1, ended=True)
+            seen = track_summary(track_id, first_seen_s=AT_S + number, votes=1, ended=True)
             frame = frame_info("cam1", "s1", number, AT_S + number)
-            sink.output.write([vote(track_id, captured_at_s=AT_S + number), presence(seen, frame=frame)])
+            sink.output.write([vote(track_id, captured_at_s=AT_S + number), track_update(seen, frame=frame)])
         yield api
 
 
 @_fuzzing
-@given(path=st.sampled_from(["/v1/persons", "/v1/counts", "/v1/now"]), query=_queries)
-@example(path="/v1/persons", query={"since": ["1e400"], "until": ["-0"]})
-@example(path="/v1/persons", query={"since": ["0001-01-01T00:00:00+23:59"]})
+@given(path=st.sampled_from(["/v1/visits", "/v1/counts", "/v1/now"]), query=_queries)
+@example(path="/v1/visits", query={"since": ["1e400"], "until": ["-0"]})
+@example(path="/v1/visits", query={"since": ["0001-01-01T00:00:00+23:59"]})
 @example(path="/v1/counts", query={"since": ["4102444799"], "until": ["4102444800"]})
 def test_no_query_breaks_the_api(api: ApiClient, path: str, query: dict[str, Any]) -> None:
     answer = api.get(path, **query)
@@ -73,13 +73,13 @@ def test_no_query_breaks_the_api(api: ApiClient, path: str, query: dict[str, Any
 
 @_fuzzing
 @given(parts=st.lists(st.text(min_size=1, max_size=20), max_size=4))
-@example(parts=["v1", "persons", "cam1", "\x00"])
+@example(parts=["v1", "visits", "cam1", "\x00"])
 @example(parts=["v1", "cameras", "..", "preview.jpg"])
 @example(parts=["page", "../config.py"])
 def test_no_path_breaks_the_api(api: ApiClient, parts: list[str]) -> None:
     for path in (
         "/" + "/".join(quote(part, safe="") for part in parts),
-        "/v1/persons/" + quote("/".join(parts)),
+        "/v1/visits/" + quote("/".join(parts)),
     ):
         answer = api.get(path)
         assert answer.status in (200, 307, 404, 422), (path, answer.body)
@@ -91,5 +91,5 @@ def test_no_path_breaks_the_api(api: ApiClient, parts: list[str]) -> None:
 )
 def test_no_header_breaks_the_api(api: ApiClient, name: str, value: str) -> None:
     sent = "".join(one for one in value if one.isprintable()).encode().decode("latin-1")
-    answer = api.get("/v1/persons", headers={name: sent.replace("\r", "").replace("\n", "")})
+    answer = api.get("/v1/visits", headers={name: sent.replace("\r", "").replace("\n", "")})
     assert answer.status in (200, 400, 421), answer.body

@@ -24,8 +24,8 @@ TOKEN = "correct-horse-battery"
 ROUTES = (
     "/v1/cameras",
     "/v1/now",
-    "/v1/persons",
-    "/v1/persons/cam1/s1-1",
+    "/v1/visits",
+    "/v1/visits/cam1/s1-1",
     "/v1/counts",
     "/v1/events",
     "/v1/cameras/cam1/preview.jpg",
@@ -80,7 +80,7 @@ def test_the_empty_page_and_the_health_need_no_token(locked: ApiClient, path: st
 
 
 def test_with_the_token_everything_is_told(locked: ApiClient) -> None:
-    assert locked.get("/v1/persons").status == 200
+    assert locked.get("/v1/visits").status == 200
     assert locked.get("/metrics").status == 200
     assert locked.get("/v1/now", headers={"Authorization": f"bearer {TOKEN}"}).status == 200
     with locked.events() as events:
@@ -92,7 +92,7 @@ def test_a_token_in_the_address_does_not_count(locked: ApiClient) -> None:
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "TRACE", "PROPFIND"])
-@pytest.mark.parametrize("path", ["/", "/v1/persons", "/v1/persons/cam1/s1-1", "/live", "/nowhere"])
+@pytest.mark.parametrize("path", ["/", "/v1/visits", "/v1/visits/cam1/s1-1", "/live", "/nowhere"])
 def test_the_api_only_reads(api: ApiClient, method: str, path: str) -> None:
     answer = api.get(path, method=method)
     assert (answer.status, answer.headers["allow"]) == (405, "GET")
@@ -101,7 +101,7 @@ def test_the_api_only_reads(api: ApiClient, method: str, path: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/page/app.js", "/v1/persons", "/v1/persons?limit=0", "/nowhere", "/live"]
+    "path", ["/", "/page/app.js", "/v1/visits", "/v1/visits?limit=0", "/nowhere", "/live"]
 )
 def test_every_answer_tells_the_browser_to_be_careful(api: ApiClient, path: str) -> None:
     headers = api.get(path).headers
@@ -138,13 +138,13 @@ def test_the_page_loads_nothing_from_elsewhere_and_has_no_inline_code(api: ApiCl
 
 
 def test_a_request_with_a_body_is_refused_unread(api: ApiClient) -> None:
-    answer = api.get("/v1/persons", headers={"Content-Length": str(10**9)})
+    answer = api.get("/v1/visits", headers={"Content-Length": str(10**9)})
     assert answer.status == 413
     assert "without a body" in answer.json["detail"]
 
 
 def test_a_query_that_is_too_long_is_refused(api: ApiClient) -> None:
-    assert api.get("/v1/persons", camera=["c" * 64] * 150).status == 414
+    assert api.get("/v1/visits", camera=["c" * 64] * 150).status == 414
 
 
 def test_a_head_without_an_end_is_refused(api: ApiClient) -> None:
@@ -164,18 +164,18 @@ def test_a_head_without_an_end_is_refused(api: ApiClient) -> None:
 
 @pytest.mark.parametrize("host", ["evil.example", "evil.example:8080", "127.0.0.1.evil.example", ""])
 def test_without_a_token_only_names_of_this_machine_are_answered(api: ApiClient, host: str) -> None:
-    answer = api.get("/v1/persons", headers={"Host": host})
+    answer = api.get("/v1/visits", headers={"Host": host})
     assert answer.status == 421
     assert "API_TOKEN" in answer.json["hint"]
 
 
 @pytest.mark.parametrize("host", ["localhost", "LOCALHOST:80", "127.0.0.1:8080", "[::1]:8080", "[::1]"])
 def test_names_of_this_machine_are_answered(api: ApiClient, host: str) -> None:
-    assert api.get("/v1/persons", headers={"Host": host}).status == 200
+    assert api.get("/v1/visits", headers={"Host": host}).status == 200
 
 
 def test_with_a_token_any_name_is_answered(locked: ApiClient) -> None:
-    assert locked.get("/v1/persons", headers={"Host": "shop.example"}).status == 200
+    assert locked.get("/v1/visits", headers={"Host": "shop.example"}).status == 200
 
 
 def test_other_pages_may_read_only_where_they_are_named(redis_url: str) -> None:
@@ -195,11 +195,11 @@ def test_other_pages_may_read_only_where_they_are_named(redis_url: str) -> None:
 
 
 def test_requests_are_counted_by_route_and_never_by_path(api: ApiClient) -> None:
-    api.get("/v1/persons/secret-camera/secret-person")
+    api.get("/v1/visits/secret-camera/secret-visit")
     api.get("/nowhere/secret-place")
-    api.get("/v1/persons", method="DELETE")
+    api.get("/v1/visits", method="DELETE")
     text = api.get("/metrics").body.decode()
-    assert 'agegender_http_requests_total{route="/v1/persons/{camera_id}/{person_id}",status="404"}' in text
+    assert 'agegender_http_requests_total{route="/v1/visits/{camera_id}/{track_id}",status="404"}' in text
     assert 'agegender_http_requests_total{route="none",status="404"}' in text
     assert 'agegender_http_requests_total{route="none",status="405"}' in text
     assert "secret" not in text
@@ -209,10 +209,10 @@ def test_requests_are_counted_by_route_and_never_by_path(api: ApiClient) -> None
 
 def test_nothing_of_a_request_is_logged(locked: ApiClient, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.DEBUG):
-        locked.get("/v1/persons/secret-camera/s1-1", secret="word")
+        locked.get("/v1/visits/secret-camera/s1-1", secret="word")
         ApiClient(locked.port, "another-secret-token").get("/v1/now")
     told = " ".join(f"{record.getMessage()} {vars(record)}" for record in caplog.records)
-    assert "/v1/persons/{camera_id}/{person_id}" in told
+    assert "/v1/visits/{camera_id}/{track_id}" in told
     for secret in (TOKEN, "another-secret-token", "secret-camera", "word"):
         assert secret not in told
 

@@ -11,7 +11,7 @@ import pytest
 
 from agegender.shared.store import GivenCount, given_out
 from tests.support.api import ApiClient, running_api
-from tests.support.made_messages import JPEG, frame_info, presence, preview, sighting, vote
+from tests.support.made_messages import JPEG, frame_info, preview, track_summary, track_update, vote
 from tests.support.sink import Sink, opened_sink
 
 NOON_S = datetime(2026, 11, 22, 12, tzinfo=UTC).timestamp()
@@ -47,29 +47,29 @@ def _write_visit(
 ) -> None:
     """One person with one vote, who stayed for ten seconds."""
     track_id = f"s1-{number}"
-    seen = sighting(track_id, first_seen_s=at_s, seconds=10.0, votes=1, ended=ended)
-    judged = vote(
+    seen = track_summary(track_id, first_seen_s=at_s, seconds=10.0, votes=1, ended=ended)
+    classified = vote(
         track_id,
         camera_id=camera_id,
         age_years=age_years,
         male_probability=male_probability,
         captured_at_s=at_s,
     )
-    sink.output.write([judged, presence(seen, frame=frame_info(camera_id, "s1", number, at_s))])
+    sink.output.write([classified, track_update(seen, frame=frame_info(camera_id, "s1", number, at_s))])
 
 
 def test_an_empty_store_is_no_error(world: World) -> None:
     assert world.api.get("/v1/cameras").json["cameras"] == []
-    assert world.api.get("/v1/now").json["persons"] == []
-    assert world.api.get("/v1/persons").json == {"persons": [], "next": None}
+    assert world.api.get("/v1/now").json["visits"] == []
+    assert world.api.get("/v1/visits").json == {"visits": [], "next": None}
     assert world.api.get("/v1/counts").json["counts"] == []
 
 
 def test_a_person_is_told_with_age_interval_and_gender(world: World) -> None:
     _write_visit(world.sink, 1)
-    stored = world.sink.store.person("cam1", "s1-1")
+    stored = world.sink.store.visit("cam1", "s1-1")
     assert stored is not None
-    answer = world.api.get("/v1/persons/cam1/s1-1")
+    answer = world.api.get("/v1/visits/cam1/s1-1")
     assert answer.status == 200
     expected = {**stored.model_dump(mode="json"), "dwell_s": 10.0, "age_band": "30-39"}
     del expected["male_probability"]
@@ -78,7 +78,7 @@ def test_a_person_is_told_with_age_interval_and_gender(world: World) -> None:
 
 
 def test_an_unknown_person_is_not_found(world: World) -> None:
-    answer = world.api.get("/v1/persons/cam1/s1-99")
+    answer = world.api.get("/v1/visits/cam1/s1-99")
     assert answer.status == 404
     assert answer.headers["content-type"] == "application/problem+json"
     assert "'s1-99'" in answer.json["detail"]
@@ -95,9 +95,9 @@ def test_cameras_tell_their_state_and_who_is_there(world: World) -> None:
     assert camera["frame_rate_hz"] == 5.0
     assert (camera["width_px"], camera["height_px"]) == (640, 360)
     assert not camera["has_preview"]
-    (person,) = world.api.get("/v1/now").json["persons"]
-    assert (person["person_id"], person["closed"]) == ("s1-1", None)
-    assert world.api.get("/v1/now", camera="cam2").json["persons"] == []
+    (visit,) = world.api.get("/v1/now").json["visits"]
+    assert (visit["track_id"], visit["closed"]) == ("s1-1", None)
+    assert world.api.get("/v1/now", camera="cam2").json["visits"] == []
 
 
 def test_a_camera_of_which_nothing_is_heard_is_silent(world: World) -> None:
@@ -119,7 +119,7 @@ def test_persons_are_filtered_and_come_newest_first(world: World) -> None:
         )
 
     def ids(**query: Any) -> list[str]:  # noqa: ANN401
-        return [one["person_id"] for one in world.api.get("/v1/persons", **query).json["persons"]]
+        return [one["track_id"] for one in world.api.get("/v1/visits", **query).json["visits"]]
 
     assert ids() == [f"s1-{number}" for number in (5, 4, 3, 2, 1, 0)]
     assert ids(camera="door") == ["s1-5", "s1-3", "s1-1"]
@@ -138,8 +138,8 @@ def test_pages_together_hold_everybody_once(world: World) -> None:
     query: dict[str, Any] = {"limit": 3}
     pages = 0
     while True:
-        answer = world.api.get("/v1/persons", **query).json
-        found += [one["person_id"] for one in answer["persons"]]
+        answer = world.api.get("/v1/visits", **query).json
+        found += [one["track_id"] for one in answer["visits"]]
         pages += 1
         if answer["next"] is None:
             break
@@ -158,11 +158,11 @@ def test_counts_are_those_of_the_store(world: World, by: str, starts: list[int])
     assert sorted({one["start_s"] for one in counts}) == [NOON_S + start for start in starts]
     stored = world.sink.store.counts(since_s=NOON_S, until_s=NOON_S + 120, by=by)  # type: ignore[arg-type]
     assert [GivenCount(**one) for one in counts] == given_out(stored, 1, by, NOON_S)  # type: ignore[arg-type]
-    assert sum(one["persons"] for one in counts) == 3
+    assert sum(one["visits"] for one in counts) == 3
     of_one = world.api.get("/v1/counts", by=by, since=NOON_S, until=NOON_S + 120, camera="cam2").json[
         "counts"
     ]
-    assert [(one["camera_id"], one["age_band"], one["persons"]) for one in of_one] == [("cam2", "70+", 1)]
+    assert [(one["camera_id"], one["age_band"], one["visits"]) for one in of_one] == [("cam2", "70+", 1)]
 
 
 def test_with_a_least_count_nothing_but_large_enough_counts_is_given_out(
@@ -175,12 +175,12 @@ def test_with_a_least_count_nothing_but_large_enough_counts_is_given_out(
     _write_visit(world.sink, 4, at_s=time.time() - 5)
     with running_api(redis_url, least_count=3, counts_by="hour") as api:
         counts = api.get("/v1/counts", since=over_s, until=over_s + 7_200).json["counts"]
-        told = [(one["age_band"], one["gender"], one["persons"], one["fewer_than"]) for one in counts]
+        told = [(one["age_band"], one["gender"], one["visits"], one["fewer_than"]) for one in counts]
         assert told == [(None, "female", 3, None), (None, None, None, 3)]
         assert api.get("/v1/counts").json["counts"] == [], "who came just now"
         assert [one["present"] for one in api.get("/v1/cameras").json["cameras"]] == [None]
         for path in (
-            *("/v1/now", "/v1/persons", "/v1/persons/cam1/s1-1", "/v1/events"),
+            *("/v1/now", "/v1/visits", "/v1/visits/cam1/s1-1", "/v1/events"),
             *("/v1/cameras/cam1/preview.jpg", "/v1/counts?by=minute", "/v1/counts?by=day"),
         ):
             answer = api.get(path)
@@ -191,12 +191,12 @@ def test_with_a_least_count_nothing_but_large_enough_counts_is_given_out(
 def test_counts_without_a_range_end_now(world: World) -> None:
     _write_visit(world.sink, 1, at_s=time.time() - 5)
     for by in ("minute", "hour", "day"):
-        assert [one["persons"] for one in world.api.get("/v1/counts", by=by).json["counts"]] == [1]
+        assert [one["visits"] for one in world.api.get("/v1/counts", by=by).json["counts"]] == [1]
 
 
 def test_a_preview_is_the_picture_that_detect_sent(world: World) -> None:
     frame = frame_info("cam1", "s1", 1, time.time())
-    world.sink.output.write([presence(frame=frame), preview(frame)])
+    world.sink.output.write([track_update(frame=frame), preview(frame)])
     answer = world.api.get("/v1/cameras/cam1/preview.jpg")
     assert (answer.status, answer.body) == (200, JPEG)
     assert answer.headers["content-type"] == "image/jpeg"
@@ -214,24 +214,24 @@ def test_where_previews_are_off_the_answer_says_how_to_have_them(world: World) -
 @pytest.mark.parametrize(
     ("path", "query", "named"),
     [
-        ("/v1/persons", {"limit": 1001}, "limit"),
-        ("/v1/persons", {"limit": 0}, "limit"),
-        ("/v1/persons", {"cursor": "nonsense"}, "nonsense"),
-        ("/v1/persons", {"gender": "woman"}, "gender"),
-        ("/v1/persons", {"age_band": "20-25"}, "age_band"),
-        ("/v1/persons", {"camera": "a b"}, "camera"),
-        ("/v1/persons", {"camera": ["c"] * 101}, "camera"),
-        ("/v1/persons", {"since": "yesterday"}, "ISO 8601"),
-        ("/v1/persons", {"since": "2026-11-22T12:00:00 01:00"}, "%2B"),
-        ("/v1/persons", {"since": -1}, "since"),
-        ("/v1/persons", {"since": "9" * 300}, "since"),
-        ("/v1/persons", {"since": "nan"}, "ISO 8601"),
-        ("/v1/persons", {"since": 20, "until": 10}, "before"),
-        ("/v1/persons", {"sinse": 20}, "no such parameter"),
+        ("/v1/visits", {"limit": 1001}, "limit"),
+        ("/v1/visits", {"limit": 0}, "limit"),
+        ("/v1/visits", {"cursor": "nonsense"}, "nonsense"),
+        ("/v1/visits", {"gender": "woman"}, "gender"),
+        ("/v1/visits", {"age_band": "20-25"}, "age_band"),
+        ("/v1/visits", {"camera": "a b"}, "camera"),
+        ("/v1/visits", {"camera": ["c"] * 101}, "camera"),
+        ("/v1/visits", {"since": "yesterday"}, "ISO 8601"),
+        ("/v1/visits", {"since": "2026-11-22T12:00:00 01:00"}, "%2B"),
+        ("/v1/visits", {"since": -1}, "since"),
+        ("/v1/visits", {"since": "9" * 300}, "since"),
+        ("/v1/visits", {"since": "nan"}, "ISO 8601"),
+        ("/v1/visits", {"since": 20, "until": 10}, "before"),
+        ("/v1/visits", {"sinse": 20}, "no such parameter"),
         ("/v1/counts", {"by": "week"}, "by"),
         ("/v1/counts", {"by": "minute", "since": 0, "until": 9e8}, "48 h"),
         ("/v1/cameras", {"camera": "a"}, "no such parameter"),
-        ("/v1/persons/cam1/No_Id", {}, "person_id"),
+        ("/v1/visits/cam1/No_Id", {}, "track_id"),
     ],
 )
 def test_what_is_wrong_with_a_request_is_named(
@@ -271,15 +271,15 @@ def test_the_description_names_every_route_with_examples(world: World) -> None:
         "/v1/counts",
         "/v1/events",
         "/v1/now",
-        "/v1/persons",
-        "/v1/persons/{camera_id}/{person_id}",
+        "/v1/visits",
+        "/v1/visits/{camera_id}/{track_id}",
     }
     for path, methods in described["paths"].items():
         assert set(methods) == {"get"}, path
         assert methods["get"]["summary"], path
-    person = described["components"]["schemas"]["PersonAnswer"]["properties"]
-    assert person["age_years"]["examples"] == [34.1]
+    visit = described["components"]["schemas"]["VisitAnswer"]["properties"]
+    assert visit["age_years"]["examples"] == [34.1]
     limit = next(
-        one for one in described["paths"]["/v1/persons"]["get"]["parameters"] if one["name"] == "limit"
+        one for one in described["paths"]["/v1/visits"]["get"]["parameters"] if one["name"] == "limit"
     )
     assert limit["schema"]["maximum"] == 1_000

@@ -56,16 +56,16 @@ def test_the_demo_judges_faces_and_its_query_finds_them_afterwards(store_path: P
     assert status == 0, err
     assert "frames captured" in out
     assert "capture to store" in out
-    assert "query persons" in out
+    assert "query visits" in out
 
-    status, out, err = _run(store_path, "query", "persons", "--json")
+    status, out, err = _run(store_path, "query", "visits", "--json")
     assert status == 0, err
-    persons = [json.loads(line) for line in out.splitlines()]
-    assert len(persons) == demo_scene().face_count
-    assert all(one["closed"] == "left" and one["faces_judged"] > 0 for one in persons)
+    visits = [json.loads(line) for line in out.splitlines()]
+    assert len(visits) == demo_scene().face_count
+    assert all(one["closed"] == "left" and one["faces_classified"] > 0 for one in visits)
     status, out, err = _run(store_path, "query", "counts", "--json")
     assert status == 0, err
-    assert sum(json.loads(line)["persons"] for line in out.splitlines()) == len(persons)
+    assert sum(json.loads(line)["visits"] for line in out.splitlines()) == len(visits)
 
     status, out, err = _run(store_path, "query", "faces", "demo", "--json", "--limit", "12")
     assert status == 0, err
@@ -89,7 +89,7 @@ def test_the_demo_fails_when_no_face_gets_a_result(store_path: Path, monkeypatch
 
 def test_a_video_file_is_read_to_its_end_and_every_frame_has_its_faces(store_path: Path) -> None:
     clip = pair_scene(swapped=False).path
-    status, out, err = _run(store_path, "run", str(clip), DETECT_JUDGE="every")
+    status, out, err = _run(store_path, "run", str(clip), DETECT_SELECTION="every")
     assert status == 0, err
     status, out, err = _run(store_path, "query", "faces", "cam1", "--json", "--limit", "1000")
     assert status == 0, err

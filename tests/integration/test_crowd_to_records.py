@@ -26,9 +26,9 @@ PATIENCE_S = 2.0
 
 @pytest.mark.timeout(180)
 @pytest.mark.parametrize("redis_url", ["valkey"], indirect=True)
-@pytest.mark.parametrize(("fps", "most_judged"), [(5, 0.4), (15, 0.15)])
+@pytest.mark.parametrize(("fps", "most_classified"), [(5, 0.4), (15, 0.15)])
 def test_a_crowd_is_as_many_records_as_there_were_visits(
-    redis_database: str, tmp_path: Path, fps: int, most_judged: float
+    redis_database: str, tmp_path: Path, fps: int, most_classified: float
 ) -> None:
     fetched_samples()
     heads = read_heads()
@@ -45,16 +45,18 @@ def test_a_crowd_is_as_many_records_as_there_were_visits(
 
     with connect(redis) as client:
         store = ResultStore(client)
-        persons = store.persons(camera_ids=["door"]).items
+        persons = store.visits(camera_ids=["door"]).items
         since_s = min(one.first_seen_s for one in persons)
         counts = store.counts(since_s=since_s, until_s=since_s + 86_400, by="minute")
         closed, _ = store.closed({}, camera_ids=["door"])
     assert len(persons) == visits
     assert all(one.closed == "left" for one in persons)
-    assert sum(one.persons for one in counts) == visits
-    assert sorted(one.person_id for one in closed) == sorted(one.person_id for one in persons)
+    assert sum(one.visits for one in counts) == visits
+    assert sorted(one.track_id for one in closed) == sorted(one.track_id for one in persons)
     assert all(0 < one.dwell_s <= crowd.seconds for one in persons)
-    # Someone who was near enough for long enough was judged, from far fewer faces than were seen.
+    # Someone who was near enough for long enough was classified, from far fewer faces than were seen.
     assert all(one.age_years is not None for one in persons)
-    judged, seen = (sum(getattr(one, field) for one in persons) for field in ("faces_judged", "frames"))
-    assert judged <= most_judged * seen
+    classified, seen = (
+        sum(getattr(one, field) for one in persons) for field in ("faces_classified", "frames")
+    )
+    assert classified <= most_classified * seen

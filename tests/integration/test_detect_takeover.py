@@ -19,7 +19,7 @@ pytest.importorskip("kafka", reason="the package kafka-python is not installed")
 from agegender.services.detect.faces.yunet import YuNet
 from agegender.services.detect.stage import DetectStage
 from agegender.services.detect.tracking.camera_state import CameraState
-from agegender.services.detect.tracking.checkpoint import TRACKS, RememberingOutput
+from agegender.services.detect.tracking.checkpoint import TRACKS, CheckpointingOutput
 from agegender.shared.errors import NotNow
 from agegender.shared.images.pictures import encode_jpeg
 from agegender.shared.kafka.changelog import KafkaChangelog
@@ -27,7 +27,7 @@ from agegender.shared.kafka.client import committed_offsets
 from agegender.shared.kafka.output import KafkaOutput
 from agegender.shared.kafka.source import KafkaSource
 from agegender.shared.kafka.topics import FACES, FRAMES
-from agegender.shared.messages.pipeline import Face, Frame, Presence
+from agegender.shared.messages.pipeline import Face, Frame, TrackUpdate
 from agegender.shared.models import weights
 from agegender.shared.process.health import Health
 from agegender.shared.process.metrics import Metrics
@@ -35,7 +35,7 @@ from agegender.shared.process.settings import KafkaSettings
 from agegender.shared.runtime.dead_letters import LoggedDeadLetters
 from agegender.shared.runtime.runner import BatchLimits, Runner
 from agegender.shared.runtime.stage import Done
-from agegender.shared.runtime.transport import Share
+from agegender.shared.runtime.transport import Assignment
 from tests.support.faces import astronaut
 from tests.support.kafka_frames import opened
 from tests.support.made_messages import frame_info
@@ -57,7 +57,7 @@ STEPS = (
 )
 """Where a worker may die: when it is about to take that step, or has done half of it."""
 
-Heard = Face | Presence
+Heard = Face | TrackUpdate
 
 
 class Crash(Exception):
@@ -107,7 +107,7 @@ class MortalChangelog(KafkaChangelog[CameraState]):
 
 
 class MortalSource(KafkaSource[Frame]):
-    def __init__(self, kafka: KafkaSettings, fate: Fate, on_share: Callable[[Share], None]) -> None:
+    def __init__(self, kafka: KafkaSettings, fate: Fate, on_share: Callable[[Assignment], None]) -> None:
         super().__init__(FRAMES, "detect", kafka, on_share)
         self._fate = fate
 
@@ -125,7 +125,7 @@ class Worker:
         self.died_at: str | None = None
         self._stop = threading.Event()
         stage, metrics = detector(), Metrics(CollectorRegistry())
-        output: RememberingOutput[Any] = RememberingOutput(
+        output: CheckpointingOutput[Any] = CheckpointingOutput(
             stage, MortalOutput(kafka, self.fate), MortalChangelog(kafka, self.fate)
         )
         self._runner = Runner(
@@ -221,14 +221,14 @@ def working(settings: KafkaSettings) -> Iterator[Worker]:
 
 
 def test_the_clip_shows_two_visits_at_each_camera_one_of_which_ends(expected: set[Heard]) -> None:
-    sightings = {
+    tracks = {
         (told.camera_id, one.track_id): one
         for told in sorted(expected, key=lambda one: one.captured_at_s)
-        if isinstance(told, Presence)
-        for one in told.info.sightings
+        if isinstance(told, TrackUpdate)
+        for one in told.info.tracks
     }
-    assert len(sightings) == 2 * len(CAMERAS)
-    assert sum(one.ended for one in sightings.values()) == len(CAMERAS)
+    assert len(tracks) == 2 * len(CAMERAS)
+    assert sum(one.ended for one in tracks.values()) == len(CAMERAS)
 
 
 def test_workers_that_die_at_any_step_send_together_what_one_would_have_sent(

@@ -14,7 +14,7 @@ from agegender.commands.run.pipeline import Pipeline, PipelineSettings
 from agegender.services.detect.config import DetectSettings
 from agegender.services.detect.stage import Judge
 from agegender.shared.cameras.camera import Camera
-from agegender.shared.messages.pipeline import Presence, Result, Sighting, Stored
+from agegender.shared.messages.pipeline import Result, Stored, TrackSummary, TrackUpdate
 from agegender.shared.messages.votes import Vote, verdict
 from agegender.shared.process.metrics import Metrics
 from agegender.simulator.scenes import demo_scene, pair_scene
@@ -48,14 +48,14 @@ class Kept:
         return [one for one in self.messages if isinstance(one, Result)]
 
     @property
-    def presences(self) -> list[Presence]:
-        """All presences, in the order of their arrival."""
-        return [one for one in self.messages if isinstance(one, Presence)]
+    def track_updates(self) -> list[TrackUpdate]:
+        """All track updates, in the order of their arrival."""
+        return [one for one in self.messages if isinstance(one, TrackUpdate)]
 
     @property
-    def sightings(self) -> dict[str, Sighting]:
+    def tracks(self) -> dict[str, TrackSummary]:
         """The last one of each track."""
-        return {s.track_id: s for one in self.presences for s in one.info.sightings}
+        return {s.track_id: s for one in self.track_updates for s in one.info.tracks}
 
 
 def run(path: Path, judge: Judge) -> tuple[Kept, Metrics]:
@@ -111,7 +111,7 @@ def test_in_the_pipeline_every_face_is_accounted_for_and_as_many_results_come_as
     assert skipped["unconfirmed"] == 2 * demo_scene().face_count
     assert len(kept.results) == sent
     assert Counter(one.face.track_id for one in kept.results) == {
-        track_id: sighting.votes for track_id, sighting in kept.sightings.items()
+        track_id: track_summary.votes for track_id, track_summary in kept.tracks.items()
     }
     for faces in by_track(kept.results).values():
         assert sorted(one.face.vote or 0 for one in faces) == list(range(1, len(faces) + 1))
@@ -119,14 +119,16 @@ def test_in_the_pipeline_every_face_is_accounted_for_and_as_many_results_come_as
 
 def test_presences_come_through_the_pipeline_and_the_last_one_says_that_all_have_gone() -> None:
     kept, _ = run(pair_scene(swapped=False).path, "best")
-    sequences = [one.info.frame.sequence for one in kept.presences]
+    sequences = [one.info.frame.sequence for one in kept.track_updates]
     assert sequences == sorted(sequences)
     assert 6 <= len(sequences) <= 7
-    assert kept.presences[-2].info.frame_rate_hz == pytest.approx(5, abs=0.1)
-    assert len(kept.sightings) == 2
-    assert all(sighting.ended for sighting in kept.sightings.values())
-    assert not any(sighting.ended for one in kept.presences[:-1] for sighting in one.info.sightings)
+    assert kept.track_updates[-2].info.frame_rate_hz == pytest.approx(5, abs=0.1)
+    assert len(kept.tracks) == 2
+    assert all(track_summary.ended for track_summary in kept.tracks.values())
+    assert not any(
+        track_summary.ended for one in kept.track_updates[:-1] for track_summary in one.info.tracks
+    )
     # 20 frames at 5 a second, all of them counted.
-    assert [one.frames for one in kept.sightings.values()] == [20, 20]
-    dwells_s = [one.last_seen_s - one.first_seen_s for one in kept.sightings.values()]
+    assert [one.frames for one in kept.tracks.values()] == [20, 20]
+    dwells_s = [one.last_seen_s - one.first_seen_s for one in kept.tracks.values()]
     assert dwells_s == pytest.approx([3.8, 3.8], abs=0.05)

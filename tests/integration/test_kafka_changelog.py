@@ -17,7 +17,7 @@ from agegender.shared.kafka.source import KafkaSource
 from agegender.shared.kafka.topic_admin import ensure_table
 from agegender.shared.kafka.topics import FRAMES
 from agegender.shared.process.settings import KafkaSettings
-from agegender.shared.runtime.transport import Share
+from agegender.shared.runtime.transport import Assignment
 from tests.support.kafka_frames import (
     CAMERAS,
     frames_output,
@@ -43,13 +43,13 @@ def state(camera_id: str, sequence: int = 0) -> CameraState:
     return camera.state()
 
 
-def share(*held: int, partitions: int = 4) -> Share:
-    return Share(frozenset(held), partitions)
+def assignment(*held: int, partitions: int = 4) -> Assignment:
+    return Assignment(frozenset(held), partitions)
 
 
 def test_what_is_known_of_a_camera_lies_where_its_frames_lie(settings: KafkaSettings) -> None:
     changelog = KafkaChangelog(TRACKS, settings)
-    changelog.read(share(0))
+    changelog.read(assignment(0))
     changelog.write([state(camera) for camera in CAMERAS])
     changelog.close()
     with opened(frames_output(settings)) as output, opened(frames_source(settings)) as source:
@@ -64,30 +64,30 @@ def test_what_is_known_of_a_camera_lies_where_its_frames_lie(settings: KafkaSett
 
         wait_until(all_found, 20, "all frames are found")
     for number, cameras in held.items():
-        assert {one.camera_id for one in changelog.read(share(number))} == cameras
-    assert {one.camera_id for one in changelog.read(share(0, 2))} == held[0] | held[2]
-    assert not changelog.read(share())
+        assert {one.camera_id for one in changelog.read(assignment(number))} == cameras
+    assert {one.camera_id for one in changelog.read(assignment(0, 2))} == held[0] | held[2]
+    assert not changelog.read(assignment())
 
 
 def test_the_last_states_of_a_camera_are_read_in_the_order_of_their_writing(settings: KafkaSettings) -> None:
     changelog = KafkaChangelog(TRACKS, settings)
-    changelog.read(share(0))
+    changelog.read(assignment(0))
     for sequence in range(10):
         changelog.write([state("cam1", sequence), state("cam2", sequence)])
     changelog.close()
-    found = [one for one in changelog.read(share(0, 1, 2, 3)) if one.camera_id == "cam1"]
+    found = [one for one in changelog.read(assignment(0, 1, 2, 3)) if one.camera_id == "cam1"]
     assert [one.newest.sequence for one in found] == [6, 7, 8, 9]
 
 
 def test_what_is_no_state_is_left_out(settings: KafkaSettings, caplog: pytest.LogCaptureFixture) -> None:
     changelog = KafkaChangelog(TRACKS, settings)
-    changelog.read(share(0))
+    changelog.read(assignment(0))
     producer = KafkaProducer(bootstrap_servers=settings.bootstrap_servers)
     producer.send(changelog.name, key=b"cam1", value=b"\x00 not ours").get(timeout=10)
     producer.close()
     changelog.write([state("cam2")])
     changelog.close()
-    assert [one.camera_id for one in changelog.read(share(0, 1, 2, 3))] == ["cam2"]
+    assert [one.camera_id for one in changelog.read(assignment(0, 1, 2, 3))] == ["cam2"]
     assert "bad record" in caplog.text
 
 
@@ -96,17 +96,17 @@ def test_a_changelog_grows_with_its_topic_and_one_with_more_partitions_is_refuse
 ) -> None:
     changelog = KafkaChangelog(TRACKS, settings)
     ensure_table(settings, changelog.name, 2, TRACKS.kept_s)
-    assert not changelog.read(share(3))
+    assert not changelog.read(assignment(3))
     with pytest.raises(NotNow, match=r"has 4 partitions, expected 3: .* Delete it: it is made anew"):
-        changelog.read(share(0, partitions=3))
+        changelog.read(assignment(0, partitions=3))
 
 
 def test_a_member_hears_of_its_share_when_all_that_it_had_in_hand_is_committed(
     settings: KafkaSettings,
 ) -> None:
-    shares: list[Share] = []
+    shares: list[Assignment] = []
 
-    def take_over(new: Share) -> None:
+    def take_over(new: Assignment) -> None:
         if not shares:
             shares.append(new)
             raise NotNow("not yet")
@@ -127,7 +127,7 @@ def test_a_member_hears_of_its_share_when_all_that_it_had_in_hand_is_committed(
 
         wait_until(some_are_handed_out, 20, "frames are handed out")
         assert refusals == 1
-        assert shares == [share(0, 1, 2, 3)] * 2
+        assert shares == [assignment(0, 1, 2, 3)] * 2
 
         with opened(frames_source(settings)) as other:
 
@@ -142,4 +142,4 @@ def test_a_member_hears_of_its_share_when_all_that_it_had_in_hand_is_committed(
             assert len(shares) == 2
             until_done(source.commit)
             source.poll(5, 0.2)
-            assert shares[2:] == [Share(source._held, 4)]
+            assert shares[2:] == [Assignment(source._held, 4)]

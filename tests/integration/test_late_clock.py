@@ -13,7 +13,7 @@ from agegender.services.detect.faces.yunet import YuNet
 from agegender.services.detect.stage import DetectStage
 from agegender.services.ingest.stage import IngestStage
 from agegender.shared.cameras.camera import Camera
-from agegender.shared.messages.pipeline import Frame, Presence, Sighting
+from agegender.shared.messages.pipeline import Frame, TrackSummary, TrackUpdate
 from agegender.shared.models import weights
 from agegender.shared.runtime.stage import Done
 from agegender.simulator import camera as simulated_camera
@@ -49,9 +49,9 @@ def test_somebody_stays_one_person_when_the_camera_tells_its_time(
     assert clocks == sorted(clocks)
     assert clocks.count("arrival") >= 5
 
-    sightings = _sightings(frames)
-    assert {one.track_id for one in sightings} == {sightings[0].track_id}
-    last = sightings[-1]
+    tracks = _tracks(frames)
+    assert {one.track_id for one in tracks} == {tracks[0].track_id}
+    last = tracks[-1]
     assert last.frames >= len(frames) - 2
     passed_s = taker.taken[-1].at_s - taker.taken[0].at_s
     assert last.last_seen_s - last.first_seen_s == pytest.approx(passed_s, abs=0.5)
@@ -68,9 +68,9 @@ def _frame(taken: Taken) -> Frame:
     return outcome.outputs[0]
 
 
-def _sightings(frames: Sequence[Frame]) -> list[Sighting]:
+def _tracks(frames: Sequence[Frame]) -> list[TrackSummary]:
     stage = DetectStage(YuNet(weights("yunet"), 480, 0.7))
     outcomes = stage.process(frames)
     told = [output for outcome in outcomes if isinstance(outcome, Done) for output in outcome.outputs]
-    presences = [one for one in (*told, *stage.finish()) if isinstance(one, Presence)]
-    return [sighting for presence in presences for sighting in presence.info.sightings]
+    track_updates = [one for one in (*told, *stage.finish()) if isinstance(one, TrackUpdate)]
+    return [track_summary for track_update in track_updates for track_summary in track_update.info.tracks]

@@ -16,7 +16,7 @@ from playwright.sync_api import Browser, expect
 from agegender.shared.store import Period
 from tests.support.api import running_api
 from tests.support.browser import browser_or_skip, looking
-from tests.support.made_messages import frame_info, presence, preview, sighting, vote
+from tests.support.made_messages import frame_info, preview, track_summary, track_update, vote
 from tests.support.page_world import World, fill, running_world, write_visit
 from tests.support.sink import Sink
 from tests.support.waiting import wait_until
@@ -43,11 +43,11 @@ def _stored(sink: Sink, time_range: str, camera_ids: list[str] | None = None) ->
     since_s = time.time() // step_s * step_s - (steps - 1) * step_s
     by: Period = "minute" if time_range == "hour" else "hour"
     counts = sink.store.counts(since_s=since_s, until_s=time.time(), by=by, camera_ids=camera_ids)
-    persons = {
-        gender: sum(one.persons for one in counts if one.gender == gender)
+    visits = {
+        gender: sum(one.visits for one in counts if one.gender == gender)
         for gender in ("female", "male", "unknown")
     }
-    return {"all": sum(persons.values()), **persons}
+    return {"all": sum(visits.values()), **visits}
 
 
 def test_the_numbers_on_the_page_are_those_of_the_store(world: World, browser: Browser) -> None:
@@ -57,7 +57,7 @@ def test_the_numbers_on_the_page_are_those_of_the_store(world: World, browser: B
         assert look.numbers("visits") == _stored(world.sink, "day")
         # The page may have been told last of the second before anybody came.
         wait_until(lambda: look.number("present") == len(world.sink.store.now()) == 3, 10, "three are there")
-        by_gender = Counter(person.gender for person in world.sink.store.now())
+        by_gender = Counter(visit.gender for visit in world.sink.store.now())
         assert {one: look.number(f"present-{one}") for one in by_gender} == by_gender
         look.choose("hour")
         assert look.numbers("visits") == _stored(world.sink, "hour")
@@ -91,12 +91,12 @@ def test_a_person_is_shown_with_range_and_unknown_where_it_is_not_known(
     world: World, browser: Browser
 ) -> None:
     now_s = time.time()
-    sightings = [sighting(f"s1-{number}", first_seen_s=now_s - 3, votes=1) for number in range(1, 4)]
-    judged = [
+    tracks = [track_summary(f"s1-{number}", first_seen_s=now_s - 3, votes=1) for number in range(1, 4)]
+    classified = [
         vote("s1-1", age_years=34.4, male_probability=0.02),
         vote("s1-2", age_years=61.0, male_probability=0.5),
     ]
-    world.sink.output.write([*judged, presence(*sightings, frame=frame_info("cam1", "s1", 9, now_s))])
+    world.sink.output.write([*classified, track_update(*tracks, frame=frame_info("cam1", "s1", 9, now_s))])
     with looking(browser, world.url) as look:
         look.wait_until_loaded()
         people = look.page.locator("#present-people .who")
@@ -106,7 +106,7 @@ def test_a_person_is_shown_with_range_and_unknown_where_it_is_not_known(
     assert [text.replace("\u2013", "-") for text in texts] == [
         "Female, 34 (29-41)",
         "Gender unknown, 61 (56-67)",
-        "Not judged yet",
+        "Not classified yet",
     ]
 
 
@@ -116,7 +116,7 @@ def test_who_leaves_appears_without_a_reload(world: World, browser: Browser) -> 
         look.wait_until_loaded()
         visits = look.number("visits")
         write_visit(world.sink, 99, at_s=time.time() - 5)
-        expect(look.page.locator("#left-people li").first).to_have_attribute("data-person", "door/s1-99")
+        expect(look.page.locator("#left-people li").first).to_have_attribute("data-visit", "door/s1-99")
         wait_until(lambda: look.number("visits") == visits + 1, 10, "one more visit is counted")
 
 
@@ -132,17 +132,17 @@ def test_those_who_left_a_quiet_camera_are_shown_however_many_left_another(
         look.wait_until_loaded()
         left = look.page.locator("#left-people [data-person]")
         expect(left).to_have_count(12)
-        expect(left.first).to_have_attribute("data-person", "door/s1-209")
+        expect(left.first).to_have_attribute("data-visit", "door/s1-209")
         look.page.select_option("#camera", "shop")
         expect(left).to_have_count(3)
-        expect(left.first).to_have_attribute("data-person", "shop/s1-2")
+        expect(left.first).to_have_attribute("data-visit", "shop/s1-2")
         write_visit(world.sink, 300, at_s=time.time() - 5)
         write_visit(world.sink, 301, at_s=time.time() - 6, camera_id="shop")
         expect(left).to_have_count(4)
-        expect(left.first).to_have_attribute("data-person", "shop/s1-301")
+        expect(left.first).to_have_attribute("data-visit", "shop/s1-301")
         look.page.select_option("#camera", "")
         expect(left).to_have_count(12)
-        expect(left.first).to_have_attribute("data-person", "door/s1-300")
+        expect(left.first).to_have_attribute("data-visit", "door/s1-300")
         assert look.complaints == []
 
 
@@ -221,7 +221,7 @@ def test_a_preview_is_shown_only_where_there_is_one(world: World, browser: Brows
 
     def shown() -> bool:
         frame = frame_info("door", "s1", next(sequences), time.time())
-        world.sink.output.write([presence(frame=frame), preview(frame, jpeg=jpeg)])
+        world.sink.output.write([track_update(frame=frame), preview(frame, jpeg=jpeg)])
         return look.page.locator('[data-camera="door"] .preview img').is_visible()
 
     with looking(browser, world.url) as look:

@@ -64,8 +64,8 @@ def sent_face(track_id: str | None = None, *, index: int = 0, detected_at_s: flo
 
 
 def sent_result(age_years: float = 34.0, classified_at_s: float = 6.0) -> Record:
-    judged = result(age_years=age_years).model_copy(update={"classified_at_s": classified_at_s})
-    return Record("results", 0, 0, 0.0, RESULTS.codec.encode(judged))
+    classified = result(age_years=age_years).model_copy(update={"classified_at_s": classified_at_s})
+    return Record("results", 0, 0, 0.0, RESULTS.codec.encode(classified))
 
 
 def test_what_is_said_once_more_is_a_repeat_and_no_double() -> None:
@@ -76,7 +76,7 @@ def test_what_is_said_once_more_is_a_repeat_and_no_double() -> None:
 
 
 @pytest.mark.parametrize(
-    "other", [sent_face("s1-2"), sent_face(), sent_face("s1-1", index=1)], ids=["person", "nobody", "place"]
+    "other", [sent_face("s1-2"), sent_face(), sent_face("s1-1", index=1)], ids=["visit", "nobody", "place"]
 )
 def test_a_face_that_is_told_of_in_two_ways_is_a_double(other: Record) -> None:
     records = [sent_face("s1-1"), other, sent_face("s1-1")]

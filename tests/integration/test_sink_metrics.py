@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry
 from agegender.services.sink.store_size import StoreSize
 from agegender.shared.errors import NotNow
 from agegender.shared.process.metrics import Metrics
-from tests.support.made_messages import face_info, frame_info, unjudged_result, vote
+from tests.support.made_messages import face_info, frame_info, unclassified_result, vote
 from tests.support.redis_server import RedisServer
 from tests.support.sink import opened_sink
 
@@ -52,15 +52,15 @@ def test_a_user_who_may_not_ask_writes_all_the_same_and_is_told_once(
 
 
 def test_each_judged_face_is_described_once_and_no_camera_is_named(redis_database: str) -> None:
-    unjudged = unjudged_result(face_info(frame_info(sequence=7)))
+    unclassified = unclassified_result(face_info(frame_info(sequence=7)))
     with opened_sink(redis_database) as sink:
         votes = [vote(number=number, age_years=age) for number, age in ((1, 20.0), (2, 40.0))]
         for _ in range(2):
-            sink.output.write([*votes, unjudged])
+            sink.output.write([*votes, unclassified])
         metrics = sink.metrics
     assert metrics.total("agegender_age_years_count") == 2
     assert metrics.total("agegender_age_years_sum") == 60
     assert metrics.by_label("agegender_gender_confidence_ratio_count", "gender") == {votes[0].gender: 2}
-    described = sum(one.face.quality is not None for one in (*votes, unjudged))
+    described = sum(one.face.quality is not None for one in (*votes, unclassified))
     assert metrics.total("agegender_face_quality_ratio_count") == described
     assert metrics.total("agegender_age_years_count", camera="cam1") == 0

@@ -26,7 +26,7 @@ from agegender.shared.kafka.table import KafkaTable
 from agegender.shared.kafka.topic_admin import open_topics
 from agegender.shared.kafka.topics import CAMERAS, FACES, FRAMES, PREVIEWS, RESULTS
 from agegender.shared.process.settings import KafkaSettings
-from agegender.shared.runtime.transport import Share
+from agegender.shared.runtime.transport import Assignment
 
 Admin = Any  # kafka-python has no types
 
@@ -100,7 +100,7 @@ def test_what_services_make_at_their_start_is_what_the_command_makes(prefix: str
     table = KafkaTable(CAMERAS, kafka, kafka.camera_partitions)
     table.open()
     table.close()
-    KafkaChangelog(TRACKS, kafka).read(Share(frozenset({0}), 3))
+    KafkaChangelog(TRACKS, kafka).read(Assignment(frozenset({0}), 3))
     found = topics("check", "--json")
     assert states(found, prefix) == dict.fromkeys(NAMES, "same")
     assert found.exit_code == 0

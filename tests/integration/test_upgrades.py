@@ -27,12 +27,12 @@ from agegender.shared.process.metrics import Metrics
 from agegender.shared.process.settings import KafkaSettings
 from agegender.shared.runtime.runner import BatchLimits, Runner
 from agegender.shared.runtime.stage import Done
-from agegender.shared.runtime.transport import Share
+from agegender.shared.runtime.transport import Assignment
 from tests.support.kafka_frames import opened, until_done
 from tests.support.made_messages import frame
 from tests.support.pipeline import read_topic
 from tests.support.waiting import wait_until
-from tests.unit.test_codec import GOLDEN
+from tests.unit.shared.messages.test_codec import GOLDEN
 
 # A layout that no older version can read: the picture lies in front of its description.
 NEXT_FRAME_CODEC: Codec[Frame] = replace(
@@ -176,13 +176,13 @@ def test_an_older_worker_waits_at_a_newer_message_and_the_upgraded_one_goes_on_t
 
 def test_detect_waits_rather_than_counts_anew_who_is_known_to_a_newer_one(settings: KafkaSettings) -> None:
     changelog = KafkaChangelog(TRACKS, settings)
-    share = Share(frozenset({0}), 1)
-    assert changelog.read(share) == []
+    assignment = Assignment(frozenset({0}), 1)
+    assert changelog.read(assignment) == []
     raw = KafkaRawOutput(TRACKS.name, TRACKS.kept_s, settings)
     raw.write([Encoded(b"cam1", b"{}", (("schema", b"tracks/2"), ("meta", b"{}")))])
     raw.close()
     with pytest.raises(NewerSchema, match="tracks/2"):
-        changelog.read(share)
+        changelog.read(assignment)
 
 
 def test_a_camera_with_newer_settings_is_left_out_and_holds_up_no_other(settings: KafkaSettings) -> None:

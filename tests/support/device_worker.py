@@ -13,12 +13,12 @@ from agegender.services.classify.config import ClassifySettings
 from agegender.services.classify.stage import ClassifyStage
 from agegender.services.detect.config import DetectSettings
 from agegender.services.detect.stage import DetectStage, Found
-from agegender.services.detect.tracking.checkpoint import TRACKS, RememberingOutput
+from agegender.services.detect.tracking.checkpoint import TRACKS, CheckpointingOutput
 from agegender.shared.kafka.changelog import KafkaChangelog
 from agegender.shared.kafka.output import KafkaDeadLetters, KafkaOutput
 from agegender.shared.kafka.source import KafkaSource
 from agegender.shared.kafka.topics import FACES, FRAMES, RESULTS
-from agegender.shared.messages.pipeline import Face, Frame, Presence, Result
+from agegender.shared.messages.pipeline import Face, Frame, Result, TrackUpdate
 from agegender.shared.process.health import Health
 from agegender.shared.process.metrics import Metrics
 from agegender.shared.process.settings import KafkaSettings
@@ -30,7 +30,7 @@ from tests.support.simulated_device import SimulatedDetector, SimulatedNets
 
 def build_classify(
     metrics: Metrics, health: Health, device_s: float
-) -> Runner[Face | Presence, Result | Presence]:
+) -> Runner[Face | TrackUpdate, Result | TrackUpdate]:
     """As `agegender.services.classify` is put together, but for the nets."""
     settings, kafka = ClassifySettings.load(), KafkaSettings.load()
     nets = SimulatedNets(device_s)
@@ -51,7 +51,7 @@ def build_detect(metrics: Metrics, health: Health, device_s: float) -> Runner[Fr
     settings, kafka = DetectSettings.load(), KafkaSettings.load()
     stage = DetectStage(SimulatedDetector(device_s), judge=settings.judge)
     faces: Output[Any] = KafkaOutput(FACES, kafka)
-    output = RememberingOutput(stage, faces, KafkaChangelog(TRACKS, kafka))
+    output = CheckpointingOutput(stage, faces, KafkaChangelog(TRACKS, kafka))
     return Runner(
         "detect",
         KafkaSource(FRAMES, "detect", kafka, output.take_over),

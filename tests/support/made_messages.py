@@ -8,12 +8,12 @@ from agegender.shared.messages.pipeline import (
     Frame,
     FrameInfo,
     Gender,
-    Presence,
-    PresenceInfo,
     Preview,
     Result,
-    Sighting,
-    Unjudged,
+    TrackSummary,
+    TrackUpdate,
+    TrackUpdateInfo,
+    Unclassified,
 )
 
 JPEG = b"\xff\xd8 a picture \xff\xd9"
@@ -67,7 +67,7 @@ def face(info: FaceInfo | None = None, *, chip_jpeg: bytes = JPEG) -> Face:
 
 
 def result(info: FaceInfo | None = None, *, age_years: float = 34.0, gender: Gender = "female") -> Result:
-    """A judgement of `info`."""
+    """A classifications of `info`."""
     return Result(
         face=info or face_info(),
         age_years=age_years,
@@ -78,11 +78,11 @@ def result(info: FaceInfo | None = None, *, age_years: float = 34.0, gender: Gen
     )
 
 
-def unjudged_result(info: FaceInfo | None = None, why: Unjudged = "too-small") -> Result:
-    """A face that was not judged."""
+def unclassified_result(info: FaceInfo | None = None, why: Unclassified = "too-small") -> Result:
+    """A face that was not classified."""
     return Result(
         face=info or face_info(),
-        unjudged=why,
+        unclassified=why,
         gender="unknown",
         gender_confidence=0.5,
         nets="nets-1",
@@ -99,11 +99,11 @@ def vote(
     male_probability: float = 0.1,
     captured_at_s: float = 1_700_000_000.0,
 ) -> Result:
-    """The judgement of the `number`-th face that has a say in the person's age and gender."""
-    stream_id, _, person = track_id.partition("-")
-    info = face_info(frame_info(camera_id, stream_id, 100 + number, captured_at_s), int(person), 1_000)
-    judged = result(info.model_copy(update={"track_id": track_id, "vote": number}), age_years=age_years)
-    return judged.model_copy(
+    """The classifications of the `number`-th face that has a say in the person's age and gender."""
+    stream_id, _, visit = track_id.partition("-")
+    info = face_info(frame_info(camera_id, stream_id, 100 + number, captured_at_s), int(visit), 1_000)
+    classified = result(info.model_copy(update={"track_id": track_id, "vote": number}), age_years=age_years)
+    return classified.model_copy(
         update={
             "age_interval_years": (max(age_years - 5.0, 0.0), age_years + 6.0),
             "male_probability": male_probability,
@@ -113,36 +113,36 @@ def vote(
     )
 
 
-def sighting(
+def track_summary(
     track_id: str = "s1-1",
     *,
     first_seen_s: float = 1_700_000_000.0,
     seconds: float = 2.0,
     frames: int = 10,
     votes: int = 1,
-    unjudged: Unjudged | None = None,
+    unclassified: Unclassified | None = None,
     ended: bool = False,
-) -> Sighting:
+) -> TrackSummary:
     """Somebody who has been there for some seconds."""
-    return Sighting(
+    return TrackSummary(
         track_id=track_id,
         first_seen_s=first_seen_s,
         last_seen_s=first_seen_s + seconds,
         frames=frames,
         votes=votes,
-        unjudged=unjudged,
+        unclassified=unclassified,
         box_xyxy=(100.0, 80.0, 140.0, 130.5),
         ended=ended,
     )
 
 
-def presence(*sightings: Sighting, frame: FrameInfo | None = None) -> Presence:
+def track_update(*tracks: TrackSummary, frame: FrameInfo | None = None) -> TrackUpdate:
     """Who is there."""
     frame = frame or frame_info()
-    info = PresenceInfo(
-        frame=frame, frame_rate_hz=5.0, sightings=sightings, detected_at_s=frame.captured_at_s + 0.5
+    info = TrackUpdateInfo(
+        frame=frame, frame_rate_hz=5.0, tracks=tracks, detected_at_s=frame.captured_at_s + 0.5
     )
-    return Presence(info=info)
+    return TrackUpdate(info=info)
 
 
 def preview(frame: FrameInfo | None = None, *, jpeg: bytes = JPEG) -> Preview:

@@ -24,7 +24,7 @@ from agegender.simulator.scenes import pair_scene
 from tests.support.api import ApiClient
 from tests.support.certificates import Authority
 from tests.support.deploy_tools import DEPLOY
-from tests.support.made_messages import JPEG, face_info, unjudged_result
+from tests.support.made_messages import JPEG, face_info, unclassified_result
 from tests.support.pipeline import Distributed
 from tests.support.ports import free_loopback_port
 from tests.support.prometheus import Prometheus, running_prometheus, write_history
@@ -145,10 +145,13 @@ def _a_week_ago() -> str:
     """What the recording rules about people said a week ago, for a quarter of an hour around this time."""
     shares = {f'age_band="{band}"': 1 / len(AGE_BANDS) for band in AGE_BANDS}
     values = {
-        **{f"age_band:agegender_results_judged:share1d{{{label}}}": share for label, share in shares.items()},
-        'gender:agegender_results_judged:share1d{gender="female"}': 0.5,
-        'gender:agegender_results_judged:share1d{gender="male"}': 0.5,
-        "agegender_results_judged:increase1d": 5_000,
+        **{
+            f"age_band:agegender_results_classified:share1d{{{label}}}": share
+            for label, share in shares.items()
+        },
+        'gender:agegender_results_classified:share1d{gender="female"}': 0.5,
+        'gender:agegender_results_classified:share1d{gender="male"}': 0.5,
+        "agegender_results_classified:increase1d": 5_000,
         "agegender_age_years:mean1d": 40,
         "agegender_gender_confidence_ratio:mean1d": 0.9,
         "agegender_face_quality_ratio:mean1d": 0.6,
@@ -199,21 +202,23 @@ def _end_of_a_visit(pipeline: Distributed, simulator: CameraSimulator) -> None:
     wait_until(lambda: up() == 0, _PATIENCE_S, "the camera is gone")
     simulator.start_camera(DOOR)
     sink = pipeline.services["sink"]
-    wait_until(partial(_counts, sink, "agegender_persons_closed_total"), _PATIENCE_S, "a visit has ended")
+    wait_until(partial(_counts, sink, "agegender_visits_closed_total"), _PATIENCE_S, "a visit has ended")
 
 
 def _odd_results(pipeline: Distributed) -> None:
     """One for the second time, one of somebody who is gone, and one of a face that was too small."""
     messages = map(RESULTS.codec.decode, pipeline.records(RESULTS.name)[:20])
-    judged = next(one for one in messages if isinstance(one, Result) and one.face.vote is not None)
-    face, frame = judged.face, judged.face.frame
+    classified = next(one for one in messages if isinstance(one, Result) and one.face.vote is not None)
+    face, frame = classified.face, classified.face.frame
     another = frame.model_copy(update={"sequence": frame.sequence + 100_000})
-    late = judged.model_copy(update={"face": face.model_copy(update={"frame": another, "vote": 90})})
+    late = classified.model_copy(update={"face": face.model_copy(update={"frame": another, "vote": 90})})
     output = KafkaOutput(
         RESULTS, KafkaSettings(bootstrap_servers=pipeline.kafka, topic_prefix=pipeline.prefix)
     )
     output.open()
-    output.write([judged, late, unjudged_result(face_info(another.model_copy(update={"stream_id": "s0"})))])
+    output.write(
+        [classified, late, unclassified_result(face_info(another.model_copy(update={"stream_id": "s0"})))]
+    )
     output.close()
     sink = pipeline.services["sink"]
     for name in ("agegender_results_repeated_total", "agegender_results_late_total"):

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from tests.support.api import ApiClient, running_api
-from tests.support.made_messages import frame_info, presence, sighting, vote
+from tests.support.made_messages import frame_info, track_summary, track_update, vote
 from tests.support.redis_server import RedisServer, find_redis_server
 from tests.support.sink import Sink, opened_sink
 
@@ -41,8 +41,8 @@ def running_world() -> Iterator[World]:
 def write_visit(sink: Sink, number: int, *, at_s: float, camera_id: str = "door", ended: bool = True) -> None:
     """Somebody whose age and gender follow from the number; every seventh stays unknown."""
     track_id = f"s1-{number}"
-    seen = sighting(track_id, first_seen_s=at_s, seconds=4.0, votes=1, ended=ended)
-    judged = vote(
+    seen = track_summary(track_id, first_seen_s=at_s, seconds=4.0, votes=1, ended=ended)
+    classified = vote(
         track_id,
         camera_id=camera_id,
         age_years=5.0 + number * 11 % 80,
@@ -50,7 +50,7 @@ def write_visit(sink: Sink, number: int, *, at_s: float, camera_id: str = "door"
         captured_at_s=at_s,
     )
     frame = frame_info(camera_id, "s1", number, at_s + 4.0)
-    sink.output.write([judged, presence(seen, frame=frame)])
+    sink.output.write([classified, track_update(seen, frame=frame)])
 
 
 def fill(sink: Sink) -> None:

@@ -70,7 +70,7 @@ class RedisServer:
         self._tls: dict[str, str] = {}
         if authority is not None:
             server = authority.issue("redis", "IP:127.0.0.1")
-            visitor = authority.issue("visitor")
+            confirmed_track = authority.issue("confirmed_track")
             settings |= {
                 "port": "0",
                 "tls-port": str(self._port),
@@ -80,8 +80,8 @@ class RedisServer:
             }
             self._tls = {
                 "ssl_ca_certs": str(authority.certificate),
-                "ssl_certfile": str(visitor.certificate),
-                "ssl_keyfile": str(visitor.key),
+                "ssl_certfile": str(confirmed_track.certificate),
+                "ssl_keyfile": str(confirmed_track.key),
             }
         words = [word for name, value in settings.items() for word in (f"--{name}", value)]
         self._process = ServerProcess([program, *words], log_path=self.directory / "server.log")

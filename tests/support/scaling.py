@@ -18,7 +18,7 @@ from agegender.shared.kafka.client import committed_offsets
 from agegender.shared.kafka.output import KafkaOutput
 from agegender.shared.kafka.reader import KafkaReader, Record
 from agegender.shared.kafka.topics import FACES, FRAMES, RESULTS
-from agegender.shared.messages.pipeline import Face, Frame, Model, Presence, Result
+from agegender.shared.messages.pipeline import Face, Frame, Model, Result, TrackUpdate
 from agegender.shared.process.settings import KafkaSettings
 from agegender.shared.store import CameraKeys
 from tests.support.kafka_frames import until_done
@@ -89,7 +89,7 @@ class Crew:
             "KAFKA_SESSION_TIMEOUT_S": str(self._kafka.session_timeout_s),
         }
         # One answer for each message, and the device is asked once for each batch or frame.
-        settings |= {"CLASSIFY_VIEWS": "1"} if self._kind == "classify" else {"DETECT_JUDGE": "every"}
+        settings |= {"CLASSIFY_VIEWS": "1"} if self._kind == "classify" else {"DETECT_SELECTION": "every"}
         settings |= self._more_settings
         program = ["tests.support.device_worker", self._kind, f"{self._device_ms:g}"]
         worker = Service(self._kind, settings, self._folder, worker=next(self._names), program=program)
@@ -145,7 +145,7 @@ def write(output: KafkaOutput[M], messages: Sequence[M]) -> None:
             until_done(lambda some=some: output.write(some))  # type: ignore[misc]
 
 
-def made_faces(partitions: int, number: int) -> list[Face | Presence]:
+def made_faces(partitions: int, number: int) -> list[Face | TrackUpdate]:
     """So many faces that nobody follows, each partition's in turn."""
     chip_jpeg = encode_jpeg(_gradient(160, 160), 85)
     cameras = even_cameras(partitions, "/0")
@@ -189,7 +189,7 @@ def committed(kind: Kind, kafka: KafkaSettings) -> int:
 
 
 def given(kind: Kind, kafka: KafkaSettings) -> list[Record]:
-    """All that came of the messages so far, presences left out."""
+    """All that came of the messages so far, track updates left out."""
     topic = kafka.topic_prefix + (RESULTS if kind == "classify" else FACES).name
     with KafkaReader(kafka) as reader:
         return [record for record in reader.read(topic, {}, reader.ends(topic)) if _answer(kind, record)]
@@ -201,8 +201,8 @@ def _answer(kind: Kind, record: Record) -> Face | Result | None:
     return message if isinstance(message, Face | Result) else None
 
 
-def face_id_of(message: Face | Presence | Result) -> str | None:
-    """Of a face or of its result; presences have none."""
+def face_id_of(message: Face | TrackUpdate | Result) -> str | None:
+    """Of a face or of its result; track updates have none."""
     if isinstance(message, Result):
         return message.face.face_id
     return message.info.face_id if isinstance(message, Face) else None

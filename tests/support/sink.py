@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry
 
 from agegender.services.sink.config import SinkSettings
 from agegender.services.sink.redis_store import RedisStore
-from agegender.shared.messages.visits import Person
+from agegender.shared.messages.visits import Visit
 from agegender.shared.process.metrics import Metrics
 from agegender.shared.process.settings import RedisSettings
 from agegender.shared.store import CameraKeys, ResultStore, connect
@@ -25,11 +25,11 @@ class Sink(NamedTuple):
     client: redis.Redis
     metrics: Metrics
 
-    def closed(self, camera_id: str = "cam1") -> list[Person]:
+    def closed(self, camera_id: str = "cam1") -> list[Visit]:
         """Everyone in the stream of closed persons of a camera."""
         entries = self.client.xrange(CameraKeys.of(camera_id).closed)
         found = cast("list[tuple[bytes, dict[bytes, bytes]]]", entries)
-        return [Person.model_validate_json(fields[b"person"]) for _, fields in found]
+        return [Visit.model_validate_json(fields[b"visit"]) for _, fields in found]
 
 
 @contextlib.contextmanager

@@ -95,14 +95,14 @@ _FACES = Row(
     (
         Panel(
             "Faces",
-            "Faces a second that were found, by what became of them: sent to be judged, or left out "
+            "Faces a second that were found, by what became of them: sent to be classified, or left out "
             "because the person "
-            "is not confirmed yet, the face is too poor, or enough of the person's faces were judged.",
+            "is not confirmed yet, the face is too poor, or enough of the person's faces were classified.",
             (
                 Query(
                     'sum(rate(agegender_messages_sent_total{camera="$camera", service="detect", kind="face"}'
                     "[$__rate_interval]))",
-                    "judged",
+                    "classified",
                 ),
                 Query(
                     'sum by (reason) (rate(agegender_faces_skipped_total{camera="$camera"}'
@@ -114,12 +114,12 @@ _FACES = Row(
             stacked=True,
         ),
         Panel(
-            "Persons",
+            "Visits",
             "Persons an hour.",
             (
                 Query(
-                    '3600 * sum(rate(agegender_persons_counted_total{camera="$camera"}[$__rate_interval]))',
-                    "persons",
+                    '3600 * sum(rate(agegender_visits_counted_total{camera="$camera"}[$__rate_interval]))',
+                    "visits",
                 ),
             ),
         ),

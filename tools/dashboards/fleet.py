@@ -77,7 +77,7 @@ _NOW = Row(
         Panel(
             "Persons in the last hour",
             "Visits that began to be counted, of all cameras together.",
-            (Query("sum(increase(agegender_persons_counted_total[1h]))"),),
+            (Query("sum(increase(agegender_visits_counted_total[1h]))"),),
             kind="stat",
             width=4,
             height=4,
@@ -118,7 +118,7 @@ _CAMERAS = Row(
                     "camera:agegender_frames_captured:rate5m * 0)"
                 ),
                 Query("sum by (camera) (increase(agegender_camera_failures_total[1h]))"),
-                Query("sum by (camera) (increase(agegender_persons_counted_total[1h]))"),
+                Query("sum by (camera) (increase(agegender_visits_counted_total[1h]))"),
             ),
             kind="table",
             width=24,
@@ -174,11 +174,7 @@ _PEOPLE = Row(
         Panel(
             "Persons counted",
             "Persons an hour, of all cameras together.",
-            (
-                Query(
-                    "3600 * sum(rate(agegender_persons_counted_total[$__rate_interval]))", "persons an hour"
-                ),
-            ),
+            (Query("3600 * sum(rate(agegender_visits_counted_total[$__rate_interval]))", "persons an hour"),),
             width=12,
         ),
         Panel(
@@ -187,7 +183,7 @@ _PEOPLE = Row(
             "long.",
             (
                 Query(
-                    "3600 * sum by (reason) (rate(agegender_persons_closed_total[$__rate_interval]))",
+                    "3600 * sum by (reason) (rate(agegender_visits_closed_total[$__rate_interval]))",
                     "{{reason}}",
                 ),
             ),

@@ -10,28 +10,28 @@ _LAST_DAY = Row(
     (
         Panel(
             "Ages",
-            "Of the faces judged in the last 24 hours, the share of each age band.",
-            (Query("sort(age_band:agegender_results_judged:share1d)", "{{age_band}}"),),
+            "Of the faces classified in the last 24 hours, the share of each age band.",
+            (Query("sort(age_band:agegender_results_classified:share1d)", "{{age_band}}"),),
             kind="bargauge",
             unit="percentunit",
         ),
         Panel(
             "Genders",
-            "Of the faces judged in the last 24 hours. Unknown: neither was likely enough.",
-            (Query("gender:agegender_results_judged:share1d", "{{gender}}"),),
+            "Of the faces classified in the last 24 hours. Unknown: neither was likely enough.",
+            (Query("gender:agegender_results_classified:share1d", "{{gender}}"),),
             kind="bargauge",
             unit="percentunit",
         ),
         Panel(
-            "Faces judged",
+            "Faces classified",
             "In the last 24 hours. Under 1,000 the comparisons below mean little, and their alerts stay "
             "silent.",
-            (Query("agegender_results_judged:increase1d"),),
+            (Query("agegender_results_classified:increase1d"),),
             kind="stat",
             width=4,
         ),
         Panel(
-            "Not judged",
+            "Not classified",
             "Of all faces that reached the store in the last 24 hours, the share that was too small or too "
             "blurred.",
             (
@@ -72,7 +72,7 @@ _READINGS = Row(
         ),
         Panel(
             "Genders",
-            "Faces a minute that were judged, by gender.",
+            "Faces a minute that were classified, by gender.",
             (
                 Query(
                     "60 * sum by (gender) "
@@ -84,7 +84,7 @@ _READINGS = Row(
         ),
         Panel(
             "Faces by age band",
-            "Faces a minute that reached the store, by age band, or by why they were not judged.",
+            "Faces a minute that reached the store, by age band, or by why they were not classified.",
             (
                 Query(
                     "60 * sum by (age_band) (rate(agegender_results_written_total[$__rate_interval]))",
@@ -95,7 +95,7 @@ _READINGS = Row(
         ),
         Panel(
             "How well faces can be seen",
-            "The quality of the faces that were sent to be judged: 0 unusable, 1 ideal.",
+            "The quality of the faces that were sent to be classified: 0 unusable, 1 ideal.",
             (
                 Query(
                     "sum by (le) (increase(agegender_face_quality_ratio_bucket[$__rate_interval]))", "{{le}}"
@@ -108,7 +108,7 @@ _READINGS = Row(
             "Persons an hour whose record was closed, with the vote of all their faces.",
             (
                 Query(
-                    "3600 * sum by (gender) (rate(agegender_persons_closed_total[$__rate_interval]))",
+                    "3600 * sum by (gender) (rate(agegender_visits_closed_total[$__rate_interval]))",
                     "{{gender}}",
                 ),
             ),
@@ -120,7 +120,7 @@ _READINGS = Row(
             "Persons an hour whose record was closed, with the vote of all their faces.",
             (
                 Query(
-                    "3600 * sum by (age_band) (rate(agegender_persons_closed_total[$__rate_interval]))",
+                    "3600 * sum by (age_band) (rate(agegender_visits_closed_total[$__rate_interval]))",
                     "{{age_band}}",
                 ),
             ),
@@ -147,7 +147,7 @@ _DRIFT = Row(
         ),
         Panel(
             "Mean age",
-            "Of the faces judged in the 24 hours before, and seven days earlier.",
+            "Of the faces classified in the 24 hours before, and seven days earlier.",
             (
                 Query("agegender_age_years:mean1d", "now"),
                 Query("agegender_age_years:mean1d offset 7d", "a week before"),
@@ -170,7 +170,7 @@ _DRIFT = Row(
         Panel(
             "Age bands, day by day",
             "The share of each age band in the 24 hours before.",
-            (Query("age_band:agegender_results_judged:share1d", "{{age_band}}"),),
+            (Query("age_band:agegender_results_classified:share1d", "{{age_band}}"),),
             unit="percentunit",
             high=1,
             stacked=True,
@@ -179,7 +179,7 @@ _DRIFT = Row(
         Panel(
             "Genders, day by day",
             "The share of each gender in the 24 hours before.",
-            (Query("gender:agegender_results_judged:share1d", "{{gender}}"),),
+            (Query("gender:agegender_results_classified:share1d", "{{gender}}"),),
             unit="percentunit",
             high=1,
             stacked=True,

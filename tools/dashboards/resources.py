@@ -85,7 +85,7 @@ _NETS = Row(
     (
         Panel(
             "Nets at work",
-            "Share of its time in which each classify worker judges faces, by device. On a GPU it is the "
+            "Share of its time in which each classify worker classifies faces, by device. On a GPU it is the "
             "load of the "
             "GPU as we see it: under 20 % while work waits is waste, over 90 % is full.",
             (
@@ -101,7 +101,7 @@ _NETS = Row(
         ),
         Panel(
             "Faces for each second of the nets",
-            "Faces that are judged in a second in which the nets work: what one worker could do at most.",
+            "Faces that are classified in a second in which the nets work: what one worker could do at most.",
             (
                 Query(
                     'sum(rate(agegender_batch_messages_sum{service="classify"}[$__rate_interval]))'

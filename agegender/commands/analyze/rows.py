@@ -90,8 +90,8 @@ CSV_COLUMNS = (
     *("record", "source", "frame", "time_s", "track_id", "index", "faces_in_frame"),
     *("left_px", "top_px", "right_px", "bottom_px"),
     *(f"{name}_{axis}_px" for name in _LANDMARKS for axis in "xy"),
-    *("score", "quality", "age_years", "age_low_years", "age_high_years", "unjudged"),
-    *("gender", "gender_confidence", "first_s", "last_s", "frames", "faces", "judged", "people", "error"),
+    *("score", "quality", "age_years", "age_low_years", "age_high_years", "unclassified"),
+    *("gender", "gender_confidence", "first_s", "last_s", "frames", "faces", "classified", "people", "error"),
 )
 """The same for all kinds of rows; what a kind does not have is empty. Left and right are the picture's."""
 
@@ -121,8 +121,8 @@ class CsvRows:
                     },
                     **{"track_id": face.track_id, "index": face.index, "faces_in_frame": face.faces_in_frame},
                     **dict(zip(CSV_COLUMNS[7:21], (*face.box_xyxy, *points), strict=True)),
-                    **{"score": face.score, "quality": face.quality, "unjudged": one.unjudged},
-                    **_judgement(one),
+                    **{"score": face.score, "quality": face.quality, "unclassified": one.unclassified},
+                    **_classification(one),
                 }
             )
 
@@ -132,8 +132,8 @@ class CsvRows:
             {
                 **{"record": "person", "source": source, "track_id": person.track_id},
                 **{"first_s": person.first_s, "last_s": person.last_s},
-                **{"faces": person.faces, "judged": person.judged},
-                **_judgement(person),
+                **{"faces": person.faces, "classified": person.classified},
+                **_classification(person),
             }
         )
 
@@ -142,7 +142,7 @@ class CsvRows:
         self._csv.writerow({"record": "source", "source": source, **asdict(totals)})
 
 
-def _judgement(one: Result | Person) -> dict[str, object]:
+def _classification(one: Result | Person) -> dict[str, object]:
     low, high = one.age_interval_years or (None, None)
     ages = {"age_years": one.age_years, "age_low_years": low, "age_high_years": high}
     return {**ages, "gender": one.gender, "gender_confidence": one.gender_confidence}
@@ -185,7 +185,7 @@ class TableRows:
     def person(self, source: str, person: Person) -> None:
         """See `Rows`."""
         seen = f"in {person.faces} frames, {person.first_s:.1f} to {person.last_s:.1f} s"
-        age = "not judged" if person.age_years is None else f"{person.gender} {person.age_years:.0f}"
+        age = "not classified" if person.age_years is None else f"{person.gender} {person.age_years:.0f}"
         between, sure = interval_text(person.age_interval_years), f"{person.gender_confidence * 100:.0f} %"
         told = age if person.age_years is None else f"{age}{between and f' ({between})'}, {sure} sure"
         self._out.write(f"{self._name(source)}  person #{person.track_id}: {told}; {seen}\n")

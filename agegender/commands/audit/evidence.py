@@ -16,7 +16,7 @@ from agegender.commands.audit.counters import Counters, scrape
 from agegender.commands.dead_letters.letters import Letter, Place, camera_of, letters_in
 from agegender.shared.errors import BadMessage
 from agegender.shared.kafka.topics import DEAD_LETTERS_NAME, FACES, FRAMES, READERS, RESULTS, Topic
-from agegender.shared.messages.pipeline import Face, Frame, Presence, Result
+from agegender.shared.messages.pipeline import Face, Frame, Result, TrackUpdate
 from agegender.shared.process.settings import KafkaSettings
 from agegender.shared.store import CAMERAS_KEY, CameraKeys, ResultStore, redis_errors_sorted
 
@@ -169,7 +169,7 @@ def _deleted_unread(committed: Mapping[int, int], begins: Offsets) -> int:
 
 
 def _item(topic: Topic[Any], record: Record) -> Item | None:
-    """None for what the books do not count: presences."""
+    """None for what the books do not count: track updates."""
     place = Place(record.topic, record.partition, record.offset)
     appended_s = record.appended_at_s
     try:
@@ -187,7 +187,7 @@ def _item(topic: Topic[Any], record: Record) -> Item | None:
         case Result(face=face):
             origin = (face.face_id, face.detected_at_s)
             return Item(message.camera_id, face.face_id, message.classified_at_s, *origin, place, appended_s)
-        case Presence():
+        case TrackUpdate():
             return None
     raise TypeError(f"expected a message of a topic, got {type(message).__name__}")
 

@@ -28,7 +28,7 @@ def balances_of_one_process(counters: Counters) -> Sequence[Balance]:
         found += balances(CameraCounts(camera, found_sent=sent, skipped=skipped))
         found.append(_handed_on(counters, camera, "face", ("detect", "sent"), "classify", _MOST))
         found.append(_handed_on(counters, camera, "result", ("classify", "sent"), "sink", _MOST))
-    return [*found, _judged(counters), _written(counters)]
+    return [*found, _classified(counters), _written(counters)]
 
 
 def _handed_on(
@@ -50,7 +50,7 @@ def _handed_on(
     )
 
 
-def _judged(counters: Counters) -> Balance:
+def _classified(counters: Counters) -> Balance:
     source = "metrics of classify"
     return Balance(
         None,

@@ -189,7 +189,7 @@ def _warnings(found: Finding) -> Iterator[str]:
         )
     width_px, height_px = found.width_px or 0, found.height_px or 0
     if 0 < max(width_px, height_px) < _SMALL_PX:
-        yield f"{width_px} x {height_px} pixels are few: only faces close by are large enough to judge"
+        yield f"{width_px} x {height_px} pixels are few: only faces close by are large enough to classify"
     if width_px * height_px > _LARGE_PIXELS:
         yield (
             f"{width_px} x {height_px} pixels take much of a core to decode, and are shrunk anyway: "

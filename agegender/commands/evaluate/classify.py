@@ -27,7 +27,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Judged:
+class Classified:
     """What the pipeline made of one labelled picture."""
 
     label: Label
@@ -64,7 +64,7 @@ class FaceFinder:
         return min(detected.outputs, key=_from_middle_px, default=None)
 
 
-def judge(labels: Sequence[Label], finder: FaceFinder, classify: ClassifyStage) -> Iterator[Judged]:
+def judge(labels: Sequence[Label], finder: FaceFinder, classify: ClassifyStage) -> Iterator[Classified]:
     """What becomes of each label's picture, in their order, as soon as it is known.
 
     The person of the label is the one whose face lies nearest to the middle of the picture.
@@ -76,9 +76,9 @@ def judge(labels: Sequence[Label], finder: FaceFinder, classify: ClassifyStage) 
         for label, one in zip(batch, found, strict=True):
             if isinstance(one, Face):
                 outcome = next(outcomes)
-                yield Judged(label, _only(outcome), _problem(outcome))
+                yield Classified(label, _only(outcome), _problem(outcome))
             else:
-                yield Judged(label, None, one)
+                yield Classified(label, None, one)
 
 
 def read_picture(path: Path) -> Bgr | UnreadablePicture:

@@ -1,4 +1,4 @@
-"""What labelled faces say of the judgements: errors, coverage, and how often nothing was said.
+"""What labelled faces say of the classifications: errors, coverage, and how often nothing was said.
 
 The age error is the distance in years from the age read to the span of the label, which lasts until the next
 birthday. A label stands for a person drawn evenly from its span; that of `70 and over` is taken to end at
@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from agegender.commands.evaluate.classify import Judged
+from agegender.commands.evaluate.classify import Classified
 from agegender.commands.evaluate.dataset import Label
 from agegender.shared.images.quality import height_px
 from agegender.shared.messages.pipeline import AGE_BANDS, Result, age_band
@@ -32,7 +32,7 @@ class Scores:
 
     faces: int
     """Pictures in which a face was found."""
-    judged: int
+    classified: int
     """Of these, the faces that were neither too small nor too blurred; all that follows is about them."""
     age_error_years: float | None
     age_bias_years: float | None
@@ -58,7 +58,7 @@ class Evaluation:
     """Pictures in which no face was found."""
     unreadable: Mapping[str, str]
     """File → reason."""
-    unjudged: Mapping[str, int]
+    unclassified: Mapping[str, int]
     """Reason → faces."""
     overall: Scores
     by_age: Mapping[str, Scores]
@@ -75,9 +75,9 @@ class Evaluation:
 Pair = tuple[Label, Result]
 
 
-def evaluated(judged: Iterable[Judged]) -> Evaluation:
-    """The figures of everything that was judged."""
-    everything = list(judged)
+def evaluated(classified: Iterable[Classified]) -> Evaluation:
+    """The figures of everything that was classified."""
+    everything = list(classified)
     pairs = [(one.label, one.result) for one in everything if one.result is not None]
     seen = [(label, result) for label, result in pairs if result.age_years is not None]
     cells = Counter((true_band(label), age_band(_age(result))) for label, result in seen)
@@ -85,7 +85,7 @@ def evaluated(judged: Iterable[Judged]) -> Evaluation:
         pictures=len(everything),
         missed=sum(one.result is None and one.problem is None for one in everything),
         unreadable={str(one.label.path): one.problem for one in everything if one.problem is not None},
-        unjudged=dict(Counter(str(one.unjudged) for _, one in pairs if one.unjudged is not None)),
+        unclassified=dict(Counter(str(one.unclassified) for _, one in pairs if one.unclassified is not None)),
         overall=scores(pairs),
         by_age=_by(pairs, lambda label, _: true_band(label), TRUE_BANDS),
         by_age_read=_by(seen, lambda _, result: age_band(_age(result)), AGE_BANDS),
@@ -105,7 +105,7 @@ def scores(pairs: Sequence[Pair]) -> Scores:
     guessed = [(truth, one.male_probability) for truth, one in known if one.male_probability is not None]
     return Scores(
         faces=len(pairs),
-        judged=len(seen),
+        classified=len(seen),
         age_error_years=_mean(abs(error) for error in errors_years),
         age_bias_years=_mean(errors_years),
         interval_years=_mean(high - low for _, (low, high) in intervals),
@@ -160,7 +160,7 @@ def _by(
 
 def _age(result: Result) -> float:
     if result.age_years is None:
-        raise ValueError(f"face {result.face.face_id} was not judged")
+        raise ValueError(f"face {result.face.face_id} was not classified")
     return result.age_years
 
 

@@ -14,7 +14,7 @@ from agegender.commands.evaluate.metrics import OPEN_END_YEARS, Evaluation, Scor
 
 COLUMNS = (
     "faces",
-    "judged",
+    "classified",
     "age error",
     "bias",
     "interval",
@@ -30,7 +30,7 @@ def cells(scores: Scores) -> tuple[str, ...]:
     """A row under COLUMNS; a dash where there is nothing to tell."""
     return (
         f"{scores.faces}",
-        f"{scores.judged}",
+        f"{scores.classified}",
         _years(scores.age_error_years),
         "-" if scores.age_bias_years is None else f"{scores.age_bias_years:+.1f}",
         _years(scores.interval_years),
@@ -60,9 +60,9 @@ def sections(found: Evaluation) -> Iterator[tuple[str, Mapping[str, Scores]]]:
 
 def accounts(found: Evaluation) -> str:
     """What became of every picture, in one sentence."""
-    unjudged = "".join(f", {number} {why}" for why, number in sorted(found.unjudged.items()))
+    unclassified = "".join(f", {number} {why}" for why, number in sorted(found.unclassified.items()))
     return (
-        f"{found.pictures} pictures: {found.overall.judged} faces judged{unjudged}, "
+        f"{found.pictures} pictures: {found.overall.classified} faces classified{unclassified}, "
         f"{found.missed} without a face, {len(found.unreadable)} not readable"
     )
 
@@ -101,9 +101,9 @@ _NOTES = (
     "- **interval**, **covers**: mean width of the age interval in years, and how many hold the true age. A",
     "  label that is a span stands for a person drawn evenly from it; one without an end is taken to end at",
     f"  {OPEN_END_YEARS:.0f}.",
-    "- **right**: of the faces that got a gender; **unknown**: of the judged faces; **likelier**: right when",
-    "  the likelier gender is taken for each judged face.",
-    "- Faces too small or too blurred to judge count under **faces** and nowhere else.",
+    "- **right**: of the faces that got a gender; **unknown**: of the classified faces; **likelier**: right when",
+    "  the likelier gender is taken for each classified face.",
+    "- Faces too small or too blurred to classify count under **faces** and nowhere else.",
 )
 
 

@@ -27,5 +27,5 @@ def evaluate(dataset: Path, console: Console) -> Evaluation:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         return evaluated(
-            progress.track(judge(labels, finder, classify), total=len(labels), description="Judging")
+            progress.track(judge(labels, finder, classify), total=len(labels), description="Classifying")
         )

@@ -58,7 +58,7 @@ class DetectCosts(_Measured):
 
 
 class ClassifyCosts(_Measured):
-    """CPU time of one core for each face judged, at the settings as they come."""
+    """CPU time of one core for each face classified, at the settings as they come."""
 
     face_ms: Ms
     """All of it, with the nets on the CPU."""
@@ -92,14 +92,14 @@ class KafkaCosts(_Measured):
 
     frame: MessageCosts
     face: MessageCosts
-    presence: MessageCosts
+    track_update: MessageCosts
     """With nobody in it."""
     result: MessageCosts
-    sighting_bytes: Bytes
-    """Each person in a presence more."""
+    track_summary_bytes: Bytes
+    """Each person in a track update more."""
     state_bytes: Bytes
     """What detect notes of a camera after each batch, with nobody there."""
-    state_person_bytes: Bytes
+    state_track_bytes: Bytes
     """Each person more."""
     batch_wait_ms: Ms
     """How long a worker waits for the broker at the end of each batch, by the wall clock: until its outputs
@@ -117,7 +117,7 @@ class StoreCosts(_Measured):
     """CPU time of Redis for each message. It has one thread."""
     camera_bytes: Bytes
     """What a camera takes in Redis before anybody has come."""
-    person_bytes: Bytes
+    visit_bytes: Bytes
     """Each person kept."""
 
 

@@ -30,7 +30,7 @@ class Demand:
         replication: copies that Kafka keeps of each message.
         picture_minutes: for how long Kafka keeps pictures.
         kept_days: for how long Redis keeps persons (SINK_TTL_S).
-        within_s: from a frame to the store, for 99 of 100 faces that are judged.
+        within_s: from a frame to the store, for 99 of 100 faces that are classified.
 
     Raises:
         SettingsError: a value that cannot be.
@@ -79,39 +79,39 @@ class Rates:
     frames: float
     arrivals: float
     """Persons who come."""
-    judged: float
-    """Faces that are sent to be judged; each gives one result."""
-    presences: float
-    votes_per_person: int
-    persons_per_camera_day: float
+    classified: float
+    """Faces that are sent to be classified; each gives one result."""
+    track_updates: float
+    votes_per_visit: int
+    visits_per_camera_day: float
 
     @property
     def stored(self) -> float:
         """Messages that the sink writes."""
-        return self.judged + self.presences
+        return self.classified + self.track_updates
 
 
 def rates(demand: Demand) -> Rates:
     """What comes of the demand.
 
     By Little's law as many persons come a second as are there, divided by how long they stay. Each of them is
-    judged a few times only, however many frames show them: the rules of `services/detect/tracking/best_shot.py` say
-    how often. A presence is sent once a second of each camera, and when somebody comes or goes.
+    classified a few times only, however many frames show them: the rules of `services/detect/tracking/best_shot.py` say
+    how often. A track update is sent once a second of each camera, and when somebody comes or goes.
     """
     arrivals = demand.cameras * demand.faces / demand.stay_s
     votes = votes_of(demand.stay_s, demand.fps)
     return Rates(
         frames=demand.cameras * demand.fps,
         arrivals=arrivals,
-        judged=arrivals * votes,
-        presences=demand.cameras * min(demand.fps, 1.0) + 2 * arrivals,
-        votes_per_person=votes,
-        persons_per_camera_day=arrivals / demand.cameras * 3600 * demand.busy_hours,
+        classified=arrivals * votes,
+        track_updates=demand.cameras * min(demand.fps, 1.0) + 2 * arrivals,
+        votes_per_visit=votes,
+        visits_per_camera_day=arrivals / demand.cameras * 3600 * demand.busy_hours,
     )
 
 
 def votes_of(stay_s: float, fps: float, quality: float = _FAIR_QUALITY) -> int:
-    """How many faces of a person who stays so long are judged, all of them of the same quality."""
+    """How many faces of a person who stays so long are classified, all of them of the same quality."""
     ballot, confirmed_s = Ballot(), (DetectSettings().confirm_faces - 1) / fps
     frames = int((stay_s - confirmed_s) * fps) + 1 if stay_s >= confirmed_s else 0
     for number in range(frames):

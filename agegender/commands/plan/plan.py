@@ -64,9 +64,9 @@ class RedisPlan:
     """The store."""
 
     memory_gb: float
-    persons_kept: int
+    visits_kept: int
     cut_off: bool
-    """Whether cameras have more persons than SINK_PERSONS_PER_CAMERA keeps."""
+    """Whether cameras have more persons than SINK_VISITS_PER_CAMERA keeps."""
     busiest: float
     """What share of its time its thread is busy."""
 
@@ -154,18 +154,18 @@ def _topics(
 ) -> Sequence[TopicPlan]:
     kafka = constants.kafka
     frame_bytes = kafka.frame.size_bytes * area_ratio(sent_wh(demand.stream_wh), constants)
-    presence_bytes = kafka.presence.size_bytes + demand.faces * kafka.sighting_bytes
-    state_bytes = kafka.state_bytes + demand.faces * kafka.state_person_bytes
+    track_update_bytes = kafka.track_update.size_bytes + demand.faces * kafka.track_summary_bytes
+    state_bytes = kafka.state_bytes + demand.faces * kafka.state_track_bytes
     pictures_s = demand.picture_minutes * 60 * _KEPT_LONGER
     # Of a day, the busy hours count; then a segment, a quarter of the time, may have to be closed yet.
     results_s = RESULTS.retention_s * min(1.0, demand.busy_hours * 3600 / _DAY_S) * 1.25
     frames, faces = partitions_for(workers["detect"].workers), partitions_for(workers["classify"].workers)
     results = partitions_for(workers["sink"].workers)
-    judged_bytes = rate.judged * kafka.face.size_bytes + rate.presences * presence_bytes
-    result_bytes = rate.judged * kafka.result.size_bytes + rate.presences * presence_bytes
+    classified_bytes = rate.classified * kafka.face.size_bytes + rate.track_updates * track_update_bytes
+    result_bytes = rate.classified * kafka.result.size_bytes + rate.track_updates * track_update_bytes
     return [
         _topic("frames", frames, rate.frames * frame_bytes, pictures_s, demand),
-        _topic("faces", faces, judged_bytes, pictures_s, demand),
+        _topic("faces", faces, classified_bytes, pictures_s, demand),
         _topic("results", results, result_bytes, results_s, demand),
         _topic("tracks", frames, rate.frames * state_bytes, _TRACKS_KEPT_S, demand),
     ]
@@ -190,13 +190,13 @@ def _broker(demand: Demand, topics: Sequence[TopicPlan]) -> BrokerPlan:
 
 def _redis(demand: Demand, constants: Constants, rate: Rates) -> RedisPlan:
     store = constants.store
-    most = SinkSettings().persons_per_camera
-    wanted = rate.persons_per_camera_day * demand.kept_days
+    most = SinkSettings().visits_per_camera
+    wanted = rate.visits_per_camera_day * demand.kept_days
     kept = min(wanted, most)
-    memory = demand.cameras * (store.camera_bytes + kept * store.person_bytes)
+    memory = demand.cameras * (store.camera_bytes + kept * store.visit_bytes)
     return RedisPlan(
         memory_gb=memory / 1e9,
-        persons_kept=round(demand.cameras * kept),
+        visits_kept=round(demand.cameras * kept),
         cut_off=wanted > most,
         busiest=rate.stored * store.redis_ms / 1000,
     )
@@ -213,7 +213,7 @@ def _drivers(
         "picking, shrinking and JPEG": rate.frames * area * (cost.pick_ms + cost.encode_ms),
         "searching faces in frames": rate.frames * constants.detect.frame_ms,
         "following and cutting faces": rate.frames * demand.faces * constants.detect.face_ms,
-        "judging age and gender": rate.judged * per_face_ms,
+        "classifying age and gender": rate.classified * per_face_ms,
         "the store": rate.stored * constants.store.sink_ms,
     }
     parts["Kafka's messages"] = max(0.0, total * 1000 - sum(parts.values()))
@@ -269,9 +269,9 @@ def _warnings(
         found.append(_what_a_gpu_saves(demand, constants, rate, workers))
     if redis.cut_off:
         found.append(
-            f"A camera has {rate.persons_per_camera_day * demand.kept_days:,.0f} persons in the time that is "
-            f"kept, and Redis keeps its newest {SinkSettings().persons_per_camera:,}: raise "
-            "SINK_PERSONS_PER_CAMERA for more. The counts are whole in any case."
+            f"A camera has {rate.visits_per_camera_day * demand.kept_days:,.0f} persons in the time that is "
+            f"kept, and Redis keeps its newest {SinkSettings().visits_per_camera:,}: raise "
+            "SINK_VISITS_PER_CAMERA for more. The counts are whole in any case."
         )
     if demand.picture_minutes * 60 > FRAMES.retention_s:
         found.append("Pictures of people stay in Kafka for longer than the privacy document says.")
@@ -281,7 +281,7 @@ def _warnings(
 def _what_a_gpu_saves(
     demand: Demand, constants: Constants, rate: Rates, workers: Mapping[Service, Workers]
 ) -> str:
-    saved = rate.judged * (constants.classify.face_ms - constants.classify.host_ms) / 1000
+    saved = rate.classified * (constants.classify.face_ms - constants.classify.host_ms) / 1000
     without = sum(one.load_cores for one in workers.values()) + saved
     detect = camera_cores(demand, constants)[1] * demand.cameras
     return (

@@ -41,7 +41,7 @@ class Scenario:
         seconds: how long frames come.
         load: how many times the cameras of the plan there are, for the same workers.
         detect_dies_s: when one worker of detect dies; None: nobody does.
-        rush: how many times the usual faces are judged in the middle third of the time.
+        rush: how many times the usual faces are classified in the middle third of the time.
         seed: of all that is left to chance.
     """
 
@@ -54,7 +54,7 @@ class Scenario:
 
 @dataclass(frozen=True)
 class Played:
-    """What came of it: of each judged face, when its frame was taken and when it was in the store."""
+    """What came of it: of each classified face, when its frame was taken and when it was in the store."""
 
     taken_s: Times
     delay_s: Times
@@ -83,7 +83,7 @@ def servers(plan: Plan, constants: Constants) -> dict[Service, Server]:
     demand, kafka = plan.demand, constants.kafka
     wait_s, detect = kafka.batch_wait_ms / 1000, plan.workers["detect"]
     classify = ClassifySettings()
-    judging_ms = constants.classify.host_ms if demand.gpu else constants.classify.face_ms
+    classifying_ms = constants.classify.host_ms if demand.gpu else constants.classify.face_ms
     area, cost = area_ratio(demand.stream_wh, constants), constants.ingest
     held = math.ceil(plan.cameras_each / plan.workers["ingest"].workers)
     looked_ms = area * (cost.pick_ms + cost.encode_ms) + kafka.frame.write_ms
@@ -99,7 +99,7 @@ def servers(plan: Plan, constants: Constants) -> dict[Service, Server]:
         ),
         "classify": Server(
             limit=classify_batch(demand, constants),
-            message_s=(kafka.face.read_ms + judging_ms + kafka.result.write_ms) / 1000,
+            message_s=(kafka.face.read_ms + classifying_ms + kafka.result.write_ms) / 1000,
             batch_s=wait_s,
             wait_s=classify.batch_wait_s,
             device_s=constants.gpu.batch_ms / 1000 if demand.gpu else 0.0,
@@ -128,7 +128,7 @@ def play(plan: Plan, constants: Constants, scenario: Scenario) -> Played:
     busy = held * camera_cores(plan.demand, constants)[1] / detect.cores_each
     frame, is_face = _messages(taken_s, plan, scenario, chance)
     stored_s = found_s[frame]
-    passing = (kafka.presence.read_ms + kafka.presence.write_ms) / 1000 / queues["classify"].message_s
+    passing = (kafka.track_update.read_ms + kafka.track_update.write_ms) / 1000 / queues["classify"].message_s
     factors: Mapping[Service, Times] = {"classify": np.where(is_face, 1.0, passing)}
     for name in _BEHIND_DETECT:
         worker = chance.integers(0, plan.workers[name].workers, len(frame))
@@ -151,14 +151,14 @@ def _frames(cameras: int, fps: float, seconds: float, chance: np.random.Generato
 def _messages(
     taken_s: Times, plan: Plan, scenario: Scenario, chance: np.random.Generator
 ) -> tuple[Whole, NDArray[np.bool_]]:
-    """Which frame each message came of, and whether it is a judged face; the others are presences."""
+    """Which frame each message came of, and whether it is a classified face; the others are track updates."""
     rate = plan.rates
     third = scenario.seconds / 3
     rushed = np.where((taken_s >= third) & (taken_s < 2 * third), scenario.rush, 1.0)
-    faces = chance.poisson(rushed * rate.judged / rate.frames)
-    presences = chance.random(len(taken_s)) < rate.presences / rate.frames
+    faces = chance.poisson(rushed * rate.classified / rate.frames)
+    track_updates = chance.random(len(taken_s)) < rate.track_updates / rate.frames
     frames = np.arange(len(taken_s))
-    frame = np.concatenate([np.repeat(frames, faces), frames[presences]])
+    frame = np.concatenate([np.repeat(frames, faces), frames[track_updates]])
     is_face = np.arange(len(frame)) < faces.sum()
     return frame, is_face
 

@@ -81,7 +81,7 @@ def _servers(plan: Plan) -> Grid:
         ("Kafka: network out, all brokers", f"{broker.out_mb_s:,.0f} MB/s"),
         ("Kafka: disk, all brokers", f"{broker.disk_gb:,.0f} GB"),
         ("Redis: memory", f"{redis.memory_gb:,.2f} GB"),
-        ("Redis: persons kept", f"{redis.persons_kept:,}"),
+        ("Redis: persons kept", f"{redis.visits_kept:,}"),
         ("Redis: busy", f"{redis.busiest:.0%}"),
     ]
     if plan.demand.gpu:
@@ -101,7 +101,7 @@ def sentences(plan: Plan, constants: Constants, usual: Check) -> Iterator[str]:
     )
     yield (
         f"{plan.cores:,} cores in all. From a frame to the store: half within {usual.median_s:.2f} s, "
-        f"99 of 100 within {usual.p99_s:.2f} s. Of a person {rate.votes_per_person} faces are judged, "
+        f"99 of 100 within {usual.p99_s:.2f} s. Of a person {rate.votes_per_visit} faces are classified, "
         f"of {demand.stay_s * demand.fps:,.0f}."
     )
     measured = constants.machine

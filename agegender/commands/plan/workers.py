@@ -2,11 +2,11 @@
 
     ingest    cameras x (stream_fps x decode + fps x (pick + encode + write a frame))
     detect    cameras x fps x (read a frame + search it + faces x each face)
-              + judged x (write a face) + presences x (write)
-    classify  judged x (read a face + judge it + write a result) + presences x (read + write)
-    sink      (judged + presences) x (read + store)
+              + classified x (write a face) + track updates x (write)
+    classify  classified x (read a face + judge it + write a result) + track updates x (read + write)
+    sink      (classified + track updates) x (read + store)
 
-With a GPU, judging a face is what is left to the CPU. A worker of detect waits for the broker after each
+With a GPU, classifying a face is what is left to the CPU. A worker of detect waits for the broker after each
 batch, a worker of classify too, and can use only the rest of its time.
 """
 
@@ -66,7 +66,7 @@ def camera_cores(demand: Demand, constants: Constants) -> tuple[float, float]:
 
 
 def frame_ms(demand: Demand, constants: Constants) -> float:
-    """What detect needs for a frame with the usual number of faces, writing its faces and presences included.
+    """What detect needs for a frame with the usual number of faces, writing its faces and track updates included.
 
     The search is not scaled with the size of the frame: DETECT_LONGER_SIDE_PX fixes what is searched.
     """
@@ -111,7 +111,7 @@ def detect_of(cores: int, demand: Demand, constants: Constants, rate: Rates) -> 
     """Workers of so many cores each, as many as chance and a death ask for."""
     _, each = camera_cores(demand, constants)
     kafka = constants.kafka
-    sent = rate.judged * kafka.face.write_ms + rate.presences * kafka.presence.write_ms
+    sent = rate.classified * kafka.face.write_ms + rate.track_updates * kafka.track_update.write_ms
     each += sent / 1000 / demand.cameras
     batch = DetectSettings(threads=cores).batch().max_messages / cores
     usable = cores * working_share(batch * frame_ms(demand, constants), constants)
@@ -155,15 +155,15 @@ def plan_classify(demand: Demand, constants: Constants, rate: Rates) -> Workers:
     """Faces are keyed by person: so many keys, and so short-lived, that they spread evenly."""
     kafka, cost = constants.kafka, constants.classify
     face_ms = cost.host_ms if demand.gpu else cost.face_ms
-    judging_ms = kafka.face.read_ms + face_ms + kafka.result.write_ms
-    passing_ms = kafka.presence.read_ms + kafka.presence.write_ms
-    load = (rate.judged * judging_ms + rate.presences * passing_ms) / 1000
+    classifying_ms = kafka.face.read_ms + face_ms + kafka.result.write_ms
+    passing_ms = kafka.track_update.read_ms + kafka.track_update.write_ms
+    load = (rate.classified * classifying_ms + rate.track_updates * passing_ms) / 1000
     batch = classify_batch(demand, constants)
-    busy_ms = load * 1000 / (rate.judged + rate.presences) * batch + kafka.batch_wait_ms
+    busy_ms = load * 1000 / (rate.classified + rate.track_updates) * batch + kafka.batch_wait_ms
     if demand.gpu:
         busy_ms += constants.gpu.batch_ms
     # In full batches: with less to do, a worker has time to wait.
-    time_s = (rate.judged + rate.presences) / batch * busy_ms / 1000
+    time_s = (rate.classified + rate.track_updates) / batch * busy_ms / 1000
     workers = max(1, math.ceil(time_s * demand.headroom), math.ceil(gpus(demand, constants, rate)))
     return Workers(
         service="classify",
@@ -185,13 +185,15 @@ def gpus(demand: Demand, constants: Constants, rate: Rates) -> float:
     if not demand.gpu:
         return 0.0
     per_face_s = constants.gpu.batch_ms / constants.gpu.batch_faces / 1000
-    return rate.judged * per_face_s * demand.headroom
+    return rate.classified * per_face_s * demand.headroom
 
 
 def plan_sink(demand: Demand, constants: Constants, rate: Rates) -> Workers:
     """A sink waits for Redis as long as it works, so its time counts, not its CPU time."""
     store, kafka = constants.store, constants.kafka
-    read_ms = (rate.judged * kafka.result.read_ms + rate.presences * kafka.presence.read_ms) / rate.stored
+    read_ms = (
+        rate.classified * kafka.result.read_ms + rate.track_updates * kafka.track_update.read_ms
+    ) / rate.stored
     load = rate.stored * (store.sink_ms + read_ms) / 1000
     time_s = rate.stored * (store.message_ms + read_ms) / 1000
     workers = max(1, math.ceil(time_s * demand.headroom))

@@ -14,20 +14,20 @@ from rich.console import Console, RenderableType
 from agegender.commands.query.records import (
     CAMERA_COLUMNS,
     COUNT_COLUMNS,
-    PERSON_COLUMNS,
+    VISIT_COLUMNS,
     Record,
     camera_record,
     count_record,
     csv_writer,
-    person_record,
+    visit_record,
     write_json,
 )
-from agegender.commands.query.tables import cameras_table, counts_table, person_line, persons_table
+from agegender.commands.query.tables import cameras_table, counts_table, visit_line, visits_table
 from agegender.commands.records import results_table, stored_record
 from agegender.commands.run.session import start_process, store_for_reading
 from agegender.shared.errors import SettingsError
 from agegender.shared.messages.pipeline import AGE_BANDS, Gender
-from agegender.shared.messages.visits import UNKNOWN_BAND, Person
+from agegender.shared.messages.visits import UNKNOWN_BAND, Visit
 from agegender.shared.process.settings import RedisSettings
 from agegender.shared.runtime.service import stop_on_signals
 from agegender.shared.store import Period, ResultStore, given_out
@@ -83,11 +83,11 @@ def now(camera: Cameras = None, as_json: AsJson = False, as_csv: AsCsv = False) 
     """Who is there now."""
     with _store() as store:
         found = store.now(camera)
-    _print_persons("There now", found, "Nobody is there now.", as_json=as_json, as_csv=as_csv)
+    _print_visits("There now", found, "Nobody is there now.", as_json=as_json, as_csv=as_csv)
 
 
 @query.command()
-def persons(
+def visits(
     camera: Cameras = None,
     since: Since = "24h",
     until: Until = None,
@@ -100,11 +100,11 @@ def persons(
     """Who was there, by the time when they were first seen, the newest first."""
     since_s, until_s = _range(since, until)
     bands, genders = _chosen("--age-band", age_band, _BANDS), _chosen("--gender", gender, _GENDERS)
-    found: list[Person] = []
+    found: list[Visit] = []
     with _store() as store:
         before: str | None = None
         while len(found) < limit:
-            page = store.persons(
+            page = store.visits(
                 camera_ids=camera,
                 since_s=since_s,
                 until_s=until_s,
@@ -117,7 +117,7 @@ def persons(
             before = page.next
             if before is None:
                 break
-    _print_persons("Persons", found, "Nobody was there then.", as_json=as_json, as_csv=as_csv)
+    _print_visits("Visits", found, "Nobody was there then.", as_json=as_json, as_csv=as_csv)
 
 
 @query.command()
@@ -181,8 +181,8 @@ def watch(
         cursor = None
         while not stop.is_set() and (end_s is None or time.monotonic() < end_s):
             left, cursor = store.closed(cursor, camera_ids=camera, wait_s=_WATCH_WAIT_S)
-            for person in left:
-                say(person)
+            for visit in left:
+                say(visit)
 
 
 @query.command()
@@ -191,7 +191,7 @@ def faces(
     limit: Annotated[int, typer.Option(help="How many of the newest.", min=1)] = 20,
     as_json: AsJson = False,
 ) -> None:
-    """The single faces that were judged last, the newest last."""
+    """The single faces that were classified last, the newest last."""
     with _store() as store:
         results = store.results(camera, limit)
     if not results:
@@ -229,11 +229,11 @@ def _chosen(option: str, chosen: Sequence[str] | None, known: Sequence[str]) -> 
     return chosen or None
 
 
-def _print_persons(title: str, found: Sequence[Person], nobody: str, *, as_json: bool, as_csv: bool) -> None:
+def _print_visits(title: str, found: Sequence[Visit], nobody: str, *, as_json: bool, as_csv: bool) -> None:
     _print(
-        [person_record(one) for one in found],
-        PERSON_COLUMNS,
-        lambda: persons_table(title, found),
+        [visit_record(one) for one in found],
+        VISIT_COLUMNS,
+        lambda: visits_table(title, found),
         nobody,
         as_json=as_json,
         as_csv=as_csv,
@@ -263,14 +263,14 @@ def _print(
         Console(stderr=True).print(nothing)
 
 
-def _sayer(*, as_json: bool, as_csv: bool) -> Callable[[Person], None]:
+def _sayer(*, as_json: bool, as_csv: bool) -> Callable[[Visit], None]:
     _one_format(as_json=as_json, as_csv=as_csv)
     if as_json:
-        return lambda person: write_json([person_record(person)], sys.stdout)
+        return lambda visit: write_json([visit_record(visit)], sys.stdout)
     if as_csv:
-        write = csv_writer(sys.stdout, PERSON_COLUMNS)
-        return lambda person: write(person_record(person))
-    return lambda person: typer.echo(person_line(person))
+        write = csv_writer(sys.stdout, VISIT_COLUMNS)
+        return lambda visit: write(visit_record(visit))
+    return lambda visit: typer.echo(visit_line(visit))
 
 
 def _one_format(*, as_json: bool, as_csv: bool) -> None:

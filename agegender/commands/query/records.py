@@ -9,18 +9,18 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import IO
 
-from agegender.shared.messages.visits import Person
+from agegender.shared.messages.visits import Visit
 from agegender.shared.store import CameraState, GivenCount
 
 Record = Mapping[str, object]
 
 
-def person_record(person: Person) -> Record:
+def visit_record(visit: Visit) -> Record:
     """One visit. Times are seconds since 1970 UTC."""
     return {
-        **person.model_dump(mode="json"),
-        "age_band": person.age_band,
-        "dwell_s": round(person.dwell_s, 3),
+        **visit.model_dump(mode="json"),
+        "age_band": visit.age_band,
+        "dwell_s": round(visit.dwell_s, 3),
     }
 
 
@@ -32,7 +32,7 @@ def count_record(count: GivenCount) -> Record:
         "camera_id": count.camera_id,
         "age_band": count.age_band,
         "gender": count.gender,
-        "persons": count.persons,
+        "visits": count.visits,
         "fewer_than": count.fewer_than,
     }
 
@@ -76,13 +76,22 @@ def _flat(record: Record) -> Record:
     return flat
 
 
-PERSON_COLUMNS = (
-    *("camera_id", "person_id", "first_seen_s", "last_seen_s", "dwell_s", "clock", "frames", "faces_judged"),
-    *("age_years", "age_interval_years_low", "age_interval_years_high", "age_band", "unjudged"),
+VISIT_COLUMNS = (
+    *(
+        "camera_id",
+        "track_id",
+        "first_seen_s",
+        "last_seen_s",
+        "dwell_s",
+        "clock",
+        "frames",
+        "faces_classified",
+    ),
+    *("age_years", "age_interval_years_low", "age_interval_years_high", "age_band", "unclassified"),
     *("gender", "gender_confidence", "male_probability", "closed"),
 )
 CAMERA_COLUMNS = (
     *("camera_id", "captured_at_s", "clock", "width_px", "height_px", "frame_rate_hz"),
     *("written_at_s", "delay_s", "present"),
 )
-COUNT_COLUMNS = ("start", "start_s", "camera_id", "age_band", "gender", "persons", "fewer_than")
+COUNT_COLUMNS = ("start", "start_s", "camera_id", "age_band", "gender", "visits", "fewer_than")

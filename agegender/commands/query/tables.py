@@ -10,8 +10,8 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from agegender.commands.records import interval_text
-from agegender.shared.messages.pipeline import AGE_BANDS, Unjudged
-from agegender.shared.messages.visits import UNKNOWN_BAND, Person
+from agegender.shared.messages.pipeline import AGE_BANDS, Unclassified
+from agegender.shared.messages.visits import UNKNOWN_BAND, Visit
 from agegender.shared.store import CameraState, GivenCount, Period
 
 _SILENT_S = 10.0
@@ -37,21 +37,21 @@ def cameras_table(cameras: Sequence[CameraState], now_s: float) -> Table:
     return table
 
 
-def persons_table(title: str, persons: Iterable[Person]) -> Table:
+def visits_table(title: str, visits: Iterable[Visit]) -> Table:
     """One visit a row."""
     table = _table(
         title, ("seen first", "camera", "gender"), ("sure", "age", "80 % within", "stayed", "faces")
     )
-    for person in persons:
+    for visit in visits:
         table.add_row(
-            _clock(person.first_seen_s),
-            person.camera_id,
-            person.gender if person.age_years is not None else "",
-            f"{person.gender_confidence * 100:.0f} %" if person.age_years is not None else "",
-            person_age_text(person),
-            interval_text(person.age_interval_years),
-            duration_text(person.dwell_s),
-            f"{person.faces_judged} of {person.frames}",
+            _clock(visit.first_seen_s),
+            visit.camera_id,
+            visit.gender if visit.age_years is not None else "",
+            f"{visit.gender_confidence * 100:.0f} %" if visit.age_years is not None else "",
+            visit_age_text(visit),
+            interval_text(visit.age_interval_years),
+            duration_text(visit.dwell_s),
+            f"{visit.faces_classified} of {visit.frames}",
         )
     return table
 
@@ -63,7 +63,7 @@ def counts_table(counts: Sequence[GivenCount], by: Period) -> Table:
     """
     bands = [band for band in (*AGE_BANDS, UNKNOWN_BAND) if any(one.age_band == band for one in counts)]
     headings = [band if band in AGE_BANDS else f"age {band}" for band in bands]
-    table = _table(f"Persons by {by}", (by,), ("persons", "female", "male", "unknown", *headings))
+    table = _table(f"Persons by {by}", (by,), ("visits", "female", "male", "unknown", *headings))
     for start_s in sorted({count.start_s for count in counts}):
         # Counted by days of UTC, so a day is not shown as one of here.
         stamp = time.gmtime(start_s) if by == "day" else time.localtime(start_s)
@@ -74,25 +74,25 @@ def counts_table(counts: Sequence[GivenCount], by: Period) -> Table:
     return table
 
 
-def person_line(person: Person) -> str:
+def visit_line(visit: Visit) -> str:
     """One visit in a line: `12:03:05  entrance  female 34 (27-41)  stayed 12 s`."""
-    gender = "?" if person.gender == "unknown" else person.gender
-    judged = person.age_years is not None
-    age = f"{gender} {person_age_text(person)}" if judged else person_age_text(person)
-    interval = f" ({interval_text(person.age_interval_years)})" if judged else ""
-    stamp = time.strftime("%H:%M:%S", time.localtime(person.last_seen_s))
-    return f"{stamp}  {person.camera_id}  {age}{interval}  stayed {duration_text(person.dwell_s)}"
+    gender = "?" if visit.gender == "unknown" else visit.gender
+    classified = visit.age_years is not None
+    age = f"{gender} {visit_age_text(visit)}" if classified else visit_age_text(visit)
+    interval = f" ({interval_text(visit.age_interval_years)})" if classified else ""
+    stamp = time.strftime("%H:%M:%S", time.localtime(visit.last_seen_s))
+    return f"{stamp}  {visit.camera_id}  {age}{interval}  stayed {duration_text(visit.dwell_s)}"
 
 
-def person_age_text(person: Person) -> str:
+def visit_age_text(visit: Visit) -> str:
     """The age in whole years, or why there is none: `34`, `too small`, `not yet`."""
-    if person.age_years is None:
-        return unjudged_text(person.unjudged)
-    return f"{person.age_years:.0f}"
+    if visit.age_years is None:
+        return unclassified_text(visit.unclassified)
+    return f"{visit.age_years:.0f}"
 
 
-def unjudged_text(why: Unjudged | Literal["not-yet"] | None) -> str:
-    """Why somebody was not judged, in words."""
+def unclassified_text(why: Unclassified | Literal["not-yet"] | None) -> str:
+    """Why somebody was not classified, in words."""
     return (why or "unknown").replace("-", " ")
 
 
@@ -110,7 +110,7 @@ def duration_text(seconds: float) -> str:
 
 def _sums(counts: Sequence[GivenCount], bands: Sequence[str]) -> list[str]:
     """The cells of a row: everybody, by gender, by age."""
-    known = [one for one in counts if one.persons is not None]
+    known = [one for one in counts if one.visits is not None]
     genders = [[one for one in known if one.gender == gender] for gender in ("female", "male", "unknown")]
     ages = [[one for one in known if one.age_band == band] for band in bands]
     return [
@@ -121,7 +121,7 @@ def _sums(counts: Sequence[GivenCount], bands: Sequence[str]) -> list[str]:
 
 
 def _sum(counts: Iterable[GivenCount], *, is_all: bool) -> str:
-    number = sum(one.persons or 0 for one in counts)
+    number = sum(one.visits or 0 for one in counts)
     return str(number or "") if is_all else f"{number}+"
 
 

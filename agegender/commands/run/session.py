@@ -16,7 +16,7 @@ from agegender.commands.run.view import LiveView, Summary
 from agegender.services.api.config import ApiSettings
 from agegender.services.sink.redis_store import RedisStore
 from agegender.shared.cameras.camera import Camera
-from agegender.shared.process.certificates import show_certificates
+from agegender.shared.process.certificates import register_certificate_gauges
 from agegender.shared.process.health import Health, HealthServer
 from agegender.shared.process.logs import set_up_logs
 from agegender.shared.process.metrics import Metrics
@@ -79,7 +79,7 @@ def watcher(console: Console, view: LiveView, metrics: Metrics) -> Watch:
         while not done.wait(_SAY_EVERY_S):
             captured = metrics.total("agegender_frames_captured_total")
             results = metrics.total("agegender_results_written_total")
-            console.print(f"{captured:.0f} frames captured, {results:.0f} faces judged", highlight=False)
+            console.print(f"{captured:.0f} frames captured, {results:.0f} faces classified", highlight=False)
 
     return draw if console.is_terminal else say
 
@@ -104,7 +104,7 @@ def run_session(
     """
     settings, redis = PipelineSettings.load(), RedisSettings.load()
     metrics = Metrics(process_registry())
-    show_certificates(metrics, redis)
+    register_certificate_gauges(metrics, redis)
     with store_for_writing(redis, process) as redis:
         output = RedisStore(connect(redis), settings.sink, metrics)
         pipeline = Pipeline(cameras, settings, output, metrics)

@@ -77,7 +77,7 @@ class LiveView:
         return f"{statistics.median(one.delay_s for one in newest) * 1000:.0f} ms" if newest else "-"
 
     def _there_now(self, camera_id: str) -> str:
-        return ", ".join(face_label(person) for person in self._store.now([camera_id])) or "nobody"
+        return ", ".join(face_label(visit) for visit in self._store.now([camera_id])) or "nobody"
 
 
 @dataclass(frozen=True)
@@ -89,15 +89,15 @@ class Summary:
     published: int
     dropped: dict[str, int]
     faces_found: int
-    faces_judged: int
-    """Of those found, the ones that were sent to be judged; the others would not have changed any answer."""
+    faces_classified: int
+    """Of those found, the ones that were sent to be classified; the others would not have changed any answer."""
     results: int
     bad: int
-    persons: int
+    visits: int
     genders: dict[str, int]
     """Of the persons; where single pictures were looked at, in which nobody is followed, of the faces."""
     age_bands: dict[str, int]
-    """The same; whoever was not judged stands under the reason, or as unknown."""
+    """The same; whoever was not classified stands under the reason, or as unknown."""
     failures: Mapping[str, str]
     """Camera id → why it gave no frames at the end."""
     delays_s: Sequence[float]
@@ -113,19 +113,19 @@ class Summary:
     ) -> Summary:
         """The sums of the metrics; delays from the results themselves."""
         written = "agegender_results_written_total"
-        persons = int(metrics.total("agegender_persons_counted_total"))
-        counted = "agegender_persons_closed_total" if persons else written
-        judged = metrics.total("agegender_messages_sent_total", service="detect", kind="face")
+        visits = int(metrics.total("agegender_visits_counted_total"))
+        counted = "agegender_visits_closed_total" if visits else written
+        classified = metrics.total("agegender_messages_sent_total", service="detect", kind="face")
         return cls(
             seconds=seconds,
             captured=int(metrics.total("agegender_frames_captured_total")),
             published=int(metrics.total("agegender_messages_sent_total", service="ingest")),
             dropped=_whole(metrics.by_label("agegender_messages_dropped_total", "reason", service="ingest")),
-            faces_found=int(judged + metrics.total("agegender_faces_skipped_total")),
-            faces_judged=int(judged),
+            faces_found=int(classified + metrics.total("agegender_faces_skipped_total")),
+            faces_classified=int(classified),
             results=int(metrics.total(written)),
             bad=int(metrics.total("agegender_messages_bad_total")),
-            persons=persons,
+            visits=visits,
             genders=_whole(metrics.by_label(counted, "gender")),
             age_bands=_whole(metrics.by_label(counted, "age_band")),
             failures=failures,
@@ -139,20 +139,20 @@ class Summary:
         table.add_row("frames published", f"{self.published} ({self.published / self.seconds:.1f} a second)")
         table.add_row("frames dropped", _listed(self.dropped) or "none")
         table.add_row("faces found", f"{self.faces_found}")
-        table.add_row("faces judged", f"{self.faces_judged}")
+        table.add_row("faces classified", f"{self.faces_classified}")
         table.add_row("results in the store", f"{self.results}")
         for camera_id, why in self.failures.items():
             table.add_row(f"camera {camera_id}", Text(why, style="red"))
         if self.bad:
             table.add_row("bad messages", f"{self.bad}")
-        if self.persons:
-            table.add_row("persons counted", f"{self.persons}")
+        if self.visits:
+            table.add_row("persons counted", f"{self.visits}")
         table.add_row("genders", _listed(self.genders) or "-")
         bands = {band: self.age_bands[band] for band in AGE_BANDS if band in self.age_bands}
         table.add_row("ages", _listed(bands) or "-")
-        unjudged = {why: number for why, number in self.age_bands.items() if why not in AGE_BANDS}
-        if unjudged:
-            table.add_row("not judged", _listed(unjudged))
+        unclassified = {why: number for why, number in self.age_bands.items() if why not in AGE_BANDS}
+        if unclassified:
+            table.add_row("not classified", _listed(unclassified))
         if self.delays_s:
             late = self.delays_s[int(len(self.delays_s) * 0.95)]
             table.add_row(

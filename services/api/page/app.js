@@ -67,13 +67,13 @@ async function explain(error) {
 /* ---- what is there now ---- */
 
 function showState() {
-  const { cameras, persons } = page.state;
+  const { cameras, visits } = page.state;
   byId("no-camera").hidden = cameras.length > 0;
   listCameras(cameras);
   // Those that need somebody to look come first.
   const silentFirst = (a, b) => Number(a.state === "live") - Number(b.state === "live");
   cards.cameras(cameras.filter(ofCamera).sort(silentFirst), page.state.at_s);
-  cards.present(persons.filter(ofCamera), manyCameras());
+  cards.present(visits.filter(ofCamera), manyCameras());
 }
 
 function listCameras(cameras) {
@@ -91,9 +91,9 @@ function showLeft(newcomer = null) {
   cards.left([...page.left.values()].filter(ofCamera), manyCameras(), nobody, newcomer);
 }
 
-function keepLeft(persons) {
-  for (const person of persons) {
-    if (person.closed && ofCamera(person)) page.left.set(`${person.camera_id}/${person.person_id}`, person);
+function keepLeft(visits) {
+  for (const visit of visits) {
+    if (visit.closed && ofCamera(visit)) page.left.set(`${visit.camera_id}/${visit.track_id}`, visit);
   }
   const oldest = [...page.left.entries()].sort(([, a], [, b]) => b.last_seen_s - a.last_seen_s).slice(LEFT_KEPT);
   for (const [key] of oldest) page.left.delete(key);
@@ -111,20 +111,20 @@ function showCounts() {
   setText(byId("visits-range"), label);
   setText(byId("ages-range"), label.split(",")[0]);
   cards.split(byId("visits-split"), "visits", total);
-  const busiest = byColumn.reduce((best, one) => (sum(one.persons) > sum(best.persons) ? one : best));
-  setText(byId("busiest"), all ? `${busiest.name} (${count(sum(busiest.persons))})` : "–");
+  const busiest = byColumn.reduce((best, one) => (sum(one.visits) > sum(best.visits) ? one : best));
+  setText(byId("busiest"), all ? `${busiest.name} (${count(sum(busiest.visits))})` : "–");
   const common = BANDS.reduce((best, one) => (sum(byBand[one]) > sum(byBand[best]) ? one : best));
   setText(byId("most-band"), all ? `${common === "unknown" ? "age unknown" : band(common)} (${count(sum(byBand[common]))})` : "–");
   draw();
   byId("time-table").replaceChildren(
-    table("Visits over time", ["Time", ...GENDERS.map(capital)], byColumn.map((one) => [one.name, ...cells(one.persons)])),
+    table("Visits over time", ["Time", ...GENDERS.map(capital)], byColumn.map((one) => [one.name, ...cells(one.visits)])),
   );
   byId("ages-table").replaceChildren(
     table("Age and gender", ["Age", ...GENDERS.map(capital)], BANDS.map((one) => [band(one), ...cells(byBand[one])])),
   );
 }
 
-const cells = (persons) => GENDERS.map((gender) => count(persons[gender]));
+const cells = (visits) => GENDERS.map((gender) => count(visits[gender]));
 
 function draw() {
   if (!page.sums || byId("time-chart").clientWidth === 0) return;
@@ -135,7 +135,7 @@ function draw() {
 
 function readOut(column) {
   const quiet = sum(page.sums.total) ? "Point at a bar, or use the arrow keys, to read its numbers." : "No visits in this time.";
-  setText(byId("time-readout"), column ? `${column.name} — ${words(column.persons)}` : quiet);
+  setText(byId("time-readout"), column ? `${column.name} — ${words(column.visits)}` : quiet);
 }
 
 let latest = 0;
@@ -169,10 +169,10 @@ function refreshSoon() {
 async function refreshLeft() {
   const { camera } = page;
   try {
-    const { persons } = await json("/v1/persons", { limit: 100, ...(camera && { camera }) });
+    const { visits } = await json("/v1/visits", { limit: 100, ...(camera && { camera }) });
     if (camera !== page.camera) return; // another camera was chosen meanwhile
     for (const [key, one] of page.left) if (!ofCamera(one)) page.left.delete(key);
-    keepLeft(persons);
+    keepLeft(visits);
     page.leftOf = camera;
     showLeft();
   } catch (error) {
@@ -194,10 +194,10 @@ function heard(kind, data) {
       refreshLeft();
     }
     showState();
-    const now = data.persons.map((one) => `${one.camera_id}/${one.person_id}/${one.gender}/${one.age_band}`).join();
+    const now = data.visits.map((one) => `${one.camera_id}/${one.track_id}/${one.gender}/${one.age_band}`).join();
     if (now !== people) refreshSoon(); // somebody came, or is known better now
     people = now;
-  } else if (kind === "person") {
+  } else if (kind === "visit") {
     keepLeft([data]);
     showLeft(data);
     refreshSoon();

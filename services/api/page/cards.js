@@ -41,44 +41,44 @@ export function split(place, name, byGender) {
   }
 }
 
-export function byGender(persons) {
+export function byGender(visits) {
   const found = Object.fromEntries(GENDERS.map((gender) => [gender, 0]));
-  for (const person of persons) found[person.gender] += 1;
+  for (const visit of visits) found[visit.gender] += 1;
   return found;
 }
 
-const key = (person) => `${person.camera_id}/${person.person_id}`;
+const key = (visit) => `${visit.camera_id}/${visit.track_id}`;
 
-function personItem(person, showCamera, when) {
+function visitItem(visit, showCamera, when) {
   return html(
     "li",
-    { "data-person": key(person), "data-gender": person.gender },
-    html("span", { class: `swatch fill-${person.gender}`, "aria-hidden": "true" }),
-    html("span", { class: "who" }, capital(who(person))),
-    html("span", { class: "quiet where" }, [showCamera ? person.camera_id : null, when].filter(Boolean).join(" · ")),
+    { "data-visit": key(visit), "data-gender": visit.gender },
+    html("span", { class: `swatch fill-${visit.gender}`, "aria-hidden": "true" }),
+    html("span", { class: "who" }, capital(who(visit))),
+    html("span", { class: "quiet where" }, [showCamera ? visit.camera_id : null, when].filter(Boolean).join(" · ")),
   );
 }
 
-function listed(place, persons, nobody, item) {
-  if (!persons.length) place.replaceChildren(html("li", { class: "nobody quiet" }, nobody));
-  else place.replaceChildren(...persons.map(item));
+function listed(place, visits, nobody, item) {
+  if (!visits.length) place.replaceChildren(html("li", { class: "nobody quiet" }, nobody));
+  else place.replaceChildren(...visits.map(item));
 }
 
-export function present(persons, showCamera) {
-  number("present", persons.length);
-  setText(byId("present-unit"), plural(persons.length, "person", "people"));
-  split(byId("present-split"), "present", byGender(persons));
-  listed(byId("present-people"), persons, "Nobody at the moment.", (person) =>
-    personItem(person, showCamera, `for ${duration(person.dwell_s)}`),
+export function present(visits, showCamera) {
+  number("present", visits.length);
+  setText(byId("present-unit"), plural(visits.length, "visit", "people"));
+  split(byId("present-split"), "present", byGender(visits));
+  listed(byId("present-people"), visits, "Nobody at the moment.", (visit) =>
+    visitItem(visit, showCamera, `for ${duration(visit.dwell_s)}`),
   );
 }
 
 /** Who left last; `newcomer` has done so just now. */
-export function left(persons, showCamera, nobody, newcomer) {
-  const shown = [...persons].sort((a, b) => b.last_seen_s - a.last_seen_s).slice(0, LEFT_SHOWN);
-  listed(byId("left-people"), shown, nobody, (person) => {
-    const item = personItem(person, showCamera, `${clock(person.last_seen_s)} · ${duration(person.dwell_s)}`);
-    if (newcomer && key(person) === key(newcomer)) item.classList.add("new");
+export function left(visits, showCamera, nobody, newcomer) {
+  const shown = [...visits].sort((a, b) => b.last_seen_s - a.last_seen_s).slice(0, LEFT_SHOWN);
+  listed(byId("left-people"), shown, nobody, (visit) => {
+    const item = visitItem(visit, showCamera, `${clock(visit.last_seen_s)} · ${duration(visit.dwell_s)}`);
+    if (newcomer && key(visit) === key(newcomer)) item.classList.add("new");
     return item;
   });
 }
@@ -121,7 +121,7 @@ function fill(item, camera, nowS) {
   const since = `silent since ${clock(camera.written_at_s)} (${duration(nowS - camera.written_at_s)})`;
   setText(item.querySelector(".state"), live ? "live" : since);
   const facts = {
-    present: `${count(camera.present)} ${plural(camera.present, "person", "people")}`,
+    present: `${count(camera.present)} ${plural(camera.present, "visit", "people")}`,
     rate: live && camera.frame_rate_hz !== null ? `${rate(camera.frame_rate_hz)} a second` : "–",
     delay: live ? delay(camera.delay_s) : "–",
   };

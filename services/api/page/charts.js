@@ -16,9 +16,9 @@ export function ticks(most) {
   return Array.from({ length: Math.ceil(most / whole) + 1 }, (_, place) => place * whole);
 }
 
-export function words(persons) {
-  const all = sum(persons);
-  const parts = GENDERS.filter((gender) => persons[gender]).map((gender) => `${count(persons[gender])} ${gender}`);
+export function words(visits) {
+  const all = sum(visits);
+  const parts = GENDERS.filter((gender) => visits[gender]).map((gender) => `${count(visits[gender])} ${gender}`);
   return `${count(all)} ${plural(all, "visit", "visits")}${parts.length ? `: ${parts.join(", ")}` : ""}`;
 }
 
@@ -27,11 +27,11 @@ export function timeChart(place, columns, chosen) {
   const unit = rem();
   const width = place.clientWidth;
   const height = place.clientHeight;
-  const marks = ticks(Math.max(...columns.map((column) => sum(column.persons))));
+  const marks = ticks(Math.max(...columns.map((column) => sum(column.visits))));
   const top = unit * 0.6;
   const left = unit * (0.9 + 0.62 * count(marks.at(-1)).length);
   const bottom = height - unit * 1.8;
-  const y = (persons) => bottom - ((bottom - top) * persons) / marks.at(-1);
+  const y = (visits) => bottom - ((bottom - top) * visits) / marks.at(-1);
   const slot = (width - left) / columns.length;
   const gap = Math.min(slot * 0.25, unit * 0.5);
 
@@ -50,16 +50,16 @@ export function timeChart(place, columns, chosen) {
   const bars = columns.map((column, index) => {
     let base = 0;
     const x = left + index * slot;
-    const group = svg("g", { class: "column", "data-start": column.startS, "data-visits": sum(column.persons) });
+    const group = svg("g", { class: "column", "data-start": column.startS, "data-visits": sum(column.visits) });
     group.append(svg("rect", { class: "hit", x, y: top, width: slot, height: bottom - top }));
     for (const gender of GENDERS) {
-      const persons = column.persons[gender];
-      if (!persons) continue;
-      const [low, high] = [y(base), y(base + persons)];
+      const visits = column.visits[gender];
+      if (!visits) continue;
+      const [low, high] = [y(base), y(base + visits)];
       group.append(
         svg("rect", { class: `fill-${gender}`, x: x + gap / 2, y: high, width: slot - gap, height: Math.max(0, low - high - 1), rx: Math.min(2, slot / 8) }),
       );
-      base += persons;
+      base += visits;
     }
     // Counted from the right: the newest column always has its label.
     if ((columns.length - 1 - index) % every === 0 && x + slot / 2 > wide / 2) {
@@ -131,13 +131,13 @@ export function agesChart(place, byBand) {
     const centre = head + row * (index + 0.5);
     const thick = Math.min(row * 0.72, unit * 2);
     const bars = GENDERS.flatMap((gender) => {
-      const persons = byBand[name][gender];
-      const length = Math.max(0, scale * persons);
+      const visits = byBand[name][gender];
+      const length = Math.max(0, scale * visits);
       const { x, text, anchor } = places[gender];
       return [
         svg("rect", { class: `fill-${gender}`, x: x(length), y: centre - thick / 2, width: length, height: thick, rx: 2 }),
-        // Whose age is unknown was not judged, so that there is no gender either.
-        name === "unknown" && !persons ? null : svg("text", { class: persons ? "value" : "value quiet", x: text(length), y: centre, dy: "0.35em", "text-anchor": anchor }, count(persons)),
+        // Whose age is unknown was not classified, so that there is no gender either.
+        name === "unknown" && !visits ? null : svg("text", { class: visits ? "value" : "value quiet", x: text(length), y: centre, dy: "0.35em", "text-anchor": anchor }, count(visits)),
       ];
     });
     const label = svg("text", { class: "tick", x: axis + middle / 2, y: centre, dy: "0.35em", "text-anchor": "middle" }, band(name));

@@ -44,13 +44,13 @@ export function delay(seconds) {
   return seconds < 1 ? `${whole.format(seconds * 1000)} ms` : `${tenth.format(seconds)} s`;
 }
 
-const WHY_NOT = { "too-small": "not judged: face too small", "too-blurred": "not judged: face too blurred", "not-yet": "not judged yet" };
+const WHY_NOT = { "too-small": "not classified: face too small", "too-blurred": "not classified: face too blurred", "not-yet": "not classified yet" };
 
 /** "female, 34 (27–41)": with its range, and unknown where it is not known. */
-export function who(person) {
-  if (person.age_years === null) return WHY_NOT[person.unjudged];
-  const range = person.age_interval_years;
-  const age = Math.floor(person.age_years);
+export function who(visit) {
+  if (visit.age_years === null) return WHY_NOT[visit.unclassified];
+  const range = visit.age_interval_years;
+  const age = Math.floor(visit.age_years);
   const within = range ? ` (${Math.floor(range[0])}–${Math.ceil(range[1])})` : "";
-  return `${person.gender === "unknown" ? "gender unknown" : person.gender}, ${age}${within}`;
+  return `${visit.gender === "unknown" ? "gender unknown" : visit.gender}, ${age}${within}`;
 }

@@ -39,15 +39,15 @@ export const sum = (byGender) => GENDERS.reduce((total, gender) => total + byGen
 
 /** Sums of the cells: by column and gender, by age band and gender, and by gender. */
 export function summed(columns, cells) {
-  const byColumn = columns.map((column) => ({ ...column, persons: none() }));
+  const byColumn = columns.map((column) => ({ ...column, visits: none() }));
   const byBand = Object.fromEntries(BANDS.map((band) => [band, none()]));
   const total = none();
   for (const cell of cells) {
     const column = byColumn.find((one) => one.startS <= cell.start_s && cell.start_s < one.endS);
     if (!column) continue;
-    column.persons[cell.gender] += cell.persons;
-    byBand[cell.age_band][cell.gender] += cell.persons;
-    total[cell.gender] += cell.persons;
+    column.visits[cell.gender] += cell.visits;
+    byBand[cell.age_band][cell.gender] += cell.visits;
+    total[cell.gender] += cell.visits;
   }
   return { byColumn, byBand, total };
 }

@@ -38,7 +38,7 @@ class Searched:
     faces: Sequence[Detection]
     """From left to right."""
     doubtful: Sequence[Detection]
-    """Those that the detector is not sure enough of: no faces to be judged, but some to be covered."""
+    """Those that the detector is not sure enough of: no faces to be classified, but some to be covered."""
     searched_at_s: float
 
     def cut(self, index: int) -> Cut:

@@ -22,14 +22,14 @@ _DOUBTFUL_SCORE, _SURE_SCORE = 0.82, 0.93
 _LITTLE_TURN, _FAR_TURN, _PROFILE = 0.4, 0.9, 0.5
 
 _POOREST = 0.1
-"""The least quality of a face that can be judged, so that 0 is left for those that cannot."""
+"""The least quality of a face that can be classified, so that 0 is left for those that cannot."""
 
 _MARGIN_PX = 32
 _COARSE_PX = 24
 
 
 def face_quality(chip_bgr: Bgr, height_px: float, score: float) -> float:
-    """How well the face of an aligned chip can be judged: 0 not at all, 1 as well as any.
+    """How well the face of an aligned chip can be classified: 0 not at all, 1 as well as any.
 
     The worst of three counts, because none makes up for another. A face that is smaller than
     SMALLEST_FACE_PX or too blurred has 0.
@@ -67,7 +67,7 @@ def facing(landmarks_xy: Sequence[PointXy]) -> float:
     """How much a face looks this way: 1 from the front, `_PROFILE` where it is far turned.
 
     At equal quality, far turned faces are read up to twice as wrong; docs/models.md has the measurements. So
-    of one person's faces, those that look this way are judged first.
+    of one person's faces, those that look this way are classified first.
     """
     far = (turn(landmarks_xy) - _LITTLE_TURN) / (_FAR_TURN - _LITTLE_TURN)
     return 1.0 - (1.0 - _PROFILE) * min(max(far, 0.0), 1.0)

@@ -1,4 +1,4 @@
-"""Which faces of a person are worth judging. Pure: qualities and times in, yes or no out."""
+"""Which faces of a person are worth classifying. Pure: qualities and times in, yes or no out."""
 
 from __future__ import annotations
 

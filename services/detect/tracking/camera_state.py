@@ -12,7 +12,7 @@ from typing import Annotated, Self
 from pydantic import ConfigDict, Field, model_validator
 
 from agegender.services.detect.tracking.tracker_state import TrackerState
-from agegender.shared.messages.pipeline import FrameInfo, Model, Share, TrackId, Unjudged
+from agegender.shared.messages.pipeline import Fraction, FrameInfo, Model, TrackId, Unclassified
 
 _Time = Annotated[float, Field(allow_inf_nan=False)]
 _Count = Annotated[int, Field(ge=0)]
@@ -35,18 +35,18 @@ class BallotState(Model):
 
     votes: _Count
     quality: Annotated[float, Field(ge=0, allow_inf_nan=False)]
-    best: Share
+    best: Fraction
     last_s: _Time
 
 
-class VisitorState(Model):
+class ConfirmedTrackState(Model):
     """A `camera_tracks.Visitor`."""
 
     number: Annotated[int, Field(ge=1)]
     """Of its track in the tracker."""
     track_id: TrackId
     ballot: BallotState
-    unjudged: Unjudged | None
+    unclassified: Unclassified | None
 
 
 class CameraState(Model):
@@ -64,11 +64,11 @@ class CameraState(Model):
     told_s: _Time | None
     clock: ClockState
     tracker: TrackerState
-    visitors: tuple[VisitorState, ...]
+    confirmed: tuple[ConfirmedTrackState, ...]
 
     @model_validator(mode="after")
-    def _visitors_have_tracks(self) -> Self:
-        missing = {one.number for one in self.visitors} - {track.number for track in self.tracker.tracks}
+    def _confirmed_have_tracks(self) -> Self:
+        missing = {one.number for one in self.confirmed} - {track.number for track in self.tracker.tracks}
         if missing:
             raise ValueError(f"expected a track for each visitor, got none for {sorted(missing)}")
         return self

@@ -1,4 +1,4 @@
-"""Who is before one camera: its tracks as others are told of them. Pure: boxes in, presences out."""
+"""Who is before one camera: its tracks as others are told of them. Pure: boxes in, track updates out."""
 
 from __future__ import annotations
 
@@ -8,15 +8,22 @@ from typing import Self
 
 from agegender.services.detect.faces.quality import facing
 from agegender.services.detect.tracking.best_shot import Ballot
-from agegender.services.detect.tracking.camera_state import BallotState, CameraState, VisitorState
+from agegender.services.detect.tracking.camera_state import BallotState, CameraState, ConfirmedTrackState
 from agegender.services.detect.tracking.stream_clock import StreamClock
 from agegender.services.detect.tracking.tracker import Track, Tracker
 from agegender.services.detect.tracking.tracker_state import TrackerState
-from agegender.shared.images.quality import UNUSABLE, why_unjudged
-from agegender.shared.messages.pipeline import BoxXyxy, FaceInfo, FrameInfo, PresenceInfo, Sighting, Unjudged
+from agegender.shared.images.quality import UNUSABLE, why_unclassified
+from agegender.shared.messages.pipeline import (
+    BoxXyxy,
+    FaceInfo,
+    FrameInfo,
+    TrackSummary,
+    TrackUpdateInfo,
+    Unclassified,
+)
 from agegender.shared.runtime.stage import SkipReason
 
-PRESENCE_EVERY_S = 1.0
+TRACK_UPDATE_EVERY_S = 1.0
 FORGET_AFTER_S = 600.0
 
 _STREAMS_KNOWN = 8
@@ -45,43 +52,43 @@ USUAL_PATIENCE = Patience()
 
 
 @dataclass(eq=False)
-class Visitor:
+class ConfirmedTrack:
     """One confirmed track."""
 
     track: Track
     track_id: str
     ballot: Ballot = field(default_factory=Ballot)
-    unjudged: Unjudged | None = None
+    unclassified: Unclassified | None = None
     """Why no face was good enough so far. Once one was only blurred, size is no longer the reason."""
 
     @classmethod
-    def restored(cls, state: VisitorState, track: Track) -> Self:
+    def restored(cls, state: ConfirmedTrackState, track: Track) -> Self:
         """The visitor of which `state` was taken."""
-        return cls(track, state.track_id, Ballot(**state.ballot.model_dump()), state.unjudged)
+        return cls(track, state.track_id, Ballot(**state.ballot.model_dump()), state.unclassified)
 
-    def state(self) -> VisitorState:
+    def state(self) -> ConfirmedTrackState:
         """All that is known of the visitor but the track."""
         if self.track.number is None:
             raise RuntimeError("a track that is not confirmed is no visitor")
-        return VisitorState(
+        return ConfirmedTrackState(
             number=self.track.number,
             track_id=self.track_id,
             ballot=BallotState.model_validate(self.ballot),
-            unjudged=self.unjudged,
+            unclassified=self.unclassified,
         )
 
     def consider(self, face: FaceInfo, time_s: float) -> SkipReason | None:
         """Takes a vote of the face, or says why it has none."""
-        why = why_unjudged(face)
+        why = why_unclassified(face)
         quality = UNUSABLE if face.quality is None else face.quality * facing(face.landmarks_xy)
         if why is not None:
-            if self.ballot.votes == 0 and self.unjudged != "too-blurred":
-                self.unjudged = why
+            if self.ballot.votes == 0 and self.unclassified != "too-blurred":
+                self.unclassified = why
             return SkipReason.POOR
         if not self.ballot.wants(quality, time_s):
             return SkipReason.ENOUGH
         self.ballot.add(quality, time_s)
-        self.unjudged = None
+        self.unclassified = None
         return None
 
 
@@ -104,9 +111,9 @@ class CameraTracks:
         self._first_sequence = 0
         self._newest: FrameInfo | None = None
         self._seen: dict[str, int] = {}
-        self._visitors: dict[int, Visitor] = {}
-        self._ended: list[Visitor] = []
-        self._somebody_came = False
+        self._confirmed: dict[int, ConfirmedTrack] = {}
+        self._ended: list[ConfirmedTrack] = []
+        self._has_new_tracks = False
         self._told_s: float | None = None
         self._is_restored = False
         self._gives_other_names = False
@@ -121,7 +128,9 @@ class CameraTracks:
         camera._newest, camera._seen, camera._told_s = state.newest, dict(state.seen), state.told_s
         tracks = {track.number: track for track in camera._tracker.tracks}
         camera._is_restored = True
-        camera._visitors = {one.number: Visitor.restored(one, tracks[one.number]) for one in state.visitors}
+        camera._confirmed = {
+            one.number: ConfirmedTrack.restored(one, tracks[one.number]) for one in state.confirmed
+        }
         return camera
 
     def state(self) -> CameraState:
@@ -129,7 +138,7 @@ class CameraTracks:
 
         To be taken after a frame, when others were told what was due.
         """
-        if self._newest is None or self._somebody_came or self._ended:
+        if self._newest is None or self._has_new_tracks or self._ended:
             raise RuntimeError("a state is taken after a frame, when others know who came and who went")
         return CameraState(
             newest=self._newest,
@@ -138,7 +147,7 @@ class CameraTracks:
             told_s=self._told_s,
             clock=self._clock.state(),
             tracker=self._tracker.state(),
-            visitors=tuple(visitor.state() for visitor in self._visitors.values()),
+            confirmed=tuple(track.state() for track in self._confirmed.values()),
         )
 
     def has_seen(self, info: FrameInfo) -> bool:
@@ -160,7 +169,7 @@ class CameraTracks:
         """
         self._gives_other_names = self._is_restored
 
-    def update(self, info: FrameInfo, boxes_xyxy: Sequence[BoxXyxy]) -> list[Visitor | None]:
+    def update(self, info: FrameInfo, boxes_xyxy: Sequence[BoxXyxy]) -> list[ConfirmedTrack | None]:
         """Whose each of the boxes is, in their order; None where that is nobody for sure.
 
         To be called for each frame of the camera, also for those without faces.
@@ -174,9 +183,9 @@ class CameraTracks:
         self._note_seen(info)
         time_s = self._clock.advance(info, is_anybody_followed=not self._tracker.is_empty)
         tracks = self._tracker.update(boxes_xyxy, time_s)
-        visitors = [self._visitor(track) for track in tracks]
+        confirmed = [self._confirmed_track(track) for track in tracks]
         self._collect_ended()
-        return visitors
+        return confirmed
 
     @property
     def time_s(self) -> float:
@@ -184,40 +193,40 @@ class CameraTracks:
         return self._clock.now_s
 
     @property
-    def present(self) -> list[Visitor]:
+    def present(self) -> list[ConfirmedTrack]:
         """Everyone confirmed who has not gone, also those who are not in the newest frame."""
-        return list(self._visitors.values())
+        return list(self._confirmed.values())
 
     @property
     def is_second_over(self) -> bool:
-        """Whether a presence is due by the clock alone."""
-        return self._told_s is None or not 0 <= self.time_s - self._told_s < PRESENCE_EVERY_S
+        """Whether a track update is due by the clock alone."""
+        return self._told_s is None or not 0 <= self.time_s - self._told_s < TRACK_UPDATE_EVERY_S
 
     @property
-    def is_presence_due(self) -> bool:
+    def is_update_due(self) -> bool:
         """Whether others should be told: about once a second, and when somebody came or went."""
-        return self.is_second_over or self._somebody_came or bool(self._ended)
+        return self.is_second_over or self._has_new_tracks or bool(self._ended)
 
-    def presence(self, info: FrameInfo, detected_at_s: float) -> PresenceInfo:
+    def take_update(self, info: FrameInfo, detected_at_s: float) -> TrackUpdateInfo:
         """Who is there, and who went since the last call."""
-        sightings = tuple(_sighting(visitor) for visitor in (*self._ended, *self._visitors.values()))
+        tracks = tuple(_summary(track) for track in (*self._ended, *self._confirmed.values()))
         if self.is_second_over:
             self._told_s = self.time_s
-        self._ended, self._somebody_came = [], False
-        return PresenceInfo(
+        self._ended, self._has_new_tracks = [], False
+        return TrackUpdateInfo(
             frame=info,
             frame_rate_hz=self._clock.rate_hz,
-            sightings=sightings,
+            tracks=tracks,
             detected_at_s=detected_at_s,
         )
 
-    def finish(self, detected_at_s: float) -> PresenceInfo | None:
-        """The last presence, when no more frames will come: everyone has gone. None where nobody looked."""
+    def finish(self, detected_at_s: float) -> TrackUpdateInfo | None:
+        """The last track update, when no more frames will come: everyone has gone. None where nobody looked."""
         if self._newest is None:
             return None
         self._tracker.end()
         self._collect_ended()
-        return self.presence(self._newest, detected_at_s)
+        return self.take_update(self._newest, detected_at_s)
 
     def _start(self, info: FrameInfo) -> None:
         self._tracker.end()
@@ -233,17 +242,17 @@ class CameraTracks:
 
     def _collect_ended(self) -> None:
         self._ended += [
-            self._visitors.pop(track.number) for track in self._tracker.take_ended() if track.number
+            self._confirmed.pop(track.number) for track in self._tracker.take_ended() if track.number
         ]
 
-    def _visitor(self, track: Track) -> Visitor | None:
+    def _confirmed_track(self, track: Track) -> ConfirmedTrack | None:
         if track.number is None:
             return None
-        if track.number not in self._visitors:
+        if track.number not in self._confirmed:
             track_id = f"{self._stream_id}-{self._first_sequence}-{track.number}"
-            self._visitors[track.number] = Visitor(track, track_id)
-            self._somebody_came = True
-        return self._visitors[track.number]
+            self._confirmed[track.number] = ConfirmedTrack(track, track_id)
+            self._has_new_tracks = True
+        return self._confirmed[track.number]
 
 
 class Cameras:
@@ -260,8 +269,8 @@ class Cameras:
     def __len__(self) -> int:
         return len(self._by_id)
 
-    def finish(self, detected_at_s: float) -> list[PresenceInfo]:
-        """The last presence of each camera; all are forgotten."""
+    def finish(self, detected_at_s: float) -> list[TrackUpdateInfo]:
+        """The last track update of each camera; all are forgotten."""
         last = [tracks.finish(detected_at_s) for _, tracks in self._by_id.values()]
         self._by_id.clear()
         return [one for one in last if one is not None]
@@ -286,15 +295,15 @@ class Cameras:
         return tracks
 
 
-def _sighting(visitor: Visitor) -> Sighting:
-    track = visitor.track
-    return Sighting(
-        track_id=visitor.track_id,
+def _summary(confirmed: ConfirmedTrack) -> TrackSummary:
+    track = confirmed.track
+    return TrackSummary(
+        track_id=confirmed.track_id,
         first_seen_s=track.first_s,
         last_seen_s=track.last_s,
         frames=track.hits,
-        votes=visitor.ballot.votes,
-        unjudged=visitor.unjudged,
+        votes=confirmed.ballot.votes,
+        unclassified=confirmed.unclassified,
         box_xyxy=track.box_xyxy,
         ended=track.ended,
     )

@@ -1,6 +1,6 @@
 """Detect's memory of persons outlives its process: after each batch it is written, and read by the next one.
 
-The order is what makes a crash harmless. First the faces and presences of a batch are safe, then the states
+The order is what makes a crash harmless. First the faces and track updates of a batch are safe, then the states
 of its cameras, then the position in `frames` is committed. Whoever takes over reads the states and goes on at
 the position. After a crash before the second step it looks at the same frames again from the same states, and
 sends the same again, which the store knows as repeats; after one before the third step it knows the frames
@@ -17,7 +17,7 @@ from agegender.services.detect.tracking.camera_state import CameraState, newest_
 from agegender.shared.kafka.topics import Changelog
 from agegender.shared.messages.codec import Codec
 from agegender.shared.messages.pipeline import Model
-from agegender.shared.runtime.transport import Output, Share
+from agegender.shared.runtime.transport import Assignment, Output
 
 M = TypeVar("M", bound=Model)
 
@@ -38,7 +38,7 @@ TRACKS: Changelog[CameraState] = Changelog(
 class States(Protocol):
     """Where states are kept."""
 
-    def read(self, share: Share) -> Sequence[CameraState]:
+    def read(self, assignment: Assignment) -> Sequence[CameraState]:
         """The last states of each camera of that share, in the order of their writing. Raises NotNow."""
 
     def write(self, messages: Sequence[CameraState]) -> None:
@@ -48,7 +48,7 @@ class States(Protocol):
         """Lets go."""
 
 
-class RememberingOutput(Generic[M]):
+class CheckpointingOutput(Generic[M]):
     """Writes what detect sends, and after it what detect knows.
 
     Args:
@@ -77,7 +77,7 @@ class RememberingOutput(Generic[M]):
         self._kept.write(self._states)
         self._written, self._states = None, ()
 
-    def take_over(self, share: Share) -> None:
+    def take_over(self, assignment: Assignment) -> None:
         """Forgets what was known, and goes on from what was written by whoever had that share before.
 
         Whatever this process itself knows of the share is written already: no batch is in hand.
@@ -85,7 +85,7 @@ class RememberingOutput(Generic[M]):
         Raises:
             NotNow: what was written cannot be read at the moment. Nothing was forgotten.
         """
-        self._stage.restore(newest_states(self._kept.read(share)))
+        self._stage.restore(newest_states(self._kept.read(assignment)))
 
     def close(self) -> None:
         """See `transport.Output`."""

@@ -131,7 +131,7 @@ class Tracker:
         self._tracks += [track for track in in_order if id(track) not in followed]
         self._end_surplus()
         for track in in_order:
-            if track.number is None and self._is_person(track) and not track.ended:
+            if track.number is None and self._is_confirmed(track) and not track.ended:
                 self._confirmed += 1
                 track.number = self._confirmed
         self._drop_ended()
@@ -167,11 +167,11 @@ class Tracker:
         patience_s = self._tentative_s if track.number is None else self._lost_s
         track.ended = track.misses > 2 and time_s - track.last_s > patience_s
 
-    def _is_person(self, track: Track) -> bool:
+    def _is_confirmed(self, track: Track) -> bool:
         return track.number is not None or track.hits >= self._confirm_hits
 
     def _worth(self, track: Track) -> tuple[bool, bool, float, int]:
-        return track.misses == 0, self._is_person(track), track.last_s, track.hits
+        return track.misses == 0, self._is_confirmed(track), track.last_s, track.hits
 
     def _end_surplus(self) -> None:
         surplus = len(self._tracks) - MOST_TRACKS

@@ -32,7 +32,7 @@ class IsolatedStream:
     Args:
         camera: which, with its login.
         decoders: where the process comes from.
-        trust: judges the camera's clock; the same for all streams of the camera.
+        trust: classifies the camera's clock; the same for all streams of the camera.
         wanted: see `captured.Wanted`.
         fps: frames a second to take.
         longer_side_px: larger frames are shrunk to this by the decoder.

@@ -15,7 +15,7 @@ _AGAIN_S = 0.2
 _REPEAT_LOG_S = 60.0
 
 
-class Pace:
+class Backpressure:
     """Gives room for as many frames as keep what waits in each topic under a bound.
 
     Kafka deletes what is older than its time, read or not, so a file that ran ahead of those who read could

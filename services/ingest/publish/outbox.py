@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from typing import Protocol
 
-from agegender.services.ingest.publish.backpressure import Pace
+from agegender.services.ingest.publish.backpressure import Backpressure
 from agegender.services.ingest.publish.buffer import FrameBuffer
 from agegender.services.ingest.reader import SERVICE
 from agegender.services.ingest.sources.stream import Captured
@@ -50,13 +50,18 @@ class Outbox:
     """
 
     def __init__(
-        self, cameras: Cameras, stage: IngestStage, buffer: FrameBuffer, metrics: Metrics, pace: Pace
+        self,
+        cameras: Cameras,
+        stage: IngestStage,
+        buffer: FrameBuffer,
+        metrics: Metrics,
+        backpressure: Backpressure,
     ) -> None:
         self._cameras = cameras
         self._stage = stage
         self._buffer = buffer
         self._metrics = metrics
-        self._pace = pace
+        self._backpressure = backpressure
         self._changed = threading.Condition()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="outbox", daemon=True)
@@ -144,7 +149,7 @@ class Outbox:
         self.keep_alive()
         with self._changed:
             knew_of_complete = self._buffer.has_complete
-        room = self._pace.room() if knew_of_complete else 0
+        room = self._backpressure.room() if knew_of_complete else 0
         with self._changed:
             self._changed.wait_for(
                 lambda: (
@@ -164,7 +169,7 @@ class Outbox:
             taken = self._buffer.take(max_messages, room)
             self._in_hand += taken
             self._show_numbers([one.camera_id for one in taken])
-        self._pace.spend(sum(frame.info.is_complete for frame in taken))
+        self._backpressure.spend(sum(frame.info.is_complete for frame in taken))
         self._hold_what_is_full()
         return [Delivery(one, one.info.frame_id) for one in taken]
 

@@ -1,0 +1,187 @@
+"""Readings of the nets put right: intervals that hold the age read, probabilities that keep their word."""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+import agegender.shared.models
+from agegender.services.classify.calibration import (
+    OLDEST_YEARS,
+    Calibration,
+    CalibrationError,
+    load_calibration,
+)
+from agegender.services.classify.flip_augmentation import Views
+from agegender.shared.models import FOLDER, WeightsError, load_manifest
+from tests.support.made_calibration import calibration
+
+STORED = load_calibration(load_manifest().age_gender)
+AGES = st.floats(-20, 140)
+LOGITS = st.floats(-1e6, 1e6)
+QUALITIES = st.none() | st.floats(0, 1)
+VIEWS: st.SearchStrategy[Views] = st.sampled_from([1, 2])
+
+
+@given(AGES, LOGITS, QUALITIES, VIEWS)
+def test_whatever_is_read_the_judgement_is_one_that_can_be(
+    age_years: float, logit: float, quality: float | None, views: Views
+) -> None:
+    classification = STORED.judge(age_years, logit, quality, views)
+    low_years, high_years = classification.interval_years
+    assert 0 <= low_years <= classification.age_years <= high_years <= OLDEST_YEARS
+    assert 0.5 <= classification.gender_confidence <= 1
+    assert classification.gender_confidence == max(
+        classification.male_probability, 1 - classification.male_probability
+    )
+    assert (classification.gender == "unknown") == (classification.gender_confidence < STORED.unknown_below)
+
+
+@given(st.floats(0, 100), st.floats(0, 100), st.floats(0, 1), VIEWS)
+def test_an_older_reading_never_has_a_younger_interval(
+    one: float, other: float, quality: float, views: Views
+) -> None:
+    younger = STORED.judge(min(one, other), 0, quality, views).interval_years
+    older = STORED.judge(max(one, other), 0, quality, views).interval_years
+    # The tables are rounded to tenths of a year.
+    assert younger[0] <= older[0] + 0.11
+    assert younger[1] <= older[1] + 0.11
+
+
+@given(st.floats(0, 100), st.floats(0, 1), st.floats(0, 1), VIEWS)
+def test_a_better_picture_never_has_a_wider_interval(
+    age_years: float, one: float, other: float, views: Views
+) -> None:
+    poor = STORED.judge(age_years, 0, min(one, other), views).interval_years
+    good = STORED.judge(age_years, 0, max(one, other), views).interval_years
+    assert poor[0] <= good[0] + 1e-9
+    assert good[1] <= poor[1] + 1e-9
+
+
+@given(LOGITS, LOGITS, st.floats(0, 100), st.floats(0, 1), VIEWS)
+def test_a_larger_logit_is_never_less_male(
+    one: float, other: float, age_years: float, quality: float, views: Views
+) -> None:
+    less = STORED.judge(age_years, min(one, other), quality, views).male_probability
+    more = STORED.judge(age_years, max(one, other), quality, views).male_probability
+    assert less <= more
+
+
+@pytest.mark.parametrize(("age_years", "logit"), [(20, 1.0), (40, 1.5), (60, 2.0)])
+def test_a_logit_counts_as_much_as_the_scale_says(age_years: float, logit: float) -> None:
+    made = calibration(gender_scale=((0.5, 0.5), (1.0, 1.0)))
+    male = made.judge(age_years, 2.0, 0.5, 1).male_probability
+    assert male == pytest.approx(1 / (1 + math.exp(-logit)))
+
+
+def test_both_genders_are_treated_alike() -> None:
+    for logit in (0.5, 3.0, 20.0):
+        male, female = (STORED.judge(30, signed, 0.7, 2) for signed in (logit, -logit))
+        assert male.gender_confidence == pytest.approx(female.gender_confidence)
+        assert {male.gender, female.gender} in ({"male", "female"}, {"unknown"})
+
+
+def test_a_face_that_nobody_rated_is_taken_for_a_poor_one() -> None:
+    assert STORED.judge(40, 3, None, 2) == STORED.judge(40, 3, 0.0, 2)
+    assert STORED.judge(40, 3, None, 2) != STORED.judge(40, 3, 1.0, 2)
+
+
+@given(st.floats(0, OLDEST_YEARS), st.floats(-30, 30), QUALITIES)
+def test_without_corrections_the_readings_stay_what_they_are(
+    age_years: float, logit: float, quality: float | None
+) -> None:
+    classification = calibration().judge(age_years, logit, quality, 2)
+    assert classification.age_years == age_years
+    assert classification.interval_years == (age_years, age_years)
+    assert classification.male_probability == pytest.approx(1 / (1 + math.exp(-logit)))
+
+
+@pytest.mark.parametrize(
+    ("age_years", "quality", "width_years"),
+    [(20, 0.8, 10), (60, 0.8, 20), (40, 0.8, 15), (20, 0.2, 30), (40, 0.5, 25), (0, 1.0, 10), (75, 0.0, 40)],
+)
+def test_between_the_knots_values_are_linear_and_beyond_them_they_stay(
+    age_years: float, quality: float, width_years: float
+) -> None:
+    made = calibration(high_years=((30.0, 10.0), (40.0, 20.0)))
+    low_years, high_years = made.judge(age_years, 0, quality, 1).interval_years
+    assert low_years == age_years
+    assert high_years - low_years == pytest.approx(width_years)
+
+
+def test_an_interval_ends_at_birth_and_where_people_do() -> None:
+    wide = calibration(low_years=((-50.0, -50.0),) * 2, high_years=((50.0, 50.0),) * 2)
+    assert wide.judge(3, 0, 0.5, 1).interval_years == (0, 53)
+    assert wide.judge(100, 0, 0.5, 1).interval_years == (50, OLDEST_YEARS)
+
+
+@pytest.mark.parametrize(
+    ("logit", "gender"),
+    [(3.0, "male"), (-3.0, "female"), (0.8, "unknown"), (-0.8, "unknown"), (0, "unknown")],
+)
+def test_a_gender_is_named_only_where_it_is_likely_enough(logit: float, gender: str) -> None:
+    assert calibration(unknown_below=0.7).judge(30, logit, 0.5, 1).gender == gender
+
+
+def test_the_nets_are_believed_less_than_they_say() -> None:
+    for tables in STORED.views.values():
+        scales = np.array(tables.gender_scale)
+        assert np.all((scales > 0.05) & (scales < 1))
+        assert np.all(scales[0] < scales[-1]), "least of all with small children"
+
+
+def test_the_calibration_was_made_for_both_numbers_of_views_from_hundreds_of_faces() -> None:
+    assert set(STORED.views) == {1, 2}
+    assert STORED.origin.faces > 100
+    assert STORED.origin.tool == "tools/calibrate.py"
+
+
+@pytest.fixture
+def copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the folder of weights, in place of the real one, for tests to damage."""
+    folder = tmp_path / "models"
+    shutil.copytree(FOLDER, folder)
+    monkeypatch.setattr(agegender.shared.models, "FOLDER", folder)
+    return folder / "calibration.json"
+
+
+def test_a_changed_calibration_is_noticed_and_the_file_named(copied: Path) -> None:
+    copied.write_text(copied.read_text().replace("0.7", "0.8", 1))
+    with pytest.raises(
+        WeightsError, match=r"calibration\.json, is damaged: expected sha256 .* tools\.calibrate"
+    ):
+        load_calibration(STORED.nets)
+
+
+def test_a_missing_calibration_is_named(copied: Path) -> None:
+    copied.unlink()
+    with pytest.raises(WeightsError, match=r"the calibration cannot be read: .*calibration\.json"):
+        load_calibration(STORED.nets)
+
+
+def test_a_calibration_of_other_nets_is_refused() -> None:
+    with pytest.raises(CalibrationError, match=r"made for the nets 'faceapi.*', and these are 'resnet'"):
+        load_calibration("resnet")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"unknown_below": 1.0},
+        {"age_knots_years": [1.0]},
+        {"age_knots_years": [2.0, 8.0]},
+        {"quality_knots": [1.0, 0.7, 0.4, 0.1]},
+        {"extra": 1},
+    ],
+)
+def test_a_calibration_of_another_form_is_refused(change: dict[str, object]) -> None:
+    with pytest.raises(ValidationError):
+        Calibration.model_validate({**json.loads(STORED.model_dump_json()), **change})

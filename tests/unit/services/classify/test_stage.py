@@ -1,0 +1,221 @@
+"""Chips in; each face gets its own age and gender, whatever the others in its batch are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from agegender.services.classify.calibration import OLDEST_YEARS, load_calibration
+from agegender.services.classify.nets import LiteRTNets, Predictions
+from agegender.services.classify.stage import ClassifyStage
+from agegender.services.detect.faces.yunet import YuNet
+from agegender.services.detect.stage import DetectStage
+from agegender.shared.images.faces import CHIP_SIDE_PX
+from agegender.shared.images.pictures import encode_jpeg
+from agegender.shared.messages.pipeline import Face, Result
+from agegender.shared.models import load_manifest, weights
+from agegender.shared.runtime.stage import Bad, Done, Outcome
+from agegender.simulator.scenes import ASTRONAUT
+from tests.support.made_calibration import calibration
+from tests.support.made_messages import face, face_info, frame, frame_info
+
+NOW_S = 1_700_000_009.0
+
+
+class _Brightness:
+    """Reads the brightness of a chip as age, and its redness as male: whose answer it is can be told."""
+
+    name = "brightness"
+
+    def __init__(self) -> None:
+        self.batch_sizes: list[int] = []
+
+    def open(self) -> None:
+        """Nothing to load."""
+
+    def predict(self, chips_bgr: NDArray[np.uint8]) -> Predictions:
+        self.batch_sizes.append(len(chips_bgr))
+        middle = chips_bgr[:, 80, 80].astype(np.float32)
+        male = np.clip(middle[:, 2] / np.float32(255), 0.001, 0.999)
+        return Predictions(middle[:, 0] - 20, np.log(male / (1 - male)))
+
+    def close(self) -> None:
+        """Nothing to let go of."""
+
+
+def _chip(blue: int, red: int = 0, side_px: int = CHIP_SIDE_PX) -> bytes:
+    chip_bgr = np.zeros((side_px, side_px, 3), np.uint8)
+    chip_bgr[..., 0], chip_bgr[..., 2] = blue, red
+    return encode_jpeg(chip_bgr, 100)
+
+
+def _face(chip_jpeg: bytes, index: int = 0) -> Face:
+    return face(face_info(frame_info(), index, 10), chip_jpeg=chip_jpeg)
+
+
+def _result(outcome: Outcome[Result]) -> Result:
+    assert isinstance(outcome, Done)
+    (result,) = outcome.outputs
+    return result
+
+
+def _stage() -> ClassifyStage:
+    return ClassifyStage(_Brightness(), calibration(), 1, clock=lambda: NOW_S)
+
+
+def test_each_face_keeps_its_own_age_and_gender_around_a_broken_chip() -> None:
+    faces = [
+        _face(_chip(40, 255), 0),
+        _face(b"no picture", 1),
+        _face(_chip(60, 0), 2),
+        _face(_chip(80, 255), 3),
+        _face(b"\xff\xd8\xff\xd9", 4),
+        _face(_chip(100, 0), 5),
+    ]
+    nets = _Brightness()
+    outcomes = ClassifyStage(nets, calibration(), 1).judge(faces)
+    assert [isinstance(outcome, Bad) for outcome in outcomes] == [False, True, False, False, True, False]
+    results = [_result(outcome) for outcome in outcomes if isinstance(outcome, Done)]
+    assert [result.face.index for result in results] == [0, 2, 3, 5]
+    assert [result.age_years for result in results] == pytest.approx([20, 40, 60, 80], abs=3)
+    assert [result.gender for result in results] == ["male", "female", "male", "female"]
+    assert nets.batch_sizes == [4], "all that can be read go through the nets at once"
+
+
+def test_a_broken_chip_is_bad_with_its_reason() -> None:
+    (outcome,) = _stage().judge([_face(b"no picture")])
+    assert isinstance(outcome, Bad)
+    assert "no picture" in outcome.reason
+
+
+@pytest.mark.parametrize("side_px", [1, CHIP_SIDE_PX - 1])
+def test_a_chip_of_another_size_is_bad(side_px: int) -> None:
+    (outcome,) = _stage().judge([_face(_chip(9, side_px=side_px))])
+    assert outcome == Bad(f"the chip is {side_px} x {side_px} pixels, expected 160 x 160")
+
+
+def test_a_chip_of_as_many_pixels_in_another_shape_is_bad() -> None:
+    wide = encode_jpeg(np.zeros((80, 320, 3), np.uint8), 90)
+    assert _stage().judge([_face(wide)]) == [Bad("the chip is 320 x 80 pixels, expected 160 x 160")]
+
+
+def test_a_chip_that_claims_to_be_larger_is_bad_before_it_is_decoded() -> None:
+    (outcome,) = _stage().judge([_face(_chip(9, side_px=4_000))])
+    assert isinstance(outcome, Bad)
+    assert "claims 4000 x 4000" in outcome.reason
+
+
+def test_without_a_chip_to_judge_the_nets_are_left_alone() -> None:
+    nets = _Brightness()
+    stage = ClassifyStage(nets, calibration())
+    assert stage.judge([]) == []
+    assert len(stage.judge([_face(b"no picture")])) == 1
+    assert nets.batch_sizes == []
+
+
+def test_a_result_carries_what_is_known_of_its_face_and_who_judged_when() -> None:
+    sent = _face(_chip(54, 200), 3)
+    result = _result(*_stage().judge([sent]))
+    assert result.face == sent.info
+    assert result.nets == "brightness"
+    assert result.classified_at_s == NOW_S
+
+
+@pytest.mark.parametrize(("blue", "age_years"), [(0, 0.0), (255, OLDEST_YEARS)])
+def test_an_age_beyond_what_people_reach_is_cut_off(blue: int, age_years: float) -> None:
+    assert _result(*_stage().judge([_face(_chip(blue))])).age_years == age_years
+
+
+@pytest.mark.parametrize(
+    ("red", "gender", "confidence"), [(255, "male", 1.0), (0, "female", 1.0), (51, "female", 0.8)]
+)
+def test_the_confidence_is_that_of_the_gender_named(red: int, gender: str, confidence: float) -> None:
+    result = _result(*_stage().judge([_face(_chip(100, red))]))
+    assert result.gender == gender
+    assert result.gender_confidence == pytest.approx(confidence, abs=0.03)
+
+
+def test_a_face_not_worth_it_is_told_so_and_costs_no_net() -> None:
+    nets = _Brightness()
+    small = face_info().model_copy(update={"box_xyxy": (0.0, 0.0, 20.0, 20.0)})
+    blurred = face_info().model_copy(update={"quality": 0.0})
+    faces = [face(small, chip_jpeg=_chip(40)), _face(_chip(60, 255)), face(blurred, chip_jpeg=_chip(80))]
+    first, classified, last = (_result(one) for one in ClassifyStage(nets, calibration(), 1).judge(faces))
+    assert [first.unclassified, classified.unclassified, last.unclassified] == [
+        "too-small",
+        None,
+        "too-blurred",
+    ]
+    assert classified.age_years == pytest.approx(40, abs=3)
+    for one in (first, last):
+        assert (one.age_years, one.age_interval_years, one.male_probability) == (None, None, None)
+        assert (one.gender, one.gender_confidence) == ("unknown", 0.5)
+    assert nets.batch_sizes == [1]
+
+
+def test_each_face_gets_the_interval_of_its_own_age_and_quality() -> None:
+    made = calibration(high_years=((30.0, 10.0), (40.0, 20.0)))
+    stage = ClassifyStage(_Brightness(), made, 1)
+    good, poor = (face_info().model_copy(update={"quality": quality}) for quality in (0.8, 0.2))
+    results = stage.judge([face(info, chip_jpeg=_chip(60)) for info in (good, poor)])
+    widths = [np.ptp(_result(one).age_interval_years or ()) for one in results]
+    assert widths == pytest.approx([15, 35], abs=1)
+
+
+def test_a_gender_that_is_not_likely_enough_is_unknown_and_its_probability_kept() -> None:
+    stage = ClassifyStage(_Brightness(), calibration(unknown_below=0.7), 1)
+    result = _result(*stage.judge([_face(_chip(100, 102))]))
+    assert result.gender == "unknown"
+    assert result.gender_confidence == pytest.approx(0.6, abs=0.03)
+    assert result.male_probability == pytest.approx(0.4, abs=0.03)
+
+
+@pytest.fixture(scope="module")
+def nets() -> Iterator[LiteRTNets]:
+    one = LiteRTNets()
+    one.open()
+    yield one
+    one.close()
+
+
+@pytest.fixture(scope="module")
+def astronaut() -> Sequence[Face]:
+    """The woman of the portrait as detect hands her on: as she is and mirrored."""
+    picture_bgr = np.asarray(cv2.imread(str(ASTRONAUT)), np.uint8)
+    both = [np.ascontiguousarray(one) for one in (picture_bgr, picture_bgr[:, ::-1])]
+    detect = DetectStage(YuNet(weights("yunet")))
+    outcomes = [detect.find(frame(jpeg=encode_jpeg(one, 95))) for one in both]
+    return [one for outcome in outcomes if isinstance(outcome, Done) for one in outcome.outputs]
+
+
+def _real_stage(nets: LiteRTNets) -> ClassifyStage:
+    return ClassifyStage(nets, load_calibration(nets.name), clock=lambda: NOW_S)
+
+
+def test_the_real_nets_judge_a_real_face(nets: LiteRTNets, astronaut: Sequence[Face]) -> None:
+    results = [_result(outcome) for outcome in _real_stage(nets).judge(astronaut)]
+    assert len(results) == 2
+    for result in results:
+        assert result.gender == "female"
+        assert result.gender_confidence > 0.6
+        assert result.age_years is not None
+        assert 20 <= result.age_years <= 48
+        assert result.age_interval_years is not None
+        assert 5 < np.ptp(result.age_interval_years) < 50
+        assert result.male_probability == pytest.approx(1 - result.gender_confidence)
+        assert result.nets == load_manifest().age_gender
+
+
+def test_the_real_nets_judge_a_face_alike_alone_and_among_others(
+    nets: LiteRTNets, astronaut: Sequence[Face]
+) -> None:
+    stage = _real_stage(nets)
+    grey = _face(_chip(128, 128), 5)
+    alone = [stage.judge([one])[0] for one in (*astronaut, grey)]
+    assert stage.judge([*astronaut, grey]) == alone
+    shuffled = stage.judge([grey, _face(b"no picture"), *reversed(astronaut)])
+    assert [shuffled[3], shuffled[2], shuffled[0]] == alone

@@ -1,0 +1,248 @@
+"""Which face is whose over time, by place alone."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agegender.services.detect.tracking.tracker import MOST_TRACKS, Track, Tracker
+from agegender.services.detect.tracking.tracker_state import TrackerState
+from agegender.shared.messages.pipeline import BoxXyxy
+
+
+def box(x: float, y: float = 100.0, side: float = 40.0) -> BoxXyxy:
+    return (x, y, x + side, y + side)
+
+
+def numbers(tracks: list[Track]) -> list[int | None]:
+    return [track.number for track in tracks]
+
+
+def feed(tracker: Tracker, start_s: float, frames: list[list[BoxXyxy]], step_s: float = 0.2) -> list[Track]:
+    tracks: list[Track] = []
+    for index, boxes in enumerate(frames):
+        tracks = tracker.update(boxes, start_s + index * step_s)
+    return tracks
+
+
+def test_a_track_is_confirmed_with_its_third_face() -> None:
+    tracker = Tracker()
+    seen = [tracker.update([box(100 + 3 * i)], 0.2 * i) for i in range(4)]
+    assert seen[0][0] is seen[3][0]
+    assert (seen[3][0].number, seen[3][0].hits) == (1, 4)
+    assert numbers(feed(Tracker(), 0, [[box(100)], [box(100)]])) == [None]
+
+
+def test_a_frame_without_faces_has_no_tracks_and_a_slip_of_the_detector_makes_no_person() -> None:
+    tracker = Tracker()
+    assert tracker.update([], 0.0) == []
+    (slip,) = tracker.update([box(500)], 0.2)
+    feed(tracker, 0.4, [[], [], [], []])
+    assert slip.ended
+    assert slip.number is None
+    assert numbers(feed(tracker, 1.4, [[box(100)]] * 3)) == [1]
+
+
+def test_a_face_that_is_lost_for_under_two_seconds_is_the_same_person() -> None:
+    tracker = Tracker()
+    feed(tracker, 0, [[box(100)]] * 5)
+    feed(tracker, 1.0, [[]] * 8)
+    assert numbers(tracker.update([box(112)], 2.6)) == [1]
+
+
+def test_after_more_than_two_seconds_it_is_someone_else() -> None:
+    tracker = Tracker()
+    feed(tracker, 0, [[box(100)]] * 5)
+    feed(tracker, 1.0, [[]] * 12)
+    assert numbers(feed(tracker, 3.4, [[box(100)]] * 3)) == [2]
+
+
+def test_two_people_side_by_side_stay_apart_in_whatever_order_they_are_found() -> None:
+    tracker = Tracker()
+    first = feed(tracker, 0, [[box(100), box(150)]] * 3)
+    second = tracker.update([box(150), box(100)], 0.6)
+    assert numbers(first) == [1, 2]
+    assert numbers(second) == [2, 1]
+
+
+@pytest.mark.parametrize("apart_px", [0.0, 18.0])
+def test_people_who_pass_each_other_keep_their_numbers(apart_px: float) -> None:
+    tracker = Tracker()
+    step = 12.0
+    for i in range(30):
+        walkers = [box(100 + step * i, y=100), box(448 - step * i, y=100 + apart_px)]
+        tracks = tracker.update(walkers, 0.1 * i)
+    assert numbers(tracks) == [1, 2]
+
+
+def test_a_walker_is_followed_although_the_boxes_no_longer_overlap() -> None:
+    tracker = Tracker()
+    tracks = feed(tracker, 0, [[box(100 + 30 * i)] for i in range(10)])
+    assert numbers(tracks) == [1]
+    assert tracks[0].hits == 10
+
+
+def test_a_face_far_away_or_of_another_size_is_another_person() -> None:
+    tracker = Tracker()
+    feed(tracker, 0, [[box(100)]] * 3)
+    assert numbers(tracker.update([box(400)], 0.6)) == [None]
+    assert numbers(tracker.update([box(60, 60, side=120)], 0.8)) == [None]
+
+
+@pytest.mark.parametrize("jump_s", [-5.0, 60.0])
+def test_a_jump_of_the_clock_ends_all_tracks(jump_s: float) -> None:
+    tracker = Tracker()
+    (before,) = feed(tracker, 100.0, [[box(100)]] * 4)
+    (after,) = tracker.update([box(100)], 100.6 + jump_s)
+    assert before.ended
+    assert after is not before
+
+
+def test_the_confirmed_tracks_that_are_alive_and_those_that_ended_are_told() -> None:
+    tracker = Tracker()
+    one, other = feed(tracker, 0, [[box(100), box(300)]] * 4)
+    feed(tracker, 0.8, [[box(100), box(500)]])
+    assert tracker.tracks == [one, other]
+    assert tracker.take_ended() == []
+    feed(tracker, 1.0, [[box(100)]] * 15)
+    assert tracker.tracks == [one]
+    assert tracker.take_ended() == [other]
+    assert tracker.take_ended() == []
+    tracker.end()
+    assert tracker.tracks == []
+    assert tracker.take_ended() == [one]
+
+
+@pytest.mark.parametrize("step_s", [1 / 60, 0.2, 1.0, 5.0])
+def test_people_are_followed_at_any_rate_of_frames(step_s: float) -> None:
+    tracks = feed(Tracker(), 0, [[box(100)]] * 3 + [[]] + [[box(103)]], step_s)
+    assert numbers(tracks) == [1]
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.floats(-10, 100, allow_nan=False),
+            st.lists(st.tuples(*[st.floats(-1e6, 1e6, allow_nan=False)] * 4), max_size=5),
+        ),
+        max_size=12,
+    )
+)
+def test_whatever_comes_each_face_gets_a_track_of_its_own(frames: list[tuple[float, list[BoxXyxy]]]) -> None:
+    tracker = Tracker()
+    for time_s, boxes in frames:
+        tracks = tracker.update(boxes, time_s)
+        assert len({id(track) for track in tracks}) == len(boxes)
+
+
+def walkers(frames: int, seed: int = 0) -> list[list[BoxXyxy]]:
+    """Five people on their ways, each of whom the detector misses now and then."""
+    rng = np.random.default_rng(seed)
+    starts, speeds = rng.uniform(0, 600, (5, 2)), rng.uniform(-15, 15, (5, 2))
+    places = [starts + speeds * index + rng.normal(0, 2, (5, 2)) for index in range(frames)]
+    return [[box(float(x), float(y)) for x, y in place[rng.random(5) > 0.2]] for place in places]
+
+
+def history(tracks: list[Track]) -> list[tuple[int | None, BoxXyxy, float, int, tuple[float, float]]]:
+    return [(t.number, t.box_xyxy, t.first_s, t.hits, t.velocity_xy) for t in tracks]
+
+
+@pytest.mark.parametrize("break_at", [0, 1, 2, 7, 30])
+def test_a_tracker_restored_in_the_middle_goes_on_as_if_nothing_had_happened(break_at: int) -> None:
+    whole, broken = Tracker(), Tracker()
+    for index, boxes in enumerate(walkers(60)):
+        if index == break_at:
+            kept = broken.state().model_dump_json()
+            broken = Tracker.restored(TrackerState.model_validate_json(kept))
+        assert history(whole.update(boxes, index / 7)) == history(broken.update(boxes, index / 7))
+        assert history(whole.tracks) == history(broken.tracks)
+    assert history(whole.take_ended()) == history(broken.take_ended())
+    whole.end()
+    broken.end()
+    assert history(whole.take_ended()) == history(broken.take_ended()) != []
+
+
+def test_a_restored_tracker_still_notices_a_jump_of_the_clock() -> None:
+    tracker = Tracker()
+    feed(tracker, 0, [[box(100)]] * 3)
+    state = tracker.state()
+    restored = Tracker.restored(state)
+    assert restored.state() == state
+    restored.update([box(100)], 60.0)
+    assert [track.number for track in restored.take_ended()] == [1]
+
+
+def test_the_pace_of_a_face_is_known_from_its_second_sight() -> None:
+    (track,) = feed(Tracker(), 0, [[box(100)], [box(160, 90)]])
+    assert track.velocity_xy == pytest.approx((300.0, -50.0))
+
+
+def test_tracks_that_ended_before_the_break_and_were_not_taken_are_told_after_it() -> None:
+    tracker = Tracker()
+    feed(tracker, 0, [[box(100)]] * 3)
+    tracker.end()
+    restored = Tracker.restored(tracker.state())
+    assert [track.number for track in restored.take_ended()] == [1]
+    assert numbers(feed(restored, 1.0, [[box(300)]] * 3)) == [2]
+
+
+def test_no_more_tracks_are_held_than_may_be_whatever_comes() -> None:
+    tracker = Tracker()
+    people = [box(50.0 * i, 9_000) for i in range(5)]
+    feed(tracker, 0, [people] * 3)
+    rng = np.random.default_rng(0)
+    for index in range(10):
+        slips = [box(float(x), float(y)) for x, y in rng.uniform(0, 8_000, (600, 2))]
+        tracks = tracker.update([*people, *slips], 0.6 + 0.2 * index)
+        assert len(tracks) == 605
+        state = tracker.state()
+        assert len(state.tracks) <= MOST_TRACKS
+    assert numbers(tracks[:5]) == [1, 2, 3, 4, 5]
+
+
+def test_a_frame_of_more_faces_than_can_be_held_gives_each_a_track_and_holds_the_confirmed() -> None:
+    tracker = Tracker()
+    crowd = [box(50.0 * i) for i in range(MOST_TRACKS + 50)]
+    feed(tracker, 0, [crowd[-20:]] * 3)
+    tracks = tracker.update(crowd, 0.6)
+    assert sum(track.ended for track in tracks) == 50
+    assert not any(track.ended for track in tracks[-20:])
+
+
+def test_of_a_crowd_that_is_confirmed_at_once_only_those_that_are_held_are_persons() -> None:
+    tracker = Tracker(confirm_hits=1)
+    tracks = tracker.update([box(50.0 * i) for i in range(MOST_TRACKS + 50)], 0.0)
+    assert sum(track.number is not None for track in tracks) == len(tracker.tracks) == MOST_TRACKS
+    assert tracker.take_ended() == []
+    assert tracker.state().confirmed == MOST_TRACKS
+
+
+def test_thousands_of_visitors_leave_nothing_behind_but_their_count() -> None:
+    tracker = Tracker()
+    taken = 0
+    for confirmed_track in range(1_200):
+        feed(tracker, confirmed_track * 0.75, [[box(confirmed_track % 7 * 100.0)]] * 3, step_s=0.25)
+        assert len(tracker.state().tracks) <= 7
+        taken += len(tracker.take_ended())
+    assert taken + len(tracker.tracks) == tracker.state().confirmed > 1_000
+    for confirmed_track in range(MOST_TRACKS + 200):
+        feed(tracker, 5_000 + confirmed_track * 5.0, [[box(confirmed_track % 7 * 100.0)]] * 3)
+        tracker.end()
+    assert len(tracker.take_ended()) == MOST_TRACKS
+
+
+def test_a_thousand_faces_hold_nobody_up() -> None:
+    tracker = Tracker()
+    rng = np.random.default_rng(0)
+    places = rng.uniform(0, 4_000, (1_000, 2))
+    for index in range(3):
+        moved = places + rng.normal(0, 2, (1_000, 2))
+        began_s = time.perf_counter()
+        tracker.update([box(float(x), float(y)) for x, y in moved], index / 5)
+        took_s = time.perf_counter() - began_s
+    assert len(tracker.tracks) > 0.9 * MOST_TRACKS
+    assert took_s < 5

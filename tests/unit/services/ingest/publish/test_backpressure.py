@@ -1,0 +1,83 @@
+"""How fast a file may be read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pytest
+
+from agegender.services.ingest.publish.backpressure import Backpressure
+from agegender.shared.errors import NotNow
+
+
+class World:
+    """What waits for each group, and the time; counts how often somebody asked."""
+
+    def __init__(self, **waiting: int) -> None:
+        self.now_s = 100.0
+        self.asked = 0
+        self.waiting: dict[str, int] | None = {"detect": 0, "classify": 0, "sink": 0, **waiting}
+
+    def ask(self) -> Mapping[str, int]:
+        self.asked += 1
+        if self.waiting is None:
+            raise NotNow("Kafka: no answer")
+        return self.waiting
+
+
+def backpressure(world: World, most: int = 50) -> Backpressure:
+    return Backpressure(world.ask, most, clock=lambda: world.now_s)
+
+
+@pytest.mark.parametrize(
+    ("waiting", "room"),
+    [({}, 50), ({"detect": 20}, 30), ({"detect": 20, "sink": 45}, 5), ({"classify": 1_000}, 0)],
+)
+def test_there_is_room_for_as_many_as_the_slowest_of_all_is_short_of_the_bound(
+    waiting: dict[str, int], room: int
+) -> None:
+    assert backpressure(World(**waiting)).room() == room
+
+
+def test_what_was_published_takes_room_until_the_next_look_which_comes_after_a_second() -> None:
+    world = World()
+    paced = backpressure(world)
+    for left in (50, 40, 30):
+        assert paced.room() == left
+        paced.spend(10)
+    assert world.asked == 1
+    world.waiting = {"detect": 15}
+    world.now_s += 1.0
+    assert (paced.room(), world.asked) == (35, 2)
+
+
+def test_where_there_is_no_room_it_looks_more_often() -> None:
+    world = World()
+    paced = backpressure(world)
+    paced.spend(paced.room())
+    assert (paced.room(), world.asked) == (0, 1)
+    world.now_s += 0.2
+    assert (paced.room(), world.asked) == (50, 2)
+
+
+def test_what_is_not_known_is_no_room_and_no_error(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "agegender.services.ingest.publish.backpressure")
+    world = World()
+    world.waiting = None
+    paced = backpressure(world)
+    assert paced.room() == 0
+    assert [vars(one)["reason"] for one in caplog.records] == ["Kafka: no answer"]
+    world.waiting = {"detect": 0}
+    world.now_s += 0.2
+    assert paced.room() == 50
+
+
+def test_for_whom_a_file_waits_is_said_once_a_minute(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "agegender.services.ingest.publish.backpressure")
+    world = World(classify=60)
+    paced = backpressure(world)
+    for _ in range(100):
+        paced.room()
+        world.now_s += 1.0
+    said = [(one.getMessage(), vars(one)["reason"]) for one in caplog.records]
+    assert said == [("complete sources wait", "60 messages lie before classify")] * 2

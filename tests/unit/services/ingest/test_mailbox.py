@@ -1,0 +1,130 @@
+"""The places between the readers and the pipeline: what is kept, what is lost, who waits."""
+
+from __future__ import annotations
+
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+
+from agegender.services.ingest.mailbox import Mailbox, WhenFull
+from agegender.services.ingest.sources.stream import Captured
+from tests.support.waiting import wait_until
+
+
+def captured(camera: str, sequence: int) -> Captured:
+    return Captured(camera, "0", sequence, 0.0, "arrival", np.zeros((1, 1, 3), np.uint8))
+
+
+def taken(mailbox: Mailbox, most: int = 9, timeout_s: float = 0.0) -> list[tuple[str, int]]:
+    return [(one.camera_id, one.sequence) for one in mailbox.take(most, timeout_s)]
+
+
+def test_a_live_camera_keeps_its_newest_frame_and_the_older_is_given_back() -> None:
+    mailbox = Mailbox(1)
+    assert mailbox.put(captured("a", 0), WhenFull.REPLACE) is None
+    lost = mailbox.put(captured("a", 1), WhenFull.REPLACE)
+    assert lost is not None
+    assert lost.sequence == 0
+    assert taken(mailbox) == [("a", 1)]
+    assert taken(mailbox) == []
+
+
+def test_the_frame_that_waits_longest_goes_first_so_that_no_camera_starves() -> None:
+    mailbox = Mailbox(3)
+    for camera, sequence in (("a", 0), ("b", 0), ("c", 0), ("a", 1)):
+        mailbox.put(captured(camera, sequence), WhenFull.REPLACE)
+    assert taken(mailbox, most=2) == [("b", 0), ("c", 0)]
+    assert taken(mailbox, most=2) == [("a", 1)]
+
+
+def test_the_reader_of_a_file_waits_until_its_frame_is_taken() -> None:
+    mailbox = Mailbox(1)
+    with ThreadPoolExecutor(1) as pool:
+        work = [pool.submit(mailbox.put, captured("a", n), WhenFull.WAIT) for n in range(3)]
+        assert taken(mailbox, timeout_s=5) == [("a", 0)]
+        assert taken(mailbox, timeout_s=5) == [("a", 1)]
+        assert taken(mailbox, timeout_s=5) == [("a", 2)]
+        assert [one.result(5) for one in work] == [None, None, None]
+
+
+def test_taking_waits_for_a_frame_and_no_longer_than_told() -> None:
+    mailbox = Mailbox(1)
+    started_s = time.monotonic()
+    assert taken(mailbox, timeout_s=0.05) == []
+    assert 0.04 < time.monotonic() - started_s < 5
+    threading.Timer(0.05, mailbox.put, (captured("a", 7), WhenFull.REPLACE)).start()
+    assert taken(mailbox, timeout_s=5) == [("a", 7)]
+
+
+def test_taking_does_not_wait_once_all_readers_have_finished() -> None:
+    mailbox = Mailbox(2)
+    mailbox.put(captured("a", 0), WhenFull.WAIT)
+    mailbox.finished()
+    threading.Timer(0.05, mailbox.finished).start()
+    assert not mailbox.exhausted
+    assert taken(mailbox) == [("a", 0)]
+    started_s = time.monotonic()
+    assert taken(mailbox, timeout_s=10) == []
+    assert time.monotonic() - started_s < 5
+    assert mailbox.exhausted
+
+
+def test_closing_gives_back_what_nobody_took_and_frees_a_reader_that_waits() -> None:
+    mailbox = Mailbox(1)
+    mailbox.put(captured("a", 0), WhenFull.WAIT)
+    returned: list[Captured | None] = []
+    reader = threading.Thread(target=lambda: returned.append(mailbox.put(captured("a", 1), WhenFull.WAIT)))
+    reader.start()
+    assert [one.sequence for one in mailbox.close()] == [0]
+    wait_until(lambda: returned, 5, "the reader goes on")
+    reader.join()
+    assert returned[0] is not None
+    assert returned[0].sequence == 1
+    late = captured("a", 2)
+    assert mailbox.put(late, WhenFull.REPLACE) is late
+
+
+def test_where_cameras_come_and_go_no_frame_is_the_last_and_taking_waits() -> None:
+    mailbox = Mailbox(None)
+    mailbox.finished()
+    assert not mailbox.exhausted
+    started_s = time.monotonic()
+    assert taken(mailbox, timeout_s=0.05) == []
+    assert time.monotonic() - started_s > 0.04
+    assert not mailbox.exhausted
+
+
+def test_the_place_of_one_camera_is_cleared_and_the_others_stay() -> None:
+    mailbox = Mailbox(None)
+    for camera in ("a", "b"):
+        mailbox.put(captured(camera, 0), WhenFull.REPLACE)
+    assert [one.camera_id for one in mailbox.clear(["a", "unknown"])] == ["a"]
+    assert taken(mailbox) == [("b", 0)]
+
+
+def test_cameras_on_hold_keep_their_frames_and_the_others_go_on() -> None:
+    mailbox = Mailbox(2)
+    for camera in ("a", "b"):
+        mailbox.put(captured(camera, 0), WhenFull.WAIT)
+    mailbox.hold({"a"})
+    assert mailbox.is_on_hold("a")
+    assert taken(mailbox) == [("b", 0)]
+    assert taken(mailbox) == []
+    mailbox.finished()
+    mailbox.finished()
+    assert not mailbox.exhausted
+    mailbox.hold(())
+    assert taken(mailbox) == [("a", 0)]
+    assert mailbox.exhausted
+
+
+def test_whoever_waits_for_a_frame_has_it_as_soon_as_its_camera_is_released() -> None:
+    mailbox = Mailbox(1)
+    mailbox.hold({"a"})
+    mailbox.put(captured("a", 0), WhenFull.WAIT)
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(taken, mailbox, timeout_s=10)
+        mailbox.hold(())
+        assert waiting.result(5) == [("a", 0)]
