@@ -28,6 +28,7 @@ class Service:
         home: where it works, and finds its home and its temporary folder; None: where we work and find ours.
         worker: what it and its log are called where there are several of a service.
         program: the words after `python -m`; None: the service itself.
+        python: the Python of another environment, which then sees nothing of the checkout; None: ours.
     """
 
     def __init__(
@@ -39,8 +40,10 @@ class Service:
         home: Path | None = None,
         worker: str | None = None,
         program: Sequence[str] | None = None,
+        python: Path | None = None,
     ) -> None:
         self.service = name
+        self._python = Path(sys.executable) if python is None else python
         self._program = [f"services.{name}"] if program is None else program
         self.name = name if worker is None else worker
         self.log_path = folder / f"{self.name}.log"
@@ -50,7 +53,9 @@ class Service:
         self._home = _ROOT if home is None else home
         if home is not None:
             homes = dict.fromkeys(("HOME", "TMPDIR", "XDG_STATE_HOME", "XDG_CACHE_HOME"), str(home))
-            self._environment |= {**homes, "PYTHONPATH": str(_ROOT)}
+            self._environment |= homes
+            if python is None:
+                self._environment["PYTHONPATH"] = str(_ROOT)
         self._process: subprocess.Popen[bytes] | None = None
 
     def change(self, **settings: str) -> None:
@@ -61,7 +66,7 @@ class Service:
         """Starts the process without waiting for anything."""
         with self.log_path.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", *self._program],
+                [self._python, "-m", *self._program],
                 cwd=self._home,
                 env=self._environment,
                 stdin=subprocess.DEVNULL,

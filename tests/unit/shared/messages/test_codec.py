@@ -69,9 +69,7 @@ _UNCLASSIFIED_RESULT_JSON = (
     f'{{"face":{_FACE_JSON},"unclassified":"too-small","gender":"unknown","gender_confidence":0.5,"nets":"nets-1",'
     '"classified_at_s":1700000001.0}'
 )
-_TRACK_UPDATE_JSON = (
-    f'{{"frame":{_FRAME_JSON},"frame_rate_hz":5.0,"tracks":[],"detected_at_s":1700000000.5}}'
-)
+_TRACK_UPDATE_JSON = f'{{"frame":{_FRAME_JSON},"frame_rate_hz":5.0,"tracks":[],"detected_at_s":1700000000.5}}'
 _PICTURE = bytes.fromhex("ffd8001122ffd9")
 
 
