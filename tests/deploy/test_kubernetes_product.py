@@ -192,7 +192,9 @@ def test_workers_are_scaled_by_what_waits_for_their_own_group(
             monkeypatch.setenv(key, value)
         metrics = Metrics(CollectorRegistry())
         source = (
-            importlib.import_module(f"services.{name}.__main__").build(metrics, Health(name, metrics))._source
+            importlib.import_module(f"agegender.services.{name}.__main__")
+            .build(metrics, Health(name, metrics))
+            ._source
         )
         (trigger,) = spec["triggers"]
         assert trigger["metadata"]["topic"] == source._name
