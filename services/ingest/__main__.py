@@ -11,7 +11,7 @@ from agegender.services.ingest.publish.backpressure import Backpressure
 from agegender.services.ingest.publish.buffer import FrameBuffer
 from agegender.services.ingest.publish.outbox import Outbox
 from agegender.services.ingest.stage import PublishStage
-from agegender.shared.kafka.backlog import KafkaBacklog
+from agegender.shared.kafka.lag import KafkaBacklog
 from agegender.shared.kafka.output import KafkaDeadLetters, KafkaOutput
 from agegender.shared.kafka.topics import FRAMES, READERS
 from agegender.shared.messages.pipeline import Frame
@@ -37,7 +37,7 @@ def build(metrics: Metrics, health: Health) -> Runner[Frame, Frame]:
             settings.stage(),
             FrameBuffer(settings.buffer_bytes),
             metrics,
-            Backpressure(KafkaBacklog(kafka, READERS).waiting, settings.most_waiting),
+            Backpressure(KafkaBacklog(kafka, READERS).count, settings.most_waiting),
         ),
         PublishStage(Deadline(settings.stale_s)),
         KafkaOutput(FRAMES, kafka),

@@ -17,7 +17,7 @@ from agegender.shared.cameras.camera import Camera
 from agegender.shared.cameras.record import CameraSettings
 from agegender.shared.errors import BadMessage, NotNow
 from agegender.shared.kafka.group import KafkaGroup
-from agegender.shared.kafka.table import Entry, KafkaTable
+from agegender.shared.kafka.table import KafkaTable, TableEntry
 from agegender.shared.kafka.topics import CAMERAS
 from agegender.shared.process.metrics import Metrics
 from agegender.shared.process.secrets import mask
@@ -97,7 +97,7 @@ class FollowedCameras:
             log.info("partitions held", extra={"partitions": len(held), "cameras": len(cameras)})
             self._held = held
 
-    def _camera(self, entry: Entry[CameraSettings]) -> Camera | str:
+    def _camera(self, entry: TableEntry[CameraSettings]) -> Camera | str:
         """The camera, or why this worker reads none of this record."""
         if isinstance(entry.message, BadMessage):
             return str(entry.message)

@@ -1,1 +1,1 @@
-"""Kafka: topics, sources, outputs and the group; private parts of the client stay in `client.py`."""
+"""Kafka: topics, sources, outputs and groups. Only `private.py` uses undocumented parts of the client."""

@@ -1,4 +1,4 @@
-"""Who gets which part of the work: so that all have about as much, and as little as can be changes hands."""
+"""Assigns partitions to the workers of a group: even loads, few moves. Pure."""
 
 from __future__ import annotations
 
@@ -7,99 +7,109 @@ from dataclasses import dataclass, field
 
 
 @dataclass
-class _Share:
-    member: str
+class _Member:
+    name: str
     weights: Mapping[int, int]
-    parts: set[int] = field(default_factory=set)
+    partitions: set[int] = field(default_factory=set)
 
     @property
     def load(self) -> int:
-        return sum(self.weights.get(part, 0) for part in self.parts)
+        return sum(self.weights.get(number, 0) for number in self.partitions)
+
+    @property
+    def idle(self) -> list[int]:
+        """Its partitions without weight."""
+        return sorted(number for number in self.partitions if not self.weights.get(number, 0))
 
 
-def share_out(
-    owned: Mapping[str, Iterable[int]], weights: Mapping[int, int], parts: Iterable[int]
+def balanced(
+    owned: Mapping[str, Iterable[int]], weights: Mapping[int, int], partitions: Iterable[int]
 ) -> dict[str, set[int]]:
-    """Gives every part to one member.
+    """Assigns every partition to one member.
 
-    The loads, sums of the weights, come as close to each other as moving single parts can bring them; then
-    the numbers of parts without weight do, as any of them may get some later. What a member owns it keeps,
-    unless it must go for that.
+    The loads, which are sums of weights, come as close to each other as moving single partitions can bring
+    them. Then the numbers of partitions without weight are evened out, because any of them may get weight
+    later. A member keeps what it owns unless an even load needs the move.
 
     Args:
-        owned: member → the parts that it has now; of a part that two have, the first by name keeps it.
-        weights: part → how much work it is, 0 and more; 0 for those left out.
-        parts: all parts.
+        owned: member → its partitions now. Of two owners, the first by name keeps the partition.
+        weights: partition → how much work it is, 0 or more; partitions left out count as 0.
+        partitions: the numbers of all partitions.
     """
     if not owned:
         return {}
-    shares = [_Share(member, weights) for member in sorted(owned)]
-    free = set(parts)
-    for share in shares:
-        share.parts = free & set(owned[share.member])
-        free -= share.parts
-    for part in sorted(free, key=lambda one: (-weights.get(one, 0), one)):
-        min(shares, key=lambda one: (one.load, len(one.parts))).parts.add(part)
-    while _move_one_with_weight(shares, weights):
+    members = [_Member(name, weights) for name in sorted(owned)]
+    free = set(partitions)
+    for member in members:
+        member.partitions = free & set(owned[member.name])
+        free -= member.partitions
+    for number in sorted(free, key=lambda one: (-weights.get(one, 0), one)):
+        min(members, key=lambda one: (one.load, len(one.partitions))).partitions.add(number)
+    while _move_weight(members, weights):
         pass
-    while _move_one_without_weight(shares, weights):
+    while _move_idle(members):
         pass
-    return {share.member: share.parts for share in shares}
+    return {member.name: member.partitions for member in members}
 
 
-def _move_one_with_weight(shares: list[_Share], weights: Mapping[int, int]) -> bool:
-    """Moves the part that brings the most and the least loaded closest together; False when none does."""
-    most, least = max(shares, key=lambda one: one.load), min(shares, key=lambda one: one.load)
+def _move_weight(members: list[_Member], weights: Mapping[int, int]) -> bool:
+    """Moves the partition that best evens out the highest and the lowest load; False when no move helps."""
+    most, least = max(members, key=lambda one: one.load), min(members, key=lambda one: one.load)
     gap = most.load - least.load
-    fitting = [part for part in most.parts if 0 < weights.get(part, 0) < gap]
+    fitting = [number for number in most.partitions if 0 < weights.get(number, 0) < gap]
     if not fitting:
         return False
-    part = min(fitting, key=lambda one: (abs(gap - 2 * weights[one]), one))
-    most.parts.remove(part)
-    least.parts.add(part)
+    number = min(fitting, key=lambda one: (abs(gap - 2 * weights[one]), one))
+    most.partitions.remove(number)
+    least.partitions.add(number)
     return True
 
 
-def _move_one_without_weight(shares: list[_Share], weights: Mapping[int, int]) -> bool:
-    def empty(share: _Share) -> list[int]:
-        return sorted(part for part in share.parts if not weights.get(part, 0))
-
-    most = max(shares, key=lambda one: len(empty(one)))
-    least = min(shares, key=lambda one: len(empty(one)))
-    if len(empty(most)) - len(empty(least)) < 2:
+def _move_idle(members: list[_Member]) -> bool:
+    """Moves a partition without weight to the member that has the fewest; False when they are even."""
+    most = max(members, key=lambda one: len(one.idle))
+    least = min(members, key=lambda one: len(one.idle))
+    if len(most.idle) - len(least.idle) < 2:
         return False
-    part = empty(most)[-1]
-    most.parts.remove(part)
-    least.parts.add(part)
+    number = most.idle[-1]
+    most.partitions.remove(number)
+    least.partitions.add(number)
     return True
 
 
-def without_moves(target: Mapping[str, Set[int]], owned: Mapping[str, Iterable[int]]) -> dict[str, set[int]]:
-    """`target` without what somebody else still has: it is given in the next round, when it was given up."""
-    held = {member: set(parts) for member, parts in owned.items()}
+def without_owned_by_others(
+    target: Mapping[str, Set[int]], owned: Mapping[str, Iterable[int]]
+) -> dict[str, set[int]]:
+    """`target` without partitions that another member still owns.
+
+    A partition that moves is given up in one round of the rebalance and assigned in the next.
+    """
+    held = {member: set(numbers) for member, numbers in owned.items()}
     return {
         member: {
-            part
-            for part in parts
-            if not any(part in theirs for other, theirs in held.items() if other != member)
+            number
+            for number in numbers
+            if not any(number in theirs for other, theirs in held.items() if other != member)
         }
-        for member, parts in target.items()
+        for member, numbers in target.items()
     }
 
 
-def is_worth_moving(owned: Mapping[str, Set[int]], weights: Mapping[int, int], parts: Iterable[int]) -> bool:
-    """Whether sharing out anew helps enough to be worth the interruption of what must move.
+def is_worth_rebalancing(
+    owned: Mapping[str, Set[int]], weights: Mapping[int, int], partitions: Iterable[int]
+) -> bool:
+    """Whether a new assignment helps enough to be worth the interruption of what must move.
 
-    That is when loads differ by more than 1 and by more than a quarter of what each would have on average,
-    and can be brought closer to each other.
+    It does when loads differ by more than 1 and by more than a quarter of the average load, and when a new
+    assignment brings them closer together.
     """
 
-    def spread(shares: Iterable[Iterable[int]]) -> int:
-        loads = [sum(weights.get(part, 0) for part in share) for share in shares]
+    def spread(assigned: Iterable[Iterable[int]]) -> int:
+        loads = [sum(weights.get(number, 0) for number in numbers) for numbers in assigned]
         return max(loads) - min(loads)
 
     if not owned:
         return False
     now = spread(owned.values())
     average = sum(weights.values()) / len(owned)
-    return now > max(1, average / 4) and spread(share_out(owned, weights, parts).values()) < now
+    return now > max(1, average / 4) and spread(balanced(owned, weights, partitions).values()) < now

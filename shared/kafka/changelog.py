@@ -1,4 +1,4 @@
-"""What the workers of a group know, kept in Kafka for whoever takes over."""
+"""Checkpoints of the workers of a group, kept in Kafka for the worker that takes over."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from typing import Generic, TypeVar
 
 from agegender.shared.errors import BadMessage
 from agegender.shared.kafka.output import KafkaChangelogOutput
-from agegender.shared.kafka.reader import KafkaReader, Record
-from agegender.shared.kafka.topic_admin import ensure_partitions, ensure_table
+from agegender.shared.kafka.reader import KafkaReader, StoredMessage
+from agegender.shared.kafka.topic_admin import ensure_compacted_topic, ensure_partitions
 from agegender.shared.kafka.topics import Changelog
 from agegender.shared.messages.pipeline import Model
 from agegender.shared.process.settings import KafkaSettings
@@ -22,14 +22,14 @@ log = logging.getLogger(__name__)
 
 M = TypeVar("M", bound=Model)
 
-_LAST = 4  # of each key: as many members as may write too late, one after the other, and one more
+_LAST = 4  # messages of each key: three members may have written too late, one after the other
 
 
 class KafkaChangelog(Generic[M]):
-    """A topic that is divided like the one its writers read: by the same keys, into as many partitions.
+    """A changelog with the same keys and as many partitions as the topic that its writers read.
 
-    So whoever has a partition of that topic finds in the partition of the same number here all that was known
-    about its keys. Each worker writes what it knows and reads only when its share changes.
+    A worker that holds a partition of that topic finds the checkpoints of its keys in the partition of the
+    same number here. Each worker writes its checkpoints, and reads only when its assignment changes.
     """
 
     def __init__(self, changelog: Changelog[M], kafka: KafkaSettings) -> None:
@@ -40,23 +40,23 @@ class KafkaChangelog(Generic[M]):
         self._output: KafkaChangelogOutput[M] | None = None
 
     def read(self, assignment: Assignment) -> Sequence[M]:
-        """The last messages of each key in the partitions of that share, in the order of their writing.
+        """The last messages of each key in the assigned partitions, in the order of their writing.
 
-        More than one, because the last one need not be the best: whoever lost a partition without noticing it
-        may have written once more, after the next one did.
+        The last message alone need not be the best one. A worker that lost a partition without noticing may
+        have written once more, after its successor.
 
-        Creates the topic where it does not exist, and adds partitions where it has fewer. A message that
-        cannot be read is logged and left out.
+        Creates the topic if it does not exist, and adds partitions if it has fewer. A message that cannot be
+        read is logged and left out.
 
         Raises:
-            NotNow: no broker answers, not all of it came in time, the topic is divided otherwise, or a worker
-                of a later version has written there.
+            NotNow: no broker answers, reading takes too long, the topic has more partitions, or a worker of
+                a later version has written to it.
         """
         if not assignment.held:
             return ()
         started_s = time.monotonic()
         self._partitions = assignment.partitions
-        ensure_table(self._kafka, self.name, assignment.partitions, self._changelog.kept_s)
+        ensure_compacted_topic(self._kafka, self.name, assignment.partitions, self._changelog.retention_s)
         ensure_partitions(self._kafka, self.name, assignment.partitions)
         with KafkaReader(self._kafka) as reader:
             begins, ends = reader.begins(self.name), reader.ends(self.name)
@@ -74,15 +74,15 @@ class KafkaChangelog(Generic[M]):
         )
         return found
 
-    def _decoded(self, records: Iterable[Record]) -> Iterator[M]:
+    def _decoded(self, records: Iterable[StoredMessage]) -> Iterator[M]:
         for record in records:
             try:
                 yield self._changelog.codec.decode(record.encoded)
             except BadMessage as error:
-                log.warning("bad record", extra={"reason": str(error), "origin": record.origin})
+                log.warning("unreadable message", extra={"reason": str(error), "origin": record.origin})
 
     def write(self, messages: Sequence[M]) -> None:
-        """Returns when all messages are safe; see `transport.Output.write`."""
+        """Returns when all messages are stored; see `transport.Output.write`."""
         if not messages:
             return
         if self._output is None:
@@ -90,13 +90,13 @@ class KafkaChangelog(Generic[M]):
         self._output.write(messages)
 
     def close(self) -> None:
-        """Lets go. Everything that `write` returned for is safe already."""
+        """Closes the connection. Everything that `write` returned for is stored already."""
         if self._output is not None:
             self._output.close()
 
 
-def _last_of_each_key(records: Iterable[Record]) -> Iterator[Record]:
-    last: dict[bytes, deque[Record]] = defaultdict(lambda: deque(maxlen=_LAST))
+def _last_of_each_key(records: Iterable[StoredMessage]) -> Iterator[StoredMessage]:
+    last: dict[bytes, deque[StoredMessage]] = defaultdict(lambda: deque(maxlen=_LAST))
     for record in records:
         last[record.encoded.key].append(record)
     return chain.from_iterable(last.values())

@@ -1,4 +1,4 @@
-"""How many messages wait for a worker: what its topic holds less what it took."""
+"""Offsets that are not read yet: the lag of a worker, for metrics, and the backlog of groups, for ingest."""
 
 from __future__ import annotations
 
@@ -7,22 +7,84 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from agegender.shared.kafka.client import ANSWER_MS, ClientError, partition_of
+from agegender.shared.errors import NotNow
+from agegender.shared.kafka.client import (
+    ANSWER_MS,
+    ClientError,
+    answered,
+    connect_admin,
+    partition_of,
+    partitions_of,
+)
 from agegender.shared.process.metrics import Metrics
+from agegender.shared.process.settings import KafkaSettings
 
-_LOOK_EVERY_S = 5.0
-_AGAIN_S = 60.0  # a look that fails costs `ANSWER_MS`, in which nothing else is done
+_LATEST, _EARLIEST = -1, -2  # Kafka's numbers for the end and the beginning of a partition
+_CHECK_EVERY_S = 5.0
+_CHECK_AGAIN_S = 60.0  # a failed check takes `ANSWER_MS`, during which the worker does nothing else
+
+
+class KafkaBacklog:
+    """Counts the messages that groups have yet to process. Used by one thread; connects at the first count.
+
+    Args:
+        readers: topic → the group that processes its messages, both without the prefix.
+    """
+
+    def __init__(self, kafka: KafkaSettings, readers: Mapping[str, str]) -> None:
+        self._kafka = kafka
+        prefix = kafka.topic_prefix
+        self._groups = {group: (prefix + group, prefix + topic) for topic, group in readers.items()}
+        self._admin: Any = None
+
+    def count(self) -> Mapping[str, int]:
+        """Group → messages it has not committed, without those that Kafka has deleted.
+
+        0 where the topic does not exist yet. A group without commits has all messages before it.
+        Raises NotNow.
+        """
+        if self._admin is None:
+            self._admin = connect_admin(self._kafka)
+        try:
+            with answered(self._kafka):
+                return self._count(self._admin)
+        except NotNow:
+            self.close()
+            raise
+
+    def _count(self, admin: Any) -> Mapping[str, int]:  # noqa: ANN401  (kafka-python has no types)
+        # Commits are read first: a message that is processed meanwhile counts as waiting, never the reverse.
+        commits = admin.list_group_offsets({group: None for group, _ in self._groups.values()})
+        existing = set(admin.list_topics())
+        topics = admin.describe_topics([topic for _, topic in self._groups.values() if topic in existing])
+        numbers = {topic["name"]: [one["partition_index"] for one in topic["partitions"]] for topic in topics}
+        partitions = [one for topic, some in numbers.items() for one in partitions_of(topic, some)]
+        ends = admin.list_partition_offsets(dict.fromkeys(partitions, _LATEST))
+        begins = admin.list_partition_offsets(dict.fromkeys(partitions, _EARLIEST))
+        waiting = dict.fromkeys(self._groups, 0)
+        for name, (group, topic) in self._groups.items():
+            for one in partitions_of(topic, numbers.get(topic, ())):
+                at = commits[group].get(one)
+                done = begins[one].offset if at is None else max(at.offset, begins[one].offset)
+                waiting[name] += max(0, ends[one].offset - done)
+        return waiting
+
+    def close(self) -> None:
+        """Closes the connection."""
+        admin, self._admin = self._admin, None
+        if admin is not None:
+            admin.close()
 
 
 class KafkaLag:
-    """Tells the metrics the lag of each partition that a consumer holds.
+    """Keeps the metric of the lag of each partition that a consumer holds.
 
-    The broker is asked: a worker that waits for something else fetches nothing, and just then messages pile
-    up. Used by the consumer's thread.
+    It asks the broker. A worker that waits for another server fetches nothing, and just then messages pile
+    up. Used by the thread of the consumer.
 
     Args:
-        service: whose lag it is.
-        topic_prefix: what the names of topics begin with, which the metrics leave out.
+        service: the label of the metric.
+        topic_prefix: removed from the names of topics in the metric.
     """
 
     def __init__(self, service: str, topic_prefix: str, metrics: Metrics) -> None:
@@ -32,26 +94,26 @@ class KafkaLag:
         self._shown: set[tuple[str, int]] = set()
         self._due_s = 0.0
 
-    def look(self, consumer: Any, taken_in: Iterable[Any]) -> None:  # noqa: ANN401
-        """Asks the broker, at most every few seconds.
+    def update(self, consumer: Any, buffered: Iterable[Any]) -> None:  # noqa: ANN401
+        """Asks the broker, every few seconds at most.
 
         Args:
-            taken_in: records that the consumer has given, and that nobody works on yet.
+            buffered: records that the consumer has returned and the runner has not taken yet.
         """
         now_s = time.monotonic()
         if now_s < self._due_s:
             return
         try:
-            lags = _lags(consumer, taken_in)
+            lags = _lags(consumer, buffered)
         except ClientError:
-            # It may be away, or share out the partitions anew; whoever reads messages hears of that.
-            self._due_s = now_s + _AGAIN_S
+            # The broker may be down or the group rebalancing. The code that reads messages reports that.
+            self._due_s = now_s + _CHECK_AGAIN_S
             return
-        self._due_s = now_s + _LOOK_EVERY_S
+        self._due_s = now_s + _CHECK_EVERY_S
         self._show(lags)
 
-    def forget(self) -> None:
-        """Nothing is held any more."""
+    def clear(self) -> None:
+        """Removes the metric: this worker holds no partition any more."""
         self._show({})
 
     def _show(self, lags: Mapping[tuple[str, int], int]) -> None:
@@ -66,11 +128,11 @@ class KafkaLag:
         return self._service, topic.removeprefix(self._topic_prefix), str(number)
 
 
-def _lags(consumer: Any, taken_in: Iterable[Any]) -> Mapping[tuple[str, int], int]:  # noqa: ANN401
+def _lags(consumer: Any, buffered: Iterable[Any]) -> Mapping[tuple[str, int], int]:  # noqa: ANN401
     held = consumer.assignment()
     if not held:
         return {}
-    waiting = Counter(partition_of(record) for record in taken_in)
+    waiting = Counter(partition_of(record) for record in buffered)
     ends = consumer.end_offsets(held, timeout_ms=ANSWER_MS)
     positions = {one: consumer.position(one, timeout_ms=ANSWER_MS) for one in held}
     return {

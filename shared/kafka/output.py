@@ -1,4 +1,4 @@
-"""Writes to the topics of Kafka."""
+"""The outputs of the pipeline over Kafka: messages, checkpoints and dead letters."""
 
 from __future__ import annotations
 
@@ -13,12 +13,18 @@ from agegender.shared.kafka.client import (
     CLOSE_MS,
     ClientError,
     TooLarge,
-    held_back,
     open_producer,
+    translated,
 )
-from agegender.shared.kafka.topic_admin import ensure_table, ensure_topic
-from agegender.shared.kafka.topic_config import LARGEST_BYTES
-from agegender.shared.kafka.topics import DEAD_LETTERS_NAME, DEAD_LETTERS_RETENTION_S, Changelog, Topic
+from agegender.shared.kafka.private import abort
+from agegender.shared.kafka.topic_admin import ensure_compacted_topic, ensure_topic
+from agegender.shared.kafka.topics import (
+    DEAD_LETTERS_NAME,
+    DEAD_LETTERS_RETENTION_S,
+    LARGEST_BYTES,
+    Changelog,
+    Topic,
+)
 from agegender.shared.messages.codec import Encoded, check_size
 from agegender.shared.messages.pipeline import Model
 from agegender.shared.process.secrets import mask
@@ -32,10 +38,11 @@ T = TypeVar("T")
 
 
 class _KafkaWriter(Generic[T]):
-    """Writes to a topic, which it creates where it does not exist.
+    """Writes to a topic, and creates the topic if it does not exist.
 
-    What is on its way when the time is over is not sent again by the next call: that call waits on. Only what
-    has failed is sent anew, in its old order and before the rest.
+    When the time for an answer is up, messages may still be on their way. The next call with the same batch
+    waits for them and does not send them twice. Only messages that have failed are sent again, in their
+    order and before the rest.
     """
 
     def __init__(
@@ -64,11 +71,11 @@ class _KafkaWriter(Generic[T]):
 
         Raises:
             BadMessage: a message is larger than any message may be. Nothing was written.
-            SettingsError: the topic was made by somebody else, for smaller messages.
+            SettingsError: the topic exists and accepts smaller messages only.
         """
         if not messages:
             return
-        if messages is not self._batch:  # or else this is the same call again
+        if messages is not self._batch:  # otherwise this is the same call again
             self._unsent, self._on_the_way = deque(self._encoded(messages)), []
             self._batch = messages
         try:
@@ -80,14 +87,14 @@ class _KafkaWriter(Generic[T]):
             self._settle()
         except TooLarge:
             raise SettingsError(
-                f"Kafka refuses a message for {self._name!r} that is within our limit: raise the topic's "
+                f"Kafka refuses a message for {self._name!r} that is not too large: raise the topic's "
                 f"max.message.bytes to {LARGEST_BYTES}"
             ) from None
         except ClientError as error:
             if not self._on_the_way:
-                # It may be broken for good, or its topic gone: the next call begins with `open`.
+                # The producer may be broken or the topic deleted, so the next call starts with `open`.
                 self._drop_producer()
-            raise held_back(error, self._kafka) from None
+            raise translated(error, self._kafka) from None
         self._batch = None
 
     def _encoded(self, messages: Sequence[T]) -> Sequence[Encoded]:
@@ -101,7 +108,7 @@ class _KafkaWriter(Generic[T]):
         self._on_the_way.append((one, future))
 
     def _settle(self) -> None:
-        """Waits for what is on its way; what has failed is unsent again, and why is raised."""
+        """Waits for the messages on their way. Puts failed ones back to be sent, and raises their error."""
         if not self._on_the_way:
             return
         self._producer.flush(timeout=ANSWER_MS / 1000)
@@ -115,8 +122,8 @@ class _KafkaWriter(Generic[T]):
         producer, self._producer = self._producer, None
         if producer is None:
             return
-        # What is still on its way was never reported as written, and to wait for it could take minutes.
-        producer._sender.force_close()
+        # Messages still on their way were never reported as written, and waiting could take minutes.
+        abort(producer)
         try:
             producer.close(timeout=CLOSE_MS / 1000)
         except ClientError as error:
@@ -139,26 +146,28 @@ class KafkaChangelogOutput(_KafkaWriter[M]):
     """Writes the messages of a changelog.
 
     Args:
-        partitions: of the topic, where it does not exist.
+        partitions: of the topic, if it must be created.
     """
 
     def __init__(self, changelog: Changelog[M], kafka: KafkaSettings, partitions: int) -> None:
-        super().__init__(kafka.topic_prefix + changelog.name, changelog.kept_s, changelog.codec.encode, kafka)
+        super().__init__(
+            kafka.topic_prefix + changelog.name, changelog.retention_s, changelog.codec.encode, kafka
+        )
         self._partitions = partitions
 
     def _ensure(self) -> None:
-        ensure_table(self._kafka, self._name, self._partitions, self._retention_s)
+        ensure_compacted_topic(self._kafka, self._name, self._partitions, self._retention_s)
 
 
 class KafkaRawOutput(_KafkaWriter[Encoded]):
-    """Writes encoded messages as they are, under the name of a topic without the prefix."""
+    """Writes encoded messages unchanged to the topic of this name, without the prefix."""
 
     def __init__(self, name: str, retention_s: int, kafka: KafkaSettings) -> None:
         super().__init__(kafka.topic_prefix + name, retention_s, lambda encoded: encoded, kafka)
 
 
 class KafkaDeadLetters(_KafkaWriter[DeadLetter]):
-    """Writes dead letters: why and where from in headers; the message itself only where settings say so."""
+    """Writes dead letters with reason and origin in headers. Settings decide whether the message is kept."""
 
     def __init__(self, kafka: KafkaSettings) -> None:
         name = kafka.topic_prefix + DEAD_LETTERS_NAME

@@ -1,4 +1,4 @@
-"""A look into topics from outside: no group, so nobody's position moves."""
+"""Reads topics without a group, so that no committed position changes. For commands and takeovers."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from agegender.shared.kafka.client import ANSWER_MS, CLOSE_MS, answered, open_co
 from agegender.shared.messages.codec import Encoded
 from agegender.shared.process.settings import KafkaSettings
 
-_SILENT_S = 15.0  # a broker that sends nothing for so long, of what it says that it has, is not well
+_SILENT_S = 15.0  # without a message for this long, although the broker has some, reading fails
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
-    """One message as it lies in a topic."""
+class StoredMessage:
+    """One message as it is stored in a topic."""
 
     topic: str
     partition: int
     offset: int
     appended_at_s: float
-    """By the clock of the broker."""
+    """By the broker's clock."""
     encoded: Encoded
 
     @property
     def origin(self) -> str:
-        """Where it lies, as dead letters and logs say it: `topic/partition@offset`."""
+        """Its place as dead letters and logs write it: `topic/partition@offset`."""
         return f"{self.topic}/{self.partition}@{self.offset}"
 
 
@@ -38,9 +38,10 @@ Offsets = Mapping[int, int]
 
 
 class KafkaReader:
-    """Reads topics, named with the prefix, from given offsets to given ends. Used by one thread, in a `with`.
+    """Reads topics from given offsets to given ends. Used by one thread, in a `with` block.
 
-    Every call raises NotNow while no broker answers. A topic that does not exist has no partitions.
+    Names of topics include the prefix. Every call raises NotNow while no broker answers. A topic that does
+    not exist has no partitions.
     """
 
     def __init__(self, kafka: KafkaSettings) -> None:
@@ -57,37 +58,37 @@ class KafkaReader:
         self._consumer.close(autocommit=False, timeout_ms=CLOSE_MS)
 
     def begins(self, topic: str) -> Offsets:
-        """The first offset of each partition that is still there."""
+        """The offset of the oldest message in each partition."""
         with answered(self._kafka):
             found = self._consumer.beginning_offsets(self._partitions(topic), timeout_ms=ANSWER_MS)
         return {partition.partition: offset for partition, offset in found.items()}
 
     def ends(self, topic: str) -> Offsets:
-        """The offset of each partition that the next message will get."""
+        """The offset that the next message of each partition will get."""
         with answered(self._kafka):
             found = self._consumer.end_offsets(self._partitions(topic), timeout_ms=ANSWER_MS)
         return {partition.partition: offset for partition, offset in found.items()}
 
     def since(self, topic: str, time_s: float) -> Offsets:
-        """The offset of each partition's first message that was appended at that time or later."""
+        """The offset of the first message in each partition that was appended at that time or later."""
         ends = self.ends(topic)
         wanted = {partition: int(time_s * 1000) for partition in self._partitions(topic)}
         if not wanted:
             return {}
         with answered(self._kafka):
             found = self._consumer.offsets_for_times(wanted, timeout_ms=ANSWER_MS)
-        # There is no such message where the answer is empty; one appended meanwhile does not count.
+        # An empty answer means that there is no such message. One appended since then does not count.
         return {
             partition.partition: ends[partition.partition] if at is None else at.offset
             for partition, at in found.items()
         }
 
-    def read(self, topic: str, begins: Offsets, ends: Offsets) -> Iterator[Record]:
-        """The messages from `begins` up to `ends`, in order per partition, without those deleted since."""
+    def read(self, topic: str, begins: Offsets, ends: Offsets) -> Iterator[StoredMessage]:
+        """The messages from `begins` up to `ends`, in order per partition, without deleted ones."""
         left = {number: end for number, end in ends.items() if begins.get(number, 0) < end}
         with answered(self._kafka):
             self._consumer.assign(partitions_of(topic, left))
-            # The client keeps what it knew of a partition that it had before.
+            # The client remembers that a partition was paused, even if it was assigned away meanwhile.
             self._consumer.resume(*partitions_of(topic, left))
             for partition in partitions_of(topic, left):
                 self._consumer.seek(partition, begins.get(partition.partition, 0))
@@ -99,13 +100,13 @@ class KafkaReader:
                 heard_at_s = time.monotonic()
                 for record in records:
                     if record.offset < left.get(partition.partition, 0):
-                        yield _record(record)
-            self._leave_what_is_read(topic, left)
+                        yield _stored(record)
+            self._drop_finished(topic, left)
             if left and time.monotonic() > heard_at_s + _SILENT_S:
                 raise NotNow(f"Kafka: the topic {topic!r} could not be read to its end")
 
-    def at(self, topic: str, partition: int, offset: int) -> Record | None:
-        """The message at that place; None where it was deleted or never was."""
+    def at(self, topic: str, partition: int, offset: int) -> StoredMessage | None:
+        """The message at that place; None when it was deleted or never existed."""
         if partition not in {one.partition for one in self._partitions(topic)}:
             return None
         found = self.read(
@@ -117,7 +118,7 @@ class KafkaReader:
         with answered(self._kafka):
             return partitions_of(topic, sorted(self._consumer.partitions_for_topic(topic) or ()))
 
-    def _leave_what_is_read(self, topic: str, left: dict[int, int]) -> None:
+    def _drop_finished(self, topic: str, left: dict[int, int]) -> None:
         with answered(self._kafka):
             for partition in partitions_of(topic, list(left)):
                 if self._consumer.position(partition, timeout_ms=ANSWER_MS) >= left[partition.partition]:
@@ -125,7 +126,7 @@ class KafkaReader:
                     del left[partition.partition]
 
 
-def _record(record: Any) -> Record:  # noqa: ANN401  (kafka-python has no types)
+def _stored(record: Any) -> StoredMessage:  # noqa: ANN401  (kafka-python has no types)
     headers = tuple((name, data or b"") for name, data in record.headers)
     encoded = Encoded(record.key or b"", record.value or b"", headers)
-    return Record(record.topic, record.partition, record.offset, record.timestamp / 1000, encoded)
+    return StoredMessage(record.topic, record.partition, record.offset, record.timestamp / 1000, encoded)

@@ -1,4 +1,4 @@
-"""Reads topics of Kafka, as one of a group."""
+"""The source of a stage over Kafka: reads topics as one member of a consumer group."""
 
 from __future__ import annotations
 
@@ -13,14 +13,15 @@ from agegender.shared.kafka.client import (
     ANSWER_MS,
     CLOSE_MS,
     ClientError,
-    Rebalance,
+    RebalanceListener,
     commit,
-    held_back,
     open_member,
     partition_of,
     partitions_of,
+    translated,
 )
 from agegender.shared.kafka.lag import KafkaLag
+from agegender.shared.kafka.private import Membership
 from agegender.shared.kafka.topic_admin import ensure_topic
 from agegender.shared.kafka.topics import Topic
 from agegender.shared.messages.codec import Encoded
@@ -34,20 +35,21 @@ log = logging.getLogger(__name__)
 
 M = TypeVar("M", bound=Model)
 
-_KEEP_ALIVE_MS = 100  # without any time, a poll would never take partitions in
-_MOST_POLL_MS = 120_000  # who neither polls nor keeps alive for so long is taken for dead
-_ASK_AFTER_S = 5.0  # an empty poll says nothing: after so much silence the broker is asked
+_KEEP_ALIVE_MS = 100  # a poll without any time would never take in an assignment
+_MOST_POLL_MS = 120_000  # without a poll or a keep-alive for this long, Kafka declares the member dead
+_ASK_AFTER_S = 5.0  # an empty poll may hide a silent broker, so it is asked after this much silence
 
 
 class KafkaSource(Generic[M]):
-    """Reads topics as a member of a consumer group; the members share the partitions.
+    """Reads topics as a member of a consumer group, which assigns each partition to one member.
 
     Args:
-        topics: one, or several; where `on_share` is given, one.
-        group: the name of the group without the prefix of the settings.
-        on_share: called in `poll` when what this member holds has changed: after all that was handed out is
-            committed, and before anything more is. It may raise NotNow, and is then called again.
-        metrics: are told how many messages wait, under the name of the group as the service.
+        topics: one or several; only one together with `on_assignment`.
+        group: the name of the group without the prefix.
+        on_assignment: called in `poll` when the partitions of this member have changed. All messages handed
+            out are committed by then, and no more are handed out before it returns. If it raises NotNow, it
+            is called again.
+        metrics: get the lag; the name of the group is the label `service`.
     """
 
     def __init__(
@@ -55,7 +57,7 @@ class KafkaSource(Generic[M]):
         topics: Topic[M] | Sequence[Topic[M]],
         group: str,
         kafka: KafkaSettings,
-        on_share: Callable[[Assignment], None] | None = None,
+        on_assignment: Callable[[Assignment], None] | None = None,
         metrics: Metrics | None = None,
     ) -> None:
         listed = [topics] if isinstance(topics, Topic) else topics
@@ -67,9 +69,9 @@ class KafkaSource(Generic[M]):
         self._done: dict[Any, int] = {}
         self._buffer: deque[Any] = deque()
         self._heard_at_s = 0.0
-        self._on_share = on_share
+        self._on_assignment = on_assignment
         self._held: frozenset[int] = frozenset()
-        self._is_share_new = False
+        self._is_assignment_new = False
         self._is_in_hand = False
         self._lag = None if metrics is None else KafkaLag(group, kafka.topic_prefix, metrics)
 
@@ -81,19 +83,19 @@ class KafkaSource(Generic[M]):
         self._consumer.subscribe(list(self._topics), listener=self._listener())
         self._heard_at_s = time.monotonic()
 
-    def _listener(self) -> Rebalance:
-        """While sharing out goes on, what stays ours is not known: then nothing is done.
+    def _listener(self) -> RebalanceListener:
+        """During a rebalance the assignment is unknown, so nothing is done until it ends.
 
-        What was ours and still is goes on at its position; what is new, and all after we were taken for dead,
-        starts from the last commit.
+        A partition that stays is read on from its position. A new one is read from the last commit. After
+        this member was declared dead, all partitions count as new.
         """
-        return Rebalance(lost=lambda _lost: self._keep(()), assigned=self._keep)
+        return RebalanceListener(lost=lambda _lost: self._keep(()), assigned=self._keep)
 
     def _keep(self, partitions: Collection[Any]) -> None:
-        """Forgets what was read from partitions that are not ours any more."""
+        """Discards buffered records of partitions that belong to another member now."""
         held = frozenset(one.partition for one in partitions)
         if held != self._held:
-            self._held, self._is_share_new = held, True
+            self._held, self._is_assignment_new = held, True
         self._buffer = deque(record for record in self._buffer if partition_of(record) in partitions)
         self._done = {
             partition: offset for partition, offset in self._done.items() if partition in partitions
@@ -103,18 +105,18 @@ class KafkaSource(Generic[M]):
         """See `transport.Source`."""
         if not self._buffer:
             self._fetch(max_messages, timeout_s)
-        self._look_at_lag()
-        if self._is_share_new and self._on_share is not None:
+        self._update_lag()
+        if self._is_assignment_new and self._on_assignment is not None:
             if self._is_in_hand:
                 return ()
-            self._tell_share(self._on_share)
+            self._announce(self._on_assignment)
         return self._take(max_messages)
 
     def _take(self, max_messages: int) -> Sequence[Delivery[M]]:
         """The next messages, up to the first one that only a later version can read.
 
-        That one is held, and all behind it, until this worker is replaced: as a dead letter it would be lost
-        to the worker that can read it. What was taken before is done first.
+        That one and all behind it are held until this worker is replaced. As a dead letter, the message would
+        be lost for the new worker. Messages taken before it are processed first.
         """
         taken: list[Delivery[M]] = []
         while self._buffer and len(taken) < max_messages:
@@ -130,15 +132,15 @@ class KafkaSource(Generic[M]):
         self._is_in_hand = self._is_in_hand or bool(taken)
         return taken
 
-    def _tell_share(self, on_share: Callable[[Assignment], None]) -> None:
-        while self._is_share_new:
-            # First, because a thread of the client may change it again meanwhile.
-            self._is_share_new = False
+    def _announce(self, on_assignment: Callable[[Assignment], None]) -> None:
+        while self._is_assignment_new:
+            # Reset before the call, because a thread of the client may set it again during the call.
+            self._is_assignment_new = False
             try:
                 partitions = len(self._consumer.partitions_for_topic(self._name) or ())
-                on_share(Assignment(self._held, partitions))
+                on_assignment(Assignment(self._held, partitions))
             except NotNow:
-                self._is_share_new = True
+                self._is_assignment_new = True
                 raise
 
     def _fetch(self, max_messages: int, timeout_s: float) -> None:
@@ -150,20 +152,17 @@ class KafkaSource(Generic[M]):
                 self._consumer.end_offsets(partitions_of(self._name, [0]), timeout_ms=ANSWER_MS)
             self._heard_at_s = time.monotonic()
         except ClientError as error:
-            raise held_back(error, self._kafka) from None
+            raise translated(error, self._kafka) from None
 
     def _fill_buffer(self, max_messages: int, timeout_ms: int) -> None:
-        coordinator = self._consumer._coordinator
+        membership = Membership(self._consumer)
         until_s = time.monotonic() + ANSWER_MS / 1000
         while True:
             for records in self._consumer.poll(timeout_ms=timeout_ms, max_records=max_messages).values():
                 self._buffer.extend(records)
-            if not coordinator.rejoining:
+            if not membership.is_rejoining:
                 return
-            # The client takes its share of the partitions in only while it polls: one that came between two
-            # polls is thrown away, and the group shares out anew. Where new partitions are the cause it even
-            # forgets that it has asked for a share, and would stay without any, and without heartbeats.
-            coordinator.request_rejoin()
+            membership.rejoin()
             if time.monotonic() > until_s:
                 return
             timeout_ms = _KEEP_ALIVE_MS
@@ -179,32 +178,32 @@ class KafkaSource(Generic[M]):
         return Delivery(message, _origin(record), raw)
 
     def commit(self) -> None:
-        """Stores the position behind everything handed out, but for partitions that were taken away."""
+        """Commits everything handed out, except for partitions that this member has lost."""
         if not self._done:
             self._is_in_hand = False
             return
-        # What is shared out anew: the next polls tell what stays ours; what does not, another member repeats.
+        # It fails during a rebalance. Later polls tell what stays; another member repeats the rest.
         commit(self._consumer, self._done, self._kafka)
         self._done.clear()
         self._is_in_hand = False
 
     def keep_alive(self) -> None:
-        """Polls with all partitions paused, so that the group does not take us for dead."""
+        """Polls with all partitions paused, so that the group does not declare this member dead."""
         if self._consumer is None:
             return
         self._consumer.pause(*self._consumer.assignment())
         try:
-            # Partitions that it brings are not paused yet, and something may come of them.
+            # Partitions that are newly assigned are not paused yet, so records may come.
             self._fill_buffer(1, _KEEP_ALIVE_MS)
         except ClientError as error:
             log.debug("keep-alive failed", extra={"reason": mask(str(error))})
         finally:
             self._consumer.resume(*self._consumer.assignment())
-        self._look_at_lag()
+        self._update_lag()
 
-    def _look_at_lag(self) -> None:
+    def _update_lag(self) -> None:
         if self._lag is not None:
-            self._lag.look(self._consumer, self._buffer)
+            self._lag.update(self._consumer, self._buffer)
 
     @property
     def exhausted(self) -> bool:
@@ -217,7 +216,7 @@ class KafkaSource(Generic[M]):
         self._keep(())
         self._is_in_hand = False
         if self._lag is not None:
-            self._lag.forget()
+            self._lag.clear()
         if consumer is not None:
             consumer.close(autocommit=False, timeout_ms=CLOSE_MS)
 

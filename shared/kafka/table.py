@@ -1,4 +1,4 @@
-"""A compacted topic of Kafka as a dictionary, for all who want to know the whole of it."""
+"""A compacted topic of Kafka as a dictionary, for processes that need all of it."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from agegender.shared.kafka.client import (
     open_producer,
     partitions_of,
 )
-from agegender.shared.kafka.topic_admin import ensure_table
-from agegender.shared.kafka.topics import Table
+from agegender.shared.kafka.topic_admin import ensure_compacted_topic
+from agegender.shared.kafka.topics import CompactedTopic
 from agegender.shared.messages.codec import Encoded, check_size
 from agegender.shared.messages.pipeline import Model
 from agegender.shared.process.settings import KafkaSettings
@@ -31,8 +31,8 @@ _READ_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
-class Entry(Generic[M]):
-    """The newest record of a key: a message, or the reason why it is none."""
+class TableEntry(Generic[M]):
+    """The newest message of a key, or the reason why it cannot be read."""
 
     message: M | BadMessage
     partition: int
@@ -41,29 +41,29 @@ class Entry(Generic[M]):
 
 
 class KafkaTable(Generic[M]):
-    """Reads all of a table and follows what changes in it. Used by one thread, but for `entries`.
+    """Reads a compacted topic and follows its changes. Used by one thread, except for `entries`.
 
     Args:
-        partitions: of the topic, where it does not exist yet.
+        partitions: of the topic, if it must be created.
     """
 
-    def __init__(self, table: Table[M], kafka: KafkaSettings, partitions: int) -> None:
-        self.name = kafka.topic_prefix + table.name
-        self._codec = table.codec
+    def __init__(self, topic: CompactedTopic[M], kafka: KafkaSettings, partitions: int) -> None:
+        self.name = kafka.topic_prefix + topic.name
+        self._codec = topic.codec
         self._kafka = kafka
         self._partitions = partitions
         self._consumer: Any = None
-        self.entries: Mapping[str, Entry[M]] = {}
-        """Key → its newest record. Never changed in place, so that any thread may look."""
+        self.entries: Mapping[str, TableEntry[M]] = {}
+        """Key → its newest message. Never changed in place, so any thread may read it."""
 
     def open(self) -> None:
-        """Reads the table from its beginning to its end; creates the topic where it does not exist.
+        """Reads the topic from its beginning to its end; creates it if it does not exist.
 
         Raises:
-            NotNow: no broker answers, or not all of it came in time.
-            SettingsError: there is such a topic, and it is not compacted.
+            NotNow: no broker answers, or reading takes too long.
+            SettingsError: the topic exists and is not compacted.
         """
-        ensure_table(self._kafka, self.name, self._partitions)
+        ensure_compacted_topic(self._kafka, self.name, self._partitions)
         self.close()
         self._consumer = open_consumer(self._kafka)
         self.entries = {}
@@ -86,7 +86,7 @@ class KafkaTable(Generic[M]):
                 raise NotNow(f"Kafka: the topic {self.name!r} could not be read within {_READ_S:g} s")
 
     def refresh(self, timeout_s: float = 0.0) -> bool:
-        """Waits up to `timeout_s` for changes; True when there were some. Raises NotNow."""
+        """Waits up to `timeout_s` for changes; True when some came. Raises NotNow."""
         with answered(self._kafka):
             return self._take(self._consumer.poll(timeout_ms=int(timeout_s * 1000)))
 
@@ -100,30 +100,32 @@ class KafkaTable(Generic[M]):
                     continue
                 entry = self._entry(key, record)
                 if isinstance(entry.message, BadMessage):
-                    log.warning("bad record", extra={"reason": str(entry.message), "origin": entry.origin})
+                    log.warning(
+                        "unreadable message", extra={"reason": str(entry.message), "origin": entry.origin}
+                    )
                 entries[key] = entry
         self.entries = entries
         return bool(found)
 
-    def _entry(self, key: str, record: Any) -> Entry[M]:  # noqa: ANN401  (kafka-python has no types)
+    def _entry(self, key: str, record: Any) -> TableEntry[M]:  # noqa: ANN401  (kafka-python has no types)
         headers = tuple((name, data or b"") for name, data in record.headers)
         message: M | BadMessage
         try:
             message = self._codec.decode(Encoded(record.key or b"", record.value, headers))
             if self._codec.encode(message).key.decode() != key:
-                message = BadMessage(f"the record of {key!r} is about another")
+                message = BadMessage(f"the message of key {key!r} belongs to another key")
         except BadMessage as error:
             message = error
         except NewerSchema as error:
-            # One such record must not hold up what all the others say.
+            # One such message must not hold up all others.
             message = BadMessage(str(error))
-        return Entry(message, record.partition, f"{record.topic}/{record.partition}@{record.offset}")
+        return TableEntry(message, record.partition, f"{record.topic}/{record.partition}@{record.offset}")
 
     def write(self, changes: Mapping[str, M | None]) -> None:
-        """Puts these records, or takes the keys away where there is none; returns when that is safe.
+        """Writes these messages, and deletes keys without one; returns when all is stored.
 
         Raises:
-            NotNow: it is not known whether all of it is; the same call may be made again.
+            NotNow: the outcome is unknown; the same call may be made again.
             BadMessage: a message is larger than any message may be. Nothing was written.
         """
         encoded = {key: None if one is None else self._codec.encode(one) for key, one in changes.items()}
@@ -146,7 +148,7 @@ class KafkaTable(Generic[M]):
             producer.close(timeout=CLOSE_MS / 1000)
 
     def close(self) -> None:
-        """Lets go of the connection; what was read stays."""
+        """Closes the connection; `entries` stay."""
         consumer, self._consumer = self._consumer, None
         if consumer is not None:
             consumer.close(autocommit=False, timeout_ms=CLOSE_MS)

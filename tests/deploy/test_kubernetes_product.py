@@ -233,7 +233,7 @@ def test_the_jobs_run_commands_that_there_are(manifests: list[Manifest]) -> None
 def test_the_topics_of_a_cluster_are_safe_with_one_broker_away() -> None:
     manifests = overlay("cpu")
     kafka = KafkaSettings.load(environment(pod(manifests, "topics"), manifests))
-    assert {(one.copies, one.configs["min.insync.replicas"]) for one in all_forms(kafka)} == {(3, "2")}
+    assert {(one.replicas, one.settings["min.insync.replicas"]) for one in all_forms(kafka)} == {(3, "2")}
 
 
 def test_prometheus_knows_the_pods_as_its_rules_do(tmp_path: Path) -> None:

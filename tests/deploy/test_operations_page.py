@@ -22,7 +22,7 @@ from agegender.cli import app
 from agegender.commands.topics.forms import all_forms
 from agegender.commands.topics.view import kept
 from agegender.services.detect.config import DetectSettings
-from agegender.shared.kafka.topic_config import LARGEST_BYTES
+from agegender.shared.kafka.topics import LARGEST_BYTES
 from agegender.shared.process.settings import KafkaSettings
 from tests.deploy.test_kubernetes_product import KNOWN, STOP_S
 from tests.support.deploy_tools import DEPLOY, REPOSITORY, check, program

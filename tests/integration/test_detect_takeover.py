@@ -107,8 +107,8 @@ class MortalChangelog(KafkaChangelog[CameraState]):
 
 
 class MortalSource(KafkaSource[Frame]):
-    def __init__(self, kafka: KafkaSettings, fate: Fate, on_share: Callable[[Assignment], None]) -> None:
-        super().__init__(FRAMES, "detect", kafka, on_share)
+    def __init__(self, kafka: KafkaSettings, fate: Fate, on_assignment: Callable[[Assignment], None]) -> None:
+        super().__init__(FRAMES, "detect", kafka, on_assignment)
         self._fate = fate
 
     def commit(self) -> None:

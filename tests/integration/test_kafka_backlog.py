@@ -9,7 +9,7 @@ import pytest
 pytest.importorskip("kafka", reason="the package kafka-python is not installed")
 
 from agegender.shared.errors import NotNow
-from agegender.shared.kafka.backlog import KafkaBacklog
+from agegender.shared.kafka.lag import KafkaBacklog
 from agegender.shared.process.settings import KafkaSettings
 from tests.support.kafka_frames import (
     CAMERAS,
@@ -37,21 +37,21 @@ def backlog(settings: KafkaSettings) -> Iterator[KafkaBacklog]:
 
 
 def test_what_is_written_waits_until_it_is_committed(settings: KafkaSettings, backlog: KafkaBacklog) -> None:
-    until_done(backlog.waiting)  # a broker that has just started has no place for positions yet
-    assert backlog.waiting() == {"readers": 0, "classify": 0}, "there is not even a topic"
+    until_done(backlog.count)  # a broker that has just started has no place for positions yet
+    assert backlog.count() == {"readers": 0, "classify": 0}, "there is not even a topic"
     with opened(frames_output(settings)) as output:
         output.write(numbers(0, 1, cameras=CAMERAS))
-        assert backlog.waiting() == {"readers": 24, "classify": 0}, "nobody has ever read it"
+        assert backlog.count() == {"readers": 24, "classify": 0}, "nobody has ever read it"
         with opened(frames_source(settings)) as source:
             some(source, at_least=24)
-            assert backlog.waiting()["readers"] == 24, "it is in hand, and not done"
+            assert backlog.count()["readers"] == 24, "it is in hand, and not done"
             until_done(source.commit)
-            assert backlog.waiting()["readers"] == 0
+            assert backlog.count()["readers"] == 0
         output.write(numbers(2, cameras=CAMERAS))
-    assert backlog.waiting()["readers"] == 12
+    assert backlog.count()["readers"] == 12
 
 
 def test_without_a_broker_nothing_is_known() -> None:
     away = KafkaBacklog(KafkaSettings(bootstrap_servers="127.0.0.1:1"), READERS)
     with pytest.raises(NotNow, match="no answer from 127"):
-        away.waiting()
+        away.count()

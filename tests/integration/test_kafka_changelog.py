@@ -14,7 +14,7 @@ from agegender.services.detect.tracking.checkpoint import TRACKS
 from agegender.shared.errors import NotNow
 from agegender.shared.kafka.changelog import KafkaChangelog
 from agegender.shared.kafka.source import KafkaSource
-from agegender.shared.kafka.topic_admin import ensure_table
+from agegender.shared.kafka.topic_admin import ensure_compacted_topic
 from agegender.shared.kafka.topics import FRAMES
 from agegender.shared.process.settings import KafkaSettings
 from agegender.shared.runtime.transport import Assignment
@@ -88,16 +88,16 @@ def test_what_is_no_state_is_left_out(settings: KafkaSettings, caplog: pytest.Lo
     changelog.write([state("cam2")])
     changelog.close()
     assert [one.camera_id for one in changelog.read(assignment(0, 1, 2, 3))] == ["cam2"]
-    assert "bad record" in caplog.text
+    assert "unreadable message" in caplog.text
 
 
 def test_a_changelog_grows_with_its_topic_and_one_with_more_partitions_is_refused(
     settings: KafkaSettings,
 ) -> None:
     changelog = KafkaChangelog(TRACKS, settings)
-    ensure_table(settings, changelog.name, 2, TRACKS.kept_s)
+    ensure_compacted_topic(settings, changelog.name, 2, TRACKS.retention_s)
     assert not changelog.read(assignment(3))
-    with pytest.raises(NotNow, match=r"has 4 partitions, expected 3: .* Delete it: it is made anew"):
+    with pytest.raises(NotNow, match=r"has 4 partitions, expected 3: .* Delete the topic"):
         changelog.read(assignment(0, partitions=3))
 
 

@@ -15,7 +15,7 @@ from kafka import KafkaAdminClient
 from kafka.admin import MemberToRemove
 
 from agegender.shared.kafka.group import KafkaGroup
-from agegender.shared.kafka.topic_admin import ensure_table
+from agegender.shared.kafka.topic_admin import ensure_compacted_topic
 from agegender.shared.process.settings import KafkaSettings
 from tests.support.waiting import wait_until
 
@@ -27,7 +27,7 @@ SLOW_S = 0.4
 @pytest.fixture
 def settings(kafka: str, random_suffix: str) -> KafkaSettings:
     settings = KafkaSettings(bootstrap_servers=kafka, topic_prefix=f"{random_suffix}-", session_timeout_s=6)
-    ensure_table(settings, f"{random_suffix}-work", PARTITIONS)
+    ensure_compacted_topic(settings, f"{random_suffix}-work", PARTITIONS)
     return settings
 
 

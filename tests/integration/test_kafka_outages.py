@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from kafka import KafkaProducer
 
 from agegender.shared.errors import NotNow
 from agegender.shared.process.settings import KafkaSettings
+from tests.support.bad_servers import tcp_server
 from tests.support.kafka_broker import KafkaBroker
 from tests.support.kafka_frames import (
     CAMERAS,
@@ -60,9 +62,10 @@ def threads_of_the_client() -> set[threading.Thread]:
     return {one for one in threading.enumerate() if "kafka" in one.name or "agegender" in one.name}
 
 
-def test_nothing_opens_while_the_broker_is_away_or_silent_and_nothing_is_left_behind(
+def test_nothing_opens_while_the_broker_is_away_or_silent(
     mortal_broker: KafkaBroker, own_settings: KafkaSettings
 ) -> None:
+    """Nothing is left behind either."""
     threads_before = threads_of_the_client()
     source, output = frames_source(own_settings), frames_output(own_settings)
     with outage(mortal_broker, "frozen"):
@@ -74,6 +77,35 @@ def test_nothing_opens_while_the_broker_is_away_or_silent_and_nothing_is_left_be
     for end in (source, output):
         until_done(end.open)
         end.close()
+
+
+def test_opening_takes_seconds_when_the_broker_falls_silent(
+    mortal_broker: KafkaBroker, own_settings: KafkaSettings
+) -> None:
+    """The broker answers the first connection, which asks for its address, and freezes before the second."""
+    host, port = mortal_broker.bootstrap_servers.split(":")
+
+    def first_connection(connection: socket.socket) -> None:
+        with socket.create_connection((host, int(port))) as broker:
+            for is_last in (False, True):  # the versions, then the metadata
+                broker.sendall(whole_message(connection))
+                answer = whole_message(broker)
+                if is_last:
+                    mortal_broker.freeze()
+                connection.sendall(answer)
+
+    try:
+        with tcp_server(first_connection) as relay_port:
+            relayed = own_settings.model_copy(update={"bootstrap_servers": f"127.0.0.1:{relay_port}"})
+            assert refused(frames_source(relayed).open) == f"Kafka: no answer from 127.0.0.1:{relay_port}"
+    finally:
+        mortal_broker.thaw()
+
+
+def whole_message(connection: socket.socket) -> bytes:
+    """One message of Kafka's protocol with the four bytes of its length."""
+    length = connection.recv(4, socket.MSG_WAITALL)
+    return length + connection.recv(int.from_bytes(length, "big"), socket.MSG_WAITALL)
 
 
 @pytest.mark.parametrize("way", ["killed", "frozen"])

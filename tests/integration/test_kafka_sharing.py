@@ -192,7 +192,7 @@ def test_a_member_that_the_group_threw_out_comes_back_and_loses_nothing(
         (description,) = admin.describe_groups([group]).values()
         (member,) = description["members"]
         admin.remove_group_members(group, [MemberToRemove(member_id=member["member_id"])])
-        assert "shares out its partitions" in refused(source.commit)
+        assert "is rebalancing" in refused(source.commit)
 
         def commits() -> bool:
             source.keep_alive()

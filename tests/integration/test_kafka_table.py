@@ -97,10 +97,10 @@ def test_a_bad_record_is_told_and_harms_no_other(
         reasons = {key: str(one) for key, one in found.items() if isinstance(one, BadMessage)}
         assert "a password never enters Kafka" in reasons["hall"]
         assert "camera-settings/1" in reasons["yard"]
-        assert reasons["gate"] == "the record of 'gate' is about another"
+        assert reasons["gate"] == "the message of key 'gate' belongs to another key"
         assert "no 'schema' header" in reasons["\ufffd"]
         assert "s3cretpw" not in str(reasons)
-        assert len([one for one in caplog.records if one.message == "bad record"]) == 4
+        assert len([one for one in caplog.records if one.message == "unreadable message"]) == 4
         later.write({"hall": camera("hall"), "yard": None, "gate": None})
         wait_until(lambda: later.refresh(0.2) and "gate" not in later.entries, 10, "they are repaired")
         assert held(later)["hall"] == camera("hall")

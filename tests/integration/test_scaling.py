@@ -12,7 +12,7 @@ import pytest
 pytest.importorskip("kafka", reason="the package kafka-python is not installed")
 
 from agegender.shared.kafka.output import KafkaOutput
-from agegender.shared.kafka.reader import Record
+from agegender.shared.kafka.reader import StoredMessage
 from agegender.shared.kafka.topics import FACES, RESULTS
 from agegender.shared.messages.pipeline import Face
 from agegender.shared.process.settings import KafkaSettings
@@ -57,15 +57,15 @@ def test_two_workers_share_the_work_and_a_death_and_a_newcomer_lose_and_double_n
     assert (became.lost, became.doubled) == (0, 0)
 
 
-def sent_face(track_id: str | None = None, *, index: int = 0, detected_at_s: float = 5.0) -> Record:
+def sent_face(track_id: str | None = None, *, index: int = 0, detected_at_s: float = 5.0) -> StoredMessage:
     info = face_info(index=index, faces_in_frame=2)
     told = info.model_copy(update={"track_id": track_id, "detected_at_s": detected_at_s})
-    return Record("faces", 0, 0, 0.0, FACES.codec.encode(face(told)))
+    return StoredMessage("faces", 0, 0, 0.0, FACES.codec.encode(face(told)))
 
 
-def sent_result(age_years: float = 34.0, classified_at_s: float = 6.0) -> Record:
+def sent_result(age_years: float = 34.0, classified_at_s: float = 6.0) -> StoredMessage:
     classified = result(age_years=age_years).model_copy(update={"classified_at_s": classified_at_s})
-    return Record("results", 0, 0, 0.0, RESULTS.codec.encode(classified))
+    return StoredMessage("results", 0, 0, 0.0, RESULTS.codec.encode(classified))
 
 
 def test_what_is_said_once_more_is_a_repeat_and_no_double() -> None:
@@ -78,7 +78,7 @@ def test_what_is_said_once_more_is_a_repeat_and_no_double() -> None:
 @pytest.mark.parametrize(
     "other", [sent_face("s1-2"), sent_face(), sent_face("s1-1", index=1)], ids=["visit", "nobody", "place"]
 )
-def test_a_face_that_is_told_of_in_two_ways_is_a_double(other: Record) -> None:
+def test_a_face_that_is_told_of_in_two_ways_is_a_double(other: StoredMessage) -> None:
     records = [sent_face("s1-1"), other, sent_face("s1-1")]
     assert fate("detect", 1, records, None) == Fate(sent=1, lost=0, repeated=1, doubled=1)
 

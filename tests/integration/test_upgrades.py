@@ -178,7 +178,7 @@ def test_detect_waits_rather_than_counts_anew_who_is_known_to_a_newer_one(settin
     changelog = KafkaChangelog(TRACKS, settings)
     assignment = Assignment(frozenset({0}), 1)
     assert changelog.read(assignment) == []
-    raw = KafkaRawOutput(TRACKS.name, TRACKS.kept_s, settings)
+    raw = KafkaRawOutput(TRACKS.name, TRACKS.retention_s, settings)
     raw.write([Encoded(b"cam1", b"{}", (("schema", b"tracks/2"), ("meta", b"{}")))])
     raw.close()
     with pytest.raises(NewerSchema, match="tracks/2"):

@@ -16,7 +16,7 @@ from agegender.services.sink.config import SinkSettings
 from agegender.shared.images.pictures import encode_jpeg
 from agegender.shared.kafka.client import committed_offsets
 from agegender.shared.kafka.output import KafkaOutput
-from agegender.shared.kafka.reader import KafkaReader, Record
+from agegender.shared.kafka.reader import KafkaReader, StoredMessage
 from agegender.shared.kafka.topics import FACES, FRAMES, RESULTS
 from agegender.shared.messages.pipeline import Face, Frame, Model, Result, TrackUpdate
 from agegender.shared.process.settings import KafkaSettings
@@ -188,14 +188,14 @@ def committed(kind: Kind, kafka: KafkaSettings) -> int:
     return sum(found.values())
 
 
-def given(kind: Kind, kafka: KafkaSettings) -> list[Record]:
+def given(kind: Kind, kafka: KafkaSettings) -> list[StoredMessage]:
     """All that came of the messages so far, track updates left out."""
     topic = kafka.topic_prefix + (RESULTS if kind == "classify" else FACES).name
     with KafkaReader(kafka) as reader:
         return [record for record in reader.read(topic, {}, reader.ends(topic)) if _answer(kind, record)]
 
 
-def _answer(kind: Kind, record: Record) -> Face | Result | None:
+def _answer(kind: Kind, record: StoredMessage) -> Face | Result | None:
     topic = RESULTS if kind == "classify" else FACES
     message = topic.codec.decode(record.encoded)
     return message if isinstance(message, Face | Result) else None
@@ -208,7 +208,7 @@ def face_id_of(message: Face | TrackUpdate | Result) -> str | None:
     return message.info.face_id if isinstance(message, Face) else None
 
 
-def fate(kind: Kind, sent: int, records: Sequence[Record], store_url: str | None) -> Fate:
+def fate(kind: Kind, sent: int, records: Sequence[StoredMessage], store_url: str | None) -> Fate:
     """What became of `sent` messages, each of which has one face.
 
     Args:
@@ -234,7 +234,7 @@ def _undated(answer: Face | Result) -> Face | Result:
     return answer.model_copy(update={"info": answer.info.model_copy(update={"detected_at_s": 0.0})})
 
 
-def stored_results(records: Sequence[Record], store_url: str) -> int:
+def stored_results(records: Sequence[StoredMessage], store_url: str) -> int:
     """How many results the store at this address holds after a sink has written all of these."""
     limits = SinkSettings(results_per_camera=len(records), remembered_faces=max(1_000, len(records)))
     results = [RESULTS.codec.decode(record.encoded) for record in records]

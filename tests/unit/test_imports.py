@@ -54,7 +54,9 @@ _RULES = {
         ("agegender.shared.images.pictures", "agegender.shared.process.metrics"),
         ("agegender.services.classify.nets", "agegender.shared.runtime.transport"),
     ],
-    "One module imports Kafka's client": [("agegender.services.sink.redis_store", "kafka")],
+    "Kafka's client is imported in client.py, and its private parts in private.py": [
+        ("agegender.services.sink.redis_store", "kafka")
+    ],
     "One module imports TensorFlow": [("agegender.services.classify.nets", "tensorflow")],
     "Only the API imports its web framework": [
         ("agegender.commands.records", "uvicorn"),

@@ -23,7 +23,7 @@ from agegender.shared.store import CAMERAS_KEY, CameraKeys, ResultStore, redis_e
 if TYPE_CHECKING:
     import redis
 
-    from agegender.shared.kafka.reader import KafkaReader, Offsets, Record
+    from agegender.shared.kafka.reader import KafkaReader, Offsets, StoredMessage
 
 _GLANCES = 10
 _ALL = 1_000_000
@@ -168,7 +168,7 @@ def _deleted_unread(committed: Mapping[int, int], begins: Offsets) -> int:
     return sum(max(0, begin - committed[number]) for number, begin in begins.items() if number in committed)
 
 
-def _item(topic: Topic[Any], record: Record) -> Item | None:
+def _item(topic: Topic[Any], record: StoredMessage) -> Item | None:
     """None for what the books do not count: track updates."""
     place = Place(record.topic, record.partition, record.offset)
     appended_s = record.appended_at_s

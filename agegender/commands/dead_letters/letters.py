@@ -24,7 +24,7 @@ from agegender.shared.runtime.dead_letters import (
 )
 
 if TYPE_CHECKING:
-    from agegender.shared.kafka.reader import KafkaReader, Record
+    from agegender.shared.kafka.reader import KafkaReader, StoredMessage
 
 REPLAYED_HEADER = "dead-letter.replayed"
 """On a note in the topic of the letters: the place of the letter that was replayed."""
@@ -67,7 +67,7 @@ class Letter:
     replayed: bool = False
 
     @classmethod
-    def of(cls, record: Record) -> Self | None:
+    def of(cls, record: StoredMessage) -> Self | None:
         """The letter in a record of the topic; None where it holds something else."""
         headers = record.encoded.headers
         if tuple(name for name, _ in headers[: len(ABOUT_HEADERS)]) != ABOUT_HEADERS:
@@ -143,7 +143,7 @@ class Choice:
         return is_meant
 
 
-def letters_in(records: Iterable[Record]) -> Sequence[Letter]:
+def letters_in(records: Iterable[StoredMessage]) -> Sequence[Letter]:
     """The letters among the records of the topic, the oldest first, with what is noted of their replay."""
     found: list[Letter] = []
     replayed: set[str] = set()

@@ -8,7 +8,7 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from agegender.commands.topics.forms import all_forms, frames_name
-from agegender.shared.kafka.topic_config import PARTITIONS, Deviation, FoundTopic, TopicForm, deviations
+from agegender.shared.kafka.topics import PARTITIONS, Deviation, FoundTopic, TopicConfig, deviations
 from agegender.shared.process.settings import KafkaSettings
 
 if TYPE_CHECKING:
@@ -32,20 +32,20 @@ class State(Enum):
 class Finding:
     """One topic: its form, what is there, and in what that differs."""
 
-    form: TopicForm
+    form: TopicConfig
     found: FoundTopic | None
     differences: Sequence[Deviation]
     state: State
 
     @classmethod
-    def of(cls, form: TopicForm, found: FoundTopic | None) -> Finding:
+    def of(cls, form: TopicConfig, found: FoundTopic | None) -> Finding:
         """The comparison of a form with what the broker says."""
         if found is None:
             return cls(form, None, (), State.MISSING)
         differences = tuple(deviations(found, form))
         if differences:
             return cls(form, found, differences, State.DIFFERS)
-        return cls(form, found, (), State.SAME if found.configs else State.NOT_TOLD)
+        return cls(form, found, (), State.SAME if found.settings else State.NOT_TOLD)
 
     @property
     def lacks_partitions(self) -> bool:
@@ -54,7 +54,7 @@ class Finding:
 
     def created(self, *, only_asked: bool) -> Finding:
         """The same topic once it was made, or would be."""
-        as_formed = FoundTopic(self.form.partitions, self.form.copies, self.form.configs)
+        as_formed = FoundTopic(self.form.partitions, self.form.replicas, self.form.settings)
         return Finding(self.form, as_formed, (), State.TO_CREATE if only_asked else State.CREATED)
 
     def raised(self, *, only_asked: bool) -> Finding:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from agegender.services.detect.tracking.checkpoint import TRACKS
-from agegender.shared.kafka.topic_config import TopicForm
 from agegender.shared.kafka.topics import (
     CAMERAS,
     DEAD_LETTERS_NAME,
@@ -14,11 +12,14 @@ from agegender.shared.kafka.topics import (
     FRAMES,
     PREVIEWS,
     RESULTS,
+    TRACKS_NAME,
+    TRACKS_RETENTION_S,
+    TopicConfig,
 )
 from agegender.shared.process.settings import KafkaSettings
 
 
-def all_forms(kafka: KafkaSettings, frame_partitions: int | None = None) -> Sequence[TopicForm]:
+def all_forms(kafka: KafkaSettings, frame_partitions: int | None = None) -> Sequence[TopicConfig]:
     """The form of each topic, `frames` before `tracks`.
 
     Args:
@@ -30,9 +31,9 @@ def all_forms(kafka: KafkaSettings, frame_partitions: int | None = None) -> Sequ
     passing[DEAD_LETTERS_NAME] = DEAD_LETTERS_RETENTION_S
     tracks_partitions = kafka.partitions if frame_partitions is None else frame_partitions
     return [
-        TopicForm.table(kafka, prefix + CAMERAS.name, kafka.camera_partitions),
-        *(TopicForm.passing(kafka, prefix + name, kept_s) for name, kept_s in passing.items()),
-        TopicForm.changelog(kafka, prefix + TRACKS.name, tracks_partitions, TRACKS.kept_s),
+        TopicConfig.compacted(kafka, prefix + CAMERAS.name, kafka.camera_partitions),
+        *(TopicConfig.deleting(kafka, prefix + name, kept_s) for name, kept_s in passing.items()),
+        TopicConfig.changelog(kafka, prefix + TRACKS_NAME, tracks_partitions, TRACKS_RETENTION_S),
     ]
 
 
@@ -41,6 +42,6 @@ def frames_name(kafka: KafkaSettings) -> str:
     return kafka.topic_prefix + FRAMES.name
 
 
-def is_camera_table(form: TopicForm, kafka: KafkaSettings) -> bool:
+def is_camera_table(form: TopicConfig, kafka: KafkaSettings) -> bool:
     """Whether it is the table of cameras, whose partitions are for good: a key would lie in two of them."""
     return form.name == kafka.topic_prefix + CAMERAS.name

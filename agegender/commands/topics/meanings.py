@@ -6,10 +6,10 @@ from collections.abc import Mapping
 
 from agegender.commands.topics.comparing import Finding
 from agegender.commands.topics.forms import is_camera_table
-from agegender.shared.kafka.topic_config import (
-    COPIES,
+from agegender.shared.kafka.topics import (
     PARTITIONS,
     POLICY,
+    REPLICAS,
     RETENTION,
     SEGMENT,
     SIZE,
@@ -20,7 +20,7 @@ from agegender.shared.process.settings import KafkaSettings
 
 _LESS_OR_MORE: Mapping[str, tuple[str, str]] = {
     PARTITIONS: ("fewer workers can share its work", "more workers can share its work than is said"),
-    COPIES: ("it is lost with fewer brokers", "it takes more room than is said"),
+    REPLICAS: ("it is lost with fewer brokers", "it takes more room than is said"),
     RETENTION: (
         "who is away for so long misses its messages",
         "its messages, which may be pictures of people, are kept for longer than is said",
@@ -60,7 +60,7 @@ def meaning(one: Deviation) -> str:
 
 def remedy(one: Deviation, finding: Finding, kafka: KafkaSettings) -> str:
     """What to do about a difference: a command of Kafka's, or a setting of ours that fits what is there."""
-    if one.setting == COPIES:
+    if one.setting == REPLICAS:
         return f"set KAFKA_REPLICATION={one.found} for all services, or use kafka-reassign-partitions.sh"
     if one.setting != PARTITIONS:
         return advice(kafka.bootstrap_servers, finding.form.name, one)

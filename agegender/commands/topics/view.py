@@ -9,7 +9,7 @@ from rich.text import Text
 
 from agegender.commands.topics.comparing import Finding, State
 from agegender.commands.topics.meanings import meaning, remedy
-from agegender.shared.kafka.topic_config import POLICY, RETENTION, TopicForm
+from agegender.shared.kafka.topics import POLICY, RETENTION, TopicConfig
 from agegender.shared.process.settings import KafkaSettings
 
 _WRONG = (State.MISSING, State.DIFFERS, State.NOT_TOLD)
@@ -18,12 +18,12 @@ _WRONG = (State.MISSING, State.DIFFERS, State.NOT_TOLD)
 def topics_table(findings: Sequence[Finding]) -> Table:
     """One row a topic, as it should be, and how it is."""
     table = Table(box=None, pad_edge=False)
-    for name in ("topic", "partitions", "copies", "kept", ""):
-        table.add_column(name, justify="right" if name in ("partitions", "copies") else "left")
+    for name in ("topic", "partitions", "replicas", "kept", ""):
+        table.add_column(name, justify="right" if name in ("partitions", "replicas") else "left")
     for one in findings:
         form = one.form
         state = Text(one.state.value, style="yellow" if one.state in _WRONG else "green")
-        table.add_row(form.name, str(form.partitions), str(form.copies), kept(form), state)
+        table.add_row(form.name, str(form.partitions), str(form.replicas), kept(form), state)
     return table
 
 
@@ -51,8 +51,8 @@ def topic_record(finding: Finding, kafka: KafkaSettings) -> dict[str, object]:
         "topic": form.name,
         "state": finding.state.value,
         "partitions": form.partitions,
-        "copies": form.copies,
-        "configs": dict(form.configs),
+        "replicas": form.replicas,
+        "settings": dict(form.settings),
         "differences": [
             {**one._asdict(), "meaning": meaning(one), "remedy": remedy(one, finding, kafka)}
             for one in finding.differences
@@ -60,10 +60,10 @@ def topic_record(finding: Finding, kafka: KafkaSettings) -> dict[str, object]:
     }
 
 
-def kept(form: TopicForm) -> str:
+def kept(form: TopicConfig) -> str:
     """How long a topic keeps its messages: `10 min`, `newest of each key, for ever`."""
-    until = _duration(int(form.configs[RETENTION]) // 1000) if RETENTION in form.configs else "for ever"
-    return f"newest of each key, {until}" if "compact" in form.configs[POLICY] else until
+    until = _duration(int(form.settings[RETENTION]) // 1000) if RETENTION in form.settings else "for ever"
+    return f"newest of each key, {until}" if "compact" in form.settings[POLICY] else until
 
 
 def _duration(seconds: int) -> str:

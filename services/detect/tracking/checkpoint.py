@@ -14,7 +14,7 @@ from typing import Generic, Protocol, TypeVar
 
 from agegender.services.detect.stage import DetectStage
 from agegender.services.detect.tracking.camera_state import CameraState, newest_states
-from agegender.shared.kafka.topics import Changelog
+from agegender.shared.kafka.topics import TRACKS_NAME, TRACKS_RETENTION_S, Changelog
 from agegender.shared.messages.codec import Codec
 from agegender.shared.messages.pipeline import Model
 from agegender.shared.runtime.transport import Assignment, Output
@@ -22,7 +22,7 @@ from agegender.shared.runtime.transport import Assignment, Output
 M = TypeVar("M", bound=Model)
 
 TRACKS: Changelog[CameraState] = Changelog(
-    "tracks",
+    TRACKS_NAME,
     Codec(
         schema="tracks/1",
         key=lambda state: state.camera_id,
@@ -30,8 +30,7 @@ TRACKS: Changelog[CameraState] = Changelog(
         join=lambda _meta, value: CameraState.model_validate_json(value),
         value_is_json=True,
     ),
-    # Longer than the frames are, from which anything could go on.
-    kept_s=3600,
+    TRACKS_RETENTION_S,
 )
 
 

@@ -12,7 +12,7 @@ from agegender.commands.dead_letters.letters import (
     letters_in,
     note_of_replay,
 )
-from agegender.shared.kafka.reader import Record
+from agegender.shared.kafka.reader import StoredMessage
 from agegender.shared.messages.codec import MAX_MESSAGE_BYTES, Encoded
 from agegender.shared.process.settings import KafkaSettings
 from agegender.shared.runtime.dead_letters import DeadLetter
@@ -21,8 +21,8 @@ KAFKA = KafkaSettings(topic_prefix="test-")
 BAD = Encoded(b"door/7", b"not ours", (("schema", b"face/9"), ("trace", b"\xff")))
 
 
-def record(encoded: Encoded, offset: int = 0, at_s: float = 100.0) -> Record:
-    return Record("test-dead-letters", 1, offset, at_s, encoded)
+def record(encoded: Encoded, offset: int = 0, at_s: float = 100.0) -> StoredMessage:
+    return StoredMessage("test-dead-letters", 1, offset, at_s, encoded)
 
 
 def letter(

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 
 import pytest
 
-from agegender.shared.kafka.assignment import is_worth_moving, share_out, without_moves
+from agegender.shared.kafka.assignment import balanced, is_worth_rebalancing, without_owned_by_others
 
 PARTS = range(64)
 
@@ -21,12 +21,12 @@ def moved(before: Mapping[str, set[int]], after: Mapping[str, set[int]]) -> int:
 
 
 def test_nobody_is_given_nothing() -> None:
-    assert share_out({}, {1: 1}, PARTS) == {}
-    assert not is_worth_moving({}, {1: 1}, PARTS)
+    assert balanced({}, {1: 1}, PARTS) == {}
+    assert not is_worth_rebalancing({}, {1: 1}, PARTS)
 
 
 def test_one_gets_everything() -> None:
-    assert share_out({"a": ()}, {1: 1}, PARTS) == {"a": set(PARTS)}
+    assert balanced({"a": ()}, {1: 1}, PARTS) == {"a": set(PARTS)}
 
 
 @pytest.mark.parametrize("seed", range(50))
@@ -38,7 +38,7 @@ def test_every_part_goes_to_one_and_loads_are_even(seed: int) -> None:
     for part in PARTS:
         if rng.random() < 0.7:
             owned[rng.choice(members)].add(part)
-    shares = share_out(owned, weights, PARTS)
+    shares = balanced(owned, weights, PARTS)
     assert sorted(part for share in shares.values() for part in share) == list(PARTS)
     low, *_, high = [*loads(shares, weights), loads(shares, weights)[-1]]
     assert high - low <= 1
@@ -48,46 +48,46 @@ def test_every_part_goes_to_one_and_loads_are_even(seed: int) -> None:
 
 def test_a_newcomer_gets_its_half_and_nothing_else_moves() -> None:
     weights = dict.fromkeys(range(10), 1)
-    first = share_out({"a": ()}, weights, PARTS)
-    both = share_out({**first, "b": set()}, weights, PARTS)
+    first = balanced({"a": ()}, weights, PARTS)
+    both = balanced({**first, "b": set()}, weights, PARTS)
     assert loads(both, weights) == [5, 5]
     assert moved(first, both) == 32
 
 
 def test_what_a_dead_member_had_is_spread_and_the_others_keep_theirs() -> None:
     weights = dict.fromkeys(range(12), 1)
-    three = share_out({"a": (), "b": (), "c": ()}, weights, PARTS)
-    two = share_out({"a": three["a"], "c": three["c"]}, weights, PARTS)
+    three = balanced({"a": (), "b": (), "c": ()}, weights, PARTS)
+    two = balanced({"a": three["a"], "c": three["c"]}, weights, PARTS)
     assert moved({"a": three["a"], "c": three["c"]}, two) == 0
     assert loads(two, weights) == [6, 6]
 
 
 def test_parts_that_do_not_exist_any_more_are_given_to_nobody() -> None:
-    assert share_out({"a": {1, 99}}, {}, range(4)) == {"a": {0, 1, 2, 3}}
+    assert balanced({"a": {1, 99}}, {}, range(4)) == {"a": {0, 1, 2, 3}}
 
 
 def test_what_two_claim_one_keeps_and_it_is_given_to_nobody_until_the_other_gave_it_up() -> None:
     owned = {"a": {0, 1}, "b": {1, 2}}
-    target = share_out(owned, {}, range(4))
+    target = balanced(owned, {}, range(4))
     assert sorted(part for share in target.values() for part in share) == [0, 1, 2, 3]
-    assert all(1 not in share for share in without_moves(target, owned).values())
+    assert all(1 not in share for share in without_owned_by_others(target, owned).values())
 
 
 def test_what_moves_is_held_back_for_a_round() -> None:
     owned = {"a": set(range(4)), "b": set[int]()}
-    target = share_out(owned, {}, range(4))
-    first_round = without_moves(target, owned)
+    target = balanced(owned, {}, range(4))
+    first_round = without_owned_by_others(target, owned)
     assert first_round == {"a": target["a"], "b": set()}
-    second = share_out(first_round, {}, range(4))
-    assert without_moves(second, first_round) == target
+    second = balanced(first_round, {}, range(4))
+    assert without_owned_by_others(second, first_round) == target
 
 
 def test_small_differences_are_not_worth_an_interruption() -> None:
     weights = dict.fromkeys(range(40), 1)
-    assert not is_worth_moving({"a": set(range(22)), "b": set(range(22, 64))}, weights, PARTS)
-    assert is_worth_moving({"a": set(range(26)), "b": set(range(26, 64))}, weights, PARTS)
-    assert is_worth_moving({"a": {0, 1}, "b": {2}}, {0: 1, 1: 1}, range(3))
+    assert not is_worth_rebalancing({"a": set(range(22)), "b": set(range(22, 64))}, weights, PARTS)
+    assert is_worth_rebalancing({"a": set(range(26)), "b": set(range(26, 64))}, weights, PARTS)
+    assert is_worth_rebalancing({"a": {0, 1}, "b": {2}}, {0: 1, 1: 1}, range(3))
 
 
 def test_what_cannot_be_made_even_is_left() -> None:
-    assert not is_worth_moving({"a": {0}, "b": {1}}, {0: 5}, range(2))
+    assert not is_worth_rebalancing({"a": {0}, "b": {1}}, {0: 5}, range(2))
