@@ -1,7 +1,7 @@
 """Every use of a part of kafka-python that its documentation does not promise.
 
-Any release may change these parts, so kafka-python is pinned to its minor version. Each part is named with the
-reason for its use. `tests/contract/test_kafka_private.py` fails when one vanishes or changes its shape.
+Any release may change these parts, so kafka-python is pinned to its minor version. Each part is named with
+the reason for its use. `tests/contract/test_kafka_private.py` fails when one vanishes or changes its shape.
 `docs/adr/0012-kafka-python.md` tells what would make them unnecessary.
 """
 

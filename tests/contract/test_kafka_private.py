@@ -100,7 +100,7 @@ def test_a_client_takes_its_network_from_a_setting(client: Any) -> None:  # noqa
 def test_the_network_of_a_failed_client_can_be_closed() -> None:
     with tcp_server(hangs_up) as port:
         network = Network(KafkaSettings(bootstrap_servers=f"127.0.0.1:{port}"), connect_ms=500)
-        with pytest.raises(Exception, match="refused|bootstrap"):
+        with pytest.raises(Exception, match=r"refused|bootstrap"):
             KafkaProducer(
                 bootstrap_servers=[f"127.0.0.1:{port}"], bootstrap_timeout_ms=500, kafka_client=network
             )

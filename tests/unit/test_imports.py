@@ -152,7 +152,7 @@ _NEED_KAFKA = [
             "group",
             "reader",
             "changelog",
-            "backlog",
+            "private",
             "lag",
         )
     ),
