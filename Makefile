@@ -16,7 +16,7 @@ FULL := .venv-test
 PIP_INSTALL = -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test test-gpu lint types unit contract integration e2e check-deploy bench bench-scaling chaos soak fuzz count-check pictures dashboards lock weights clean
+.PHONY: help demo run test test-gpu lint types prose unit contract integration e2e check-deploy bench bench-scaling chaos soak fuzz count-check pictures dashboards lock weights clean
 
 help: ## List the targets
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -41,6 +41,9 @@ lint: $(FULL)/installed ## Check style, the import contracts and the prose
 
 types: $(FULL)/installed ## Check the types, strictly
 	@$(FULL)/bin/mypy
+
+prose: $(FULL)/installed ## Check that documents and docstrings use plain words
+	@$(FULL)/bin/python -m tools.prose
 
 unit contract integration e2e: $(FULL)/installed ## Run one kind of test
 	@$(FULL)/bin/pytest tests/$@ $(PYTEST_ARGS)
