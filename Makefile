@@ -38,6 +38,7 @@ lint: $(FULL)/installed ## Check style, the import contracts and the prose
 	@$(FULL)/bin/ruff check .
 	@$(FULL)/bin/ruff format --check .
 	@$(FULL)/bin/lint-imports --no-cache
+	@$(FULL)/bin/python -m tools.prose
 
 types: $(FULL)/installed ## Check the types, strictly
 	@$(FULL)/bin/mypy
