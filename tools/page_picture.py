@@ -81,7 +81,7 @@ def _take_picture(program: str, url: str, target: Path) -> None:
         )
         page.goto(url)
         page.wait_for_selector('body[data-connection="live"][data-loaded]')
-        page.wait_for_selector("#left-people [data-person]")
+        page.wait_for_selector("#left-people [data-visit]")
         page.screenshot(path=target)
         browser.close()
 

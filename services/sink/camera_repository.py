@@ -115,7 +115,7 @@ class CameraRepository:
             "remembered": settings.remembered_faces,
             "visit_key": keys.visit(""),
             "state": [] if merged.newest is None else _state(merged.newest, now_s),
-            "records": [
+            "visits": [
                 self._record(number, change, now_s) for number, change in enumerate(merged.changes, first)
             ],
             "counts": [

@@ -38,8 +38,8 @@ class VisitRecord(Model):
     last_seen_s: Seconds = 0.0
     clock: Clock = "arrival"
     frames: Annotated[int, Field(ge=0)] = 0
-    unclassified: Unclassified | None = None
-    """Why no face was good enough to be classified, as the latest track summary says."""
+    no_vote_reason: Unclassified | None = None
+    """Why no face was good enough to be sent to classify, as the latest track summary says."""
     ended: bool = False
     votes_sent: Annotated[int, Field(ge=0)] = 0
     """How many votes will come, as far as that is known."""
@@ -68,7 +68,7 @@ class VisitRecord(Model):
             "votes_sent": min(max(self.votes_sent, summary.votes), MAX_VOTES),
         }
         if (summary.frames, summary.ended) > (self.frames, self.ended):
-            update |= {"unclassified": summary.unclassified, "clock": clock}
+            update |= {"no_vote_reason": summary.unclassified, "clock": clock}
         return self.model_copy(update=update)._closed_if_complete()
 
     def timed_out(self) -> Self:
@@ -112,4 +112,4 @@ class VisitRecord(Model):
         reasons = [vote.unclassified for vote in self.votes if vote.unclassified is not None]
         if reasons:
             return reasons[-1]
-        return "not-yet" if self.unclassified is None else self.unclassified
+        return "not-yet" if self.no_vote_reason is None else self.no_vote_reason

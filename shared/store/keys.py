@@ -3,11 +3,11 @@
 All keys of a camera carry its hash tag, so that they live on one node of a cluster:
 
     agegender:{CAMERA}:state          hash     the newest that was heard of it; `version` counts the writes
-    agegender:{CAMERA}:person:ID      string   the record of a person as JSON, and while it is open its votes
-    agegender:{CAMERA}:persons        zset     ids of persons by the time they were first seen
+    agegender:{CAMERA}:visit:ID       string   the record of a person as JSON, and while it is open its votes
+    agegender:{CAMERA}:visits         zset     ids of persons by the time they were first seen
     agegender:{CAMERA}:open           zset     ids of open persons by the time they were last heard of; ten
                                                seconds sooner for who was seen to leave
-    agegender:{CAMERA}:closed         stream   closed persons, each one JSON field `person`; bounded length
+    agegender:{CAMERA}:closed         stream   closed persons, each one JSON field `visit`; bounded length
     agegender:{CAMERA}:counts:…       hash     how many persons, by minute, hour and day: see `counts.py`
     agegender:{CAMERA}:results        stream   single faces, each one JSON field `result`; bounded length
     agegender:{CAMERA}:seen           zset     ids of the last faces written, so that a repeat changes nothing
@@ -47,7 +47,7 @@ class CameraKeys:
     @property
     def visits(self) -> str:
         """Sorted set: ids of persons by the time they were first seen."""
-        return f"{self.base}:persons"
+        return f"{self.base}:visits"
 
     @property
     def open(self) -> str:
@@ -76,7 +76,7 @@ class CameraKeys:
 
     def visit(self, track_id: str) -> str:
         """String: the record of a person."""
-        return f"{self.base}:person:{track_id}"
+        return f"{self.base}:visit:{track_id}"
 
     def counts(self, name: str) -> str:
         """Hash: counts of the stretch of time called `name`, as `counts.py` makes it."""

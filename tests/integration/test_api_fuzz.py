@@ -28,6 +28,7 @@ _time = st.one_of(
 _values = {
     "since": _time,
     "until": _time,
+    "tz": st.one_of(st.sampled_from(["UTC", "Europe/Berlin"]), _text),
     "by": st.one_of(st.sampled_from(["minute", "hour", "day"]), _text),
     "camera": st.one_of(st.sampled_from(["cam1", "cam2"]), _text),
     "gender": st.one_of(st.sampled_from(["female", "male", "unknown"]), _text),

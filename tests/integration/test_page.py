@@ -130,7 +130,7 @@ def test_those_who_left_a_quiet_camera_are_shown_however_many_left_another(
         write_visit(world.sink, number, at_s=now_s - 300 + number)
     with looking(browser, world.url) as look:
         look.wait_until_loaded()
-        left = look.page.locator("#left-people [data-person]")
+        left = look.page.locator("#left-people [data-visit]")
         expect(left).to_have_count(12)
         expect(left.first).to_have_attribute("data-visit", "door/s1-209")
         look.page.select_option("#camera", "shop")

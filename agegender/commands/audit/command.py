@@ -22,7 +22,7 @@ from agegender.shared.errors import SettingsError
 from agegender.shared.kafka.topics import FACES, FRAMES
 from agegender.shared.process.settings import KafkaSettings, RedisSettings
 from agegender.shared.store import connect
-from agegender.shared.times import EXPECTED, moment_s
+from agegender.shared.times import EXPECTED, parse_time_s
 
 _USUAL = tuple(f"http://127.0.0.1:{port}/metrics" for port in (9100, 9101, 9102, 9103, 9104))
 _LOOKS = 4
@@ -95,7 +95,7 @@ def _look(addresses: Sequence[str] | None, prometheus: str | None, window_s: flo
 def _window_s(since: str) -> float:
     now_s = time.time()
     try:
-        window_s = now_s - moment_s(since, now_s)
+        window_s = now_s - parse_time_s(since, now_s)
     except ValueError as error:
         raise SettingsError(f"--since: {error}") from None
     if not 0 < window_s <= _LONGEST_S:

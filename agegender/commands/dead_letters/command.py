@@ -25,7 +25,7 @@ from agegender.commands.kafka_client import kafka_reader
 from agegender.commands.run.session import start_process
 from agegender.shared.errors import SettingsError
 from agegender.shared.process.settings import KafkaSettings
-from agegender.shared.times import EXPECTED, moment_s
+from agegender.shared.times import EXPECTED, parse_time_s
 
 dead_letters = typer.Typer(
     help="What no service could process: looks at it, and tries it again.",
@@ -106,7 +106,7 @@ def _choice(
     service: str | None, reason: str | None, topic: str | None, camera: str | None, since: str | None
 ) -> Choice:
     try:
-        since_s = None if since is None else moment_s(since, time.time())
+        since_s = None if since is None else parse_time_s(since, time.time())
     except ValueError as error:
         raise SettingsError(f"--since: {error}") from None
     return Choice(service, reason, topic, camera, since_s)

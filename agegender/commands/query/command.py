@@ -32,7 +32,7 @@ from agegender.shared.process.settings import RedisSettings
 from agegender.shared.runtime.service import stop_on_signals
 from agegender.shared.store import Period, ResultStore, given_out
 from agegender.shared.store.small_counts import NOTHING_LEFT_OUT
-from agegender.shared.times import EXPECTED, moment_s
+from agegender.shared.times import EXPECTED, parse_time_s
 
 query = typer.Typer(
     help="Asks the store: who is there, who was, how many.",
@@ -212,8 +212,8 @@ def _store() -> Iterator[ResultStore]:
 def _range(since: str, until: str | None) -> tuple[float, float]:
     now_s = time.time()
     try:
-        since_s = moment_s(since, now_s)
-        until_s = now_s + _AHEAD_S if until is None else moment_s(until, now_s)
+        since_s = parse_time_s(since, now_s)
+        until_s = now_s + _AHEAD_S if until is None else parse_time_s(until, now_s)
     except ValueError as error:
         raise SettingsError(str(error)) from None
     if since_s >= until_s:
