@@ -84,7 +84,7 @@ def test_the_times_are_those_of_the_product() -> None:
     for name, retention_s in {**topics, DEAD_LETTERS_NAME: DEAD_LETTERS_RETENTION_S}.items():
         assert kept_s(f"Kafka, topic `{name}`")[0] == retention_s
     assert FACES.retention_s == FRAMES.retention_s, "which the table says with 'the same'"
-    assert kept_s("Redis or the embedded store, persons") == [SinkSettings().ttl_s]
+    assert kept_s("Redis or the embedded store, visits") == [SinkSettings().ttl_s]
     assert kept_s("the same, single faces") == [SinkSettings().ttl_s]
     assert f"the newest {SinkSettings().results_per_camera} classified faces" in _DOCUMENT
     assert kept_s("the same, counts") == [STEPS[by].kept_s for by in ("minute", "hour", "day")]
