@@ -1,7 +1,7 @@
-"""What every service shares: messages, codec, transports, runner, settings, logs, metrics, health.
+"""The parts that all services share: messages, runtime, Kafka, store, images, process, cameras.
 
-Nothing in here imports `services`.
+No module in here imports `services`.
 """
 
 VERSION = "0.1.0"
-"""That of the project; `pyproject.toml` has the same."""
+"""The version of the project, as in `pyproject.toml`."""

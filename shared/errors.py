@@ -4,13 +4,13 @@
 
     AgeGenderError
     ├── SettingsError      a setting is unknown, malformed or missing; the process does not start
-    ├── BadMessage         this message can never be processed; it goes to the dead letters
-    ├── NotNow             a server is away or full; wait, commit nothing, try the same again
-    │   └── NewerSchema    the message waits for a newer version of the services
+    ├── BadMessage         this message can never be processed; it becomes a dead letter
+    ├── NotNow             a server is down or full; wait, commit nothing, try the same again
+    │   └── SchemaMismatch the message has the layout of another version of the services
     ├── TooManyBadMessages more bad messages than a healthy topic holds; the process ends
     └── MissingExtra       an optional package is needed and not installed
 
-Anything else that is raised inside a service ends its process loudly.
+Any other exception inside a service ends its process.
 """
 
 from __future__ import annotations
@@ -25,19 +25,19 @@ class SettingsError(AgeGenderError):
 
 
 class BadMessage(AgeGenderError):
-    """A message that will never be processed, however often it is tried. The text is the reason."""
+    """A message that can never be processed. The text is the reason."""
 
 
 class NotNow(AgeGenderError):
-    """What is needed is away or full at the moment; the same call may succeed later."""
+    """A server is down or full at the moment; the same call may succeed later."""
 
 
-class NewerSchema(NotNow):
-    """A message has a later version of a layout than this process knows: an upgraded one can read it."""
+class SchemaMismatch(NotNow):
+    """A message has the layout of another version. The text says what to do: upgrade, or start afresh."""
 
 
 class TooManyBadMessages(AgeGenderError):
-    """So many messages were bad that this worker, rather than the messages, is likely to be broken."""
+    """So many messages were bad that this worker itself is probably broken."""
 
 
 class MissingExtra(AgeGenderError):

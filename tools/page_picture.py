@@ -152,7 +152,7 @@ def _visit(
         first_seen_s=at_s,
         last_seen_s=at_s + stay_s,
         frames=int(stay_s * 5) + 1,
-        votes=1,
+        votes_sent=1,
         box_xyxy=_BOX_XYXY,
         ended=ended,
     )

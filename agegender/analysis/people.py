@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from agegender.services.detect.tracking.tracker import Track, Tracker
 from agegender.shared.messages.pipeline import BoxXyxy, FrameInfo, Gender, Result
-from agegender.shared.messages.votes import Tally, Verdict, Vote
+from agegender.shared.messages.votes import Verdict, Vote, VoteSum
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ class Someone:
     track: Track
     faces: int = 0
     """Frames in which the face was found."""
-    _tally: Tally = field(default_factory=Tally)
+    _tally: VoteSum = field(default_factory=VoteSum)
 
     def add(self, result: Result) -> None:
         """Counts one more face. Every one has a vote: all were classified anyway."""

@@ -17,10 +17,9 @@ from agegender.shared.process.certificates import register_certificate_gauges
 from agegender.shared.process.health import Health
 from agegender.shared.process.metrics import Metrics
 from agegender.shared.process.settings import KafkaSettings
-from agegender.shared.runtime.routing import RoutedOutput
 from agegender.shared.runtime.runner import Runner
 from agegender.shared.runtime.service import serve
-from agegender.shared.runtime.transport import Output
+from agegender.shared.runtime.transport import Output, SplitOutput
 
 
 def build(metrics: Metrics, health: Health) -> Runner[Frame, Found]:
@@ -43,7 +42,7 @@ def build(metrics: Metrics, health: Health) -> Runner[Frame, Found]:
 
 def _output(settings: DetectSettings, kafka: KafkaSettings) -> Output[Found]:
     faces: Output[Any] = KafkaOutput(FACES, kafka)
-    return faces if settings.preview == "off" else RoutedOutput(Preview, KafkaOutput(PREVIEWS, kafka), faces)
+    return faces if settings.preview == "off" else SplitOutput(Preview, KafkaOutput(PREVIEWS, kafka), faces)
 
 
 if __name__ == "__main__":

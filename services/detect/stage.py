@@ -109,7 +109,7 @@ class DetectStage:
         camera = self._camera_of(frame)
         if (outcome := _come_too_late(camera, frame.info)) is not None:
             return outcome
-        if self._deadline is not None and self._deadline.is_stale(frame.info, self._clock()):
+        if self._deadline is not None and not self._deadline.admit(frame.info, self._clock()):
             camera.note_left_out()
             return Dropped(DropReason.STALE)
         return None

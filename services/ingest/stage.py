@@ -72,7 +72,7 @@ class PublishStage:
         return [self._process(frame, self._clock()) for frame in batch]
 
     def _process(self, frame: Frame, now_s: float) -> Outcome[Frame]:
-        if self._deadline.is_stale(frame.info, now_s):
+        if not self._deadline.admit(frame.info, now_s):
             return Dropped(DropReason.STALE)
         info = frame.info.model_copy(update={"published_at_s": now_s})
         return Done((Frame(info=info, jpeg=frame.jpeg),))

@@ -65,7 +65,7 @@ class VisitRecord(Model):
             "last_seen_s": max(self.last_seen_s, summary.last_seen_s),
             "frames": max(self.frames, summary.frames),
             "ended": self.ended or summary.ended,
-            "votes_sent": min(max(self.votes_sent, summary.votes), MAX_VOTES),
+            "votes_sent": min(max(self.votes_sent, summary.votes_sent), MAX_VOTES),
         }
         if (summary.frames, summary.ended) > (self.frames, self.ended):
             update |= {"no_vote_reason": summary.unclassified, "clock": clock}

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Collection, Sequence
 from typing import Any, Generic, TypeVar
 
-from agegender.shared.errors import BadMessage, NewerSchema, NotNow
+from agegender.shared.errors import BadMessage, NotNow, SchemaMismatch
 from agegender.shared.kafka.client import (
     ANSWER_MS,
     CLOSE_MS,
@@ -123,10 +123,10 @@ class KafkaSource(Generic[M]):
             record = self._buffer[0]
             try:
                 taken.append(self._deliver(record))
-            except NewerSchema as error:
+            except SchemaMismatch as error:
                 if taken or self._is_in_hand:
                     break
-                raise NewerSchema(f"{_origin(record)}: {error}") from None
+                raise SchemaMismatch(f"{_origin(record)}: {error}") from None
             self._buffer.popleft()
             self._done[partition_of(record)] = record.offset + 1
         self._is_in_hand = self._is_in_hand or bool(taken)

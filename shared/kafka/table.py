@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from agegender.shared.errors import BadMessage, NewerSchema, NotNow
+from agegender.shared.errors import BadMessage, NotNow, SchemaMismatch
 from agegender.shared.kafka.client import (
     ANSWER_MS,
     CLOSE_MS,
@@ -116,7 +116,7 @@ class KafkaTable(Generic[M]):
                 message = BadMessage(f"the message of key {key!r} belongs to another key")
         except BadMessage as error:
             message = error
-        except NewerSchema as error:
+        except SchemaMismatch as error:
             # One such message must not hold up all others.
             message = BadMessage(str(error))
         return TableEntry(message, record.partition, f"{record.topic}/{record.partition}@{record.offset}")

@@ -1,1 +1,1 @@
-"""What travels between the services, and how it is encoded."""
+"""The messages between the services, and their encoding."""

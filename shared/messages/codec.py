@@ -1,12 +1,12 @@
 """Messages to bytes and back.
 
-The value of an encoded message is the picture itself (JPEG) or JSON; the rest travels in two headers:
-`schema`, the name and version of the layout, and `meta`, compact JSON. So the picture is never wrapped in
-text, and any Kafka tool shows what a message is about.
+The value of an encoded message is the JPEG itself or JSON. Two headers hold the rest: `schema`, the name and
+version of the layout, and `meta`, compact JSON. So a picture is never wrapped in text, and any Kafka tool
+shows what a message is about.
 
-A layout may gain optional fields within a version: readers ignore what they do not know. Any other change is
-a new version. Its codec goes on reading the versions before (`older`), so that what lies in a topic while
-the services are upgraded is read; a process that knows only the versions before waits to be replaced.
+A layout may gain optional fields within a version, because readers ignore fields that they do not know. Any
+other change is a new version. Its codec can go on reading earlier versions (`older`), so that messages in a
+topic survive an upgrade. A process that meets a version it cannot read raises SchemaMismatch and waits.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 from pydantic import ValidationError
 
-from agegender.shared.errors import BadMessage, NewerSchema
+from agegender.shared.errors import BadMessage, SchemaMismatch
 from agegender.shared.messages.pipeline import (
     Face,
     FaceInfo,
@@ -35,7 +35,7 @@ MAX_MESSAGE_BYTES = 2_000_000
 """Largest encoded message, headers included. Producers, consumers and topics are all set by it."""
 
 _MOST_JSON_BYTES = 256 * 1024
-"""Reading JSON may take 350 times its size of memory. Ours is shorter: detect's `MOST_TRACKS` sees to it."""
+"""Parsing JSON may take 350 times its size in memory. Our own is shorter: `MOST_TRACKS` of detect limits it."""
 
 SCHEMA_HEADER = "schema"
 META_HEADER = "meta"
@@ -44,7 +44,7 @@ M = TypeVar("M", bound=Model)
 
 
 class Encoded(NamedTuple):
-    """A message as it travels: Kafka's key, value and headers."""
+    """A message as Kafka stores it: key, value and headers."""
 
     key: bytes
     value: bytes
@@ -65,7 +65,7 @@ def check_size(encoded: Encoded, topic: str) -> None:
 
 
 class AnyCodec(Protocol[M]):
-    """Turns the messages of a topic into bytes and back."""
+    """Converts the messages of a topic to bytes and back."""
 
     def encode(self, message: M) -> Encoded:
         """The message as bytes."""
@@ -74,19 +74,23 @@ class AnyCodec(Protocol[M]):
         """The message that these bytes hold.
 
         Raises:
-            BadMessage: they are none; the text says in what way.
-            NewerSchema: they are one of a later version.
+            BadMessage: the bytes are not a valid message; the text says why.
+            SchemaMismatch: the layout is of another version.
         """
 
 
 @dataclass(frozen=True)
 class Codec(Generic[M]):
-    """How one kind of message is laid out.
+    """The layout of one type of message.
 
-    `key` decides the partition: messages of one key stay in order. `split` gives the JSON for the `meta`
-    header and the value; `join` puts them back together and may raise pydantic's ValidationError.
-    `value_is_json`: the value too is read as JSON, and so no longer than JSON may be. `older` has the schemas
-    of the versions before, and the `join` of each.
+    Args:
+        schema: name and version of the layout: `frame/1`.
+        key: decides the partition; messages with the same key stay in order.
+        split: gives the JSON for the header `meta`, and the value.
+        join: the inverse of `split`; may raise pydantic's ValidationError.
+        value_is_json: the value is JSON too, so the limit for JSON holds for it.
+        older: schemas of earlier versions that can still be read, with the `join` of each.
+        superseded: names of layouts that this one has replaced and that cannot be read any more.
     """
 
     schema: str
@@ -95,6 +99,7 @@ class Codec(Generic[M]):
     join: Callable[[bytes, bytes], M]
     value_is_json: bool
     older: Mapping[str, Callable[[bytes, bytes], M]] = field(default_factory=dict)
+    superseded: tuple[str, ...] = ()
 
     def encode(self, message: M) -> Encoded:
         """The message as bytes."""
@@ -106,13 +111,13 @@ class Codec(Generic[M]):
         """The message that these bytes hold.
 
         Raises:
-            BadMessage: the bytes are no message of this schema; the text says in what way.
-            NewerSchema: they are one of a later version of it.
+            BadMessage: the bytes are not a valid message; the text says why.
+            SchemaMismatch: the layout is of another version.
         """
         schema = schema_of(encoded)
         join = self.join if schema == self.schema else self.older.get(schema)
         if join is None:
-            raise _refusal(schema, [self.schema])
+            raise _refusal(schema, [self])
         meta = dict(encoded.headers).get(META_HEADER, b"")
         for json in (meta, encoded.value) if self.value_is_json else (meta,):
             if len(json) > _MOST_JSON_BYTES:
@@ -121,41 +126,42 @@ class Codec(Generic[M]):
             return join(meta, encoded.value)
         except ValidationError as error:
             first = error.errors(include_url=False, include_input=False)[0]
-            place = ".".join(str(part) for part in first["loc"]) or "message"
-            raise BadMessage(f"{schema}: {place}: {first['msg']}") from None
+            field_path = ".".join(str(part) for part in first["loc"]) or "message"
+            raise BadMessage(f"{schema}: {field_path}: {first['msg']}") from None
 
 
 def schema_of(encoded: Encoded) -> str:
-    """The name and version of the layout; raises BadMessage where the bytes have none."""
+    """Name and version of the layout; raises BadMessage when the header is missing."""
     schema = dict(encoded.headers).get(SCHEMA_HEADER)
     if schema is None:
         raise BadMessage(f"no {SCHEMA_HEADER!r} header: not a message of this system")
     return schema.decode(errors="replace")
 
 
-def _refusal(schema: str, known: Sequence[str]) -> BadMessage | NewerSchema:
-    """What to raise for a message of a schema that is not among those known."""
-    name, _, version = schema[:40].rpartition("/")
-    for one in known:
-        known_name, _, known_version = one.rpartition("/")
-        if (
-            name == known_name
-            and version.isascii()
-            and version.isdigit()
-            and int(version) > int(known_version)
-        ):
-            return NewerSchema(
-                f"a message has schema {schema[:40]!r}, and this worker reads up to {one!r}: upgrade it"
+def _refusal(schema: str, codecs: Sequence[Codec[Any]]) -> BadMessage | SchemaMismatch:
+    """The error for a message whose schema none of these codecs reads."""
+    schema = schema[:40]
+    name, _, version = schema.rpartition("/")
+    number = int(version) if version.isascii() and version.isdigit() else 0
+    for codec in codecs:
+        known_name, _, known_version = codec.schema.rpartition("/")
+        if name == known_name and number > int(known_version):
+            return SchemaMismatch(
+                f"a message has schema {schema!r}, and this worker reads up to {codec.schema!r}: upgrade it"
             )
-    return BadMessage(f"schema is {schema[:40]!r}, expected {' or '.join(map(repr, known))}")
+        if (name == known_name and number > 0) or name in codec.superseded:
+            return SchemaMismatch(
+                f"a message has the old schema {schema!r}, and this version reads only {codec.schema!r}: stop "
+                "the services, delete the topics frames, faces, results, previews and tracks, and start again"
+            )
+    return BadMessage(f"schema is {schema!r}, expected {' or '.join(repr(one.schema) for one in codecs)}")
 
 
 class MixedCodec(Generic[M]):
-    """Several kinds of messages in one topic, told apart by their schema."""
+    """Several types of messages in one topic, distinguished by their schema."""
 
     def __init__(self, codecs: Mapping[type[M], Codec[Any]]) -> None:
         self._by_type = dict(codecs)
-        self._newest = [codec.schema for codec in codecs.values()]
         self._by_schema = {
             schema: codec for codec in codecs.values() for schema in (codec.schema, *codec.older)
         }
@@ -165,11 +171,11 @@ class MixedCodec(Generic[M]):
         return self._by_type[type(message)].encode(message)
 
     def decode(self, encoded: Encoded) -> M:
-        """The message that these bytes hold; raises BadMessage and NewerSchema."""
+        """The message that these bytes hold; raises BadMessage and SchemaMismatch."""
         schema = schema_of(encoded)
         codec = self._by_schema.get(schema)
         if codec is None:
-            raise _refusal(schema, self._newest)
+            raise _refusal(schema, list(self._by_type.values()))
         message: M = codec.decode(encoded)
         return message
 
@@ -191,7 +197,7 @@ FACE_CODEC: Codec[Face] = Codec(
 )
 
 RESULT_CODEC: Codec[Result] = Codec(
-    schema="result/1",
+    schema="result/2",
     key=lambda result: result.camera_id,
     split=lambda result: ("{}", result.model_dump_json(exclude_none=True).encode()),
     join=lambda _meta, value: Result.model_validate_json(value),
@@ -199,7 +205,8 @@ RESULT_CODEC: Codec[Result] = Codec(
 )
 
 TRACK_UPDATE_CODEC: Codec[TrackUpdate] = Codec(
-    schema="track-update/1",
+    schema="track-update/2",
+    superseded=("presence",),
     key=lambda track_update: track_update.camera_id,
     split=lambda track_update: (track_update.info.model_dump_json(exclude_none=True), b""),
     join=lambda meta, _value: TrackUpdate(info=TrackUpdateInfo.model_validate_json(meta)),

@@ -1,13 +1,13 @@
-"""What travels between the services. Frozen, validated, without a word about how it travels.
+"""The messages between the services: frozen and validated. `codec` encodes them.
 
-    Frame     a picture of a camera           ingest   → detect
-    Face      one aligned face of a frame     detect   → classify
-    Track update  who is before a camera          detect   → classify → sink
-    Preview   what a camera sees, small       detect   → sink
-    Result    age and gender of that face     classify → sink
+    Frame        a picture of a camera            ingest   → detect
+    Face         one aligned face of a frame      detect   → classify
+    TrackUpdate  all confirmed tracks             detect   → classify → sink
+    Preview      a small picture of the scene     detect   → sink
+    Result       age and gender of a face         classify → sink
 
-Each carries the description of what it came from, so that a result alone tells the camera, the frame, the
-place in the frame and every time stamp on the way. Times are seconds since 1970-01-01 UTC.
+Each message carries the description of its origin. So a result alone tells the camera, the frame, the position
+in the frame and all time stamps on the way. Times are seconds since 1970-01-01 UTC.
 """
 
 from __future__ import annotations
@@ -19,14 +19,13 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_vali
 CAMERA_ID_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 
 CameraId = Annotated[str, StringConstraints(pattern=CAMERA_ID_PATTERN)]
-"""Safe in a Kafka key, in a Redis key and in a metric label."""
+"""Valid in a Kafka key, in a Redis key and in a metric label."""
 
 Clock = Literal["camera", "arrival"]
-"""Whose clock took the capture time: the camera's own (RTCP), or ours when the frame arrived."""
+"""The clock of the capture time: the camera's own (RTCP), or ours when the frame arrived."""
 
 Mode = Literal["live", "complete"]
-"""What matters more: to be in the present, so that old frames are dropped, or to miss no frame, so that the
-source waits."""
+"""`live`: old frames are dropped. `complete`: no frame is dropped, the source waits."""
 
 Gender = Literal["female", "male", "unknown"]
 
@@ -34,18 +33,18 @@ Unclassified = Literal["too-small", "too-blurred"]
 """Why a face was not classified."""
 
 TrackId = Annotated[str, StringConstraints(pattern=r"^[0-9a-z-]{1,48}$")]
-"""Safe in a Kafka key and in a Redis key."""
+"""Valid in a Kafka key and in a Redis key."""
 
 LONGEST_SIDE_PX = 65_535
-"""The longest side that a frame can have in a message."""
+"""The longest side of a frame in a message, in pixels."""
 
-# A calendar ends with the year 9999, and whoever sums two of these must still be able to look at one.
+# Calendars end with the year 9999. The sum of two times must still be a date.
 Seconds = Annotated[float, Field(ge=0, le=1e11, allow_inf_nan=False)]
 Fraction = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Years = Annotated[float, Field(ge=0, le=130, allow_inf_nan=False)]
-Pixels = Annotated[int, Field(ge=1, le=LONGEST_SIDE_PX)]
+SidePx = Annotated[int, Field(ge=1, le=LONGEST_SIDE_PX)]
 Coordinate = Annotated[float, Field(allow_inf_nan=False)]
-Picture = Annotated[bytes, Field(min_length=1)]
+JpegBytes = Annotated[bytes, Field(min_length=1)]
 BoxXyxy = tuple[Coordinate, Coordinate, Coordinate, Coordinate]
 PointXy = tuple[Coordinate, Coordinate]
 
@@ -54,42 +53,42 @@ AGE_BANDS = ("0-9", "10-19", "20-29", "30-39", "40-49", "50-59", "60-69", "70+")
 
 
 def age_band(age_years: float) -> str:
-    """The band of `AGE_BANDS` that an age falls into, in whole years."""
+    """The band of `AGE_BANDS` that contains this age."""
     return AGE_BANDS[min(int(age_years) // 10, len(AGE_BANDS) - 1)]
 
 
 class Traceable(Protocol):
-    """What the runner needs to know of any message, to count it and to tell its age."""
+    """The part of every message that the runner needs to count it and to measure its delay."""
 
     @property
     def camera_id(self) -> str:
-        """The camera that the message goes back to."""
+        """The camera that the message comes from."""
 
     @property
     def captured_at_s(self) -> float:
-        """When its picture was taken."""
+        """When its picture was captured."""
 
 
 class Model(BaseModel):
-    """Frozen; fields that a newer version added are ignored, so that versions can run side by side."""
+    """Base of the messages: frozen. Unknown fields are ignored, so that versions can run side by side."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
 
 class FrameInfo(Model):
-    """Everything about a frame but its picture."""
+    """The description of a frame: everything but its picture."""
 
     camera_id: CameraId
     stream_id: Annotated[str, StringConstraints(pattern=r"^[0-9a-z]{1,24}$")]
-    """One unbroken connection to the camera; a reconnect starts another."""
+    """One unbroken connection to the camera; a reconnect begins another stream."""
     sequence: Annotated[int, Field(ge=0, lt=2**53)]
-    """Counts the captured frames of the stream from 0; a gap is a dropped frame. Stays exact as a float, and
-    short enough for a `TrackId`, which begins with stream and sequence."""
+    """The number of the frame in its stream, from 0; a gap is a dropped frame. The limit keeps it exact as a
+    float, and short enough for a `TrackId`, which begins with stream and sequence."""
     captured_at_s: Seconds
     clock: Clock
     published_at_s: Seconds
-    width_px: Pixels
-    height_px: Pixels
+    width_px: SidePx
+    height_px: SidePx
     media_time_s: Seconds | None = None
     """Position in a video file; None for a live camera and for a still."""
     file: str | None = None
@@ -104,7 +103,7 @@ class FrameInfo(Model):
 
     @property
     def is_complete(self) -> bool:
-        """Whether the frame must be looked at however old it is."""
+        """Whether the frame must be processed however old it is."""
         return self.mode == "complete" or (self.mode is None and self.file is not None)
 
 
@@ -112,21 +111,21 @@ class Frame(Model):
     """One picture of a camera."""
 
     info: FrameInfo
-    jpeg: Picture
+    jpeg: JpegBytes
 
     @property
     def camera_id(self) -> str:
-        """The camera that took it."""
+        """The camera that captured it."""
         return self.info.camera_id
 
     @property
     def captured_at_s(self) -> float:
-        """When it was taken."""
+        """When it was captured."""
         return self.info.captured_at_s
 
 
 class FaceInfo(Model):
-    """Everything about a face but its picture."""
+    """The description of a face: everything but its chip."""
 
     frame: FrameInfo
     index: Annotated[int, Field(ge=0)]
@@ -135,126 +134,125 @@ class FaceInfo(Model):
     box_xyxy: BoxXyxy
     """Left, top, right, bottom in pixels of the frame; may reach beyond its edges."""
     landmarks_xy: tuple[PointXy, PointXy, PointXy, PointXy, PointXy]
-    """Eyes, nose, mouth corners in pixels of the frame, in the order of `faces.LANDMARK_TEMPLATE`."""
+    """Eyes, nose, mouth corners in pixels of the frame, in the order of `LANDMARK_TEMPLATE`."""
     score: Fraction
     """The detector's confidence that this is a face."""
     quality: Fraction | None = None
-    """How well the picture shows the face: 0 unusable, 1 ideal. None: nobody measured it."""
+    """How well the chip shows the face: 0 unusable, 1 ideal. None: not measured."""
     track_id: TrackId | None = None
-    """Whose face it is, unique for its camera; None where that is not known."""
+    """The track of the face, unique for its camera; None when there is no tracking."""
     vote: Annotated[int, Field(ge=1)] | None = None
-    """The n-th face of its track that has a say in the person's age and gender; None: it has none."""
+    """This face is the n-th vote of its track; None: the face does not vote."""
     detected_at_s: Seconds
 
     @property
     def face_id(self) -> str:
-        """Derived from camera, frame and position, so that a repeated message is known as a repeat."""
+        """Derived from camera, frame and position, so that a repeated message is recognised."""
         return f"{self.frame.frame_id}/{self.index}"
 
 
 class Face(Model):
-    """One face, aligned: a square JPEG of `faces.CHIP_SIDE_PX` pixels."""
+    """One aligned face: its chip is a square JPEG with sides of `CHIP_SIDE_PX`."""
 
     info: FaceInfo
-    chip_jpeg: Picture
+    chip_jpeg: JpegBytes
 
     @property
     def camera_id(self) -> str:
-        """The camera that saw it."""
+        """The camera that captured it."""
         return self.info.frame.camera_id
 
     @property
     def captured_at_s(self) -> float:
-        """When it was seen."""
+        """When its frame was captured."""
         return self.info.frame.captured_at_s
 
 
 class TrackSummary(Model):
-    """One person before a camera, as far as the tracker has followed the face by now.
+    """The state of one confirmed track.
 
-    Every field but the box grows or stays as the track goes on, so that of two track summaries of a track the
-    later one is known by its content.
+    All fields but the box only ever grow. So of two summaries of a track, the content tells which is later.
     """
 
     track_id: TrackId
     first_seen_s: Seconds
     last_seen_s: Seconds
     frames: Annotated[int, Field(ge=1)]
-    """In how many frames the face was found."""
-    votes: Annotated[int, Field(ge=0)]
-    """How many faces of it were sent to be classified: as many results will come."""
+    """The number of frames in which the face was found."""
+    votes_sent: Annotated[int, Field(ge=0)]
+    """How many of its faces were sent to be classified; as many results will follow."""
     unclassified: Unclassified | None = None
-    """Why no face was good enough so far; None where one was."""
+    """Why no face was good enough so far; None when one was."""
     box_xyxy: BoxXyxy
-    """Where the face was last found, in pixels of its frame."""
+    """The last position of the face, in pixels of its frame."""
     ended: bool = False
-    """The person is gone: no more faces of this track will come."""
+    """The track is over: no more faces of it will follow."""
 
 
 class TrackUpdateInfo(Model):
-    """Everything about a track update but its picture."""
+    """The content of a track update."""
 
     frame: FrameInfo
-    """The newest frame that was looked at."""
+    """The newest processed frame."""
     frame_rate_hz: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
-    """Frames looked at in a second of capture time, of late; None for the first frames of a stream."""
+    """Frames processed recently for each second of capture time; None for the first frames of a stream."""
     tracks: tuple[TrackSummary, ...] = ()
-    """Everyone who is there, and everyone who went since the track update before this one."""
+    """All tracks in view, and those that ended since the last track update."""
     detected_at_s: Seconds
 
 
 class TrackUpdate(Model):
-    """Who is before a camera: sent about once a second, and at once when somebody is gone."""
+    """All confirmed tracks of a camera: sent about once a second, and at once when a track ends."""
 
     info: TrackUpdateInfo
 
     @property
     def camera_id(self) -> str:
-        """The camera that looks."""
+        """The camera of the tracks or the scene."""
         return self.info.frame.camera_id
 
     @property
     def captured_at_s(self) -> float:
-        """When the newest frame was taken."""
+        """When the newest frame was captured."""
         return self.info.frame.captured_at_s
 
 
 class Preview(Model):
-    """A small picture of the scene, about once a second where that was switched on."""
+    """A small picture of the scene, about once a second, if previews are switched on."""
 
     info: FrameInfo
-    """The frame that it was made of."""
-    jpeg: Picture
+    """The frame that it shows."""
+    jpeg: JpegBytes
 
     @property
     def camera_id(self) -> str:
-        """The camera that looks."""
+        """The camera of the tracks or the scene."""
         return self.info.camera_id
 
     @property
     def captured_at_s(self) -> float:
-        """When the frame was taken."""
+        """When the frame was captured."""
         return self.info.captured_at_s
 
 
 class Result(Model):
-    """Age and gender of one face, or why they were not classified."""
+    """Age and gender of one face, or why it is unclassified."""
 
     face: FaceInfo
     age_years: Years | None = None
-    """None exactly where `unclassified` says why."""
+    """None exactly when `unclassified` gives the reason."""
     age_interval_years: tuple[Years, Years] | None = None
-    """Holds the true age in 80 of 100 cases, and always `age_years`. None where the face was not classified."""
+    """Contains the true age in 80 of 100 cases, and always `age_years`. None for an unclassified face."""
     unclassified: Unclassified | None = None
-    """Why the face was not classified; its gender is then `unknown`."""
+    """Why the face is unclassified; its gender is then `unknown`."""
     gender: Gender
-    """`unknown` where neither is likely enough; `shared/models/calibration.json` says where one is."""
+    """`unknown` when neither is likely enough; `shared/models/calibration.json` has the threshold."""
     gender_confidence: Fraction
-    """Probability of `gender`; for `unknown`, of the likelier of the two: 0.5 where nothing was classified."""
+    """Probability of `gender`; for `unknown`, of the likelier gender. 0.5 for an unclassified face."""
     male_probability: Fraction | None = None
-    """For sums and votes, which need it of uncertain faces as well. None where the face was not classified."""
+    """For sums and votes, which also need it for uncertain faces. None for an unclassified face."""
     nets: str
-    """The nets that classified, by the name in their manifest."""
+    """The name of the neural nets in their manifest."""
     classified_at_s: Seconds
 
     @model_validator(mode="after")
@@ -264,7 +262,7 @@ class Result(Model):
         if self.unclassified is not None and (
             self.gender != "unknown" or self.age_interval_years is not None
         ):
-            raise ValueError("a face that was not classified has no age interval, and its gender is unknown")
+            raise ValueError("an unclassified face has no age interval, and its gender is unknown")
         if self.age_years is not None and self.age_interval_years is not None:
             low_years, high_years = self.age_interval_years
             if not low_years <= self.age_years <= high_years:
@@ -275,14 +273,14 @@ class Result(Model):
 
     @property
     def camera_id(self) -> str:
-        """The camera that saw the face."""
+        """The camera that captured the face."""
         return self.face.frame.camera_id
 
     @property
     def captured_at_s(self) -> float:
-        """When the face was seen."""
+        """When the frame of the face was captured."""
         return self.face.frame.captured_at_s
 
 
 Stored = Result | TrackUpdate | Preview
-"""What the sink writes."""
+"""The messages that the sink writes."""

@@ -1,4 +1,4 @@
-"""One visit of one person to one camera, as it is counted, stored and queried."""
+"""A visit as it is counted, stored and queried."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ from agegender.shared.messages.pipeline import (
 )
 
 UNKNOWN_BAND = "unknown"
-"""The age band of a person who was never classified."""
+"""The age band of a visit without a classified face."""
 
 Closed = Literal["left", "silent"]
-"""Why a visit is over: the camera saw the person leave, or nothing more was heard of it."""
+"""Why a visit is over: its track ended, or the silence timeout closed it."""
 
 
 class Visit(Model):
-    """One visit: from the first to the last time that a camera saw somebody without a longer break.
+    """One stay of one person before one camera.
 
-    Who comes back later is another visit, because nobody is recognised again. While the person is there, the
-    record is amended; once it is closed it never changes.
+    A person who comes back later is another visit, because faces are never recognised. An open visit is
+    updated until it is closed. A closed visit never changes.
     """
 
     camera_id: CameraId
@@ -40,21 +40,21 @@ class Visit(Model):
     last_seen_s: Seconds
     clock: Clock
     frames: Annotated[int, Field(ge=0)]
-    """In how many frames the face was found."""
+    """The number of frames in which the face was found."""
     faces_classified: Annotated[int, Field(ge=0)]
-    """From how many faces age and gender were taken."""
+    """The number of faces from which age and gender were taken."""
     age_years: Years | None = None
-    """None exactly where `unclassified` says why."""
+    """None exactly when `unclassified` gives the reason."""
     age_interval_years: tuple[Years, Years] | None = None
-    """Holds the true age in 80 of 100 cases."""
+    """Contains the true age in 80 of 100 cases."""
     unclassified: Unclassified | Literal["not-yet"] | None = None
     gender: Gender = "unknown"
     gender_confidence: Fraction = 0.5
-    """Probability of `gender`; for `unknown`, of the likelier of the two: 0.5 where nothing was classified."""
+    """Probability of `gender`; for `unknown`, of the likelier gender. 0.5 without a classified face."""
     male_probability: Fraction | None = None
-    """For sums, which need it of uncertain persons as well. None where nobody was classified."""
+    """For sums, which also need it for uncertain visits. None without a classified face."""
     closed: Closed | None = None
-    """None while the person is there."""
+    """None while the visit is open."""
 
     @property
     def dwell_s(self) -> float:

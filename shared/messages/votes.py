@@ -1,9 +1,9 @@
-"""What the classified faces of one person say together. Pure.
+"""Age and gender of a person from the votes of a track. Pure.
 
-The views of one person err alike: they show the same face, so a hundred of them are worth little more than a
-few. How alike, `SHARED_ERROR`, is measured on several views each of labelled faces (`docs/models.md`); the
-interval of the age is narrowed, and the gender made surer, by what the rest of the errors, which do cancel
-out, allow. An age read from a good face is worth more than its mean with poor ones.
+The faces of one person have correlated errors, so a hundred of them are worth little more than a few.
+`SHARED_ERROR` was measured on several views of each labelled face (`docs/models.md`). Only the independent part
+of the error cancels out: it narrows the age interval and raises the confidence of the gender. The age of one
+good face is better than its mean with poor ones.
 """
 
 from __future__ import annotations
@@ -19,34 +19,34 @@ from agegender.shared.messages.pipeline import Fraction, Gender, Model, Result, 
 from agegender.shared.models import gender_threshold
 
 MAX_VOTES = 16
-"""Faces of one track that have a say; from there on another view changes next to nothing."""
+"""The most votes of one track; further ones would change next to nothing."""
 
 SHARED_ERROR = 0.95
-"""The share of the error's variance that all views of a face have in common: what many views leave of it."""
+"""The fraction of the error variance that all faces of a person share; any number of votes leaves it."""
 
-_LEAST_WEIGHT = 0.05  # a face that was classified counts, however poor
-_MOST_READINGS = 100  # the age is that of so many faces at most: a video may have thousands of one person
-_SUREST = 0.999  # no single face may outvote all others
+_LEAST_WEIGHT = 0.05  # even the poorest classified face counts a little
+_MOST_READINGS = 100  # of one person; a video may have thousands
+_SUREST = 0.999  # so that no single face outvotes all others
 
 
 class Vote(Model):
-    """What one face says about its person: an age and a gender, or why there is neither."""
+    """Age and gender of one face of a track, or why it is unclassified."""
 
     number: Annotated[int, Field(ge=1)]
-    """The n-th face of its person that has a say."""
+    """This is the n-th vote of the track."""
     quality: Fraction
-    """How much it counts."""
+    """The weight of the vote."""
     age_years: Years | None = None
-    """None exactly where `unclassified` says why."""
+    """None exactly when `unclassified` gives the reason."""
     age_interval_years: tuple[Years, Years] | None = None
-    """Holds the true age in 80 of 100 cases."""
+    """Contains the true age in 80 of 100 cases."""
     male_probability: Fraction | None = None
-    """None where the face was not classified."""
+    """None for an unclassified face."""
     unclassified: Unclassified | None = None
 
     @classmethod
     def of(cls, result: Result, number: int) -> Self:
-        """The vote of a result. A face of unmeasured quality counts by its detector's score."""
+        """The vote of a result. Without a quality, the score of the detector is the weight."""
         face = result.face
         return cls(
             number=number,
@@ -59,48 +59,49 @@ class Vote(Model):
 
 
 class Verdict(Model):
-    """What some votes say together; years in tenths, probabilities to four places."""
+    """Age and gender from several votes. Years have one decimal, probabilities four."""
 
     faces_classified: Annotated[int, Field(ge=0)] = 0
     age_years: Years | None = None
-    """None where no face was classified."""
+    """None without a classified face."""
     age_interval_years: tuple[Years, Years] | None = None
-    """Holds the true age in 80 of 100 cases, and always `age_years`; None where a classified face had none."""
+    """Contains the true age in 80 of 100 cases, and always `age_years`. None if a vote has no interval."""
     gender: Gender = "unknown"
-    """`unknown` where neither is as likely as the calibration asks for."""
+    """`unknown` when neither reaches the threshold of the calibration."""
     gender_confidence: Fraction = 0.5
-    """Probability of `gender`; for `unknown`, of the likelier of the two: 0.5 where nothing was classified."""
+    """Probability of `gender`; for `unknown`, of the likelier gender. 0.5 without a classified face."""
     male_probability: Fraction | None = None
-    """None where no face was classified."""
+    """None without a classified face."""
 
 
 class Reading(NamedTuple):
-    """The age that one face was classified to be."""
+    """The age of one face, with its weight."""
 
     weight: float
     age_years: float
     below_years: float
-    """How far the interval reaches below the age; 0 where there is none."""
+    """How far the interval reaches below the age; 0 without an interval."""
     above_years: float
 
     @property
     def width_years(self) -> float:
-        """Of the interval."""
+        """The width of the interval."""
         return self.below_years + self.above_years
 
 
 def mean_reading(readings: Sequence[Reading], shared: float = SHARED_ERROR) -> Reading:
-    """What the best faces say together; its weight is the sum of theirs.
+    """The weighted mean of the best readings; its weight is the sum of theirs.
 
-    They are as many, the best first, as give the narrowest interval: so a face that is poorer than all others
-    never widens it. It is left out of the age as well, since the mean with a poor face errs more than the
-    interval of the good ones says.
+    The number of readings is the one that gives the narrowest interval, so a poor reading never widens it.
+    Such a reading is left out of the age too: the mean with it errs more than the interval of the good ones
+    allows.
 
-    Each half of the interval is the weighted mean of theirs, narrowed by the root of s + (1 - s) / n: with s
-    for `shared`, that is what the mean of n readings leaves of the variance of one.
+    Each half of the interval is the weighted mean of the halves, times sqrt(s + (1 - s) / n) with s =
+    `shared`. That is the standard error of the mean of n readings whose errors have the correlation s.
 
     Args:
-        readings: the best face first; one at least.
+        readings: the best one first; at least one.
+        shared: the correlation of the errors, 0 to 1.
     """
     weight = squared_weight = age = below = above = 0.0
     narrowest: Reading | None = None
@@ -115,25 +116,24 @@ def mean_reading(readings: Sequence[Reading], shared: float = SHARED_ERROR) -> R
         if narrowest is None or together.width_years <= narrowest.width_years:
             narrowest = together
     if narrowest is None:
-        raise ValueError("expected a reading at least, got none")
+        raise ValueError("expected at least one reading, got none")
     return narrowest
 
 
 def _variance_left(weight: float, squared_weight: float, shared: float = SHARED_ERROR) -> float:
-    """Of one face's error, by the mean of several with these sums of weights and of their squares.
+    """The variance of a weighted mean, relative to that of one reading.
 
-    n = (sum of w)^2 / (sum of w^2) is the number of equally good faces that weigh as much (Kish, Survey
-    Sampling, 1965).
+    n = (sum of w)^2 / (sum of w^2) is the effective number of readings (Kish, Survey Sampling, 1965).
     """
     return shared + (1 - shared) * squared_weight / weight**2
 
 
-class Tally:
-    """Adds up votes one by one, in little memory however many there are.
+class VoteSum:
+    """Adds up votes one by one, in constant memory.
 
-    The age and its interval are those of the best faces, see `mean_reading`. The gender is that of the
-    weighted mean of the log odds of all faces, uncertain ones included, divided by the variance that is left
-    of one face's: the fewer errors are left, the more a leaning says. One face alone so keeps its numbers.
+    Age and interval come from the best faces, see `mean_reading`. The gender comes from the weighted mean of
+    the log odds of all faces, uncertain ones included, divided by the remaining relative variance. So more
+    votes make the same leaning more certain, and a single face keeps its probability.
     """
 
     def __init__(self) -> None:
@@ -145,7 +145,7 @@ class Tally:
         self._male_log_odds = 0.0
 
     def add(self, vote: Vote) -> None:
-        """Counts one more vote; one that was not classified changes nothing."""
+        """Adds a vote; an unclassified one changes nothing."""
         if vote.age_years is None:
             return
         weight = max(vote.quality, _LEAST_WEIGHT)
@@ -162,10 +162,10 @@ class Tally:
         self._male_log_odds += weight * math.log(male / (1 - male))
 
     def verdict(self) -> Verdict:
-        """What the votes so far say.
+        """Age and gender from the votes so far.
 
         Raises:
-            WeightsError: the calibration beside the weights, which holds the threshold, cannot be read.
+            WeightsError: the calibration, which holds the threshold, cannot be read.
         """
         if not self._classified:
             return Verdict()
@@ -184,7 +184,7 @@ class Tally:
         )
 
     def _age(self) -> tuple[float, tuple[float, float] | None]:
-        """In years, with its interval; None where a face has none, and then all count."""
+        """Age and interval in years. If a face has no interval, there is none, and all faces count."""
         readings = [reading for _, _, reading in self._best]
         if not self._has_intervals:
             weights = sum(one.weight for one in readings)
@@ -195,15 +195,15 @@ class Tally:
 
 
 def verdict(votes: Iterable[Vote]) -> Verdict:
-    """What the votes say together, whatever their order: they are added up by their numbers.
+    """Age and gender from these votes. Their order does not matter: they are sorted by number.
 
     Raises:
-        WeightsError: the calibration beside the weights, which holds the threshold, cannot be read.
+        WeightsError: the calibration, which holds the threshold, cannot be read.
     """
-    tally = Tally()
+    votes_so_far = VoteSum()
     for vote in sorted(votes, key=lambda vote: vote.number):
-        tally.add(vote)
-    return tally.verdict()
+        votes_so_far.add(vote)
+    return votes_so_far.verdict()
 
 
 def _male_probability(result: Result) -> float | None:

@@ -1,1 +1,1 @@
-"""The loop that every service runs, and what carries messages between stages."""
+"""The loop that every service runs, and the transport between stages."""

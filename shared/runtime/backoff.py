@@ -1,4 +1,4 @@
-"""How long to wait before trying again."""
+"""Waits between retries."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 
 @dataclass
 class Backoff:
-    """Waits that double from `first_s` up to `max_s`, each shortened by chance to between half and whole.
+    """Waits that double from `first_s` up to `max_s`, each shortened at random to between half and whole.
 
-    The chance keeps many workers that lost the same server from coming back in step.
+    The randomness keeps workers that lost the same server from returning all at once.
     """
 
     first_s: float = 0.2
@@ -25,5 +25,5 @@ class Backoff:
         return min(base, self.max_s) * self.rng.uniform(0.5, 1.0)
 
     def reset(self) -> None:
-        """To be called after a success: the next wait is short again."""
+        """Makes the next wait short again. Call it after a success."""
         self._next_s = 0.0

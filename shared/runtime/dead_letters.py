@@ -1,4 +1,4 @@
-"""What happens to a message that can never be processed."""
+"""Messages that can never be processed, kept with the reason."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ SERVICE_HEADER = "dead-letter.service"
 ORIGIN_HEADER = "dead-letter.origin"
 VALUE_BYTES_HEADER = "dead-letter.value-bytes"
 ABOUT_HEADERS = (REASON_HEADER, SERVICE_HEADER, ORIGIN_HEADER, VALUE_BYTES_HEADER)
-"""What every letter begins with; the headers as received come after."""
+"""The first headers of every dead letter; the headers as received follow."""
 
-_HEADER_BYTES = 16  # what a header takes beyond its name and its data, at most
+_HEADER_BYTES = 16  # the most that Kafka adds to the name and data of a header
 
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """A bad message: why it is bad, who found it, where it was read, and its bytes as received."""
+    """A bad message: the reason, the service that found it, its place, and its bytes as received."""
 
     reason: str
     service: str
@@ -34,14 +34,14 @@ class DeadLetter:
 
     @classmethod
     def of(cls, delivery: Delivery[object], reason: str, service: str) -> DeadLetter:
-        """The letter for a delivery that `service` could not process."""
+        """The dead letter of a delivery that `service` could not process."""
         return cls(reason, service, delivery.origin, delivery.raw or Encoded(b"", b"", ()))
 
     def encoded(self, *, keep_value: bool) -> Encoded:
-        """The message that is written: key and headers as received; before them why, by whom and where from.
+        """The message to write: the key as received, then reason, service and origin, then other headers.
 
-        What a message must not carry on is left out: the value, which may be the picture of a person, unless
-        `keep_value`; and everything as received where it is larger than any message may be.
+        The value may be the picture of a person, so it is left out unless `keep_value`. If the result would
+        be larger than any message may be, headers and value as received are left out too.
         """
         about = {
             REASON_HEADER: self.reason,
@@ -57,9 +57,9 @@ class DeadLetter:
 
 
 class DeadLetterLimit:
-    """Refuses to go on when more than `most` of the last `among` messages were bad.
+    """Stops the worker when more than `most` of the last `among` messages were bad.
 
-    Then it is rather this worker that is broken, and it must not empty a topic into the dead letters.
+    Then the worker itself is probably broken, and must not turn a whole topic into dead letters.
     """
 
     def __init__(self, most: int = 100, among: int = 1_000) -> None:
@@ -67,27 +67,27 @@ class DeadLetterLimit:
         self._recent: deque[bool] = deque(maxlen=among)
 
     def check(self, good: int, bad: Sequence[str]) -> None:
-        """Takes the next batch into account: how many were good, and the reasons of the bad ones.
+        """Counts the next batch: the number of good messages, and the reasons of the bad ones.
 
         Raises:
-            TooManyBadMessages: the limit is passed. The batch is then neither written nor committed.
+            TooManyBadMessages: the limit is exceeded. The batch must be neither written nor committed.
         """
         self._recent.extend([False] * good + [True] * len(bad))
         if sum(self._recent) > self._most:
             raise TooManyBadMessages(
                 f"{sum(self._recent)} of the last {len(self._recent)} messages were bad, more than "
-                f"{self._most}; the last because: {bad[-1]}. Check that all services have the same version"
+                f"{self._most}; the last one: {bad[-1]}. Check that all services have the same version"
             )
 
 
 class LoggedDeadLetters:
-    """Dead letters inside one process: the runner's log line and counter are all that is kept of them."""
+    """Dead letters inside one process. Only the log line and the counter of the runner remain."""
 
     def open(self) -> None:
         """Nothing to connect to."""
 
     def write(self, letters: Sequence[DeadLetter]) -> None:
-        """Nothing to keep: the pictures in them go nowhere."""
+        """Keeps nothing, so pictures in the letters go nowhere."""
 
     def close(self) -> None:
         """Nothing to close."""

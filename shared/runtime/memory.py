@@ -1,7 +1,7 @@
 """The transport inside one process: a bounded queue of encoded messages.
 
-Messages are encoded and decoded as on Kafka, so that a pipeline in one process and one over a broker run the
-very same code and differ in nothing but the distance.
+Messages are encoded and decoded as on Kafka, so a pipeline in one process runs the same code as one over a
+broker.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Generic, TypeVar
 
-from agegender.shared.errors import AgeGenderError, BadMessage, NewerSchema, NotNow
+from agegender.shared.errors import AgeGenderError, BadMessage, NotNow, SchemaMismatch
 from agegender.shared.messages.codec import AnyCodec, Encoded, check_size
 from agegender.shared.messages.pipeline import Model
 from agegender.shared.runtime.transport import Delivery
@@ -21,7 +21,7 @@ M = TypeVar("M", bound=Model)
 
 
 class TransportBroken(AgeGenderError):
-    """The other end of a memory topic failed, so nothing will ever take these messages."""
+    """The reader of a memory topic failed, so these messages will never be read."""
 
 
 class MemoryTopic(Generic[M]):
@@ -29,7 +29,7 @@ class MemoryTopic(Generic[M]):
 
     Args:
         name: for origins and error messages.
-        capacity: most messages waiting; a writer waits for room.
+        capacity: the most messages that wait; a writer waits for room.
         patience_s: how long a writer waits for room before it raises NotNow.
     """
 
@@ -52,25 +52,25 @@ class MemoryTopic(Generic[M]):
         return MemorySource(self)
 
     def output(self) -> MemoryOutput[M]:
-        """A writing end. The topic ends when all that were opened are closed."""
+        """A writing end. The topic ends when all opened outputs are closed."""
         return MemoryOutput(self)
 
     def break_off(self) -> None:
-        """Tells writers that nobody will read any more."""
+        """Tells writers that the reader is gone for good."""
         with self.changed:
             self.broken = True
             self.changed.notify_all()
 
 
 class MemorySource(Generic[M]):
-    """Hands out what the outputs wrote. What was handed out and not committed comes again after a close."""
+    """Hands out the messages in order. Messages without a commit are handed out again after a close."""
 
     def __init__(self, topic: MemoryTopic[M]) -> None:
         self._topic = topic
         self._is_open = False
 
     def open(self) -> None:
-        """Takes the one place of a reader; raises NotNow while another holds it."""
+        """Becomes the one reader; raises NotNow while there is another."""
         with self._topic.changed:
             if self._topic.has_source:
                 raise NotNow(f"memory topic {self._topic.name!r} has a reader already")
@@ -92,26 +92,26 @@ class MemorySource(Generic[M]):
             message = self._topic.codec.decode(encoded)
         except BadMessage as error:
             message = error
-        except NewerSchema as error:
-            message = BadMessage(str(error))  # no other version ever reads from this process
+        except SchemaMismatch as error:
+            message = BadMessage(str(error))  # no other version will ever read from this process
         return Delivery(message, f"{self._topic.name}/0@{offset}", encoded)
 
     def commit(self) -> None:
-        """Forgets what was handed out."""
+        """Discards the messages that were handed out."""
         with self._topic.changed:
             self._topic.in_hand.clear()
 
     def keep_alive(self) -> None:
-        """Nobody takes the place of a reader in memory."""
+        """Nothing to do: a reader in memory has no rivals."""
 
     @property
     def exhausted(self) -> bool:
-        """True when every output is closed and everything was handed out."""
+        """True when every output is closed and every message was handed out."""
         with self._topic.changed:
             return self._topic.ended and not self._topic.waiting
 
     def close(self) -> None:
-        """Frees the reader's place and puts back what was not committed."""
+        """Allows another reader, and puts messages without a commit back."""
         with self._topic.changed:
             if self._is_open:
                 self._topic.waiting.extendleft(reversed(self._topic.in_hand))
@@ -120,14 +120,14 @@ class MemorySource(Generic[M]):
 
 
 class MemoryOutput(Generic[M]):
-    """Writes to the topic, all of a batch or none of it."""
+    """Writes a batch to the topic, completely or not at all."""
 
     def __init__(self, topic: MemoryTopic[M]) -> None:
         self._topic = topic
         self._is_open = False
 
     def open(self) -> None:
-        """Counts this writer, so that the topic does not end before it is closed."""
+        """Registers this writer: the topic does not end before it is closed."""
         with self._topic.changed:
             self._topic.open_outputs += 1
             self._is_open = True
@@ -137,7 +137,7 @@ class MemoryOutput(Generic[M]):
 
         Raises:
             NotNow: there was no room in time. Nothing was written.
-            BadMessage: a message is larger than any message may be. Nothing was written.
+            BadMessage: a message is too large. Nothing was written.
             TransportBroken: the reader is gone for good.
         """
         topic = self._topic
@@ -160,7 +160,7 @@ class MemoryOutput(Generic[M]):
             topic.changed.notify_all()
 
     def close(self) -> None:
-        """The topic ends when this was the last open writer."""
+        """Ends the topic if this was the last open writer."""
         with self._topic.changed:
             if self._is_open:
                 self._is_open = False

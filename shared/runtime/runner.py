@@ -1,18 +1,18 @@
-"""The loop that every service is: take a batch, process it, write what came of it, commit.
+"""The loop of every service: take a batch, process it, write its results, commit.
 
-The order is the promise. A batch is committed only after everything that came of it is safe on the other
-side, so a crash at any point makes messages come again and never makes them disappear:
+The order is the promise. A batch is committed only after all of its results are stored on the other side. So
+a crash at any point repeats messages and never loses one:
 
     1. poll     up to a number of messages, waiting up to a time for the batch to fill
     2. process  the stage gives one outcome for each message
-    3. write    the outputs, until the other side says that they are safe
+    3. write    the outputs, until the other side confirms them
     4. report   bad messages to the dead letters
-    5. commit   the source's position
+    5. commit   the position of the source
 
-There are three outcomes for a message and no fourth: done, bad, or not now. `NotNow` holds the batch, keeps
-the source alive and tries the same step again. Anything else that is raised ends the process.
+A message has one of three outcomes: done, bad, or not now. `NotNow` holds the batch, keeps the source alive
+and tries the same step again. Any other exception ends the process.
 
-The stage works in a thread of its own, so that the source keeps its place however long a batch takes.
+The stage works in its own thread, so that the source keeps its assignment however long a batch takes.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from agegender.shared.process.health import Health
 from agegender.shared.process.metrics import Metrics
 from agegender.shared.runtime.backoff import Backoff
 from agegender.shared.runtime.dead_letters import DeadLetter, DeadLetterLimit
-from agegender.shared.runtime.loop_time import LoopTime, Step
+from agegender.shared.runtime.loop_time import LoopStep, LoopTime
 from agegender.shared.runtime.stage import Bad, Done, Dropped, Outcome, Stage
 from agegender.shared.runtime.transport import Delivery, Output, Source
 
@@ -42,31 +42,31 @@ log = logging.getLogger(__name__)
 In = TypeVar("In", bound=Traceable)
 Out = TypeVar("Out", bound=Traceable)
 
-_POLL_S = 0.5  # how long an empty poll may keep the loop from seeing that it should stop
+_POLL_S = 0.5  # an empty poll delays a stop by this much at most
 _KEEP_ALIVE_EVERY_S = 1.0
-_HUNG_S = 300.0  # work that takes longer is none, and others may take it over
+_HUNG_S = 300.0  # a stage that works for longer counts as hung, and its assignment is given up
 
 
 class StopSignal(Protocol):
-    """What tells a runner to stop; a threading.Event is one."""
+    """Tells a runner to stop; a threading.Event does."""
 
     def is_set(self) -> bool:
         """Whether to stop."""
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Waits up to `timeout` seconds; True when it is time to stop."""
+        """Waits up to `timeout` seconds; True when the runner is to stop."""
 
 
 @dataclass(frozen=True, slots=True)
 class BatchLimits:
-    """A batch is processed when it has `max_messages`, or `max_wait_s` after its first message came."""
+    """A batch is complete with `max_messages`, or `max_wait_s` after its first message."""
 
     max_messages: int = 1
     max_wait_s: float = 0.0
 
 
 @dataclass
-class _Sorted(Generic[Out]):
+class _Outcomes(Generic[Out]):
     """The outcomes of one batch, by kind."""
 
     outputs: list[Out]
@@ -77,13 +77,13 @@ class _Sorted(Generic[Out]):
 
 
 class Runner(Generic[In, Out]):
-    """Runs one stage between one source and one output until it is told to stop or the source is exhausted.
+    """Runs one stage between one source and one output, until the stop signal or the end of the source.
 
     Args:
         service: the name in logs, metrics and health.
-        dead_letters: where bad messages are reported.
-        grace_s: how long a batch in hand may go on trying after the stop was asked for.
-        last_words: gives what is left to send when the source is exhausted.
+        dead_letters: gets the bad messages.
+        grace_s: how long after the stop signal a batch in hand is still retried.
+        last_words: returns the messages to send when the source is exhausted.
     """
 
     def __init__(
@@ -119,25 +119,24 @@ class Runner(Generic[In, Out]):
         self._time = LoopTime(service, metrics)
         metrics.batch_limit.labels(service).set(batch.max_messages)
         for counter in (metrics.bad, metrics.retries):
-            counter.labels(service)  # there from the start, so that the first one is seen as an increase
+            counter.labels(service)  # starts at 0, so that Prometheus sees the first one as an increase
 
     def run(self, stop: StopSignal) -> None:
-        """Works until `stop` is set or the source is exhausted, then finishes the batch in hand.
+        """Works until `stop` is set or the source is exhausted, then finishes the batch in hand. Called once.
 
         Raises:
             TooManyBadMessages: this worker seems to be broken; nothing more was committed.
-            Exception: whatever the stage or a transport raised but `NotNow`.
+            Exception: any error of the stage or a transport, except `NotNow`.
         """
-        self._stop_seen_s = None
         with ExitStack() as at_the_end:
             self._worker = at_the_end.enter_context(ThreadPoolExecutor(1, f"stage {self.service}"))
-            # The last one in is the first one out, and each is called whatever the others raise.
+            # Parts are closed in reverse order, and each one even if another raises.
             for part in (self._dead_letters, self._output, self._source):
                 at_the_end.callback(part.close)
             at_the_end.callback(self._health.not_ready, "stopped")
             at_the_end.callback(self._time.turn_to, None)
             for part in (self._dead_letters, self._output, self._source):
-                if not self._until_done(part.open, stop, grace_s=0.0):
+                if not self._retry(part.open, stop, grace_s=0.0):
                     return
             log.info("ready", extra={"service": self.service})
             while not stop.is_set():
@@ -146,7 +145,7 @@ class Runner(Generic[In, Out]):
                 batch = self._collect(stop)
                 if batch and not self._handle(batch, stop):
                     log.warning(
-                        "stopped with a batch in hand, which is not committed",
+                        "stopped with a batch that is not committed",
                         extra={"service": self.service, "messages": len(batch)},
                     )
                 if not batch:
@@ -154,7 +153,7 @@ class Runner(Generic[In, Out]):
                         self._finish(stop)
                         break
                     self._time.turn_to("write")
-                    self._until_done(lambda: self._output.write(()), stop, grace_s=0.0)
+                    self._retry(lambda: self._output.write(()), stop, grace_s=0.0)
 
     def _collect(self, stop: StopSignal) -> list[Delivery[In]]:
         batch: list[Delivery[In]] = []
@@ -174,51 +173,49 @@ class Runner(Generic[In, Out]):
     def _poll(self, max_messages: int, timeout_s: float, stop: StopSignal) -> Sequence[Delivery[In]]:
         arrived: list[Delivery[In]] = []
         self._time.turn_to("wait")
-        self._until_done(
-            lambda: arrived.extend(self._source.poll(max_messages, timeout_s)), stop, grace_s=0.0
-        )
+        self._retry(lambda: arrived.extend(self._source.poll(max_messages, timeout_s)), stop, grace_s=0.0)
         return arrived
 
     def _handle(self, batch: Sequence[Delivery[In]], stop: StopSignal) -> bool:
-        """Steps 2 to 5 of the loop; False when the time to stop ran out before they were through."""
-        sorted_ = _Sorted[Out]([], [], Counter(), Counter(), Counter())
+        """Steps 2 to 5 of the loop; False when the grace period ended before they were complete."""
+        outcomes = _Outcomes[Out]([], [], Counter(), Counter(), Counter())
         started_s = time.perf_counter()
         self._time.turn_to("process")
-        if not self._until_done(lambda: self._process(batch, sorted_), stop, self._grace_s):
+        if not self._retry(lambda: self._process(batch, outcomes), stop, self._grace_s):
             return False
         self._metrics.stage_seconds.labels(self.service).observe(time.perf_counter() - started_s)
         self._metrics.batch_size.labels(self.service).observe(len(batch))
-        self._limit.check(good=len(batch) - len(sorted_.bad), bad=[letter.reason for letter in sorted_.bad])
-        steps: tuple[tuple[Step, Callable[[], None]], ...] = (
-            ("write", lambda: self._output.write(sorted_.outputs)),
-            ("write", lambda: self._dead_letters.write(sorted_.bad)),
+        self._limit.check(good=len(batch) - len(outcomes.bad), bad=[letter.reason for letter in outcomes.bad])
+        steps: tuple[tuple[LoopStep, Callable[[], None]], ...] = (
+            ("write", lambda: self._output.write(outcomes.outputs)),
+            ("write", lambda: self._dead_letters.write(outcomes.bad)),
             ("commit", self._source.commit),
         )
         for name, step in steps:
             self._time.turn_to(name)
-            if not self._until_done(step, stop, self._grace_s):
+            if not self._retry(step, stop, self._grace_s):
                 return False
-        self._count(sorted_)
+        self._count(outcomes)
         return True
 
     def _finish(self, stop: StopSignal) -> None:
         outputs = list(self._last_words())
-        if outputs and self._until_done(lambda: self._output.write(outputs), stop, self._grace_s):
-            self._count(_Sorted(outputs, [], Counter(), Counter(), Counter()))
+        if outputs and self._retry(lambda: self._output.write(outputs), stop, self._grace_s):
+            self._count(_Outcomes(outputs, [], Counter(), Counter(), Counter()))
 
-    def _process(self, batch: Sequence[Delivery[In]], into: _Sorted[Out]) -> None:
+    def _process(self, batch: Sequence[Delivery[In]], into: _Outcomes[Out]) -> None:
         messages = [d.message for d in batch if not isinstance(d.message, BadMessage)]
         found = self._work(messages) if messages else ()
         if len(found) != len(messages):
             raise RuntimeError(f"the stage gave {len(found)} outcomes for {len(messages)} messages")
-        outcomes = iter(found)
+        each = iter(found)
         for delivery in batch:
             if isinstance(delivery.message, BadMessage):
                 into.bad.append(DeadLetter.of(delivery, str(delivery.message), self.service))
                 continue
             camera = delivery.message.camera_id
             into.received[camera, _kind(delivery.message)] += 1
-            match next(outcomes):
+            match next(each):
                 case Done(outputs, skipped):
                     into.outputs.extend(outputs)
                     into.skipped.update((camera, reason.value) for reason in skipped)
@@ -237,14 +234,14 @@ class Runner(Generic[In, Out]):
                 self._source.keep_alive()
         return working.result()
 
-    def _count(self, sorted_: _Sorted[Out]) -> None:
-        for (camera, kind), number in sorted_.received.items():
+    def _count(self, outcomes: _Outcomes[Out]) -> None:
+        for (camera, kind), number in outcomes.received.items():
             self._metrics.received.labels(self.service, camera, kind).inc(number)
-        for (camera, reason), number in sorted_.skipped.items():
+        for (camera, reason), number in outcomes.skipped.items():
             self._metrics.skipped.labels(camera, reason).inc(number)
-        for (camera, reason), number in sorted_.dropped.items():
+        for (camera, reason), number in outcomes.dropped.items():
             self._metrics.dropped.labels(self.service, camera, reason).inc(number)
-        for letter in sorted_.bad:
+        for letter in outcomes.bad:
             self._metrics.bad.labels(self.service).inc()
             log.warning(
                 "bad message",
@@ -252,17 +249,17 @@ class Runner(Generic[In, Out]):
             )
         now_s = self._wall_clock()
         delay = self._metrics.delay.labels(self.service)
-        for output in sorted_.outputs:
+        for output in outcomes.outputs:
             self._metrics.sent.labels(self.service, output.camera_id, _kind(output)).inc()
             delay.observe(max(0.0, now_s - output.captured_at_s))
 
-    def _until_done(self, step: Callable[[], None], stop: StopSignal, grace_s: float) -> bool:
-        """Does `step`, again and again while it raises NotNow.
+    def _retry(self, step: Callable[[], None], stop: StopSignal, grace_s: float) -> bool:
+        """Calls `step` until it no longer raises NotNow.
 
-        False when that went on for `grace_s` after the stop was asked for.
+        False when it still does so `grace_s` after the stop signal.
         """
         backoff = Backoff()
-        said: str | None = None
+        logged: str | None = None
         while True:
             try:
                 step()
@@ -270,21 +267,21 @@ class Runner(Generic[In, Out]):
                 why = str(error)
                 self._health.not_ready(why)
                 self._metrics.retries.labels(self.service).inc()
-                if why != said:
+                if why != logged:
                     log.warning("waiting", extra={"service": self.service, "reason": why})
-                    said = why
+                    logged = why
             else:
-                if said is not None:
-                    log.info("going on", extra={"service": self.service})
+                if logged is not None:
+                    log.info("continuing", extra={"service": self.service})
                 return True
             if stop.is_set():
                 self._stop_seen_s = self._stop_seen_s or time.monotonic()
                 if time.monotonic() >= self._stop_seen_s + grace_s:
                     return False
-            self._rest(backoff.next_s(), stop)
+            self._pause(backoff.next_s(), stop)
 
-    def _rest(self, seconds: float, stop: StopSignal) -> None:
-        """Waits, but not on when the stop comes meanwhile: then the step has its last tries."""
+    def _pause(self, seconds: float, stop: StopSignal) -> None:
+        """Waits between two tries; a stop signal ends the wait at once."""
         until_s = time.monotonic() + seconds
         stopping = stop.is_set()
         before = self._time.turn_to("hold")
@@ -299,5 +296,5 @@ class Runner(Generic[In, Out]):
 
 
 def _kind(message: Traceable) -> str:
-    """What the message is, as the metrics call it: `frame`, `face`, `track_update`, `result`."""
+    """The type of the message as a label of metrics: `frame`, `face`, `track_update`, `result`."""
     return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", type(message).__name__).lower()

@@ -1,4 +1,4 @@
-"""What the entry points of the four services have in common: settings, logs, signals, health, exit status."""
+"""The entry point that all services share: settings, logs, signals, health, exit status."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ EXIT_BAD_SETTINGS = 2
 
 
 class Runnable(Protocol):
-    """A runner, whatever its messages are."""
+    """A runner of any stage."""
 
     def run(self, stop: StopSignal) -> None:
         """Works until `stop` is set."""
@@ -49,7 +49,7 @@ def stop_on_signals() -> threading.Event:
 
 
 def process_registry() -> CollectorRegistry:
-    """A registry that also tells memory, CPU time and open files of this process."""
+    """A registry with the memory, CPU time and open files of this process."""
     registry = CollectorRegistry(auto_describe=True)
     for collector in (ProcessCollector, PlatformCollector, GCCollector):
         collector(registry=registry)
@@ -57,9 +57,9 @@ def process_registry() -> CollectorRegistry:
 
 
 def serve(service: str, default_port: int, build: Build) -> int:
-    """Runs one service until a signal comes or it fails; the return value is the exit status.
+    """Runs one service until a signal arrives or it fails; returns the exit status.
 
-    0: stopped on request. 1: failed, the log says why. 2: the settings are wrong, nothing was started.
+    0: stopped by a signal. 1: failed, see the log. 2: the settings are wrong, nothing was started.
     """
     stop = stop_on_signals()
     try:

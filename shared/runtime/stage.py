@@ -1,6 +1,6 @@
-"""What a stage is: messages in, one outcome for each, nothing else.
+"""A stage: messages in, one outcome for each out.
 
-A stage is pure: it reaches no broker, no store and no metric, so a test or a notebook can call it by hand.
+A stage is pure: it uses no broker, no store and no metric, so a test or a notebook can call it directly.
 """
 
 from __future__ import annotations
@@ -15,52 +15,52 @@ Out_co = TypeVar("Out_co", covariant=True)
 
 
 class DropReason(StrEnum):
-    """Why a frame was not published, or not looked at. Every dropped frame is counted under one of these."""
+    """Why a frame was not published or not processed. Every dropped frame counts under one of these."""
 
     BUSY = "busy"
-    """A newer frame came before this one could be taken."""
+    """A newer frame replaced it in the mailbox."""
     STOPPED = "stopped"
-    """The worker ended before it could be sent."""
+    """The worker stopped before the frame was sent."""
     STALE = "stale"
-    """Too old to matter by the time it could be taken or looked at, or behind its camera's next stream."""
+    """Older than the deadline, or from a stream before the camera's current one."""
     FULL = "full"
-    """Kafka took no frames for so long that newer ones needed its place in the buffer."""
+    """Kafka was down for so long that newer frames needed its place in the buffer."""
     OVERSIZE = "oversize"
-    """Larger than a message may be, or claims more pixels than allowed."""
+    """Larger than a message may be, or with more pixels than allowed."""
     UNDECODABLE = "undecodable"
     """Not a picture, or a broken one."""
 
 
 class SkipReason(StrEnum):
-    """Why a face that was found was not sent on. Every face found is sent or counted under one of these."""
+    """Why a face was not sent to be classified. Every face found is sent or counts under one of these."""
 
     UNCONFIRMED = "unconfirmed"
-    """Its track is too young: a slip of the detector makes no person."""
+    """Its track is not confirmed yet, so it may be a false detection."""
     POOR = "poor"
     """Too small or too blurred to be classified."""
     ENOUGH = "enough"
-    """The person was classified from better or enough faces already."""
+    """The track has enough votes, or better ones, already."""
 
 
 @dataclass(frozen=True, slots=True)
 class Done(Generic[Out_co]):
-    """The message is processed, and this is what came of it: nothing, one or many."""
+    """The message is processed. `outputs`: the resulting messages, if any."""
 
     outputs: tuple[Out_co, ...] = ()
     skipped: tuple[SkipReason, ...] = ()
-    """One reason for each face that was found in the message and left out."""
+    """One reason for each face that was found in the message and not sent."""
 
 
 @dataclass(frozen=True, slots=True)
 class Dropped:
-    """The message was left out on purpose, and is counted."""
+    """The message was dropped on purpose, and is counted."""
 
     reason: DropReason
 
 
 @dataclass(frozen=True, slots=True)
 class Bad:
-    """The message can never be processed; it goes to the dead letters."""
+    """The message can never be processed; it becomes a dead letter."""
 
     reason: str
 

@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry, Histogram
 from agegender.services.ingest.sources.stream import FailureReason
 from agegender.shared.messages.pipeline import AGE_BANDS
 from agegender.shared.process.metrics import Metrics
-from agegender.shared.runtime.loop_time import STEPS
+from agegender.shared.runtime.loop_time import LOOP_STEPS
 from agegender.shared.runtime.stage import DropReason, SkipReason
 from tests.support.deploy_tools import REPOSITORY
 
@@ -69,7 +69,7 @@ def _of_any_worker(metrics: Metrics, service: str, cameras: list[str]) -> None:
         by_service.labels(service)
     for histogram in (metrics.batch_size, metrics.stage_seconds, metrics.delay):
         histogram.labels(service)
-    for step in STEPS:
+    for step in LOOP_STEPS:
         metrics.loop_seconds.labels(service, step)
     for partition in range(PARTITIONS if service in TOPICS else 0):
         metrics.lag.labels(service, TOPICS[service], str(partition))

@@ -248,7 +248,7 @@ def test_previews_reach_the_store_and_no_topic_that_keeps_them_for_longer_than_m
     assert {one.retention_s for one in (FRAMES, FACES, PREVIEWS)} == {120, 600}
     assert search.found({name: found for name, found in places.items() if name not in belong}) == {}
     faces = [FACES.codec.decode(one) for one in pipeline.records("faces")]
-    told = [one for one in pipeline.records("faces") if dict(one.headers)["schema"] == b"track-update/1"]
+    told = [one for one in pipeline.records("faces") if dict(one.headers)["schema"] == b"track-update/2"]
     assert told
     assert len(told) < len(faces)
     assert {one.value for one in told} == {b""}

@@ -111,7 +111,7 @@ def test_in_the_pipeline_every_face_is_accounted_for_and_as_many_results_come_as
     assert skipped["unconfirmed"] == 2 * demo_scene().face_count
     assert len(kept.results) == sent
     assert Counter(one.face.track_id for one in kept.results) == {
-        track_id: track_summary.votes for track_id, track_summary in kept.tracks.items()
+        track_id: track_summary.votes_sent for track_id, track_summary in kept.tracks.items()
     }
     for faces in by_track(kept.results).values():
         assert sorted(one.face.vote or 0 for one in faces) == list(range(1, len(faces) + 1))

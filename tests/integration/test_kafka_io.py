@@ -63,7 +63,7 @@ def configs(admin: Admin, topic: str) -> dict[str, str]:
 
 def warnings_of(caplog: pytest.LogCaptureFixture) -> list[dict[str, Any]]:
     """Ours: the client warns of slow machines."""
-    ours = [record for record in caplog.records if record.name.startswith("shared.")]
+    ours = [record for record in caplog.records if record.name.startswith("agegender.")]
     return [vars(record) for record in ours if record.levelname == "WARNING"]
 
 

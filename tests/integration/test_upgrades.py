@@ -1,4 +1,4 @@
-"""Two versions of the services on one broker: nothing that either of them writes is lost to the other."""
+"""Two versions of the services on one broker: no message is lost between them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ pytest.importorskip("kafka", reason="the package kafka-python is not installed")
 
 from agegender.services.detect.tracking.checkpoint import TRACKS
 from agegender.shared.cameras.record import CameraSettings
-from agegender.shared.errors import BadMessage, NewerSchema
+from agegender.shared.errors import BadMessage, SchemaMismatch
 from agegender.shared.kafka.changelog import KafkaChangelog
 from agegender.shared.kafka.output import KafkaDeadLetters, KafkaRawOutput
 from agegender.shared.kafka.source import KafkaSource
@@ -75,9 +75,7 @@ def taken(topic: Topic[Any], settings: KafkaSettings, number: int) -> list[Any]:
 
 
 @pytest.mark.parametrize("topic", [FRAMES, FACES, RESULTS], ids=lambda topic: topic.name)
-def test_a_worker_reads_what_older_versions_left_in_its_topic(
-    settings: KafkaSettings, topic: Topic[Any]
-) -> None:
+def test_a_worker_reads_messages_left_in_its_topic(settings: KafkaSettings, topic: Topic[Any]) -> None:
     kinds = {"frames": "frame/", "faces": "face/", "results": "result/"}
     golden = [one.values for one in GOLDEN if one.values[0].schema.startswith(kinds[topic.name])]
     put(settings, topic, [encoded for _, _, encoded in golden])
@@ -91,7 +89,7 @@ def test_a_codec_of_the_next_version_reads_both_side_by_side(settings: KafkaSett
 
 
 class _Kept:
-    """A stage and an output that keep what they are given."""
+    """A stage and an output that keep the frames they get."""
 
     def __init__(self) -> None:
         self.frames: list[Frame] = []
@@ -110,7 +108,7 @@ class _Kept:
 
 
 class _Worker:
-    """A service that reads frames, in a thread of its own, until it is stopped."""
+    """A service that reads frames in its own thread until it is stopped."""
 
     def __init__(self, topic: Topic[Frame], settings: KafkaSettings) -> None:
         metrics = Metrics(CollectorRegistry())
@@ -148,7 +146,7 @@ def workers() -> Iterator[list[_Worker]]:
         one.stop()
 
 
-def test_an_older_worker_waits_at_a_newer_message_and_the_upgraded_one_goes_on_there(
+def test_an_older_worker_leaves_newer_messages_to_its_successor(
     settings: KafkaSettings, workers: list[_Worker]
 ) -> None:
     first, newer, last = (frame("cam1", number) for number in range(3))
@@ -174,18 +172,34 @@ def test_an_older_worker_waits_at_a_newer_message_and_the_upgraded_one_goes_on_t
     assert read_topic(settings.bootstrap_servers, settings.topic_prefix + DEAD_LETTERS_NAME) == []
 
 
-def test_detect_waits_rather_than_counts_anew_who_is_known_to_a_newer_one(settings: KafkaSettings) -> None:
+def test_a_worker_waits_at_an_old_message_and_drops_nothing(
+    settings: KafkaSettings, workers: list[_Worker]
+) -> None:
+    """The reason tells the operator to start afresh; no old message becomes a dead letter."""
+    old = FRAME_CODEC.encode(frame("cam1", 0))
+    put(settings, FRAMES, [old, old])
+    third_codec = replace(NEXT_FRAME_CODEC, schema="frame/3", older={})
+    worker = _Worker(replace(FRAMES, codec=third_codec), settings)
+    workers.append(worker)
+    wait_until(lambda: "frame/1" in (worker.health.waiting_for or ""), 20, "the worker says why it waits")
+    assert "stop the services, delete the topics frames, faces, results" in (worker.health.waiting_for or "")
+    worker.stop()
+    assert worker.sequences == []
+    assert read_topic(settings.bootstrap_servers, settings.topic_prefix + DEAD_LETTERS_NAME) == []
+
+
+def test_detect_waits_at_a_checkpoint_of_a_later_version(settings: KafkaSettings) -> None:
     changelog = KafkaChangelog(TRACKS, settings)
     assignment = Assignment(frozenset({0}), 1)
     assert changelog.read(assignment) == []
     raw = KafkaRawOutput(TRACKS.name, TRACKS.retention_s, settings)
-    raw.write([Encoded(b"cam1", b"{}", (("schema", b"tracks/2"), ("meta", b"{}")))])
+    raw.write([Encoded(b"cam1", b"{}", (("schema", b"tracks/3"), ("meta", b"{}")))])
     raw.close()
-    with pytest.raises(NewerSchema, match="tracks/2"):
+    with pytest.raises(SchemaMismatch, match="tracks/3"):
         changelog.read(assignment)
 
 
-def test_a_camera_with_newer_settings_is_left_out_and_holds_up_no_other(settings: KafkaSettings) -> None:
+def test_a_camera_with_newer_settings_holds_up_no_other(settings: KafkaSettings) -> None:
     table = KafkaTable(CAMERAS, settings, 1)
     table.open()
     door = CameraSettings.model_validate({"id": "door", "source": "rtsp://h/door"})

@@ -129,7 +129,7 @@ def track_summary(
         first_seen_s=first_seen_s,
         last_seen_s=first_seen_s + seconds,
         frames=frames,
-        votes=votes,
+        votes_sent=votes,
         unclassified=unclassified,
         box_xyxy=(100.0, 80.0, 140.0, 130.5),
         ended=ended,

@@ -25,11 +25,10 @@ from agegender.shared.process.health import Health
 from agegender.shared.process.metrics import Metrics
 from agegender.shared.runtime.dead_letters import LoggedDeadLetters
 from agegender.shared.runtime.memory import MemoryTopic
-from agegender.shared.runtime.routing import RoutedOutput
 from agegender.shared.runtime.runner import BatchLimits, Runner
 from agegender.shared.runtime.service import Runnable
 from agegender.shared.runtime.stage import Stage
-from agegender.shared.runtime.transport import Output, Source
+from agegender.shared.runtime.transport import Output, Source, SplitOutput
 
 _FRAMES_ON_THE_WAY = 4  # for each camera; a live camera drops frames rather than queueing more
 _FACES_ON_THE_WAY = 256
@@ -88,7 +87,7 @@ class Pipeline:
                 "detect",
                 frames.source(),
                 detect,
-                RoutedOutput(Preview, results.output(), faces.output()),
+                SplitOutput(Preview, results.output(), faces.output()),
                 settings.detect.batch(),
                 detect.finish,
             ),

@@ -302,7 +302,7 @@ def _summary(confirmed: ConfirmedTrack) -> TrackSummary:
         first_seen_s=track.first_s,
         last_seen_s=track.last_s,
         frames=track.hits,
-        votes=confirmed.ballot.votes,
+        votes_sent=confirmed.ballot.votes,
         unclassified=confirmed.unclassified,
         box_xyxy=track.box_xyxy,
         ended=track.ended,

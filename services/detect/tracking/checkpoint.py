@@ -24,7 +24,7 @@ M = TypeVar("M", bound=Model)
 TRACKS: Changelog[CameraState] = Changelog(
     TRACKS_NAME,
     Codec(
-        schema="tracks/1",
+        schema="tracks/2",
         key=lambda state: state.camera_id,
         split=lambda state: ("{}", state.model_dump_json().encode()),
         join=lambda _meta, value: CameraState.model_validate_json(value),

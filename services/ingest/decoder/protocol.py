@@ -17,7 +17,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 from agegender.services.ingest.sources.stream import FailureReason
 from agegender.shared.errors import AgeGenderError
 from agegender.shared.images.pictures import MAX_PIXELS, Bgr
-from agegender.shared.messages.pipeline import Model, Pixels, Seconds
+from agegender.shared.messages.pipeline import Model, Seconds, SidePx
 
 _LENGTHS = struct.Struct("!II")  # bytes of JSON, bytes of pixels
 _MOST_JSON_BYTES = 65_536
@@ -37,7 +37,7 @@ class Order(Model):
     no_frame_s: float
     fps: float
     """Frames a second to hand over."""
-    longer_side_px: Pixels
+    longer_side_px: SidePx
     """Larger frames are shrunk to this, so that the worker never holds what only its decoder has room for."""
 
 
@@ -55,7 +55,7 @@ class Picked(Model):
     """When it was decoded, seconds since 1970 by our clock."""
     camera_time_s: Annotated[float, Field(allow_inf_nan=False)] | None
     """When it was captured by the camera's clock, which may be wrong; None where the camera tells no time."""
-    size_wh: tuple[Pixels, Pixels] | None = None
+    size_wh: tuple[SidePx, SidePx] | None = None
     """None: there are no pixels, and `problem` says why."""
     problem: str = ""
     is_oversize: bool = False

@@ -81,7 +81,7 @@ def test_others_are_told_once_a_second_how_many_faces_to_expect() -> None:
     shown = [scene(2 * i) for i in range(20)] + [scene(face=False)] * 15
     told = track_updates(stage().process(frames(shown)))
     assert [one.info.frame.sequence for one in told] == [0, 2, 5, 10, 15, 20, 25, 30]
-    votes = [track_summary.votes for one in told for track_summary in one.info.tracks]
+    votes = [track_summary.votes_sent for one in told for track_summary in one.info.tracks]
     assert votes == [1, 1, 2, 3, 3, 3, 3]
     (last,) = told[-1].info.tracks
     assert (last.ended, last.frames, last.unclassified) == (True, 20, None)
@@ -93,7 +93,7 @@ def test_a_short_visit_has_a_face_to_be_judged() -> None:
     assert len(faces(outcomes)) >= 1
     (last,) = track_updates(outcomes)[-1].info.tracks
     assert last.ended
-    assert last.votes == len(faces(outcomes))
+    assert last.votes_sent == len(faces(outcomes))
 
 
 def test_after_how_many_frames_somebody_is_a_person_can_be_set() -> None:
@@ -109,13 +109,13 @@ def test_a_person_seen_only_blurred_is_told_of_and_not_judged_until_a_face_is_sh
     assert not faces(blurred)
     assert skipped(blurred) == {SkipReason.UNCONFIRMED: 2, SkipReason.POOR: 6}
     (track_summary,) = track_updates(blurred)[-1].info.tracks
-    assert (track_summary.votes, track_summary.unclassified) == (0, "too-blurred")
+    assert (track_summary.votes_sent, track_summary.unclassified) == (0, "too-blurred")
 
     sharp = [Frame(info=_info("s1", 8 + i, START_S), jpeg=encode_jpeg(scene(8 + i), 90)) for i in range(8)]
     outcomes = detect.process(sharp)
     assert faces(outcomes)[0].info.frame.sequence == 8
     (track_summary,) = track_updates(outcomes)[-1].info.tracks
-    assert track_summary.votes >= 1
+    assert track_summary.votes_sent >= 1
     assert track_summary.unclassified is None
 
 

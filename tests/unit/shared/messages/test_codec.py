@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agegender.shared.errors import BadMessage, NewerSchema
+from agegender.shared.errors import BadMessage, SchemaMismatch
 from agegender.shared.messages.codec import (
     FACE_CODEC,
     FACES_CODEC,
@@ -18,6 +18,7 @@ from agegender.shared.messages.codec import (
     RESULTS_CODEC,
     STORED_CODEC,
     TRACK_UPDATE_CODEC,
+    AnyCodec,
     Codec,
     Encoded,
 )
@@ -117,7 +118,7 @@ GOLDEN: list[Any] = [
     pytest.param(
         TRACK_UPDATE_CODEC,
         track_update(),
-        _golden("track-update/1", "cam1", b"", _TRACK_UPDATE_JSON),
+        _golden("track-update/2", "cam1", b"", _TRACK_UPDATE_JSON),
         id="track_update",
     ),
     pytest.param(
@@ -129,19 +130,19 @@ GOLDEN: list[Any] = [
     pytest.param(
         RESULT_CODEC,
         result(),
-        _golden("result/1", "cam1", _RESULT_JSON.encode(), "{}"),
+        _golden("result/2", "cam1", _RESULT_JSON.encode(), "{}"),
         id="result",
     ),
     pytest.param(
         RESULT_CODEC,
         result().model_copy(update={"age_interval_years": (26.5, 41.0)}),
-        _golden("result/1", "cam1", _INTERVAL_RESULT_JSON.encode(), "{}"),
+        _golden("result/2", "cam1", _INTERVAL_RESULT_JSON.encode(), "{}"),
         id="result-with-an-interval",
     ),
     pytest.param(
         RESULT_CODEC,
         unclassified_result(),
-        _golden("result/1", "cam1", _UNCLASSIFIED_RESULT_JSON.encode(), "{}"),
+        _golden("result/2", "cam1", _UNCLASSIFIED_RESULT_JSON.encode(), "{}"),
         id="result-of-a-face-not-classified",
     ),
 ]
@@ -245,19 +246,19 @@ _TRACK_UPDATES = st.builds(
 
 
 @given(_TRACK_UPDATES)
-def test_any_presence_comes_back_as_it_went(message: TrackUpdate) -> None:
+def test_any_track_update_comes_back_as_it_went(message: TrackUpdate) -> None:
     assert TRACK_UPDATE_CODEC.decode(TRACK_UPDATE_CODEC.encode(message)) == message
 
 
 @given(st.builds(Preview, info=_FRAME_INFOS, jpeg=_PICTURES))
-def test_any_preview_comes_back_as_it_went_and_never_through_the_results(message: Preview) -> None:
+def test_any_preview_comes_back_as_it_went(message: Preview) -> None:
     encoded = PREVIEW_CODEC.encode(message)
     assert PREVIEW_CODEC.decode(encoded) == STORED_CODEC.decode(encoded) == message
-    with pytest.raises(BadMessage, match="schema is 'preview/1', expected 'result/1' or 'track-update/1'"):
+    with pytest.raises(BadMessage, match="schema is 'preview/1', expected 'result/2' or 'track-update/2'"):
         RESULTS_CODEC.decode(encoded)
 
 
-def test_a_picture_that_an_older_version_sent_with_a_presence_goes_no_further() -> None:
+def test_a_track_update_never_carries_a_picture() -> None:
     encoded = TRACK_UPDATE_CODEC.encode(track_update())._replace(value=_PICTURE)
     assert TRACK_UPDATE_CODEC.encode(TRACK_UPDATE_CODEC.decode(encoded)).value == b""
 
@@ -270,9 +271,9 @@ def test_a_topic_of_two_kinds_tells_them_apart(track_update: TrackUpdate, face: 
         assert RESULTS_CODEC.decode(RESULTS_CODEC.encode(other)) == other
 
 
-def test_a_topic_of_two_kinds_names_both_to_whoever_sends_a_third() -> None:
+def test_a_refusal_names_all_types_of_the_topic() -> None:
     stray = FRAME_CODEC.encode(frame())
-    with pytest.raises(BadMessage, match=r"schema is 'frame/1', expected 'face/1' or 'track-update/1'"):
+    with pytest.raises(BadMessage, match=r"schema is 'frame/1', expected 'face/1' or 'track-update/2'"):
         FACES_CODEC.decode(stray)
 
 
@@ -284,14 +285,24 @@ def test_fields_that_a_newer_version_added_are_ignored() -> None:
     assert FRAME_CODEC.decode(with_header) == frame(jpeg=_PICTURE)
 
 
-def test_a_later_version_of_a_schema_is_not_bad_but_waits_for_an_upgrade() -> None:
+def test_a_later_layout_waits_for_an_upgrade() -> None:
     for schema in (b"frame/2", b"frame/10"):
-        with pytest.raises(NewerSchema, match=r"this worker reads up to 'frame/1': upgrade it"):
+        with pytest.raises(SchemaMismatch, match=r"this worker reads up to 'frame/1': upgrade it"):
             FRAME_CODEC.decode(_frame_bytes(schema=schema))
     with pytest.raises(
-        NewerSchema, match=r"schema 'track-update/2', and this worker reads up to 'track-update/1'"
+        SchemaMismatch, match=r"schema 'track-update/3', and this worker reads up to 'track-update/2'"
     ):
-        FACES_CODEC.decode(_frame_bytes(schema=b"track-update/2"))
+        FACES_CODEC.decode(_frame_bytes(schema=b"track-update/3"))
+
+
+@pytest.mark.parametrize(
+    ("codec", "schema"),
+    [(RESULT_CODEC, b"result/1"), (RESULTS_CODEC, b"presence/1"), (FACES_CODEC, b"track-update/1")],
+)
+def test_an_old_layout_tells_the_operator_to_start_afresh(codec: AnyCodec[Any], schema: bytes) -> None:
+    """As dead letters, all old messages would pass one by one, and a run of them would end the worker."""
+    with pytest.raises(SchemaMismatch, match=r"has the old schema .*: stop the services, delete the topics"):
+        codec.decode(_frame_bytes(schema=schema))
 
 
 def _frame_bytes(
@@ -342,7 +353,7 @@ def test_bytes_that_are_no_frame_are_bad_with_a_reason(encoded: Encoded, reason:
 def test_the_place_of_a_fault_inside_a_message_is_named() -> None:
     encoded = RESULT_CODEC.encode(result())
     broken = encoded._replace(value=encoded.value.replace(b'"width_px":640', b'"width_px":"wide"'))
-    with pytest.raises(BadMessage, match=r"result/1: face\.frame\.width_px: Input should be a valid integer"):
+    with pytest.raises(BadMessage, match=r"result/2: face\.frame\.width_px: Input should be a valid integer"):
         RESULT_CODEC.decode(broken)
 
 
@@ -351,7 +362,7 @@ def test_more_json_than_any_message_has_is_refused_unread() -> None:
     much = b"{" + b"[" * 300_000
     with pytest.raises(BadMessage, match="frame/1: 300001 bytes of JSON, expected 262144 at most"):
         FRAME_CODEC.decode(frame_._replace(headers=(frame_.headers[0], ("meta", much))))
-    with pytest.raises(BadMessage, match="result/1: 300001 bytes of JSON"):
+    with pytest.raises(BadMessage, match="result/2: 300001 bytes of JSON"):
         RESULT_CODEC.decode(result_._replace(value=much))
 
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from agegender.services.detect.tracking.checkpoint import TRACKS
 from agegender.shared.cameras.record import CAMERA_SETTINGS_CODEC, CameraSettings
-from agegender.shared.errors import BadMessage, NewerSchema
+from agegender.shared.errors import BadMessage, SchemaMismatch
 from agegender.shared.messages.codec import (
     FACE_CODEC,
     FACES_CODEC,
@@ -69,10 +69,10 @@ _odd = st.recursive(
 
 def decoded(codec: AnyCodec[Any], encoded: Encoded) -> None:
     """A message that can be sent on, or refused with a reason that fits into a log."""
-    with contextlib.suppress(BadMessage, NewerSchema):
+    with contextlib.suppress(BadMessage, SchemaMismatch):
         try:
             message = codec.decode(encoded)
-        except (BadMessage, NewerSchema) as error:
+        except (BadMessage, SchemaMismatch) as error:
             if len(str(error)) > _MOST_SIGNS:
                 raise AssertionError(f"a reason of {len(str(error))} signs") from error
             raise
@@ -148,9 +148,9 @@ _LARGE = {
     "spaces": (b"", b" ", b""),
 }
 _JSON_CODECS: Mapping[str, AnyCodec[Any]] = {
-    "result/1": RESULT_CODEC,
+    "result/2": RESULT_CODEC,
     "camera-settings/1": CAMERA_SETTINGS_CODEC,
-    "tracks/1": TRACKS.codec,
+    "tracks/2": TRACKS.codec,
 }
 """Those of which the value is JSON, by their schemas."""
 

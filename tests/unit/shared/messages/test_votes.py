@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agegender.shared.messages.votes import SHARED_ERROR, Tally, Verdict, Vote, verdict
+from agegender.shared.messages.votes import SHARED_ERROR, Verdict, Vote, VoteSum, verdict
 from agegender.shared.models import gender_threshold
 from tests.support.made_messages import face_info, result, unclassified_result
 
@@ -72,7 +72,7 @@ def test_the_better_face_counts_more() -> None:
 
 @pytest.mark.parametrize("faces", [1, 2, 4, 16, 10_000])
 def test_equal_faces_narrow_the_interval_by_what_their_errors_do_not_share(faces: int) -> None:
-    tally = Tally()
+    tally = VoteSum()
     for number in range(1, faces + 1):
         tally.add(vote(number, 50.0, between=(0.0, 100.0)))
     half = 50 * math.sqrt(SHARED_ERROR + (1 - SHARED_ERROR) / faces)

@@ -145,7 +145,7 @@ def test_a_reason_to_wait_is_logged_once_however_often_it_is_tried(caplog: pytes
     bench.watch.fail("output.write", [NotNow("away"), NotNow("away"), NotNow("full")])
     bench.run()
     events = [record.getMessage() for record in caplog.records]
-    assert events == ["ready", "waiting", "waiting", "going on"]
+    assert events == ["ready", "waiting", "waiting", "continuing"]
 
 
 def test_a_service_that_waits_is_alive() -> None:

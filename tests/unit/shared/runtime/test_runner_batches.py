@@ -51,7 +51,7 @@ def test_a_stop_gives_up_after_the_grace_and_commits_nothing(caplog: pytest.LogC
     assert 0.3 <= time.monotonic() - started_s < 2
     assert bench.uncommitted == [0, 1]
     assert bench.watch.calls[-3:] == CLOSES
-    assert "stopped with a batch in hand" in caplog.text
+    assert "stopped with a batch that is not committed" in caplog.text
 
 
 def _away_for(seconds: float) -> Iterator[NotNow]:

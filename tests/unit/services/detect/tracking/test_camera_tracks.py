@@ -93,7 +93,7 @@ def test_who_comes_is_told_at_once_and_a_slip_of_the_detector_never() -> None:
         "s1-0-1"
     ]
     (track_summary,) = camera.summaries.values()
-    assert (track_summary.frames, track_summary.votes, track_summary.ended) == (3, 0, False)
+    assert (track_summary.frames, track_summary.votes_sent, track_summary.ended) == (3, 0, False)
     assert track_summary.first_seen_s == pytest.approx(START_S + 0.2)
     assert track_summary.last_seen_s == pytest.approx(START_S + 0.6)
 
@@ -318,7 +318,7 @@ def test_a_sighting_says_how_many_faces_voted_or_why_none_did() -> None:
     ]
     for face, refused, votes, unclassified in steps:
         assert confirmed_track.consider(face, camera.tracks.time_s) == refused
-        assert (track_summary().votes, track_summary().unclassified) == (votes, unclassified)
+        assert (track_summary().votes_sent, track_summary().unclassified) == (votes, unclassified)
 
 
 def test_a_face_that_looks_this_way_does_not_wait_behind_one_that_was_turned_away() -> None:
@@ -351,7 +351,7 @@ def test_everything_in_a_sighting_but_the_box_only_grows() -> None:
         assert after.first_seen_s == before.first_seen_s
         assert after.last_seen_s >= before.last_seen_s
         assert after.frames >= before.frames
-        assert after.votes >= before.votes
+        assert after.votes_sent >= before.votes_sent
 
 
 def test_a_camera_not_heard_of_for_ten_minutes_is_forgotten_and_no_other() -> None:
