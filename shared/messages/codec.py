@@ -34,7 +34,7 @@ from agegender.shared.messages.pipeline import (
 MAX_MESSAGE_BYTES = 2_000_000
 """Largest encoded message, headers included. Producers, consumers and topics are all set by it."""
 
-_MOST_JSON_BYTES = 256 * 1024
+_MOST_JSON_BYTES = 288 * 1024
 """Parsing JSON may take 350 times its size in memory. Our own is shorter: `MOST_TRACKS` of detect limits it."""
 
 SCHEMA_HEADER = "schema"

@@ -360,7 +360,7 @@ def test_the_place_of_a_fault_inside_a_message_is_named() -> None:
 def test_more_json_than_any_message_has_is_refused_unread() -> None:
     frame_, result_ = FRAME_CODEC.encode(frame()), RESULT_CODEC.encode(result())
     much = b"{" + b"[" * 300_000
-    with pytest.raises(BadMessage, match="frame/1: 300001 bytes of JSON, expected 262144 at most"):
+    with pytest.raises(BadMessage, match="frame/1: 300001 bytes of JSON, expected 294912 at most"):
         FRAME_CODEC.decode(frame_._replace(headers=(frame_.headers[0], ("meta", much))))
     with pytest.raises(BadMessage, match="result/2: 300001 bytes of JSON"):
         RESULT_CODEC.decode(result_._replace(value=much))

@@ -121,7 +121,9 @@ def test_an_age_outside_its_interval_is_refused(interval: tuple[float, float]) -
 def test_a_face_has_an_age_or_a_reason_why_not_and_never_both(
     message: Result, change: dict[str, object]
 ) -> None:
-    with pytest.raises(ValidationError, match=r"age_years or the reason|unclassified face has no age interval"):
+    with pytest.raises(
+        ValidationError, match=r"age_years or the reason|unclassified face has no age interval"
+    ):
         Result.model_validate({**message.model_dump(), **change})
 
 
