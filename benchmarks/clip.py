@@ -41,6 +41,6 @@ def frames_of(path: Path, fps: float = FPS) -> list[Frame]:
 
 def faces_of(frames: Sequence[Frame]) -> list[Face]:
     """All faces in them."""
-    outcomes = DetectSettings(judge="every").stage().process(frames)
+    outcomes = DetectSettings(selection="all").stage().process(frames)
     sent = [one for outcome in outcomes if isinstance(outcome, Done) for one in outcome.outputs]
     return [one for one in sent if isinstance(one, Face)]

@@ -98,7 +98,7 @@ def classify_costs(faces: Sequence[Face], stage: ClassifyStage) -> ClassifyCosts
                 inputs(chips_bgr, one)
 
     return ClassifyCosts(
-        face_ms=cpu_ms(len(faces), lambda: stage.judge(faces)), host_ms=cpu_ms(len(faces), host)
+        face_ms=cpu_ms(len(faces), lambda: stage.classify(faces)), host_ms=cpu_ms(len(faces), host)
     )
 
 

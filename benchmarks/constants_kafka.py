@@ -11,8 +11,8 @@ from typing import TypeVar
 from agegender.commands.plan.constants import KafkaCosts, MessageCosts
 from agegender.services.classify.calibration import load_calibration
 from agegender.services.classify.stage import ClassifyStage
+from agegender.services.detect.checkpoints import CHECKPOINTS
 from agegender.services.detect.tracking.camera_tracks import CameraTracks
-from agegender.services.detect.tracking.checkpoint import TRACKS
 from agegender.shared.kafka.changelog import KafkaChangelog
 from agegender.shared.kafka.output import KafkaOutput
 from agegender.shared.kafka.source import KafkaSource
@@ -50,10 +50,10 @@ def kafka_costs(frames: Sequence[Frame], faces: Sequence[Face], shipped: KafkaCo
 
 def _measured(servers: str, frames: Sequence[Frame], faces: Sequence[Face]) -> KafkaCosts:
     nets = SimulatedNets(0.0)
-    classified = ClassifyStage(nets, load_calibration(nets.name), 1).judge(faces)
+    classified = ClassifyStage(nets, load_calibration(nets.name), 1).classify(faces)
     results = [r for one in classified if isinstance(one, Done) for r in one.outputs]
     alone = track_update()
-    visit = track_summary("mi7x4k2p1-1", seconds=12.4, frames=61, votes=5)
+    visit = track_summary("mi7x4k2p1-1", seconds=12.4, frames=61, votes_sent=5)
     both = track_update(visit)
     track_updates = [track_update(frame=frame_info(f"cam{number}")) for number in range(len(results))]
     return KafkaCosts(
@@ -111,7 +111,7 @@ def _state_bytes(visits: int) -> int:
         camera.update(info, [(200.0 * n + 0.3 * number, 80.0, 200.0 * n + 60, 140.0) for n in range(visits)])
         if camera.is_update_due:
             camera.take_update(info, info.captured_at_s)
-    return _size(TRACKS.codec, camera.state())
+    return _size(CHECKPOINTS.codec, camera.checkpoint())
 
 
 def _batch_wait_ms(servers: str, frames: Sequence[Frame], faces: Sequence[Face]) -> float:
@@ -125,7 +125,7 @@ def _batch_wait_ms(servers: str, frames: Sequence[Frame], faces: Sequence[Face])
     frame_output.close()
     face_output: KafkaOutput[Face | TrackUpdate] = KafkaOutput(FACES, kafka)
     until_done(face_output.open)
-    changelog, assignment = KafkaChangelog(TRACKS, kafka), Assignment(frozenset(range(4)), 4)
+    changelog, assignment = KafkaChangelog(CHECKPOINTS, kafka), Assignment(frozenset(range(4)), 4)
     source = KafkaSource(FRAMES, "detect", kafka)
     until_done(source.open)
     changelog.read(assignment)
@@ -133,7 +133,7 @@ def _batch_wait_ms(servers: str, frames: Sequence[Frame], faces: Sequence[Face])
     info = frame_info()
     camera.update(info, ())
     camera.take_update(info, info.captured_at_s)
-    state = camera.state()
+    state = camera.checkpoint()
     took_s: list[float] = []
     while len(took_s) < _BATCHES:
         if not source.poll(_BATCH, 0.5):

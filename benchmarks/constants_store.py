@@ -128,7 +128,7 @@ def _detect(clip: Path) -> None:
 
 def _classify(clip: Path) -> None:
     importlib.import_module("agegender.services.classify.__main__")
-    ClassifySettings().stage().judge(faces_of(frames_of(clip, _FEW_FPS)))
+    ClassifySettings().stage().classify(faces_of(frames_of(clip, _FEW_FPS)))
 
 
 def _sink(_clip: Path) -> None:

@@ -20,9 +20,9 @@ from kafka.structs import OffsetAndMetadata
 from rich.console import Console
 from rich.table import Table
 
-from agegender.services.detect.tracking.camera_state import CameraState, newest_states
+from agegender.services.detect.checkpoints import CHECKPOINTS
 from agegender.services.detect.tracking.camera_tracks import CameraTracks
-from agegender.services.detect.tracking.checkpoint import TRACKS
+from agegender.services.detect.tracking.checkpoint import Checkpoint, newest_checkpoints
 from agegender.shared.kafka.changelog import KafkaChangelog
 from agegender.shared.kafka.output import KafkaOutput
 from agegender.shared.kafka.source import KafkaSource
@@ -44,11 +44,11 @@ _IN_A_ROW = 4
 _WAYS_WITH_STATES = 3
 _SHARE = Assignment(frozenset(range(4)), 4)
 
-Write = Callable[[Sequence[Face], Sequence[CameraState]], float]
+Write = Callable[[Sequence[Face], Sequence[Checkpoint]], float]
 """Returns how many seconds it took until readers could see the faces."""
 
 
-def state_of(camera_id: str) -> CameraState:
+def state_of(camera_id: str) -> Checkpoint:
     """What is known of a camera after half a minute with some persons."""
     camera = CameraTracks()
     for i in range(150):
@@ -57,7 +57,7 @@ def state_of(camera_id: str) -> CameraState:
         camera.update(info, boxes)
         if camera.is_update_due:
             camera.take_update(info, info.captured_at_s)
-    return camera.state()
+    return camera.checkpoint()
 
 
 def faces_of(cameras: int, faces: int) -> list[Face]:
@@ -74,12 +74,12 @@ class Repeatable:
 
     def __init__(self, kafka: KafkaSettings, source: KafkaSource[Frame], at_the_end: ExitStack) -> None:
         self._output: KafkaOutput[Face | TrackUpdate] = at_the_end.enter_context(_opened(FACES, kafka))
-        self._changelog = KafkaChangelog(TRACKS, kafka)
+        self._changelog = KafkaChangelog(CHECKPOINTS, kafka)
         self._changelog.read(_SHARE)
         at_the_end.callback(self._changelog.close)
         self._source = source
 
-    def write(self, faces: Sequence[Face], states: Sequence[CameraState]) -> float:
+    def write(self, faces: Sequence[Face], states: Sequence[Checkpoint]) -> float:
         """States are left out where there are none."""
         started_s = time.perf_counter()
         self._output.write(faces)
@@ -109,13 +109,13 @@ class Transactional:
         self._prefix = kafka.topic_prefix
         self._source = source
 
-    def write(self, faces: Sequence[Face], states: Sequence[CameraState]) -> float:
+    def write(self, faces: Sequence[Face], states: Sequence[Checkpoint]) -> float:
         """Readers that want whole transactions see the faces at the end."""
         started_s = time.perf_counter()
         self._producer.begin_transaction()
         for name, encoded in [
             *((FACES.name, FACES.codec.encode(face)) for face in faces),
-            *((TRACKS.name, TRACKS.codec.encode(state)) for state in states),
+            *((CHECKPOINTS.name, CHECKPOINTS.codec.encode(state)) for state in states),
         ]:
             self._producer.send(
                 self._prefix + name, key=encoded.key, value=encoded.value, headers=list(encoded.headers)
@@ -151,11 +151,11 @@ def measure(kafka: KafkaSettings, rounds: int, console: Console) -> None:
         for faces, cameras in _BATCHES:
             _measure_batch(ways, faces, cameras, rounds, console)
         started_s = time.perf_counter()
-        newest = newest_states(KafkaChangelog(TRACKS, kafka).read(_SHARE))
+        newest = newest_checkpoints(KafkaChangelog(CHECKPOINTS, kafka).read(_SHARE))
         took_s = time.perf_counter() - started_s
         written = rounds * _IN_A_ROW * sum(cameras for _, cameras in _BATCHES) * _WAYS_WITH_STATES
         console.print(f"a worker that takes over all {written} states is ready after {took_s:.2f} s")
-        console.print(f"a state of {_VISITS} persons: {TRACKS.codec.encode(newest[0]).size_bytes} bytes")
+        console.print(f"a state of {_VISITS} persons: {CHECKPOINTS.codec.encode(newest[0]).size_bytes} bytes")
 
 
 def _measure_batch(

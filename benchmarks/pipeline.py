@@ -26,7 +26,7 @@ from rich.table import Table
 from agegender.commands.run.pipeline import Pipeline, PipelineSettings
 from agegender.services.classify.config import ClassifySettings
 from agegender.services.detect.config import DetectSettings
-from agegender.services.detect.stage import Found, Judge
+from agegender.services.detect.stage import DetectOutput, Selection
 from agegender.services.ingest.config import IngestSettings
 from agegender.shared.cameras.camera import Camera
 from agegender.shared.messages.codec import FACE_CODEC, FRAME_CODEC, RESULT_CODEC
@@ -88,8 +88,8 @@ def measure(what: str, unit: str, count: int, work: Callable[[], object]) -> Mea
 
 
 def outputs(
-    outcomes: Sequence[Outcome[Frame]] | Sequence[Outcome[Found]],
-) -> list[Frame | Found]:
+    outcomes: Sequence[Outcome[Frame]] | Sequence[Outcome[DetectOutput]],
+) -> list[Frame | DetectOutput]:
     """What came of a batch."""
     return [one for outcome in outcomes if isinstance(outcome, Done) for one in outcome.outputs]
 
@@ -104,15 +104,15 @@ def bench_stages(camera: Camera) -> list[Measured]:
         detect = DetectSettings(longer_side_px=side_px).stage()
         what = f"detect: faces at {side_px} px, the best chips"
         lines.append(measure(what, "frame", len(frames), lambda stage=detect: stage.process(frames)))  # type: ignore[misc]
-    every = DetectSettings(judge="every").stage()
-    outcomes: list[Outcome[Found]] = []
+    every = DetectSettings(selection="all").stage()
+    outcomes: list[Outcome[DetectOutput]] = []
     lines.append(
         measure("detect: all chips", "frame", len(frames), lambda: outcomes.extend(every.process(frames)))
     )
     found = [one for one in outputs(outcomes) if isinstance(one, Face)]
     classify = ClassifySettings().stage()
-    lines.append(measure("classify: both nets", "face", len(found), lambda: classify.judge(found)))
-    results = [r for o in classify.judge(found) if isinstance(o, Done) for r in o.outputs]
+    lines.append(measure("classify: both nets", "face", len(found), lambda: classify.classify(found)))
+    results = [r for o in classify.classify(found) if isinstance(o, Done) for r in o.outputs]
     lines += [
         measure("codec: frame there and back", "frame", len(frames), lambda: _there_and_back(frames)),
         measure("codec: face there and back", "face", len(found), lambda: _there_and_back(found)),
@@ -131,12 +131,12 @@ def _there_and_back(messages: Sequence[Frame | Face | Result]) -> None:
             RESULT_CODEC.decode(RESULT_CODEC.encode(message))
 
 
-def bench_whole(camera: Camera, frames: int, judge: Judge) -> tuple[list[Measured], Saving]:
+def bench_whole(camera: Camera, frames: int, selection: Selection) -> tuple[list[Measured], Saving]:
     """The pipeline in one process, without a store."""
     metrics = Metrics(CollectorRegistry())
-    settings = PipelineSettings(detect=DetectSettings(judge=judge))
+    settings = PipelineSettings(detect=DetectSettings(selection=selection))
     pipeline = Pipeline([camera], settings, _Nowhere(), metrics)
-    what = f"whole pipeline, one process, classifying {judge}"
+    what = f"whole pipeline, one process, selection {selection}"
     whole = measure(what, "frame", frames, lambda: pipeline.run(threading.Event()))
     classified = metrics.total("agegender_messages_sent_total", service="classify", kind="result")
     faces = int(classified + metrics.total("agegender_faces_skipped_total"))
@@ -156,15 +156,15 @@ def main() -> None:
         return
     scene = demo_scene()
     camera = Camera(id="bench", source=str(scene.path), fps=FPS)
-    lines, savings = bench_stages(camera), dict[Judge, Saving]()
-    for judge in get_args(Judge):
-        whole, saving = bench_whole(camera, lines[0].count, judge)
+    lines, savings = bench_stages(camera), dict[Selection, Saving]()
+    for selection in get_args(Selection):
+        whole, saving = bench_whole(camera, lines[0].count, selection)
         lines += whole
-        savings[judge] = saving
+        savings[selection] = saving
     if arguments.json:
         for line in lines:
             sys.stdout.write(json.dumps(asdict(line)) + "\n")
-        sys.stdout.write(json.dumps(asdict(savings["best"])) + "\n")
+        sys.stdout.write(json.dumps(asdict(savings["best-shot"])) + "\n")
         return
     title = f"{os.cpu_count()} cores, Python {platform.python_version()}, {scene.face_count} faces a frame"
     table = Table(title=title, title_justify="left")
@@ -182,7 +182,10 @@ def main() -> None:
     console = Console()
     console.print(table)
     usual = Camera(id="usual", source=str(scene.path))
-    for fps, saving in ((FPS, savings["best"]), (IngestSettings().fps, bench_whole(usual, 1, "best")[1])):
+    for fps, saving in (
+        (FPS, savings["best-shot"]),
+        (IngestSettings().fps, bench_whole(usual, 1, "best-shot")[1]),
+    ):
         console.print(f"At {fps:g} frames a second: {saving}", highlight=False)
 
 

@@ -46,7 +46,7 @@ def day(camera_id: str, visits: int) -> Iterator[Message]:
         for ended in (False, True):
             frame = frame_info(camera_id, track_id.partition("-")[0], number, came_s)
             seen = track_summary(
-                track_id, first_seen_s=came_s, seconds=12.4, frames=61, votes=_VOTES, ended=ended
+                track_id, first_seen_s=came_s, seconds=12.4, frames=61, votes_sent=_VOTES, ended=ended
             )
             yield track_update(seen, frame=frame)
         for place in range(1, _VOTES + 1):

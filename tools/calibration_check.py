@@ -88,7 +88,7 @@ def _classified(tables: Tables, faces: Readings) -> Sequence[Classification]:
         views={1: tables},
     )
     read = zip(faces.age_years, faces.male_logit, faces.quality, strict=True)
-    return [calibration.judge(float(age), float(logit), float(quality), 1) for age, logit, quality in read]
+    return [calibration.classify(float(age), float(logit), float(quality), 1) for age, logit, quality in read]
 
 
 def _holds(faces: Readings, classified: Sequence[Classification]) -> NDArray[np.float64]:

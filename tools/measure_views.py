@@ -90,7 +90,7 @@ def measure(labels: Sequence[Label]) -> Views:
             people.append((person, label))
             bands.append(band)
             faces.append(face)
-    outcomes = ClassifySettings.load().stage().judge(faces)
+    outcomes = ClassifySettings.load().stage().classify(faces)
     results = [outcome.outputs[0] for outcome in outcomes if isinstance(outcome, Done)]
     classified = np.array([result.age_years is not None for result in results])
     columns = np.array([_columns(one) for one in results if one.age_years is not None], np.float64).T

@@ -11,7 +11,7 @@ import numpy as np
 from agegender.commands.evaluate.classify import read_picture
 from agegender.commands.evaluate.dataset import Label
 from agegender.services.detect.faces.alignment import cut_chip
-from agegender.services.detect.faces.cutting import CHIP_QUALITY
+from agegender.services.detect.faces.detections import CHIP_QUALITY
 from agegender.services.detect.faces.yunet import Detection, YuNet
 from agegender.shared.images.pictures import Bgr, UnreadablePicture, encode_jpeg
 from agegender.shared.models import weights

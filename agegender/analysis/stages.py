@@ -10,7 +10,7 @@ from agegender.analysis.people import Analyzed
 from agegender.services.classify.config import ClassifySettings
 from agegender.services.classify.stage import ClassifyStage
 from agegender.services.detect.config import DetectSettings
-from agegender.services.detect.faces.cutting import Searched
+from agegender.services.detect.faces.detections import FrameDetections
 from agegender.services.detect.stage import DetectStage
 from agegender.shared.images.pictures import Bgr
 from agegender.shared.messages.pipeline import FrameInfo
@@ -44,8 +44,8 @@ class StageSet:
         """The same of a frame, `time_s` after the beginning of the video."""
         return self._judge(self._frames.search(picture_bgr, info), time_s)
 
-    def _judge(self, searched: Searched, time_s: float) -> Analyzed:
-        outcomes = self._classify.judge(searched.all_faces())
+    def _judge(self, searched: FrameDetections, time_s: float) -> Analyzed:
+        outcomes = self._classify.classify(searched.all_faces())
         results = tuple(result for one in outcomes if isinstance(one, Done) for result in one.outputs)
         doubtful_xyxy = tuple(one.box_xyxy for one in searched.doubtful)
         return Analyzed(searched.info, time_s, results, doubtful_xyxy)

@@ -49,8 +49,8 @@ _READ_BY = {FRAMES.name: "detect", FACES.name: "classify", RESULTS.name: "sink"}
 _SETTINGS = {
     "INGEST_FPS": "3",
     # All faces are classified and each is a person at once, so that what must be in the store is known.
-    "DETECT_SELECTION": "every",
-    "DETECT_CONFIRM_FACES": "1",
+    "DETECT_SELECTION": "all",
+    "DETECT_CONFIRM_FRAMES": "1",
     # Nobody leaves because of an outage.
     "DETECT_LOST_S": "60",
     "SINK_SILENT_S": str(_KEPT_S),

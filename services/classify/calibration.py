@@ -95,7 +95,7 @@ class Calibration(_Frozen):
                     raise ValueError(f"{name}: expected {len(shape)} rows of {shape[0]} numbers")
         return self
 
-    def judge(
+    def classify(
         self, age_years: float, male_logit: float, quality: float | None, views: Views
     ) -> Classification:
         """What the mean reading of `views` views of a face of this quality says.

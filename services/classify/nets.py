@@ -2,7 +2,7 @@
 
 Net A reads age and gender, net B gender; `shared/models/manifest.json` says what each wants to see, and
 `docs/models.md` where they come from and how well they do. Both runtimes, LiteRT here and TensorFlow in
-`tensorflow_nets`, load the same files, cut with the same `inputs` and judge with the same `combine`.
+`tensorflow_nets`, load the same files, cut with the same `inputs` and classify with the same `combine`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.float32]
 NETS = ("age_gender_a", "gender_b")
-"""The nets that judge together, by their names in the manifest."""
+"""The nets that classify together, by their names in the manifest."""
 
 
 class ChipsError(AgeGenderError, ValueError):

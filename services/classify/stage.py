@@ -40,11 +40,11 @@ class ClassifyStage:
         self._clock = clock
 
     def process(self, batch: Sequence[Face | TrackUpdate]) -> Sequence[Outcome[Result | TrackUpdate]]:
-        """One outcome a message: that of the face, as `judge` gives it; a track update passes by."""
-        classified = iter(self.judge([message for message in batch if isinstance(message, Face)]))
+        """One outcome a message: that of the face, as `classify` gives it; a track update passes by."""
+        classified = iter(self.classify([message for message in batch if isinstance(message, Face)]))
         return [next(classified) if isinstance(message, Face) else Done((message,)) for message in batch]
 
-    def judge(self, batch: Sequence[Face]) -> Sequence[Outcome[Result]]:
+    def classify(self, batch: Sequence[Face]) -> Sequence[Outcome[Result]]:
         """One outcome a face: its result, which may say why it was not classified, or why its chip is bad."""
         outcomes: list[Outcome[Result]] = []
         chips_bgr: list[Bgr] = []
@@ -68,7 +68,7 @@ class ClassifyStage:
         return outcomes
 
     def _result(self, face: Face, age_years: float, male_logit: float) -> Result:
-        classification = self._calibration.judge(age_years, male_logit, face.info.quality, self._views)
+        classification = self._calibration.classify(age_years, male_logit, face.info.quality, self._views)
         low_years, high_years = classification.interval_years
         return Result(
             face=face.info,

@@ -61,10 +61,10 @@ class TensorFlowNets:
         _prepare_gpus(tf, required=self._device.startswith("GPU"))
         graphs = [read_graph(weights(name)) for name in NETS]
 
-        def judge(*faces: Tensor) -> tuple[Tensor, ...]:
+        def classify(*faces: Tensor) -> tuple[Tensor, ...]:
             return tuple(_replay(tf, graph, x) for graph, x in zip(graphs, faces, strict=True))
 
-        compiled = tf.function(judge, autograph=False)
+        compiled = tf.function(classify, autograph=False)
         runs: dict[int, Run] = {}
         for size in self._batch_sizes:
             shapes = [(size, net.input.side_px, net.input.side_px, 3) for net in self._nets]

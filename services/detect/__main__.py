@@ -5,9 +5,9 @@ from __future__ import annotations
 import sys
 from typing import Any
 
+from agegender.services.detect.checkpoints import CHECKPOINTS, CheckpointingOutput
 from agegender.services.detect.config import DetectSettings
-from agegender.services.detect.stage import Found
-from agegender.services.detect.tracking.checkpoint import TRACKS, CheckpointingOutput
+from agegender.services.detect.stage import DetectOutput
 from agegender.shared.kafka.changelog import KafkaChangelog
 from agegender.shared.kafka.output import KafkaDeadLetters, KafkaOutput
 from agegender.shared.kafka.source import KafkaSource
@@ -22,12 +22,12 @@ from agegender.shared.runtime.service import serve
 from agegender.shared.runtime.transport import Output, SplitOutput
 
 
-def build(metrics: Metrics, health: Health) -> Runner[Frame, Found]:
+def build(metrics: Metrics, health: Health) -> Runner[Frame, DetectOutput]:
     """The service over Kafka."""
     settings, kafka = DetectSettings.load(), KafkaSettings.load()
     register_certificate_gauges(metrics, kafka)
     stage = settings.stage()
-    output = CheckpointingOutput(stage, _output(settings, kafka), KafkaChangelog(TRACKS, kafka))
+    output = CheckpointingOutput(stage, _output(settings, kafka), KafkaChangelog(CHECKPOINTS, kafka))
     return Runner(
         "detect",
         KafkaSource(FRAMES, "detect", kafka, output.take_over, metrics=metrics),
@@ -40,7 +40,7 @@ def build(metrics: Metrics, health: Health) -> Runner[Frame, Found]:
     )
 
 
-def _output(settings: DetectSettings, kafka: KafkaSettings) -> Output[Found]:
+def _output(settings: DetectSettings, kafka: KafkaSettings) -> Output[DetectOutput]:
     faces: Output[Any] = KafkaOutput(FACES, kafka)
     return faces if settings.preview == "off" else SplitOutput(Preview, KafkaOutput(PREVIEWS, kafka), faces)
 

@@ -7,12 +7,12 @@ from typing import Annotated, ClassVar, Literal
 import cv2
 from pydantic import Field
 
-from agegender.services.detect.faces.searching import FaceDetector
-from agegender.services.detect.faces.two_sizes import TwoSizes
+from agegender.services.detect.faces.multi_scale import MultiScaleYuNet
+from agegender.services.detect.faces.search import FaceDetector
 from agegender.services.detect.faces.yunet import YuNet
-from agegender.services.detect.preview import DOUBTFUL_SCORE, Scene
-from agegender.services.detect.stage import DetectStage, Judge
-from agegender.services.detect.tracking.camera_tracks import Patience
+from agegender.services.detect.preview import DOUBTFUL_SCORE, PreviewRenderer
+from agegender.services.detect.stage import DetectStage, Selection
+from agegender.services.detect.tracking.camera_tracks import TrackLimits
 from agegender.shared.images.pictures import MAX_PIXELS
 from agegender.shared.models import weights
 from agegender.shared.process.settings import Settings
@@ -32,9 +32,9 @@ class DetectSettings(Settings):
     stills at twice as much besides."""
     min_score: Annotated[float, Field(gt=0, lt=1)] = 0.7
     """Detections with a lower score are no faces."""
-    judge: Judge = "best"
+    selection: Selection = "best-shot"
     """`best` sends the faces that can improve the answer on a person, `every` all that are found."""
-    confirm_faces: Annotated[int, Field(ge=1, le=100)] = 3
+    confirm_frames: Annotated[int, Field(ge=1, le=100)] = 3
     """In so many frames somebody must be found to be a person: a slip of the detector is none."""
     lost_s: Annotated[float, Field(gt=0, le=60)] = 2.0
     """Whose face is lost for longer has gone; a face that comes later is somebody else."""
@@ -61,7 +61,7 @@ class DetectSettings(Settings):
         """
         # Two threads on two frames do more than two on one.
         cv2.setNumThreads(1)
-        scene = None if self.preview == "off" else Scene(self.preview_px, self.preview)
+        preview = None if self.preview == "off" else PreviewRenderer(self.preview_px, self.preview)
         # The doubtful are found with the others in one search, and cost nothing more.
         found_from = min(self.min_score, DOUBTFUL_SCORE)
         detector, *more = (self._detector(found_from, finer=finer) for _ in range(self.threads))
@@ -70,9 +70,9 @@ class DetectSettings(Settings):
             more_detectors=more,
             max_pixels=self.max_pixels,
             min_score=self.min_score,
-            judge=self.judge,
-            patience=Patience(self.confirm_faces, self.lost_s),
-            scene=scene,
+            selection=self.selection,
+            limits=TrackLimits(self.confirm_frames, self.lost_s),
+            preview=preview,
             deadline=Deadline(self.stale_s),
         )
 
@@ -80,7 +80,7 @@ class DetectSettings(Settings):
         if not finer:
             return YuNet(weights("yunet"), self.longer_side_px, found_from)
         finer_side_px = min(2 * self.longer_side_px, _FINEST_PX)
-        return TwoSizes(weights("yunet"), self.longer_side_px, finer_side_px, found_from)
+        return MultiScaleYuNet(weights("yunet"), self.longer_side_px, finer_side_px, found_from)
 
     def batch(self) -> BatchLimits:
         """When a batch is large enough."""

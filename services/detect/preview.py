@@ -8,7 +8,7 @@ from typing import Literal
 
 import numpy as np
 
-from agegender.shared.images.anonymization import cover
+from agegender.shared.images.anonymization import anonymize
 from agegender.shared.images.pictures import Bgr, encode_jpeg, shrink
 from agegender.shared.messages.pipeline import BoxXyxy
 
@@ -19,7 +19,7 @@ _JPEG_QUALITY = 75
 
 
 @dataclass(frozen=True, slots=True)
-class Scene:
+class PreviewRenderer:
     """How the scene is shown.
 
     Args:
@@ -35,5 +35,5 @@ class Scene:
         small_bgr = shrink(picture_bgr, self.longer_side_px)
         if self.faces == "blurred":
             y, x = np.divide(small_bgr.shape[:2], picture_bgr.shape[:2])
-            small_bgr = cover(small_bgr, [(a * x, b * y, c * x, d * y) for a, b, c, d in faces_xyxy])
+            small_bgr = anonymize(small_bgr, [(a * x, b * y, c * x, d * y) for a, b, c, d in faces_xyxy])
         return encode_jpeg(small_bgr, _JPEG_QUALITY)

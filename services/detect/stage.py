@@ -6,25 +6,25 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Literal
 
-from agegender.services.detect.faces.cutting import Searched
-from agegender.services.detect.faces.searching import FaceDetector, Search
-from agegender.services.detect.preview import Scene
-from agegender.services.detect.tracking.camera_state import CameraState
+from agegender.services.detect.faces.detections import FrameDetections
+from agegender.services.detect.faces.search import FaceDetector, FaceSearch
+from agegender.services.detect.preview import PreviewRenderer
 from agegender.services.detect.tracking.camera_tracks import (
-    USUAL_PATIENCE,
+    DEFAULT_LIMITS,
     Cameras,
     CameraTracks,
     ConfirmedTrack,
-    Patience,
+    TrackLimits,
 )
+from agegender.services.detect.tracking.checkpoint import Checkpoint
 from agegender.shared.images.pictures import MAX_PIXELS, Bgr
 from agegender.shared.messages.pipeline import Face, Frame, FrameInfo, Preview, TrackUpdate
 from agegender.shared.runtime.deadline import Deadline
 from agegender.shared.runtime.stage import Bad, Done, Dropped, DropReason, Outcome, SkipReason
 
-Found = Face | TrackUpdate | Preview
+DetectOutput = Face | TrackUpdate | Preview
 
-Judge = Literal["best", "every"]
+Selection = Literal["best-shot", "all"]
 """Which faces are sent to be classified: those that can improve the answer on a person, or all that are found."""
 
 
@@ -43,8 +43,8 @@ class DetectStage:
         more_detectors: with them, as many more frames of a batch are searched side by side, each in a thread.
             They are followed in their order all the same.
         min_score: detections below are no faces; previews and blurred copies cover them nevertheless.
-        judge: which faces are sent.
-        scene: how a preview shows it; None: no previews are sent.
+        selection: which faces are sent.
+        preview: how a preview shows it; None: no previews are sent.
         deadline: says which frames are stale; None: none is.
         clock: seconds since 1970, for the messages and for forgetting cameras.
     """
@@ -56,21 +56,21 @@ class DetectStage:
         more_detectors: Sequence[FaceDetector] = (),
         max_pixels: int = MAX_PIXELS,
         min_score: float = 0.7,
-        judge: Judge = "best",
-        patience: Patience = USUAL_PATIENCE,
-        scene: Scene | None = None,
+        selection: Selection = "best-shot",
+        limits: TrackLimits = DEFAULT_LIMITS,
+        preview: PreviewRenderer | None = None,
         deadline: Deadline | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._search = Search((detector, *more_detectors), max_pixels, min_score, clock)
-        self._sends_every = judge == "every"
-        self._scene = scene
+        self._search = FaceSearch((detector, *more_detectors), max_pixels, min_score, clock)
+        self._sends_all = selection == "all"
+        self._preview_renderer = preview
         self._deadline = deadline
         self._clock = clock
-        self._cameras = Cameras(patience)
+        self._cameras = Cameras(limits)
         self._looked_at: set[str] = set()
 
-    def process(self, batch: Sequence[Frame]) -> Sequence[Outcome[Found]]:
+    def process(self, batch: Sequence[Frame]) -> Sequence[Outcome[DetectOutput]]:
         """One outcome a frame: its faces worth classifying and who is there, or why it is bad or dropped."""
         unseen = [(frame, self._left_unseen(frame)) for frame in batch]
         searched = self._search.each([frame for frame, outcome in unseen if outcome is None])
@@ -82,13 +82,13 @@ class DetectStage:
         """Who was there last, all of them gone: to be sent when no more frames will come."""
         return [TrackUpdate(info=info) for info in self._cameras.finish(self._clock())]
 
-    def take_states(self) -> Sequence[CameraState]:
+    def take_checkpoints(self) -> Sequence[Checkpoint]:
         """What is known of each camera that was looked at since the last call."""
         looked_at = sorted(self._looked_at)
         self._looked_at.clear()
-        return self._cameras.states(looked_at)
+        return self._cameras.checkpoints(looked_at)
 
-    def restore(self, states: Iterable[CameraState]) -> None:
+    def restore(self, states: Iterable[Checkpoint]) -> None:
         """Forgets all cameras, and goes on with those of which these are the states."""
         self._looked_at.clear()
         self._cameras.restore(states, self._clock())
@@ -98,11 +98,11 @@ class DetectStage:
         searched = self._search.one(frame)
         return searched if isinstance(searched, Bad) else Done(searched.all_faces())
 
-    def search(self, picture_bgr: Bgr, info: FrameInfo) -> Searched:
+    def search(self, picture_bgr: Bgr, info: FrameInfo) -> FrameDetections:
         """What is seen in a decoded picture, for whoever has the pixels already; nobody is followed."""
         return self._search.picture(picture_bgr, info)
 
-    def _left_unseen(self, frame: Frame) -> Outcome[Found] | None:
+    def _left_unseen(self, frame: Frame) -> Outcome[DetectOutput] | None:
         """The outcome of a frame that is not looked at; None: it is."""
         if _is_still(frame.info):
             return None
@@ -117,7 +117,7 @@ class DetectStage:
     def _camera_of(self, frame: Frame) -> CameraTracks:
         return self._cameras.of(frame.camera_id, self._clock())
 
-    def _process(self, frame: Frame, searched: Searched | Bad) -> Outcome[Found]:
+    def _process(self, frame: Frame, searched: FrameDetections | Bad) -> Outcome[DetectOutput]:
         if _is_still(frame.info):
             return searched if isinstance(searched, Bad) else Done(searched.all_faces())
         camera = self._camera_of(frame)
@@ -125,40 +125,40 @@ class DetectStage:
             return outcome
         return searched if isinstance(searched, Bad) else self._follow(camera, searched)
 
-    def _follow(self, camera: CameraTracks, searched: Searched) -> Done[Found]:
+    def _follow(self, camera: CameraTracks, searched: FrameDetections) -> Done[DetectOutput]:
         self._looked_at.add(searched.info.camera_id)
         tracks = camera.update(searched.info, [one.box_xyxy for one in searched.faces])
         chosen = [self._choose(searched, i, track, camera.time_s) for i, track in enumerate(tracks)]
-        outputs: list[Found] = [one for one in chosen if isinstance(one, Face)]
-        if self._scene is not None and camera.is_second_over:
-            outputs.append(self._preview(self._scene, camera, searched))
+        outputs: list[DetectOutput] = [one for one in chosen if isinstance(one, Face)]
+        if self._preview_renderer is not None and camera.is_second_over:
+            outputs.append(self._preview(self._preview_renderer, camera, searched))
         if camera.is_update_due:
             outputs.append(TrackUpdate(info=camera.take_update(searched.info, self._clock())))
         return Done(tuple(outputs), tuple(one for one in chosen if isinstance(one, SkipReason)))
 
     def _choose(
-        self, searched: Searched, index: int, track: ConfirmedTrack | None, time_s: float
+        self, searched: FrameDetections, index: int, track: ConfirmedTrack | None, time_s: float
     ) -> Face | SkipReason:
         """The face as it is sent, or why it is not. What is certain to be left out is not even cut."""
         if track is None:
-            return searched.cut(index).face() if self._sends_every else SkipReason.UNCONFIRMED
-        if track.ballot.is_settled and not self._sends_every:
+            return searched.cut(index).face() if self._sends_all else SkipReason.UNCONFIRMED
+        if track.ballot.is_settled and not self._sends_all:
             return SkipReason.ENOUGH
         cut = searched.cut(index)
         refused = track.consider(cut.info, time_s)
         if refused is None:
-            return cut.face(track.track_id, track.ballot.votes)
-        return cut.face(track.track_id) if self._sends_every else refused
+            return cut.face(track.track_id, track.ballot.votes_sent)
+        return cut.face(track.track_id) if self._sends_all else refused
 
     @staticmethod
-    def _preview(scene: Scene, camera: CameraTracks, searched: Searched) -> Preview:
+    def _preview(renderer: PreviewRenderer, camera: CameraTracks, searched: FrameDetections) -> Preview:
         seen = [one.box_xyxy for one in (*searched.faces, *searched.doubtful)]
         # Who was there a moment ago may be there still, and only be missed by the detector.
         missed = [v.track.box_xyxy for v in camera.present if v.track.last_s < camera.time_s]
-        return Preview(info=searched.info, jpeg=scene.jpeg(searched.picture_bgr, [*seen, *missed]))
+        return Preview(info=searched.info, jpeg=renderer.jpeg(searched.picture_bgr, [*seen, *missed]))
 
 
-def _come_too_late(camera: CameraTracks, info: FrameInfo) -> Outcome[Found] | None:
+def _come_too_late(camera: CameraTracks, info: FrameInfo) -> Outcome[DetectOutput] | None:
     if camera.has_seen(info):
         return Done()
     return Dropped(DropReason.STALE) if camera.is_late(info) else None

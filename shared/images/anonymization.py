@@ -15,7 +15,7 @@ _STEP = 16  # of 256 levels
 _MARGIN = 0.3  # of the box on each side: hair, ears and chin are part of who one is
 
 
-def cover(picture_bgr: Bgr, boxes_xyxy: Iterable[BoxXyxy]) -> Bgr:
+def anonymize(picture_bgr: Bgr, boxes_xyxy: Iterable[BoxXyxy]) -> Bgr:
     """A copy of the picture in which nothing is left of the faces but four blurred colours each.
 
     Each box and 30 % around it become the mean colours of 2 x 2 cells, rounded to 16 levels, with soft

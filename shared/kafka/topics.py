@@ -67,8 +67,8 @@ STORED: Sequence[Topic[Stored]] = tuple(
 )
 """The topics that the sink reads. Pictures have their own, because they are deleted sooner."""
 
-TRACKS_NAME = "tracks"
-TRACKS_RETENTION_S = 3600
+CHECKPOINTS_NAME = "checkpoints"
+CHECKPOINTS_RETENTION_S = 3600
 """Of the checkpoints of detect, a changelog. Longer than the frames, from which any state could go on."""
 
 DEAD_LETTERS_NAME = "dead-letters"

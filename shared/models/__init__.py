@@ -93,7 +93,7 @@ class Manifest(_Frozen):
     """Everything in this folder."""
 
     age_gender: str
-    """One name for the nets that judge age and gender together; results carry it."""
+    """One name for the nets that classify age and gender together; results carry it."""
     built_with: str
     """The converter that wrote the `tflite` files; another release may write other bytes for the same net."""
     nets: dict[str, Net]

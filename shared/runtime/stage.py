@@ -36,7 +36,7 @@ class SkipReason(StrEnum):
 
     UNCONFIRMED = "unconfirmed"
     """Its track is not confirmed yet, so it may be a false detection."""
-    POOR = "poor"
+    LOW_QUALITY = "low-quality"
     """Too small or too blurred to be classified."""
     ENOUGH = "enough"
     """The track has enough votes, or better ones, already."""

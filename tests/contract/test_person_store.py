@@ -75,7 +75,7 @@ def counted(sink: Sink, by: str = "day") -> dict[tuple[str, str], int]:
 
 
 def test_somebody_is_counted_as_unknown_until_a_face_is_judged(sink: Sink) -> None:
-    sink.output.write([track_update(track_summary(votes=1))])
+    sink.output.write([track_update(track_summary(votes_sent=1))])
     assert only(sink).unclassified == "not-yet"
     for by in ("minute", "hour", "day"):
         assert counted(sink, by) == {("unknown", "unknown"): 1}
@@ -98,7 +98,7 @@ def test_a_vote_alone_makes_nobody(sink: Sink) -> None:
 
 
 def test_a_visit_is_closed_when_it_has_ended_and_all_its_votes_are_in(sink: Sink) -> None:
-    sink.output.write([track_update(track_summary(votes=2, ended=True)), vote(number=1)])
+    sink.output.write([track_update(track_summary(votes_sent=2, ended=True)), vote(number=1)])
     assert only(sink).closed is None
     assert sink.closed() == []
     sink.output.write([vote(number=2)])
@@ -110,7 +110,7 @@ def test_a_visit_is_closed_when_it_has_ended_and_all_its_votes_are_in(sink: Sink
 
 
 def test_somebody_too_far_away_to_be_judged_is_counted_and_closed_all_the_same(sink: Sink) -> None:
-    sink.output.write([track_update(track_summary(votes=0, unclassified="too-small", ended=True))])
+    sink.output.write([track_update(track_summary(votes_sent=0, unclassified="too-small", ended=True))])
     assert (only(sink).unclassified, only(sink).closed) == ("too-small", "left")
     assert counted(sink) == {("unknown", "unknown"): 1}
 
@@ -121,7 +121,7 @@ def test_what_comes_after_the_end_changes_nothing_and_is_counted_as_late(sink: S
     sink.output.write(
         [
             vote(number=2, age_years=80.0),
-            track_update(track_summary(first_seen_s=T0 - 900, seconds=2_000, frames=99, votes=7)),
+            track_update(track_summary(first_seen_s=T0 - 900, seconds=2_000, frames=99, votes_sent=7)),
         ]
     )
     assert (only(sink), counted(sink), sink.closed()) == before
@@ -192,7 +192,7 @@ def test_who_is_there_now_was_heard_of_in_the_last_ten_seconds(sink: Sink, clock
     assert [(state.camera_id, state.present) for state in sink.store.cameras()] == [("aisle", 1), ("cam1", 2)]
     clock.now_s += 9.5
     assert len(sink.store.now()) == 3
-    sink.output.write([track_update(track_summary("s1-3", votes=0, ended=True))])
+    sink.output.write([track_update(track_summary("s1-3", votes_sent=0, ended=True))])
     sink.client.zadd(CameraKeys.of("cam1").open, {"s1-3": clock.now_s})
     assert len(sink.store.now()) == 3, "who left while the answer was made is not there"
     sink.client.zrem(CameraKeys.of("cam1").open, "s1-3")
@@ -209,11 +209,11 @@ def test_who_was_seen_to_leave_is_not_there_now_however_many_votes_are_awaited(
         return now, [state.present for state in sink.store.cameras()]
 
     sink.output.write(
-        [track_update(track_summary("s1-1", votes=3), track_summary("s1-2", votes=1)), vote("s1-1")]
+        [track_update(track_summary("s1-1", votes_sent=3), track_summary("s1-2", votes_sent=1)), vote("s1-1")]
     )
     assert there() == (["s1-1", "s1-2"], [2])
     sink.output.write(
-        [track_update(track_summary("s1-1", votes=3, ended=True), track_summary("s1-2", votes=1))]
+        [track_update(track_summary("s1-1", votes_sent=3, ended=True), track_summary("s1-2", votes_sent=1))]
     )
     assert there() == (["s1-2"], [1])
     clock.now_s += 4
@@ -229,7 +229,7 @@ def test_who_was_seen_to_leave_waits_for_votes_as_long_as_anybody_may_be_silent(
 ) -> None:
     with opened_sink(redis_database, SinkSettings(silent_s=20), now_s=clock) as sink:
         clock.run(sink, 25)
-        sink.output.write([track_update(track_summary(votes=2, ended=True))])
+        sink.output.write([track_update(track_summary(votes_sent=2, ended=True))])
         clock.run(sink, 15)
         sink.output.write([vote()])
         clock.run(sink, 15)
@@ -271,7 +271,7 @@ def test_a_preview_is_kept_for_seconds(sink: Sink) -> None:
 def crowd(number: int, *, ended: bool = True) -> list[TrackUpdate]:
     return [
         track_update(
-            track_summary(f"s1-{n}", first_seen_s=T0 + n, votes=0, unclassified="too-small", ended=ended)
+            track_summary(f"s1-{n}", first_seen_s=T0 + n, votes_sent=0, unclassified="too-small", ended=ended)
         )
         for n in range(number)
     ]
@@ -384,7 +384,7 @@ def test_what_becomes_of_a_camera_is_decided_anew_when_another_sink_wrote_meanwh
 
     def decide(known: Known) -> Merged:
         if not seen:
-            sink.output.write([track_update(track_summary(votes=2)), vote()])
+            sink.output.write([track_update(track_summary(votes_sent=2)), vote()])
         seen.append(known)
         return merge([vote(number=2)], known)
 

@@ -66,7 +66,7 @@ def story(everybody: Sequence[Somebody]) -> list[Message]:
                     first_seen_s=T0 + one.came,
                     seconds=second,
                     frames=5 * second,
-                    votes=votes,
+                    votes_sent=votes,
                     unclassified=None if votes else "too-small",
                     ended=one.left and second == one.stayed,
                 )

@@ -56,7 +56,7 @@ def busy(sink: Sink) -> Sink:
     came_s = time.time() - 65
     frame = frame_info("hall", sequence=9, captured_at_s=time.time())
     sink.output.write(
-        [track_update(track_summary("s1-9", first_seen_s=came_s, seconds=64.6, votes=0), frame=frame)]
+        [track_update(track_summary("s1-9", first_seen_s=came_s, seconds=64.6, votes_sent=0), frame=frame)]
     )
     return sink
 

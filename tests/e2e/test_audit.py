@@ -45,7 +45,7 @@ def pipeline(kafka: str, redis_database: str, random_suffix: str, tmp_path: Path
             cameras_file,
             tmp_path,
             INGEST_FPS="2",
-            DETECT_SELECTION="every",
+            DETECT_SELECTION="all",
         )
         with services.running():
             yield services

@@ -49,7 +49,7 @@ def distributed(
         cameras_file = tmp_path / "cameras.yaml"
         cameras_file.write_text(yaml.safe_dump({"cameras": cameras}))
         pipeline = Distributed(
-            kafka, redis_database, f"{random_suffix}-", cameras_file, tmp_path, DETECT_SELECTION="every"
+            kafka, redis_database, f"{random_suffix}-", cameras_file, tmp_path, DETECT_SELECTION="all"
         )
         with pipeline.running():
             yield pipeline, open_cameras

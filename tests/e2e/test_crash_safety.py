@@ -48,7 +48,7 @@ def pipeline(
         f"{random_suffix}-",
         tmp_path / "cameras.yaml",
         tmp_path,
-        DETECT_SELECTION="every",
+        DETECT_SELECTION="all",
         KAFKA_SESSION_TIMEOUT_S=str(SESSION_S),
     )
 

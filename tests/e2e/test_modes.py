@@ -81,7 +81,7 @@ def make(
         "KAFKA_SESSION_TIMEOUT_S": "6",
         "INGEST_FPS": str(RATE_HZ),
         "INGEST_NO_FRAME_S": "2",
-        "DETECT_SELECTION": "every",
+        "DETECT_SELECTION": "all",
         "DETECT_LONGER_SIDE_PX": "480",
         "CLASSIFY_VIEWS": "1",
     }

@@ -57,7 +57,7 @@ def pipeline(
         f"{random_suffix}-",
         cameras_file,
         tmp_path,
-        DETECT_SELECTION="every",
+        DETECT_SELECTION="all",
         KAFKA_SESSION_TIMEOUT_S="6",
         INGEST_NO_FRAME_S="2",
         INGEST_BUFFER_BYTES="0",

@@ -29,7 +29,7 @@ def _leave(sink: Sink, number: int, camera_id: str = "cam1") -> None:
     at_s = time.time() - 3
     track_id = f"s1-{number}"
     classified = vote(track_id, camera_id=camera_id, captured_at_s=at_s)
-    seen = track_summary(track_id, first_seen_s=at_s, votes=1, ended=True)
+    seen = track_summary(track_id, first_seen_s=at_s, votes_sent=1, ended=True)
     sink.output.write([classified, track_update(seen, frame=frame_info(camera_id, "s1", number, at_s))])
 
 
@@ -58,7 +58,7 @@ def test_who_leaves_after_a_reader_came_is_told(redis_database: str) -> None:
 def test_the_state_comes_at_once_and_again_and_again(redis_database: str) -> None:
     with opened_sink(redis_database) as sink, running_api(redis_database) as api:
         at_s = time.time()
-        here = track_summary("s1-1", first_seen_s=at_s - 2, votes=0)
+        here = track_summary("s1-1", first_seen_s=at_s - 2, votes_sent=0)
         sink.output.write([track_update(here, frame=frame_info("cam1", "s1", 1, at_s))])
         with api.events() as events:
             first, second = _next(events, "state"), _next(events, "state")

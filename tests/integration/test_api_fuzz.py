@@ -53,7 +53,7 @@ def api(redis_url: str) -> Iterator[ApiClient]:
     with opened_sink(redis_url) as sink, running_api(redis_url) as api:
         for number in range(5):
             track_id = f"s1-{number}"
-            seen = track_summary(track_id, first_seen_s=AT_S + number, votes=1, ended=True)
+            seen = track_summary(track_id, first_seen_s=AT_S + number, votes_sent=1, ended=True)
             frame = frame_info("cam1", "s1", number, AT_S + number)
             sink.output.write([vote(track_id, captured_at_s=AT_S + number), track_update(seen, frame=frame)])
         yield api

@@ -47,7 +47,7 @@ def _write_visit(
 ) -> None:
     """One person with one vote, who stayed for ten seconds."""
     track_id = f"s1-{number}"
-    seen = track_summary(track_id, first_seen_s=at_s, seconds=10.0, votes=1, ended=ended)
+    seen = track_summary(track_id, first_seen_s=at_s, seconds=10.0, votes_sent=1, ended=ended)
     classified = vote(
         track_id,
         camera_id=camera_id,

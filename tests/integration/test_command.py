@@ -89,7 +89,7 @@ def test_the_demo_fails_when_no_face_gets_a_result(store_path: Path, monkeypatch
 
 def test_a_video_file_is_read_to_its_end_and_every_frame_has_its_faces(store_path: Path) -> None:
     clip = pair_scene(swapped=False).path
-    status, out, err = _run(store_path, "run", str(clip), DETECT_SELECTION="every")
+    status, out, err = _run(store_path, "run", str(clip), DETECT_SELECTION="all")
     assert status == 0, err
     status, out, err = _run(store_path, "query", "faces", "cam1", "--json", "--limit", "1000")
     assert status == 0, err

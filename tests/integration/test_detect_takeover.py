@@ -16,10 +16,10 @@ from prometheus_client import CollectorRegistry
 
 pytest.importorskip("kafka", reason="the package kafka-python is not installed")
 
+from agegender.services.detect.checkpoints import CHECKPOINTS, CheckpointingOutput
 from agegender.services.detect.faces.yunet import YuNet
 from agegender.services.detect.stage import DetectStage
-from agegender.services.detect.tracking.camera_state import CameraState
-from agegender.services.detect.tracking.checkpoint import TRACKS, CheckpointingOutput
+from agegender.services.detect.tracking.checkpoint import Checkpoint
 from agegender.shared.errors import NotNow
 from agegender.shared.images.pictures import encode_jpeg
 from agegender.shared.kafka.changelog import KafkaChangelog
@@ -93,12 +93,12 @@ class MortalOutput(KafkaOutput[Heard]):
         super().write(messages)
 
 
-class MortalChangelog(KafkaChangelog[CameraState]):
+class MortalChangelog(KafkaChangelog[Checkpoint]):
     def __init__(self, kafka: KafkaSettings, fate: Fate) -> None:
-        super().__init__(TRACKS, kafka)
+        super().__init__(CHECKPOINTS, kafka)
         self._fate = fate
 
-    def write(self, messages: Sequence[CameraState]) -> None:
+    def write(self, messages: Sequence[Checkpoint]) -> None:
         if messages:
             self._fate.meet("states")
             half = messages[: len(messages) // 2]
@@ -158,7 +158,7 @@ class Worker:
 
 
 def detector() -> DetectStage:
-    return DetectStage(YuNet(weights("yunet"), 480, 0.7), judge="every", clock=lambda: START_S)
+    return DetectStage(YuNet(weights("yunet"), 480, 0.7), selection="all", clock=lambda: START_S)
 
 
 @pytest.fixture

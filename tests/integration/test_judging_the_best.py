@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry
 
 from agegender.commands.run.pipeline import Pipeline, PipelineSettings
 from agegender.services.detect.config import DetectSettings
-from agegender.services.detect.stage import Judge
+from agegender.services.detect.stage import Selection
 from agegender.shared.cameras.camera import Camera
 from agegender.shared.messages.pipeline import Result, Stored, TrackSummary, TrackUpdate
 from agegender.shared.messages.votes import Vote, verdict
@@ -58,10 +58,10 @@ class Kept:
         return {s.track_id: s for one in self.track_updates for s in one.info.tracks}
 
 
-def run(path: Path, judge: Judge) -> tuple[Kept, Metrics]:
+def run(path: Path, selection: Selection) -> tuple[Kept, Metrics]:
     """The whole pipeline in one process on a video file, at the usual frame rate."""
     kept, metrics = Kept(), Metrics(CollectorRegistry())
-    settings = PipelineSettings(detect=DetectSettings(judge=judge))
+    settings = PipelineSettings(detect=DetectSettings(selection=selection))
     Pipeline([Camera(id="cam1", source=str(path))], settings, kept, metrics).run(threading.Event())
     return kept, metrics
 
@@ -90,7 +90,7 @@ def videos() -> dict[str, Path]:
 def test_at_least_five_times_fewer_faces_are_judged_and_the_answers_are_the_same() -> None:
     found = voted = 0
     for name, path in videos().items():
-        results = run(path, "every")[0].results
+        results = run(path, "all")[0].results
         found += len(results)
         for track_id, faces in by_track(results).items():
             votes = [one for one in faces if one.face.vote is not None]
@@ -104,7 +104,7 @@ def test_at_least_five_times_fewer_faces_are_judged_and_the_answers_are_the_same
 
 
 def test_in_the_pipeline_every_face_is_accounted_for_and_as_many_results_come_as_are_announced() -> None:
-    kept, metrics = run(demo_scene().path, "best")
+    kept, metrics = run(demo_scene().path, "best-shot")
     sent = metrics.total("agegender_messages_sent_total", service="detect", kind="face")
     skipped = metrics.by_label("agegender_faces_skipped_total", "reason")
     assert sent + sum(skipped.values()) == 20 * demo_scene().face_count
@@ -118,7 +118,7 @@ def test_in_the_pipeline_every_face_is_accounted_for_and_as_many_results_come_as
 
 
 def test_presences_come_through_the_pipeline_and_the_last_one_says_that_all_have_gone() -> None:
-    kept, _ = run(pair_scene(swapped=False).path, "best")
+    kept, _ = run(pair_scene(swapped=False).path, "best-shot")
     sequences = [one.info.frame.sequence for one in kept.track_updates]
     assert sequences == sorted(sequences)
     assert 6 <= len(sequences) <= 7

@@ -8,9 +8,9 @@ pytest.importorskip("kafka", reason="the package kafka-python is not installed")
 
 from kafka import KafkaProducer
 
-from agegender.services.detect.tracking.camera_state import CameraState
+from agegender.services.detect.checkpoints import CHECKPOINTS
 from agegender.services.detect.tracking.camera_tracks import CameraTracks
-from agegender.services.detect.tracking.checkpoint import TRACKS
+from agegender.services.detect.tracking.checkpoint import Checkpoint
 from agegender.shared.errors import NotNow
 from agegender.shared.kafka.changelog import KafkaChangelog
 from agegender.shared.kafka.source import KafkaSource
@@ -37,10 +37,10 @@ def settings(kafka: str, random_suffix: str) -> KafkaSettings:
     )
 
 
-def state(camera_id: str, sequence: int = 0) -> CameraState:
+def state(camera_id: str, sequence: int = 0) -> Checkpoint:
     camera, info = CameraTracks(), frame_info(camera_id, sequence=sequence)
     camera.update(info, [])
-    return camera.state()
+    return camera.checkpoint()
 
 
 def assignment(*held: int, partitions: int = 4) -> Assignment:
@@ -48,7 +48,7 @@ def assignment(*held: int, partitions: int = 4) -> Assignment:
 
 
 def test_what_is_known_of_a_camera_lies_where_its_frames_lie(settings: KafkaSettings) -> None:
-    changelog = KafkaChangelog(TRACKS, settings)
+    changelog = KafkaChangelog(CHECKPOINTS, settings)
     changelog.read(assignment(0))
     changelog.write([state(camera) for camera in CAMERAS])
     changelog.close()
@@ -70,7 +70,7 @@ def test_what_is_known_of_a_camera_lies_where_its_frames_lie(settings: KafkaSett
 
 
 def test_the_last_states_of_a_camera_are_read_in_the_order_of_their_writing(settings: KafkaSettings) -> None:
-    changelog = KafkaChangelog(TRACKS, settings)
+    changelog = KafkaChangelog(CHECKPOINTS, settings)
     changelog.read(assignment(0))
     for sequence in range(10):
         changelog.write([state("cam1", sequence), state("cam2", sequence)])
@@ -80,7 +80,7 @@ def test_the_last_states_of_a_camera_are_read_in_the_order_of_their_writing(sett
 
 
 def test_what_is_no_state_is_left_out(settings: KafkaSettings, caplog: pytest.LogCaptureFixture) -> None:
-    changelog = KafkaChangelog(TRACKS, settings)
+    changelog = KafkaChangelog(CHECKPOINTS, settings)
     changelog.read(assignment(0))
     producer = KafkaProducer(bootstrap_servers=settings.bootstrap_servers)
     producer.send(changelog.name, key=b"cam1", value=b"\x00 not ours").get(timeout=10)
@@ -94,8 +94,8 @@ def test_what_is_no_state_is_left_out(settings: KafkaSettings, caplog: pytest.Lo
 def test_a_changelog_grows_with_its_topic_and_one_with_more_partitions_is_refused(
     settings: KafkaSettings,
 ) -> None:
-    changelog = KafkaChangelog(TRACKS, settings)
-    ensure_compacted_topic(settings, changelog.name, 2, TRACKS.retention_s)
+    changelog = KafkaChangelog(CHECKPOINTS, settings)
+    ensure_compacted_topic(settings, changelog.name, 2, CHECKPOINTS.retention_s)
     assert not changelog.read(assignment(3))
     with pytest.raises(NotNow, match=r"has 4 partitions, expected 3: .* Delete the topic"):
         changelog.read(assignment(0, partitions=3))

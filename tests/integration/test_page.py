@@ -91,7 +91,7 @@ def test_a_person_is_shown_with_range_and_unknown_where_it_is_not_known(
     world: World, browser: Browser
 ) -> None:
     now_s = time.time()
-    tracks = [track_summary(f"s1-{number}", first_seen_s=now_s - 3, votes=1) for number in range(1, 4)]
+    tracks = [track_summary(f"s1-{number}", first_seen_s=now_s - 3, votes_sent=1) for number in range(1, 4)]
     classified = [
         vote("s1-1", age_years=34.4, male_probability=0.02),
         vote("s1-2", age_years=61.0, male_probability=0.5),

@@ -18,7 +18,7 @@ from kafka import KafkaAdminClient
 from kafka.admin import ConfigResource, ConfigResourceType
 
 from agegender.cli import app
-from agegender.services.detect.tracking.checkpoint import TRACKS
+from agegender.services.detect.checkpoints import CHECKPOINTS
 from agegender.shared.errors import NotNow
 from agegender.shared.kafka.changelog import KafkaChangelog
 from agegender.shared.kafka.output import KafkaDeadLetters, KafkaOutput
@@ -30,7 +30,7 @@ from agegender.shared.runtime.transport import Assignment
 
 Admin = Any  # kafka-python has no types
 
-NAMES = {"cameras", "frames", "faces", "results", "previews", "dead-letters", "tracks"}
+NAMES = {"cameras", "frames", "faces", "results", "previews", "dead-letters", "checkpoints"}
 
 
 @pytest.fixture
@@ -100,7 +100,7 @@ def test_what_services_make_at_their_start_is_what_the_command_makes(prefix: str
     table = KafkaTable(CAMERAS, kafka, kafka.camera_partitions)
     table.open()
     table.close()
-    KafkaChangelog(TRACKS, kafka).read(Assignment(frozenset({0}), 3))
+    KafkaChangelog(CHECKPOINTS, kafka).read(Assignment(frozenset({0}), 3))
     found = topics("check", "--json")
     assert states(found, prefix) == dict.fromkeys(NAMES, "same")
     assert found.exit_code == 0
@@ -115,7 +115,7 @@ def test_what_services_make_at_their_start_is_what_the_command_makes(prefix: str
         ("faces", "max.message.bytes", "1000000", "large messages are refused"),
         ("faces", "retention.bytes", "100000000", "deleted unseen"),
         ("cameras", "cleanup.policy", "delete", "another rule"),
-        ("tracks", "min.compaction.lag.ms", "0", "go earlier"),
+        ("checkpoints", "min.compaction.lag.ms", "0", "go earlier"),
         ("results", "message.timestamp.type", "CreateTime", "clocks of workers"),
     ],
 )
@@ -186,7 +186,7 @@ def test_partitions_that_a_worker_has_added_meanwhile_are_no_error(prefix: str, 
     with open_topics(KafkaSettings.load()) as found:
         for _ in ("ours", "theirs"):
             found.add_partitions(f"{prefix}tracks", 6)
-    assert there(admin, prefix)["tracks"] == 6
+    assert there(admin, prefix)["checkpoints"] == 6
 
 
 def test_fewer_partitions_than_there_are_is_told_and_tracks_follow_the_frames(
@@ -195,7 +195,7 @@ def test_fewer_partitions_than_there_are_is_told_and_tracks_follow_the_frames(
     admin.create_topics({f"{prefix}frames": {"num_partitions": 4}}, wait_for_metadata=True)
     made = topics("apply", "--json")
     assert made.exit_code == 1
-    assert there(admin, prefix) == {**dict.fromkeys(NAMES, 3), "cameras": 5, "frames": 4, "tracks": 4}
+    assert there(admin, prefix) == {**dict.fromkeys(NAMES, 3), "cameras": 5, "frames": 4, "checkpoints": 4}
     (one,) = [one for one in differences(made) if one["setting"] == "partitions"]
     assert one["remedy"].startswith("set KAFKA_PARTITIONS=4 ")
 

@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry
 
 pytest.importorskip("kafka", reason="the package kafka-python is not installed")
 
-from agegender.services.detect.tracking.checkpoint import TRACKS
+from agegender.services.detect.checkpoints import CHECKPOINTS
 from agegender.shared.cameras.record import CameraSettings
 from agegender.shared.errors import BadMessage, SchemaMismatch
 from agegender.shared.kafka.changelog import KafkaChangelog
@@ -189,13 +189,13 @@ def test_a_worker_waits_at_an_old_message_and_drops_nothing(
 
 
 def test_detect_waits_at_a_checkpoint_of_a_later_version(settings: KafkaSettings) -> None:
-    changelog = KafkaChangelog(TRACKS, settings)
+    changelog = KafkaChangelog(CHECKPOINTS, settings)
     assignment = Assignment(frozenset({0}), 1)
     assert changelog.read(assignment) == []
-    raw = KafkaRawOutput(TRACKS.name, TRACKS.retention_s, settings)
-    raw.write([Encoded(b"cam1", b"{}", (("schema", b"tracks/3"), ("meta", b"{}")))])
+    raw = KafkaRawOutput(CHECKPOINTS.name, CHECKPOINTS.retention_s, settings)
+    raw.write([Encoded(b"cam1", b"{}", (("schema", b"checkpoint/2"), ("meta", b"{}")))])
     raw.close()
-    with pytest.raises(SchemaMismatch, match="tracks/3"):
+    with pytest.raises(SchemaMismatch, match="checkpoint/2"):
         changelog.read(assignment)
 
 

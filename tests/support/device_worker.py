@@ -11,9 +11,9 @@ from typing import Any
 from agegender.services.classify.calibration import load_calibration
 from agegender.services.classify.config import ClassifySettings
 from agegender.services.classify.stage import ClassifyStage
+from agegender.services.detect.checkpoints import CHECKPOINTS, CheckpointingOutput
 from agegender.services.detect.config import DetectSettings
-from agegender.services.detect.stage import DetectStage, Found
-from agegender.services.detect.tracking.checkpoint import TRACKS, CheckpointingOutput
+from agegender.services.detect.stage import DetectOutput, DetectStage
 from agegender.shared.kafka.changelog import KafkaChangelog
 from agegender.shared.kafka.output import KafkaDeadLetters, KafkaOutput
 from agegender.shared.kafka.source import KafkaSource
@@ -46,12 +46,12 @@ def build_classify(
     )
 
 
-def build_detect(metrics: Metrics, health: Health, device_s: float) -> Runner[Frame, Found]:
+def build_detect(metrics: Metrics, health: Health, device_s: float) -> Runner[Frame, DetectOutput]:
     """As `agegender.services.detect` is put together, but for the detector."""
     settings, kafka = DetectSettings.load(), KafkaSettings.load()
-    stage = DetectStage(SimulatedDetector(device_s), judge=settings.judge)
+    stage = DetectStage(SimulatedDetector(device_s), selection=settings.selection)
     faces: Output[Any] = KafkaOutput(FACES, kafka)
-    output = CheckpointingOutput(stage, faces, KafkaChangelog(TRACKS, kafka))
+    output = CheckpointingOutput(stage, faces, KafkaChangelog(CHECKPOINTS, kafka))
     return Runner(
         "detect",
         KafkaSource(FRAMES, "detect", kafka, output.take_over),

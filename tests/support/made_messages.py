@@ -119,7 +119,7 @@ def track_summary(
     first_seen_s: float = 1_700_000_000.0,
     seconds: float = 2.0,
     frames: int = 10,
-    votes: int = 1,
+    votes_sent: int = 1,
     unclassified: Unclassified | None = None,
     ended: bool = False,
 ) -> TrackSummary:
@@ -129,7 +129,7 @@ def track_summary(
         first_seen_s=first_seen_s,
         last_seen_s=first_seen_s + seconds,
         frames=frames,
-        votes_sent=votes,
+        votes_sent=votes_sent,
         unclassified=unclassified,
         box_xyxy=(100.0, 80.0, 140.0, 130.5),
         ended=ended,

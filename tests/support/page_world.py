@@ -41,7 +41,7 @@ def running_world() -> Iterator[World]:
 def write_visit(sink: Sink, number: int, *, at_s: float, camera_id: str = "door", ended: bool = True) -> None:
     """Somebody whose age and gender follow from the number; every seventh stays unknown."""
     track_id = f"s1-{number}"
-    seen = track_summary(track_id, first_seen_s=at_s, seconds=4.0, votes=1, ended=ended)
+    seen = track_summary(track_id, first_seen_s=at_s, seconds=4.0, votes_sent=1, ended=ended)
     classified = vote(
         track_id,
         camera_id=camera_id,

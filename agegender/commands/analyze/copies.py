@@ -12,7 +12,7 @@ from agegender.analysis.analyzer import Seen
 from agegender.analysis.people import Analyzed, Someone
 from agegender.commands.analyze.labels import Mark, draw
 from agegender.commands.records import face_label, interval_text
-from agegender.shared.images.anonymization import cover
+from agegender.shared.images.anonymization import anonymize
 from agegender.shared.images.pictures import Bgr
 from agegender.shared.messages.pipeline import BoxXyxy, Result
 
@@ -32,7 +32,7 @@ class Style:
     def apply(self, picture_bgr: Bgr, marks: Sequence[Mark], covered_xyxy: Sequence[BoxXyxy]) -> Bgr:
         """The picture as it is to be shown, a copy."""
         if self.covers:
-            picture_bgr = cover(picture_bgr, covered_xyxy)
+            picture_bgr = anonymize(picture_bgr, covered_xyxy)
         return draw(picture_bgr, marks if self.labels else ())
 
 

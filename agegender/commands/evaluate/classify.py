@@ -72,7 +72,7 @@ def judge(labels: Sequence[Label], finder: FaceFinder, classify: ClassifyStage) 
     waiting = iter(labels)
     while batch := list(islice(waiting, _BATCH_PICTURES)):
         found = [finder.middle_face(read_picture(label.path), label.path) for label in batch]
-        outcomes = iter(classify.judge([one for one in found if isinstance(one, Face)]))
+        outcomes = iter(classify.classify([one for one in found if isinstance(one, Face)]))
         for label, one in zip(batch, found, strict=True):
             if isinstance(one, Face):
                 outcome = next(outcomes)

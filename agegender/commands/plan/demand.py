@@ -112,14 +112,14 @@ def rates(demand: Demand) -> Rates:
 
 def votes_of(stay_s: float, fps: float, quality: float = _FAIR_QUALITY) -> int:
     """How many faces of a person who stays so long are classified, all of them of the same quality."""
-    ballot, confirmed_s = Ballot(), (DetectSettings().confirm_faces - 1) / fps
+    ballot, confirmed_s = Ballot(), (DetectSettings().confirm_frames - 1) / fps
     frames = int((stay_s - confirmed_s) * fps) + 1 if stay_s >= confirmed_s else 0
     for number in range(frames):
         if ballot.wants(quality, number / fps):
             ballot.add(quality, number / fps)
         if ballot.is_settled:
             break
-    return ballot.votes
+    return ballot.votes_sent
 
 
 def area_ratio(wh: tuple[int, int], constants: Constants) -> float:

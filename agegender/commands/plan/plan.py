@@ -167,11 +167,11 @@ def _topics(
         _topic("frames", frames, rate.frames * frame_bytes, pictures_s, demand),
         _topic("faces", faces, classified_bytes, pictures_s, demand),
         _topic("results", results, result_bytes, results_s, demand),
-        _topic("tracks", frames, rate.frames * state_bytes, _TRACKS_KEPT_S, demand),
+        _topic("checkpoints", frames, rate.frames * state_bytes, _CHECKPOINTS_KEPT_S, demand),
     ]
 
 
-_TRACKS_KEPT_S = 180.0
+_CHECKPOINTS_KEPT_S = 180.0
 """Compaction leaves the newest of each camera, of all that is older than a minute; it takes its time."""
 
 
@@ -182,7 +182,7 @@ def _topic(name: str, partitions: int, bytes_s: float, kept_s: float, demand: De
 def _broker(demand: Demand, topics: Sequence[TopicPlan]) -> BrokerPlan:
     written = sum(one.in_mb_s for one in topics)
     # Everything but the states is read once; a state only by whoever takes over.
-    read = sum(one.in_mb_s for one in topics if one.name != "tracks")
+    read = sum(one.in_mb_s for one in topics if one.name != "checkpoints")
     copies = (demand.replication - 1) * written
     brokers = max(demand.replication, math.ceil(max(written + copies, read + copies) / BROKER_MB_S))
     return BrokerPlan(brokers, written + copies, read + copies, sum(one.disk_gb for one in topics))

@@ -66,7 +66,7 @@ class Finding:
 
 
 def compare(topics: KafkaTopics, kafka: KafkaSettings, *, raising: bool = False) -> Sequence[Finding]:
-    """All topics as they are; `raising`: `tracks` is to be divided as `frames` will be, not as it is.
+    """All topics as they are; `raising`: `checkpoints` is to be divided as `frames` will be, not as it is.
 
     Raises:
         NotNow: no broker answers.

@@ -6,34 +6,36 @@ from collections.abc import Sequence
 
 from agegender.shared.kafka.topics import (
     CAMERAS,
+    CHECKPOINTS_NAME,
+    CHECKPOINTS_RETENTION_S,
     DEAD_LETTERS_NAME,
     DEAD_LETTERS_RETENTION_S,
     FACES,
     FRAMES,
     PREVIEWS,
     RESULTS,
-    TRACKS_NAME,
-    TRACKS_RETENTION_S,
     TopicConfig,
 )
 from agegender.shared.process.settings import KafkaSettings
 
 
 def all_forms(kafka: KafkaSettings, frame_partitions: int | None = None) -> Sequence[TopicConfig]:
-    """The form of each topic, `frames` before `tracks`.
+    """The form of each topic, `frames` before `checkpoints`.
 
     Args:
-        frame_partitions: how many `frames` has; None: as many as the settings say. `tracks` is divided like
+        frame_partitions: how many `frames` has; None: as many as the settings say. `checkpoints` is divided like
             it: a worker looks for what is known of a camera in the partition of the same number.
     """
     prefix = kafka.topic_prefix
     passing = {one.name: one.retention_s for one in (FRAMES, FACES, RESULTS, PREVIEWS)}
     passing[DEAD_LETTERS_NAME] = DEAD_LETTERS_RETENTION_S
-    tracks_partitions = kafka.partitions if frame_partitions is None else frame_partitions
+    checkpoint_partitions = kafka.partitions if frame_partitions is None else frame_partitions
     return [
         TopicConfig.compacted(kafka, prefix + CAMERAS.name, kafka.camera_partitions),
         *(TopicConfig.deleting(kafka, prefix + name, kept_s) for name, kept_s in passing.items()),
-        TopicConfig.changelog(kafka, prefix + TRACKS_NAME, tracks_partitions, TRACKS_RETENTION_S),
+        TopicConfig.changelog(
+            kafka, prefix + CHECKPOINTS_NAME, checkpoint_partitions, CHECKPOINTS_RETENTION_S
+        ),
     ]
 
 

@@ -31,7 +31,7 @@ class Ballot:
     the next ones after growing gaps, a clearly better one at once, and none once enough was gathered.
     """
 
-    votes: int = 0
+    votes_sent: int = 0
     quality: float = 0.0
     """The sum of all voting faces."""
     best: float = 0.0
@@ -40,22 +40,22 @@ class Ballot:
     @property
     def is_settled(self) -> bool:
         """Whether no further face votes, however good it is."""
-        return self.quality >= ENOUGH_QUALITY or self.votes >= MAX_VOTES
+        return self.quality >= ENOUGH_QUALITY or self.votes_sent >= MAX_VOTES
 
     def wants(self, quality: float, time_s: float) -> bool:
         """Whether a face of `quality`, above 0 and up to 1, seen at `time_s`, is worth a vote."""
         if self.is_settled:
             return False
-        if self.votes == 0 or quality >= self.best + CLEARLY_BETTER:
+        if self.votes_sent == 0 or quality >= self.best + CLEARLY_BETTER:
             return True
-        if self.votes >= MAX_VOTES - KEPT_FOR_BETTER:
+        if self.votes_sent >= MAX_VOTES - KEPT_FOR_BETTER:
             return False
-        return time_s >= self.last_s + FIRST_GAP_S * GAP_GROWTH ** (self.votes - 1)
+        return time_s >= self.last_s + FIRST_GAP_S * GAP_GROWTH ** (self.votes_sent - 1)
 
     def add(self, quality: float, time_s: float) -> int:
         """Counts the face as a vote; the return value is its number, from 1."""
-        self.votes += 1
+        self.votes_sent += 1
         self.quality += quality
         self.best = max(self.best, quality)
         self.last_s = time_s
-        return self.votes
+        return self.votes_sent

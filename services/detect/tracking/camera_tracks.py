@@ -8,10 +8,14 @@ from typing import Self
 
 from agegender.services.detect.faces.quality import facing
 from agegender.services.detect.tracking.best_shot import Ballot
-from agegender.services.detect.tracking.camera_state import BallotState, CameraState, ConfirmedTrackState
+from agegender.services.detect.tracking.checkpoint import (
+    BallotState,
+    Checkpoint,
+    ConfirmedTrackState,
+    TrackerState,
+)
 from agegender.services.detect.tracking.stream_clock import StreamClock
 from agegender.services.detect.tracking.tracker import Track, Tracker
-from agegender.services.detect.tracking.tracker_state import TrackerState
 from agegender.shared.images.quality import UNUSABLE, why_unclassified
 from agegender.shared.messages.pipeline import (
     BoxXyxy,
@@ -31,24 +35,24 @@ _STREAMS_KNOWN = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class TrackLimits:
     """When a track is a person, and for how long that person is waited for."""
 
-    confirm_faces: int = 3
+    confirm_frames: int = 3
     """Faces that make a track a person."""
     lost_s: float = 2.0
     """For how long a person whose face is lost is taken up again at its place."""
 
     def tracker(self) -> Tracker:
         """A tracker that has seen nothing yet."""
-        return Tracker(confirm_hits=self.confirm_faces, lost_s=self.lost_s)
+        return Tracker(confirm_frames=self.confirm_frames, lost_s=self.lost_s)
 
     def tracker_from(self, state: TrackerState) -> Tracker:
         """A tracker that goes on from there."""
-        return Tracker.restored(state, confirm_hits=self.confirm_faces, lost_s=self.lost_s)
+        return Tracker.restored(state, confirm_frames=self.confirm_frames, lost_s=self.lost_s)
 
 
-USUAL_PATIENCE = Patience()
+DEFAULT_LIMITS = TrackLimits()
 
 
 @dataclass(eq=False)
@@ -82,9 +86,9 @@ class ConfirmedTrack:
         why = why_unclassified(face)
         quality = UNUSABLE if face.quality is None else face.quality * facing(face.landmarks_xy)
         if why is not None:
-            if self.ballot.votes == 0 and self.unclassified != "too-blurred":
+            if self.ballot.votes_sent == 0 and self.unclassified != "too-blurred":
                 self.unclassified = why
-            return SkipReason.POOR
+            return SkipReason.LOW_QUALITY
         if not self.ballot.wants(quality, time_s):
             return SkipReason.ENOUGH
         self.ballot.add(quality, time_s)
@@ -100,12 +104,12 @@ class CameraTracks:
     that was given before.
 
     Args:
-        patience: of the trackers.
+        limits: of the trackers.
     """
 
-    def __init__(self, patience: Patience = USUAL_PATIENCE) -> None:
-        self._patience = patience
-        self._tracker = patience.tracker()
+    def __init__(self, limits: TrackLimits = DEFAULT_LIMITS) -> None:
+        self._limits = limits
+        self._tracker = limits.tracker()
         self._clock = StreamClock()
         self._stream_id: str | None = None
         self._first_sequence = 0
@@ -119,10 +123,10 @@ class CameraTracks:
         self._gives_other_names = False
 
     @classmethod
-    def restored(cls, state: CameraState, patience: Patience = USUAL_PATIENCE) -> Self:
-        """Tracks that go on exactly as those of which `state` was taken, given the same patience."""
-        camera = cls(patience)
-        camera._tracker = patience.tracker_from(state.tracker)
+    def restored(cls, state: Checkpoint, limits: TrackLimits = DEFAULT_LIMITS) -> Self:
+        """Tracks that go on exactly as those of which `state` was taken, given the same limits."""
+        camera = cls(limits)
+        camera._tracker = limits.tracker_from(state.tracker)
         camera._clock = StreamClock(state.clock, state.newest)
         camera._stream_id, camera._first_sequence = state.newest.stream_id, state.first_sequence
         camera._newest, camera._seen, camera._told_s = state.newest, dict(state.seen), state.told_s
@@ -133,14 +137,14 @@ class CameraTracks:
         }
         return camera
 
-    def state(self) -> CameraState:
+    def checkpoint(self) -> Checkpoint:
         """All that is known, to be kept and restored.
 
         To be taken after a frame, when others were told what was due.
         """
         if self._newest is None or self._has_new_tracks or self._ended:
             raise RuntimeError("a state is taken after a frame, when others know who came and who went")
-        return CameraState(
+        return Checkpoint(
             newest=self._newest,
             seen=tuple(self._seen.items()),
             first_sequence=self._first_sequence,
@@ -231,7 +235,7 @@ class CameraTracks:
     def _start(self, info: FrameInfo) -> None:
         self._tracker.end()
         self._collect_ended()
-        self._tracker, self._clock = self._patience.tracker(), StreamClock()
+        self._tracker, self._clock = self._limits.tracker(), StreamClock()
         self._stream_id, self._first_sequence, self._told_s = info.stream_id, info.sequence, None
 
     def _note_seen(self, info: FrameInfo) -> None:
@@ -262,8 +266,8 @@ class Cameras:
     and a visit that nothing more is heard of is closed where it is stored.
     """
 
-    def __init__(self, patience: Patience = USUAL_PATIENCE) -> None:
-        self._patience = patience
+    def __init__(self, limits: TrackLimits = DEFAULT_LIMITS) -> None:
+        self._limits = limits
         self._by_id: dict[str, tuple[float, CameraTracks]] = {}
 
     def __len__(self) -> int:
@@ -275,19 +279,19 @@ class Cameras:
         self._by_id.clear()
         return [one for one in last if one is not None]
 
-    def states(self, camera_ids: Iterable[str]) -> list[CameraState]:
+    def checkpoints(self, camera_ids: Iterable[str]) -> list[Checkpoint]:
         """What is known of those of these cameras that are not forgotten."""
         known = [self._by_id[one][1] for one in camera_ids if one in self._by_id]
-        return [tracks.state() for tracks in known]
+        return [tracks.checkpoint() for tracks in known]
 
-    def restore(self, states: Iterable[CameraState], now_s: float) -> None:
+    def restore(self, states: Iterable[Checkpoint], now_s: float) -> None:
         """Forgets all cameras, and goes on with these as if they had been heard of at `now_s`."""
-        self._by_id = {one.camera_id: (now_s, CameraTracks.restored(one, self._patience)) for one in states}
+        self._by_id = {one.camera_id: (now_s, CameraTracks.restored(one, self._limits)) for one in states}
 
     def of(self, camera_id: str, now_s: float) -> CameraTracks:
         """The tracks of a camera that was heard of at `now_s`, in seconds of the clock of this process."""
         _, tracks = self._by_id.pop(camera_id, (now_s, None))
-        tracks = tracks or CameraTracks(self._patience)
+        tracks = tracks or CameraTracks(self._limits)
         # The one heard of last comes last, so those to be forgotten are the first ones.
         self._by_id[camera_id] = (now_s, tracks)
         while now_s - next(iter(self._by_id.values()))[0] > FORGET_AFTER_S:
@@ -301,8 +305,8 @@ def _summary(confirmed: ConfirmedTrack) -> TrackSummary:
         track_id=confirmed.track_id,
         first_seen_s=track.first_s,
         last_seen_s=track.last_s,
-        frames=track.hits,
-        votes_sent=confirmed.ballot.votes,
+        frames=track.frames,
+        votes_sent=confirmed.ballot.votes_sent,
         unclassified=confirmed.unclassified,
         box_xyxy=track.box_xyxy,
         ended=track.ended,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 
-from agegender.services.detect.tracking.camera_state import ClockState
+from agegender.services.detect.tracking.checkpoint import ClockState
 from agegender.shared.messages.pipeline import FrameInfo
 
 _RATE_OVER_S = 5.0

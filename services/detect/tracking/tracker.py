@@ -10,11 +10,11 @@ from typing import Self
 
 import numpy as np
 
+from agegender.services.detect.tracking.checkpoint import TrackerState, TrackState
 from agegender.services.detect.tracking.fit import Expected, best_first, misfit
-from agegender.services.detect.tracking.tracker_state import TrackerState, TrackState
 from agegender.shared.messages.pipeline import BoxXyxy
 
-MOST_TRACKS = 400
+MOST_TRACKS = 384
 """A tracker holds no more: beyond, those that are lost end first, then those that are not confirmed.
 
 What is kept of so many, and what is told of them when all of them have gone and as many came, is read again:
@@ -32,7 +32,7 @@ class Track:
     box_xyxy: BoxXyxy
     first_s: float
     last_s: float
-    hits: int = 1
+    frames: int = 1
     number: int | None = None
     """Counts the confirmed tracks from 1; None until then."""
     misses: int = 0
@@ -58,13 +58,13 @@ class Tracker:
     At most `MOST_TRACKS` are held, whatever comes.
 
     Args:
-        confirm_hits: faces that make a track a confirmed one.
+        confirm_frames: faces that make a track a confirmed one.
         lost_s: how long a confirmed track waits for its face.
         tentative_s: the same for one that is not confirmed. Both wait for two frames at least.
     """
 
-    def __init__(self, *, confirm_hits: int = 3, lost_s: float = 2.0, tentative_s: float = 0.5) -> None:
-        self._confirm_hits = confirm_hits
+    def __init__(self, *, confirm_frames: int = 3, lost_s: float = 2.0, tentative_s: float = 0.5) -> None:
+        self._confirm_frames = confirm_frames
         self._lost_s = lost_s
         self._tentative_s = tentative_s
         self._tracks: list[Track] = []
@@ -75,10 +75,10 @@ class Tracker:
 
     @classmethod
     def restored(
-        cls, state: TrackerState, *, confirm_hits: int = 3, lost_s: float = 2.0, tentative_s: float = 0.5
+        cls, state: TrackerState, *, confirm_frames: int = 3, lost_s: float = 2.0, tentative_s: float = 0.5
     ) -> Self:
         """A tracker that goes on exactly as the one of which `state` was taken, given the same arguments."""
-        tracker = cls(confirm_hits=confirm_hits, lost_s=lost_s, tentative_s=tentative_s)
+        tracker = cls(confirm_frames=confirm_frames, lost_s=lost_s, tentative_s=tentative_s)
         tracker._tracks = [Track(**track.model_dump()) for track in state.tracks]
         tracker._ended.extend(Track(**track.model_dump()) for track in state.ended)
         tracker._confirmed, tracker._last_s, tracker._gap_s = state.confirmed, state.last_s, state.gap_s
@@ -158,7 +158,7 @@ class Tracker:
             velocities_xy=np.array([track.velocity_xy for track in self._tracks], np.float64),
             unseen_s=unseen_s,
             missed_s=np.maximum(unseen_s - self._gap_s, 0.0),
-            is_new=np.array([track.hits == 1 for track in self._tracks]),
+            is_new=np.array([track.frames == 1 for track in self._tracks]),
         )
         return best_first(misfit(expected, np.array(boxes_xyxy, np.float64)))
 
@@ -168,10 +168,10 @@ class Tracker:
         track.ended = track.misses > 2 and time_s - track.last_s > patience_s
 
     def _is_confirmed(self, track: Track) -> bool:
-        return track.number is not None or track.hits >= self._confirm_hits
+        return track.number is not None or track.frames >= self._confirm_frames
 
     def _worth(self, track: Track) -> tuple[bool, bool, float, int]:
-        return track.misses == 0, self._is_confirmed(track), track.last_s, track.hits
+        return track.misses == 0, self._is_confirmed(track), track.last_s, track.frames
 
     def _end_surplus(self) -> None:
         surplus = len(self._tracks) - MOST_TRACKS
@@ -190,13 +190,13 @@ def _follow(track: Track, box: BoxXyxy, time_s: float) -> None:
         (x, y), (before_x, before_y) = _centre(box), _centre(track.box_xyxy)
         vx, vy = track.velocity_xy
         # The first velocities count in full; then they are smoothed over a time, not over a number of frames.
-        gain = max(1.0 / track.hits, 1.0 - math.exp(-passed_s / _VELOCITY_SETTLES_S))
+        gain = max(1.0 / track.frames, 1.0 - math.exp(-passed_s / _VELOCITY_SETTLES_S))
         track.velocity_xy = (
             vx + gain * ((x - before_x) / passed_s - vx),
             vy + gain * ((y - before_y) / passed_s - vy),
         )
     track.box_xyxy, track.last_s = box, time_s
-    track.hits, track.misses = track.hits + 1, 0
+    track.frames, track.misses = track.frames + 1, 0
 
 
 def _centre(box: Sequence[float]) -> tuple[float, float]:

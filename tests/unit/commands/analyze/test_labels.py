@@ -11,7 +11,7 @@ from agegender.commands.analyze.labels import MIN_LONGER_SIDE_PX, Mark, draw
 from agegender.services.classify.nets import LiteRTNets
 from agegender.services.detect.faces.alignment import cut_chip
 from agegender.services.detect.faces.yunet import YuNet
-from agegender.shared.images.anonymization import cover
+from agegender.shared.images.anonymization import anonymize
 from agegender.shared.images.pictures import Bgr
 from agegender.shared.messages.pipeline import BoxXyxy
 from agegender.shared.models import weights
@@ -89,7 +89,7 @@ def test_a_covered_face_is_found_by_no_detector_at_any_size(size_px: int) -> Non
     scale = size_px / 512
     picture = np.asarray(cv2.resize(astronaut(), (size_px, size_px), interpolation=cv2.INTER_AREA), np.uint8)
     face = [side * scale for side in ASTRONAUT_BOX_XYXY]
-    covered = cover(picture, [(face[0], face[1], face[2], face[3])])
+    covered = anonymize(picture, [(face[0], face[1], face[2], face[3])])
     detector = YuNet(weights("yunet"), min_score=0.5)
     for enlarged_px in (size_px, 320, 960):
         shown = np.asarray(cv2.resize(covered, (enlarged_px, enlarged_px)), np.uint8)
@@ -105,7 +105,7 @@ def test_what_is_left_of_a_covered_face_tells_the_nets_nothing() -> None:
         picture = (astronaut() * brightness).astype(np.uint8)
         (face,) = YuNet(weights("yunet")).detect(picture)
         chips += [cut_chip(picture, face.landmarks_xy)]
-        chips += [cut_chip(cover(picture, [face.box_xyxy]), face.landmarks_xy)]
+        chips += [cut_chip(anonymize(picture, [face.box_xyxy]), face.landmarks_xy)]
     uncovered, covered = chips[0].astype(int), chips[1].astype(int)
     assert np.abs(np.diff(uncovered, axis=1)).max() > 60
     assert np.abs(np.diff(covered[20:140, 20:140], axis=1)).max() < 12
@@ -120,11 +120,11 @@ def test_four_colours_are_all_that_a_covered_face_holds() -> None:
     flat = np.full((160, 160, 3), 120, np.uint8)
     noise = np.random.default_rng(0).integers(-4, 5, flat.shape)
     detailed = np.clip(flat.astype(int) + noise, 0, 255).astype(np.uint8)
-    np.testing.assert_array_equal(cover(flat, [box]), cover(detailed, [box]))
+    np.testing.assert_array_equal(anonymize(flat, [box]), anonymize(detailed, [box]))
 
 
 def test_a_box_beyond_the_edge_covers_what_is_inside_and_the_rest_is_untouched() -> None:
     picture = portraits(1)
-    covered = cover(picture, [(-50.0, -50.0, 10.0, 10.0), (900.0, 900.0, 950.0, 950.0)])
+    covered = anonymize(picture, [(-50.0, -50.0, 10.0, 10.0), (900.0, 900.0, 950.0, 950.0)])
     np.testing.assert_array_equal(covered[40:], picture[40:])
     assert not np.array_equal(covered[:20, :20], picture[:20, :20])

@@ -49,7 +49,7 @@ def consistent(draw: st.DrawFn) -> CameraCounts:
         Arrival(published, published),
         draw(flows()),
         draw(number),
-        draw(st.dictionaries(st.sampled_from(("poor", "enough")), number)),
+        draw(st.dictionaries(st.sampled_from(("low-quality", "enough")), number)),
         draw(flows()),
         draw(flows(forgets=True)),
         Stored(written, written),

@@ -35,7 +35,7 @@ VIEWS: st.SearchStrategy[Views] = st.sampled_from([1, 2])
 def test_whatever_is_read_the_judgement_is_one_that_can_be(
     age_years: float, logit: float, quality: float | None, views: Views
 ) -> None:
-    classification = STORED.judge(age_years, logit, quality, views)
+    classification = STORED.classify(age_years, logit, quality, views)
     low_years, high_years = classification.interval_years
     assert 0 <= low_years <= classification.age_years <= high_years <= OLDEST_YEARS
     assert 0.5 <= classification.gender_confidence <= 1
@@ -49,8 +49,8 @@ def test_whatever_is_read_the_judgement_is_one_that_can_be(
 def test_an_older_reading_never_has_a_younger_interval(
     one: float, other: float, quality: float, views: Views
 ) -> None:
-    younger = STORED.judge(min(one, other), 0, quality, views).interval_years
-    older = STORED.judge(max(one, other), 0, quality, views).interval_years
+    younger = STORED.classify(min(one, other), 0, quality, views).interval_years
+    older = STORED.classify(max(one, other), 0, quality, views).interval_years
     # The tables are rounded to tenths of a year.
     assert younger[0] <= older[0] + 0.11
     assert younger[1] <= older[1] + 0.11
@@ -60,8 +60,8 @@ def test_an_older_reading_never_has_a_younger_interval(
 def test_a_better_picture_never_has_a_wider_interval(
     age_years: float, one: float, other: float, views: Views
 ) -> None:
-    poor = STORED.judge(age_years, 0, min(one, other), views).interval_years
-    good = STORED.judge(age_years, 0, max(one, other), views).interval_years
+    poor = STORED.classify(age_years, 0, min(one, other), views).interval_years
+    good = STORED.classify(age_years, 0, max(one, other), views).interval_years
     assert poor[0] <= good[0] + 1e-9
     assert good[1] <= poor[1] + 1e-9
 
@@ -70,35 +70,35 @@ def test_a_better_picture_never_has_a_wider_interval(
 def test_a_larger_logit_is_never_less_male(
     one: float, other: float, age_years: float, quality: float, views: Views
 ) -> None:
-    less = STORED.judge(age_years, min(one, other), quality, views).male_probability
-    more = STORED.judge(age_years, max(one, other), quality, views).male_probability
+    less = STORED.classify(age_years, min(one, other), quality, views).male_probability
+    more = STORED.classify(age_years, max(one, other), quality, views).male_probability
     assert less <= more
 
 
 @pytest.mark.parametrize(("age_years", "logit"), [(20, 1.0), (40, 1.5), (60, 2.0)])
 def test_a_logit_counts_as_much_as_the_scale_says(age_years: float, logit: float) -> None:
     made = calibration(gender_scale=((0.5, 0.5), (1.0, 1.0)))
-    male = made.judge(age_years, 2.0, 0.5, 1).male_probability
+    male = made.classify(age_years, 2.0, 0.5, 1).male_probability
     assert male == pytest.approx(1 / (1 + math.exp(-logit)))
 
 
 def test_both_genders_are_treated_alike() -> None:
     for logit in (0.5, 3.0, 20.0):
-        male, female = (STORED.judge(30, signed, 0.7, 2) for signed in (logit, -logit))
+        male, female = (STORED.classify(30, signed, 0.7, 2) for signed in (logit, -logit))
         assert male.gender_confidence == pytest.approx(female.gender_confidence)
         assert {male.gender, female.gender} in ({"male", "female"}, {"unknown"})
 
 
 def test_a_face_that_nobody_rated_is_taken_for_a_poor_one() -> None:
-    assert STORED.judge(40, 3, None, 2) == STORED.judge(40, 3, 0.0, 2)
-    assert STORED.judge(40, 3, None, 2) != STORED.judge(40, 3, 1.0, 2)
+    assert STORED.classify(40, 3, None, 2) == STORED.classify(40, 3, 0.0, 2)
+    assert STORED.classify(40, 3, None, 2) != STORED.classify(40, 3, 1.0, 2)
 
 
 @given(st.floats(0, OLDEST_YEARS), st.floats(-30, 30), QUALITIES)
 def test_without_corrections_the_readings_stay_what_they_are(
     age_years: float, logit: float, quality: float | None
 ) -> None:
-    classification = calibration().judge(age_years, logit, quality, 2)
+    classification = calibration().classify(age_years, logit, quality, 2)
     assert classification.age_years == age_years
     assert classification.interval_years == (age_years, age_years)
     assert classification.male_probability == pytest.approx(1 / (1 + math.exp(-logit)))
@@ -112,15 +112,15 @@ def test_between_the_knots_values_are_linear_and_beyond_them_they_stay(
     age_years: float, quality: float, width_years: float
 ) -> None:
     made = calibration(high_years=((30.0, 10.0), (40.0, 20.0)))
-    low_years, high_years = made.judge(age_years, 0, quality, 1).interval_years
+    low_years, high_years = made.classify(age_years, 0, quality, 1).interval_years
     assert low_years == age_years
     assert high_years - low_years == pytest.approx(width_years)
 
 
 def test_an_interval_ends_at_birth_and_where_people_do() -> None:
     wide = calibration(low_years=((-50.0, -50.0),) * 2, high_years=((50.0, 50.0),) * 2)
-    assert wide.judge(3, 0, 0.5, 1).interval_years == (0, 53)
-    assert wide.judge(100, 0, 0.5, 1).interval_years == (50, OLDEST_YEARS)
+    assert wide.classify(3, 0, 0.5, 1).interval_years == (0, 53)
+    assert wide.classify(100, 0, 0.5, 1).interval_years == (50, OLDEST_YEARS)
 
 
 @pytest.mark.parametrize(
@@ -128,7 +128,7 @@ def test_an_interval_ends_at_birth_and_where_people_do() -> None:
     [(3.0, "male"), (-3.0, "female"), (0.8, "unknown"), (-0.8, "unknown"), (0, "unknown")],
 )
 def test_a_gender_is_named_only_where_it_is_likely_enough(logit: float, gender: str) -> None:
-    assert calibration(unknown_below=0.7).judge(30, logit, 0.5, 1).gender == gender
+    assert calibration(unknown_below=0.7).classify(30, logit, 0.5, 1).gender == gender
 
 
 def test_the_nets_are_believed_less_than_they_say() -> None:

@@ -77,7 +77,7 @@ def test_each_face_keeps_its_own_age_and_gender_around_a_broken_chip() -> None:
         _face(_chip(100, 0), 5),
     ]
     nets = _Brightness()
-    outcomes = ClassifyStage(nets, calibration(), 1).judge(faces)
+    outcomes = ClassifyStage(nets, calibration(), 1).classify(faces)
     assert [isinstance(outcome, Bad) for outcome in outcomes] == [False, True, False, False, True, False]
     results = [_result(outcome) for outcome in outcomes if isinstance(outcome, Done)]
     assert [result.face.index for result in results] == [0, 2, 3, 5]
@@ -87,24 +87,24 @@ def test_each_face_keeps_its_own_age_and_gender_around_a_broken_chip() -> None:
 
 
 def test_a_broken_chip_is_bad_with_its_reason() -> None:
-    (outcome,) = _stage().judge([_face(b"no picture")])
+    (outcome,) = _stage().classify([_face(b"no picture")])
     assert isinstance(outcome, Bad)
     assert "no picture" in outcome.reason
 
 
 @pytest.mark.parametrize("side_px", [1, CHIP_SIDE_PX - 1])
 def test_a_chip_of_another_size_is_bad(side_px: int) -> None:
-    (outcome,) = _stage().judge([_face(_chip(9, side_px=side_px))])
+    (outcome,) = _stage().classify([_face(_chip(9, side_px=side_px))])
     assert outcome == Bad(f"the chip is {side_px} x {side_px} pixels, expected 160 x 160")
 
 
 def test_a_chip_of_as_many_pixels_in_another_shape_is_bad() -> None:
     wide = encode_jpeg(np.zeros((80, 320, 3), np.uint8), 90)
-    assert _stage().judge([_face(wide)]) == [Bad("the chip is 320 x 80 pixels, expected 160 x 160")]
+    assert _stage().classify([_face(wide)]) == [Bad("the chip is 320 x 80 pixels, expected 160 x 160")]
 
 
 def test_a_chip_that_claims_to_be_larger_is_bad_before_it_is_decoded() -> None:
-    (outcome,) = _stage().judge([_face(_chip(9, side_px=4_000))])
+    (outcome,) = _stage().classify([_face(_chip(9, side_px=4_000))])
     assert isinstance(outcome, Bad)
     assert "claims 4000 x 4000" in outcome.reason
 
@@ -112,14 +112,14 @@ def test_a_chip_that_claims_to_be_larger_is_bad_before_it_is_decoded() -> None:
 def test_without_a_chip_to_judge_the_nets_are_left_alone() -> None:
     nets = _Brightness()
     stage = ClassifyStage(nets, calibration())
-    assert stage.judge([]) == []
-    assert len(stage.judge([_face(b"no picture")])) == 1
+    assert stage.classify([]) == []
+    assert len(stage.classify([_face(b"no picture")])) == 1
     assert nets.batch_sizes == []
 
 
 def test_a_result_carries_what_is_known_of_its_face_and_who_judged_when() -> None:
     sent = _face(_chip(54, 200), 3)
-    result = _result(*_stage().judge([sent]))
+    result = _result(*_stage().classify([sent]))
     assert result.face == sent.info
     assert result.nets == "brightness"
     assert result.classified_at_s == NOW_S
@@ -127,14 +127,14 @@ def test_a_result_carries_what_is_known_of_its_face_and_who_judged_when() -> Non
 
 @pytest.mark.parametrize(("blue", "age_years"), [(0, 0.0), (255, OLDEST_YEARS)])
 def test_an_age_beyond_what_people_reach_is_cut_off(blue: int, age_years: float) -> None:
-    assert _result(*_stage().judge([_face(_chip(blue))])).age_years == age_years
+    assert _result(*_stage().classify([_face(_chip(blue))])).age_years == age_years
 
 
 @pytest.mark.parametrize(
     ("red", "gender", "confidence"), [(255, "male", 1.0), (0, "female", 1.0), (51, "female", 0.8)]
 )
 def test_the_confidence_is_that_of_the_gender_named(red: int, gender: str, confidence: float) -> None:
-    result = _result(*_stage().judge([_face(_chip(100, red))]))
+    result = _result(*_stage().classify([_face(_chip(100, red))]))
     assert result.gender == gender
     assert result.gender_confidence == pytest.approx(confidence, abs=0.03)
 
@@ -144,7 +144,7 @@ def test_a_face_not_worth_it_is_told_so_and_costs_no_net() -> None:
     small = face_info().model_copy(update={"box_xyxy": (0.0, 0.0, 20.0, 20.0)})
     blurred = face_info().model_copy(update={"quality": 0.0})
     faces = [face(small, chip_jpeg=_chip(40)), _face(_chip(60, 255)), face(blurred, chip_jpeg=_chip(80))]
-    first, classified, last = (_result(one) for one in ClassifyStage(nets, calibration(), 1).judge(faces))
+    first, classified, last = (_result(one) for one in ClassifyStage(nets, calibration(), 1).classify(faces))
     assert [first.unclassified, classified.unclassified, last.unclassified] == [
         "too-small",
         None,
@@ -161,14 +161,14 @@ def test_each_face_gets_the_interval_of_its_own_age_and_quality() -> None:
     made = calibration(high_years=((30.0, 10.0), (40.0, 20.0)))
     stage = ClassifyStage(_Brightness(), made, 1)
     good, poor = (face_info().model_copy(update={"quality": quality}) for quality in (0.8, 0.2))
-    results = stage.judge([face(info, chip_jpeg=_chip(60)) for info in (good, poor)])
+    results = stage.classify([face(info, chip_jpeg=_chip(60)) for info in (good, poor)])
     widths = [np.ptp(_result(one).age_interval_years or ()) for one in results]
     assert widths == pytest.approx([15, 35], abs=1)
 
 
 def test_a_gender_that_is_not_likely_enough_is_unknown_and_its_probability_kept() -> None:
     stage = ClassifyStage(_Brightness(), calibration(unknown_below=0.7), 1)
-    result = _result(*stage.judge([_face(_chip(100, 102))]))
+    result = _result(*stage.classify([_face(_chip(100, 102))]))
     assert result.gender == "unknown"
     assert result.gender_confidence == pytest.approx(0.6, abs=0.03)
     assert result.male_probability == pytest.approx(0.4, abs=0.03)
@@ -197,7 +197,7 @@ def _real_stage(nets: LiteRTNets) -> ClassifyStage:
 
 
 def test_the_real_nets_judge_a_real_face(nets: LiteRTNets, astronaut: Sequence[Face]) -> None:
-    results = [_result(outcome) for outcome in _real_stage(nets).judge(astronaut)]
+    results = [_result(outcome) for outcome in _real_stage(nets).classify(astronaut)]
     assert len(results) == 2
     for result in results:
         assert result.gender == "female"
@@ -215,7 +215,7 @@ def test_the_real_nets_judge_a_face_alike_alone_and_among_others(
 ) -> None:
     stage = _real_stage(nets)
     grey = _face(_chip(128, 128), 5)
-    alone = [stage.judge([one])[0] for one in (*astronaut, grey)]
-    assert stage.judge([*astronaut, grey]) == alone
-    shuffled = stage.judge([grey, _face(b"no picture"), *reversed(astronaut)])
+    alone = [stage.classify([one])[0] for one in (*astronaut, grey)]
+    assert stage.classify([*astronaut, grey]) == alone
+    shuffled = stage.classify([grey, _face(b"no picture"), *reversed(astronaut)])
     assert [shuffled[3], shuffled[2], shuffled[0]] == alone

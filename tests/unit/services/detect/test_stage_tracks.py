@@ -11,7 +11,7 @@ import pytest
 
 from agegender.services.detect.config import DetectSettings
 from agegender.services.detect.faces.yunet import YuNet
-from agegender.services.detect.stage import DetectStage, Found
+from agegender.services.detect.stage import DetectOutput, DetectStage
 from agegender.shared.images.pictures import Bgr, decode_picture, encode_jpeg
 from agegender.shared.messages.codec import FACES_CODEC
 from agegender.shared.messages.pipeline import Face, Frame, FrameInfo, Mode, Preview, TrackUpdate
@@ -48,23 +48,23 @@ def stage(**settings: object) -> DetectStage:
     return DetectSettings.model_validate({"stale_s": 1e12, **settings}).stage()
 
 
-def faces(outcomes: Sequence[Outcome[Found]]) -> list[Face]:
+def faces(outcomes: Sequence[Outcome[DetectOutput]]) -> list[Face]:
     return [one for outcome in _done(outcomes) for one in outcome.outputs if isinstance(one, Face)]
 
 
-def track_updates(outcomes: Sequence[Outcome[Found]]) -> list[TrackUpdate]:
+def track_updates(outcomes: Sequence[Outcome[DetectOutput]]) -> list[TrackUpdate]:
     return [one for outcome in _done(outcomes) for one in outcome.outputs if isinstance(one, TrackUpdate)]
 
 
-def previews(outcomes: Sequence[Outcome[Found]]) -> list[Preview]:
+def previews(outcomes: Sequence[Outcome[DetectOutput]]) -> list[Preview]:
     return [one for outcome in _done(outcomes) for one in outcome.outputs if isinstance(one, Preview)]
 
 
-def skipped(outcomes: Sequence[Outcome[Found]]) -> Counter[SkipReason]:
+def skipped(outcomes: Sequence[Outcome[DetectOutput]]) -> Counter[SkipReason]:
     return Counter(reason for outcome in _done(outcomes) for reason in outcome.skipped)
 
 
-def _done(outcomes: Sequence[Outcome[Found]]) -> list[Done[Found]]:
+def _done(outcomes: Sequence[Outcome[DetectOutput]]) -> list[Done[DetectOutput]]:
     return [outcome for outcome in outcomes if isinstance(outcome, Done)]
 
 
@@ -97,7 +97,7 @@ def test_a_short_visit_has_a_face_to_be_judged() -> None:
 
 
 def test_after_how_many_frames_somebody_is_a_person_can_be_set() -> None:
-    outcomes = stage(confirm_faces=1, lost_s=0.3).process(frames([scene()] + [scene(face=False)] * 4))
+    outcomes = stage(confirm_frames=1, lost_s=0.3).process(frames([scene()] + [scene(face=False)] * 4))
     assert [face.info.vote for face in faces(outcomes)] == [1]
     (last,) = track_updates(outcomes)[-1].info.tracks
     assert last.ended
@@ -107,7 +107,7 @@ def test_a_person_seen_only_blurred_is_told_of_and_not_judged_until_a_face_is_sh
     detect = stage(min_score=0.4)
     blurred = detect.process(frames([scene(i, blurred=True) for i in range(8)]))
     assert not faces(blurred)
-    assert skipped(blurred) == {SkipReason.UNCONFIRMED: 2, SkipReason.POOR: 6}
+    assert skipped(blurred) == {SkipReason.UNCONFIRMED: 2, SkipReason.LOW_QUALITY: 6}
     (track_summary,) = track_updates(blurred)[-1].info.tracks
     assert (track_summary.votes_sent, track_summary.unclassified) == (0, "too-blurred")
 
@@ -121,7 +121,7 @@ def test_a_person_seen_only_blurred_is_told_of_and_not_judged_until_a_face_is_sh
 
 def test_where_every_face_is_wanted_every_face_is_sent_and_the_same_ones_vote() -> None:
     shown = frames([scene(2 * i) for i in range(12)])
-    every, best = stage(judge="every").process(shown), stage().process(shown)
+    every, best = stage(selection="all").process(shown), stage().process(shown)
     assert not skipped(every)
     assert [face.info.frame.sequence for face in faces(every)] == list(range(12))
     assert [face.info.track_id for face in faces(every)] == [None] * 2 + ["s1-0-1"] * 10

@@ -60,16 +60,16 @@ def test_somebody_is_counted_in_all_periods_at_once() -> None:
 
 
 def test_a_count_moves_when_the_answer_does_and_only_then() -> None:
-    known = known_after([track_update(track_summary(votes=3))])
+    known = known_after([track_update(track_summary(votes_sent=3))])
     assert fields(merge([vote(age_years=34.0)], known)) == {"14|unknown|unknown": -1, "14|30-39|female": 1}
-    known = known_after([track_update(track_summary(votes=3)), vote(age_years=34.0)])
+    known = known_after([track_update(track_summary(votes_sent=3)), vote(age_years=34.0)])
     assert fields(merge([vote(number=2, age_years=36.0)], known)) == {}
     earlier = track_update(track_summary(first_seen_s=T0 - 86_400))
     assert fields(merge([earlier], known)) == {"14|30-39|female": -1, "13|30-39|female": 1}
 
 
 def test_a_count_is_taken_from_where_it_was_made_whatever_the_votes_would_say_today() -> None:
-    known = known_after([track_update(track_summary(votes=3)), vote(age_years=34.0)])
+    known = known_after([track_update(track_summary(votes_sent=3)), vote(age_years=34.0)])
     once = known.visits["s1-1"].model_copy(update={"age_years": 41.0})
     counted = Known(records=known.records, visits={"s1-1": once})
     moved = fields(merge([vote(number=2, age_years=36.0)], counted))

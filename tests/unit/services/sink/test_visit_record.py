@@ -34,9 +34,9 @@ def test_there_is_nobody_before_the_first_sighting() -> None:
 
 def test_the_widest_of_all_sightings_is_what_was_seen() -> None:
     tracks = [
-        track_summary(first_seen_s=T0 + 1, seconds=1, frames=4, votes=0),
-        track_summary(first_seen_s=T0, seconds=9, frames=3, votes=2),
-        track_summary(first_seen_s=T0 + 2, seconds=2, frames=30, votes=1),
+        track_summary(first_seen_s=T0 + 1, seconds=1, frames=4, votes_sent=0),
+        track_summary(first_seen_s=T0, seconds=9, frames=3, votes_sent=2),
+        track_summary(first_seen_s=T0 + 2, seconds=2, frames=30, votes_sent=1),
     ]
     for some in itertools.permutations(tracks):
         record = NEW
@@ -48,8 +48,8 @@ def test_the_widest_of_all_sightings_is_what_was_seen() -> None:
 
 def test_of_two_sightings_the_one_with_more_frames_says_why_nobody_was_judged() -> None:
     far, near = (
-        track_summary(frames=5, votes=0, unclassified="too-small"),
-        track_summary(frames=9, votes=0, unclassified="too-blurred"),
+        track_summary(frames=5, votes_sent=0, unclassified="too-small"),
+        track_summary(frames=9, votes_sent=0, unclassified="too-blurred"),
     )
     for first, second in ((far, near), (near, far)):
         record = NEW.updated(first, "arrival").updated(second, "arrival")
@@ -66,13 +66,13 @@ def test_the_times_are_by_the_clock_of_the_latest_sighting() -> None:
 
 
 def test_a_vote_counts_once() -> None:
-    record = NEW.updated(track_summary(votes=3), "arrival").voted(vote(2)).voted(vote(1)).voted(vote(2))
+    record = NEW.updated(track_summary(votes_sent=3), "arrival").voted(vote(2)).voted(vote(1)).voted(vote(2))
     assert [one.number for one in record.votes] == [1, 2]
     assert visit(record).faces_classified == 2
 
 
 def test_votes_beyond_the_most_are_neither_taken_nor_waited_for() -> None:
-    record = NEW.updated(track_summary(votes=MAX_VOTES + 5, ended=True), "arrival")
+    record = NEW.updated(track_summary(votes_sent=MAX_VOTES + 5, ended=True), "arrival")
     for number in range(MAX_VOTES + 5, 0, -1):
         assert record.closed is None
         record = record.voted(vote(number))
@@ -81,7 +81,7 @@ def test_votes_beyond_the_most_are_neither_taken_nor_waited_for() -> None:
 
 
 def test_it_is_closed_only_when_it_ended_and_its_votes_are_in() -> None:
-    gone, there = track_summary(votes=1, ended=True), track_summary(votes=1)
+    gone, there = track_summary(votes_sent=1, ended=True), track_summary(votes_sent=1)
     assert NEW.updated(gone, "arrival").closed is None
     assert NEW.updated(there, "arrival").voted(vote(1)).closed is None
     assert NEW.updated(gone, "arrival").voted(vote(1)).closed == "left"
@@ -91,7 +91,7 @@ def test_it_is_closed_only_when_it_ended_and_its_votes_are_in() -> None:
 
 @pytest.mark.parametrize("how", ["left", "silent"])
 def test_a_closed_visit_never_changes(how: str) -> None:
-    seen = NEW.updated(track_summary(votes=1, ended=how == "left"), "arrival")
+    seen = NEW.updated(track_summary(votes_sent=1, ended=how == "left"), "arrival")
     closed = seen.voted(vote(1)) if how == "left" else seen.timed_out()
     assert closed.closed == how
     assert closed.voted(vote(2)) is closed
@@ -100,7 +100,7 @@ def test_a_closed_visit_never_changes(how: str) -> None:
 
 
 def test_a_person_whose_faces_were_all_too_poor_for_the_nets_says_why() -> None:
-    waiting = NEW.updated(track_summary(votes=1), "arrival")
+    waiting = NEW.updated(track_summary(votes_sent=1), "arrival")
     assert visit(waiting).unclassified == "not-yet"
     blurred = Vote.of(unclassified_result(why="too-blurred"), 1)
     assert visit(waiting.voted(blurred)).unclassified == "too-blurred"
@@ -108,7 +108,7 @@ def test_a_person_whose_faces_were_all_too_poor_for_the_nets_says_why() -> None:
 
 
 def test_what_is_kept_of_a_visit_is_a_person_and_what_is_needed_to_go_on() -> None:
-    record = NEW.updated(track_summary(votes=2, ended=True), "camera").voted(vote(1))
+    record = NEW.updated(track_summary(votes_sent=2, ended=True), "camera").voted(vote(1))
     kept = record.to_json(record.visit)
     assert VisitRecord.model_validate_json(kept) == record
     assert Visit.model_validate_json(kept) == visit(record)

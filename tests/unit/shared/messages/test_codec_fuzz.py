@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agegender.services.detect.tracking.checkpoint import TRACKS
+from agegender.services.detect.checkpoints import CHECKPOINTS
 from agegender.shared.cameras.record import CAMERA_SETTINGS_CODEC, CameraSettings
 from agegender.shared.errors import BadMessage, SchemaMismatch
 from agegender.shared.messages.codec import (
@@ -150,7 +150,7 @@ _LARGE = {
 _JSON_CODECS: Mapping[str, AnyCodec[Any]] = {
     "result/2": RESULT_CODEC,
     "camera-settings/1": CAMERA_SETTINGS_CODEC,
-    "tracks/2": TRACKS.codec,
+    "checkpoint/1": CHECKPOINTS.codec,
 }
 """Those of which the value is JSON, by their schemas."""
 

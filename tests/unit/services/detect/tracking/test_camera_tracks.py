@@ -8,12 +8,12 @@ from itertools import pairwise
 import pytest
 
 from agegender.services.detect.tracking.camera_tracks import (
+    DEFAULT_LIMITS,
     FORGET_AFTER_S,
-    USUAL_PATIENCE,
     Cameras,
     CameraTracks,
     ConfirmedTrack,
-    Patience,
+    TrackLimits,
 )
 from agegender.shared.messages.pipeline import (
     BoxXyxy,
@@ -40,8 +40,8 @@ def info_at(index: int, *, stream: str = "s1", step_s: float = 0.2, start_s: flo
 class Watched:
     """A camera's tracks, every track update that they were asked for when it was due, and the last visitors."""
 
-    def __init__(self, patience: Patience = USUAL_PATIENCE) -> None:
-        self.tracks = CameraTracks(patience)
+    def __init__(self, limits: TrackLimits = DEFAULT_LIMITS) -> None:
+        self.tracks = CameraTracks(limits)
         self.told: list[TrackUpdateInfo] = []
         self.confirmed: list[ConfirmedTrack | None] = []
 
@@ -129,7 +129,7 @@ def test_when_no_more_frames_will_come_everybody_is_told_to_have_gone_and_is_cou
 
 
 def test_how_long_somebody_is_waited_for_and_when_a_track_is_a_person_can_be_set() -> None:
-    camera = Watched(Patience(confirm_faces=1, lost_s=0.7))
+    camera = Watched(TrackLimits(confirm_frames=1, lost_s=0.7))
     assert [s.frames for s in camera.see(info_at(0), box()).tracks] == [1]  # type: ignore[union-attr]
     for index in range(1, 8):
         camera.see(info_at(index))
@@ -251,7 +251,7 @@ def test_who_goes_on_behind_frames_that_were_left_out_gives_no_name_that_may_hav
     for index in range(6):
         before.see(info_at(index), box())
     after = Watched()
-    after.tracks = CameraTracks.restored(before.tracks.state())
+    after.tracks = CameraTracks.restored(before.tracks.checkpoint())
     if not looked_at_all:
         after.tracks.note_left_out()
     for index in range(6, 12):
@@ -308,11 +308,11 @@ def test_a_sighting_says_how_many_faces_voted_or_why_none_did() -> None:
         return one
 
     steps = [
-        (face_of(0.0, 20), SkipReason.POOR, 0, "too-small"),
-        (face_of(0.0), SkipReason.POOR, 0, "too-blurred"),
-        (face_of(0.0, 20), SkipReason.POOR, 0, "too-blurred"),
+        (face_of(0.0, 20), SkipReason.LOW_QUALITY, 0, "too-small"),
+        (face_of(0.0), SkipReason.LOW_QUALITY, 0, "too-blurred"),
+        (face_of(0.0, 20), SkipReason.LOW_QUALITY, 0, "too-blurred"),
         (face_of(0.5), None, 1, None),
-        (face_of(0.0), SkipReason.POOR, 1, None),
+        (face_of(0.0), SkipReason.LOW_QUALITY, 1, None),
         (face_of(0.5), SkipReason.ENOUGH, 1, None),
         (face_of(0.9), None, 2, None),
     ]

@@ -1,171 +1,239 @@
-"""First what was found is safe, then what is known; and what is known comes back."""
+"""What detect knows, taken at any moment and given to another: it goes on as if nothing had happened."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from agegender.services.detect.faces.yunet import YuNet
-from agegender.services.detect.stage import DetectStage
-from agegender.services.detect.tracking.camera_state import CameraState
-from agegender.services.detect.tracking.checkpoint import CheckpointingOutput
-from agegender.shared.errors import NotNow
-from agegender.shared.images.pictures import encode_jpeg
-from agegender.shared.messages.pipeline import Face, Frame, Preview, TrackUpdate
-from agegender.shared.models import weights
-from agegender.shared.runtime.stage import Done
-from agegender.shared.runtime.transport import Assignment
-from tests.support.faces import portraits
-from tests.support.made_messages import frame_info
+from agegender.services.detect.checkpoints import CHECKPOINTS
+from agegender.services.detect.tracking.camera_tracks import CameraTracks, TrackLimits
+from agegender.services.detect.tracking.checkpoint import BallotState, Checkpoint, newest_checkpoints
+from agegender.services.detect.tracking.tracker import MOST_TRACKS
+from agegender.shared.errors import BadMessage
+from agegender.shared.messages.codec import TRACK_UPDATE_CODEC
+from agegender.shared.messages.pipeline import BoxXyxy, FaceInfo, FrameInfo, TrackUpdate, TrackUpdateInfo
+from tests.support.made_messages import face_info, frame_info
 
 START_S = 1_700_000_000.0
-ALL = Assignment(frozenset([0]), 1)
 
-Heard = Face | TrackUpdate | Preview
-
-
-class Kept:
-    """A changelog and an output at once, that writes down what comes in which order."""
-
-    def __init__(self) -> None:
-        self.calls: list[str] = []
-        self.states: list[CameraState] = []
-        self.sent: list[Heard] = []
-        self.away: set[str] = set()
-
-    def output(self) -> KeptOutput:
-        return KeptOutput(self)
-
-    def read(self, assignment: Assignment) -> Sequence[CameraState]:
-        self._note("read")
-        return self.states if assignment.held else ()
-
-    def write(self, messages: Sequence[CameraState]) -> None:
-        if messages:
-            self._note("states")
-            self.states += messages
-
-    def note_faces(self, messages: Sequence[Heard]) -> None:
-        if messages:
-            self._note("faces")
-            self.sent += messages
-
-    def close(self) -> None:
-        self.calls.append("close states")
-
-    def _note(self, call: str) -> None:
-        self.calls.append(call)
-        if call in self.away:
-            raise NotNow(call)
+Seen = tuple[FrameInfo, tuple[BoxXyxy, ...]]
 
 
-class KeptOutput:
-    def __init__(self, kept: Kept) -> None:
-        self._kept = kept
-
-    def open(self) -> None:
-        self._kept.calls.append("open faces")
-
-    def write(self, messages: Sequence[Heard]) -> None:
-        self._kept.note_faces(messages)
-
-    def close(self) -> None:
-        self._kept.calls.append("close faces")
+def box(x: float = 100.0, side: float = 60.0) -> BoxXyxy:
+    return (x, 100.0, x + side, 100.0 + side)
 
 
-def detect() -> DetectStage:
-    return DetectStage(YuNet(weights("yunet"), 320, 0.7), clock=lambda: START_S)
+def at(sequence: int, *, stream: str = "s1", rate_hz: float = 5.0) -> FrameInfo:
+    return frame_info(stream_id=stream, sequence=sequence, captured_at_s=START_S + sequence / rate_hz)
 
 
-@pytest.fixture(scope="module")
-def clip() -> list[Frame]:
-    jpeg = encode_jpeg(portraits(1, 200), 90)
-    return [Frame(info=frame_info(sequence=i, captured_at_s=START_S + i / 5), jpeg=jpeg) for i in range(12)]
+def handed_over(camera: CameraTracks) -> CameraTracks:
+    """Another that goes on from what was written of this one."""
+    return CameraTracks.restored(CHECKPOINTS.codec.decode(CHECKPOINTS.codec.encode(camera.checkpoint())))
 
 
-def outputs(stage: DetectStage, frames: Sequence[Frame]) -> list[Heard]:
-    return [out for one in stage.process(frames) if isinstance(one, Done) for out in one.outputs]
+def told(camera: CameraTracks, seen: Seen) -> list[object]:
+    """All that others hear of one frame: who was classified with which vote, and the track update."""
+    info, boxes = seen
+    heard: list[object] = []
+    for index, confirmed_track in enumerate(camera.update(info, boxes)):
+        if confirmed_track is None:
+            heard.append(None)
+            continue
+        refused = confirmed_track.consider(_face(info, index, len(boxes)), camera.time_s)
+        heard.append((confirmed_track.track_id, confirmed_track.ballot.votes_sent, refused))
+    if camera.is_update_due:
+        heard.append(camera.take_update(info, info.captured_at_s))
+    return heard
 
 
-def test_states_are_written_after_what_was_found_once_for_each_camera_and_batch(clip: list[Frame]) -> None:
-    stage, kept = detect(), Kept()
-    output = CheckpointingOutput(stage, kept.output(), kept)
-    output.open()
-    output.write(outputs(stage, clip[:4]))
-    output.write(())
-    output.close()
-    assert kept.calls == ["open faces", "faces", "states", "close faces", "close states"]
-    assert [state.newest for state in kept.states] == [clip[3].info]
+def _face(info: FrameInfo, index: int, faces: int) -> FaceInfo:
+    quality = (info.sequence * 7 % 10 + 1) / 10
+    box_xyxy = (100.0, 80.0, 240.0, 220.0)
+    face = face_info(info, index, faces)
+    return face.model_copy(update={"quality": quality, "box_xyxy": box_xyxy})
 
 
-def test_a_batch_of_which_nothing_came_is_remembered_too(clip: list[Frame]) -> None:
-    stage, kept = detect(), Kept()
-    output = CheckpointingOutput(stage, kept.output(), kept)
-    outputs(stage, clip[:1])
-    output.write(())
-    assert kept.calls == ["states"]
+@st.composite
+def clips(draw: st.DrawFn) -> list[Seen]:
+    """Persons who come, move, are lost and go, over one stream or two, of a camera that may tell its time."""
+    rate_hz = draw(st.sampled_from([2.0, 5.0, 25.0]))
+    length = draw(st.integers(2, 40))
+    new_stream_at = draw(st.integers(0, 2 * length))
+    ways = draw(
+        st.lists(
+            st.tuples(st.integers(0, 1200), st.integers(-9, 9), st.sets(st.integers(0, length))), max_size=3
+        )
+    )
+    told_from, ahead_s = draw(st.integers(0, 2 * length)), draw(st.sampled_from([-4.0, -0.3, 3.0]))
+    clip: list[Seen] = []
+    for i in range(length):
+        boxes = tuple(box(x + step * i, 140.0) for x, step, missed in ways if i not in missed)
+        info = at(i, stream="s1" if i < new_stream_at else "s2", rate_hz=rate_hz)
+        if i >= told_from:
+            by_camera = {"clock": "camera", "captured_at_s": info.captured_at_s + ahead_s}
+            info = info.model_copy(update=by_camera)
+        clip.append((info, boxes))
+    return clip
 
 
-def test_what_is_safe_already_is_not_sent_again_when_the_states_have_to_wait(clip: list[Frame]) -> None:
-    stage, kept = detect(), Kept()
-    output = CheckpointingOutput(stage, kept.output(), kept)
-    batch = outputs(stage, clip[:4])
-    kept.away = {"states"}
-    for _ in range(2):
-        with pytest.raises(NotNow):
-            output.write(batch)
-    kept.away = set()
-    output.write(batch)
-    assert kept.calls == ["faces", "states", "states", "states"]
-    assert kept.sent == batch
-    assert len(kept.states) == 1
-
-
-def test_nothing_is_remembered_of_what_could_not_be_sent(clip: list[Frame]) -> None:
-    stage, kept = detect(), Kept()
-    output = CheckpointingOutput(stage, kept.output(), kept)
-    batch = outputs(stage, clip[:4])
-    kept.away = {"faces"}
-    with pytest.raises(NotNow):
-        output.write(batch)
-    assert not kept.states
-    kept.away = set()
-    output.write(batch)
-    assert kept.calls == ["faces", "faces", "states"]
-
-
-def test_another_goes_on_where_the_states_say_and_sends_what_the_first_would_have_sent(
-    clip: list[Frame],
+@settings(max_examples=60, deadline=None)
+@given(clips(), st.data())
+def test_whoever_takes_over_after_any_frame_says_what_the_one_before_would_have_said(
+    clip: list[Seen], data: st.DataObject
 ) -> None:
-    alone = outputs(detect(), clip)
-    kept, heard = Kept(), list[Heard]()
-    for first, after in ((0, 5), (3, 8), (8, 12)):
-        stage = detect()
-        output = CheckpointingOutput(stage, kept.output(), kept)
-        output.take_over(ALL)
-        # What the one before did not commit comes again.
-        batch = outputs(stage, clip[first:after])
-        output.write(batch)
-        heard += batch
-    assert heard == alone
+    cuts = data.draw(st.sets(st.integers(1, len(clip) - 1), min_size=1, max_size=4))
+    one, others = CameraTracks(), CameraTracks()
+    for index, seen in enumerate(clip):
+        if index in cuts:
+            others = handed_over(others)
+            assert others.has_seen(clip[index - 1][0])
+            assert not others.has_seen(seen[0])
+        assert told(others, seen) == told(one, seen)
+    assert others.finish(0.0) == one.finish(0.0)
 
 
-def test_who_has_lost_a_share_knows_nothing_more_of_it(clip: list[Frame]) -> None:
-    stage, kept = detect(), Kept()
-    output = CheckpointingOutput(stage, kept.output(), kept)
-    outputs(stage, clip[:4])
-    output.take_over(Assignment(frozenset(), 1))
-    output.write(())
-    assert not kept.states
-    assert outputs(stage, clip[:4]) == outputs(detect(), clip[:4])
+def test_what_is_known_of_a_camera_is_small() -> None:
+    def size_bytes(persons: int) -> int:
+        camera = CameraTracks()
+        for i in range(50):
+            told(camera, (at(i), tuple(box(150.0 * n + 0.37 * i) for n in range(persons))))
+        return CHECKPOINTS.codec.encode(camera.checkpoint()).size_bytes
+
+    assert size_bytes(0) < 1_200
+    assert (size_bytes(8) - size_bytes(0)) / 8 < 400
 
 
-def test_what_is_known_stays_while_the_states_cannot_be_read(clip: list[Frame]) -> None:
-    stage, kept = detect(), Kept()
-    output = CheckpointingOutput(stage, kept.output(), kept)
-    outputs(stage, clip[:4])
-    kept.away = {"read"}
-    with pytest.raises(NotNow):
-        output.take_over(ALL)
-    assert not outputs(stage, clip[:4])
+def states(frames: Sequence[FrameInfo]) -> list[Checkpoint]:
+    """After each of these frames."""
+    camera, found = CameraTracks(), []
+    for info in frames:
+        told(camera, (info, ()))
+        found.append(camera.checkpoint())
+    return found
+
+
+def test_a_state_that_is_written_late_does_not_set_back_what_is_known() -> None:
+    first, second, third = states([at(0), at(1), at(0, stream="s2")])
+    assert newest_checkpoints([first, second]) == (second,)
+    assert newest_checkpoints([first, third, second]) == (third,)
+    assert newest_checkpoints([second, second]) == (second,)
+
+
+def test_a_stream_counts_as_later_by_what_was_seen_of_it_and_not_by_its_name() -> None:
+    before, after = states([at(5, stream="s9"), at(0, stream="s1")])
+    assert newest_checkpoints([before, after]) == (after,)
+    assert newest_checkpoints([after, before]) == (after,)
+
+
+def test_frames_of_the_streams_before_that_come_again_are_known_again() -> None:
+    camera = CameraTracks()
+    for stream in ("s1", "s2", "s3"):
+        told(camera, (at(7, stream=stream), ()))
+    camera = handed_over(camera)
+    assert camera.has_seen(at(7, stream="s1"))
+    assert camera.has_seen(at(6, stream="s2"))
+    assert not camera.has_seen(at(8, stream="s2"))
+    assert not camera.has_seen(at(0, stream="s4"))
+
+
+def test_each_camera_has_its_own_state() -> None:
+    one, other = at(0), frame_info("cam2")
+    assert {state.camera_id for state in newest_checkpoints([*states([one]), *states([other])])} == {
+        "cam1",
+        "cam2",
+    }
+
+
+def test_a_state_of_a_visitor_without_a_track_is_refused() -> None:
+    camera = CameraTracks()
+    for i in range(3):
+        told(camera, (at(i), (box(),)))
+    state = camera.checkpoint()
+    broken = state.model_copy(update={"tracker": state.tracker.model_copy(update={"tracks": ()})})
+    with pytest.raises(BadMessage, match=r"expected a track for each visitor, got none for \[1\]"):
+        CHECKPOINTS.codec.decode(CHECKPOINTS.codec.encode(broken))
+
+
+def test_a_state_of_a_worker_that_knew_of_one_clock_only_is_understood() -> None:
+    (state,) = states([at(0)])
+    fields = state.model_dump(mode="json")
+    del fields["clock"]["offset_s"]
+    assert Checkpoint.model_validate(fields) == state
+
+
+def test_a_state_is_not_taken_while_others_do_not_know_who_came() -> None:
+    camera = CameraTracks()
+    for i in range(3):
+        camera.update(at(i), [box()])
+    with pytest.raises(RuntimeError, match="when others know who came and who went"):
+        camera.checkpoint()
+
+
+_LONGEST = -2.2250738585072014e-308
+"""No number of this kind has more signs."""
+
+
+def crowd(faces: int = MOST_TRACKS + 100) -> tuple[BoxXyxy, ...]:
+    return tuple(box(300.0 * n) for n in range(faces))
+
+
+def with_a_crowd() -> tuple[CameraTracks, list[TrackUpdateInfo]]:
+    """A camera before which as many were as can be held, and after them as many others; all it told."""
+    camera, track_updates = CameraTracks(TrackLimits(confirm_frames=1)), []
+    for stream in ("first-stream-of-24-signs", "other-stream-of-24-signs"):
+        info = at(2**53 - 1, stream=stream.replace("-", "0"), rate_hz=1e9)
+        camera.update(info, crowd())
+        track_updates.append(camera.take_update(info, info.captured_at_s))
+    return camera, track_updates
+
+
+def widest(state: Checkpoint) -> Checkpoint:
+    """The same with numbers that take as many signs as they can."""
+    tracks = [
+        one.model_copy(
+            update={
+                "box_xyxy": (_LONGEST,) * 4,
+                "velocity_xy": (_LONGEST,) * 2,
+                "first_s": _LONGEST,
+                "last_s": _LONGEST,
+                "frames": 10**9,
+                "misses": 10**9,
+            }
+        )
+        for one in state.tracker.tracks
+    ]
+    ballot = BallotState(votes_sent=99, quality=-_LONGEST, best=-_LONGEST, last_s=_LONGEST)
+    confirmed = [
+        one.model_copy(update={"ballot": ballot, "unclassified": "too-blurred"}) for one in state.confirmed
+    ]
+    tracker = state.tracker.model_copy(update={"tracks": tuple(tracks)})
+    return state.model_copy(update={"tracker": tracker, "confirmed": tuple(confirmed)})
+
+
+def test_what_is_known_of_the_largest_crowd_is_read_again() -> None:
+    camera, _ = with_a_crowd()
+    state = camera.checkpoint()
+    assert len(state.confirmed) == len(state.tracker.tracks) == MOST_TRACKS
+    largest = widest(state)
+    assert CHECKPOINTS.codec.decode(CHECKPOINTS.codec.encode(largest)) == largest
+    assert handed_over(camera).checkpoint() == state
+
+
+def test_what_is_told_when_the_largest_crowd_goes_and_another_comes_is_read_again() -> None:
+    _, (_, told_last) = with_a_crowd()
+    assert len(told_last.tracks) == 2 * MOST_TRACKS
+    longest = {
+        "first_seen_s": -_LONGEST,
+        "last_seen_s": -_LONGEST,
+        "frames": 10**9,
+        "votes_sent": 99,
+        "unclassified": "too-blurred",
+        "box_xyxy": (_LONGEST,) * 4,
+    }
+    tracks = tuple(one.model_copy(update=longest) for one in told_last.tracks)
+    track_update = TrackUpdate(info=told_last.model_copy(update={"tracks": tracks}))
+    assert TRACK_UPDATE_CODEC.decode(TRACK_UPDATE_CODEC.encode(track_update)) == track_update

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agegender.services.detect.tracking.checkpoint import TrackerState
 from agegender.services.detect.tracking.tracker import MOST_TRACKS, Track, Tracker
-from agegender.services.detect.tracking.tracker_state import TrackerState
 from agegender.shared.messages.pipeline import BoxXyxy
 
 
@@ -33,7 +33,7 @@ def test_a_track_is_confirmed_with_its_third_face() -> None:
     tracker = Tracker()
     seen = [tracker.update([box(100 + 3 * i)], 0.2 * i) for i in range(4)]
     assert seen[0][0] is seen[3][0]
-    assert (seen[3][0].number, seen[3][0].hits) == (1, 4)
+    assert (seen[3][0].number, seen[3][0].frames) == (1, 4)
     assert numbers(feed(Tracker(), 0, [[box(100)], [box(100)]])) == [None]
 
 
@@ -83,7 +83,7 @@ def test_a_walker_is_followed_although_the_boxes_no_longer_overlap() -> None:
     tracker = Tracker()
     tracks = feed(tracker, 0, [[box(100 + 30 * i)] for i in range(10)])
     assert numbers(tracks) == [1]
-    assert tracks[0].hits == 10
+    assert tracks[0].frames == 10
 
 
 def test_a_face_far_away_or_of_another_size_is_another_person() -> None:
@@ -148,7 +148,7 @@ def walkers(frames: int, seed: int = 0) -> list[list[BoxXyxy]]:
 
 
 def history(tracks: list[Track]) -> list[tuple[int | None, BoxXyxy, float, int, tuple[float, float]]]:
-    return [(t.number, t.box_xyxy, t.first_s, t.hits, t.velocity_xy) for t in tracks]
+    return [(t.number, t.box_xyxy, t.first_s, t.frames, t.velocity_xy) for t in tracks]
 
 
 @pytest.mark.parametrize("break_at", [0, 1, 2, 7, 30])
@@ -214,7 +214,7 @@ def test_a_frame_of_more_faces_than_can_be_held_gives_each_a_track_and_holds_the
 
 
 def test_of_a_crowd_that_is_confirmed_at_once_only_those_that_are_held_are_persons() -> None:
-    tracker = Tracker(confirm_hits=1)
+    tracker = Tracker(confirm_frames=1)
     tracks = tracker.update([box(50.0 * i) for i in range(MOST_TRACKS + 50)], 0.0)
     assert sum(track.number is not None for track in tracks) == len(tracker.tracks) == MOST_TRACKS
     assert tracker.take_ended() == []

@@ -14,7 +14,7 @@ _SAME_SHARE = 0.3  # as within one search
 _PART_SHARE = 0.8
 
 
-class TwoSizes:
+class MultiScaleYuNet:
     """Searches a large picture at two sizes, and gives each face once. Not for several threads at once.
 
     Shrunk far, a picture loses its small faces. Shrunk less, it loses its large ones: YuNet misses more and
@@ -38,10 +38,10 @@ class TwoSizes:
         found = self._coarse.detect(picture_bgr)
         if max(picture_bgr.shape[:2]) < self._fine_from_px:
             return found
-        return each_once([*found, *self._fine.detect(picture_bgr)])
+        return without_duplicates([*found, *self._fine.detect(picture_bgr)])
 
 
-def each_once(found: Sequence[Detection]) -> Sequence[Detection]:
+def without_duplicates(found: Sequence[Detection]) -> Sequence[Detection]:
     """From left to right, without those that have a better one in the same place, or around them."""
     kept: list[Detection] = []
     for one in sorted(found, key=lambda one: -one.score):

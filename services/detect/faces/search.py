@@ -9,7 +9,7 @@ from typing import Protocol
 
 import numpy as np
 
-from agegender.services.detect.faces.cutting import Searched
+from agegender.services.detect.faces.detections import FrameDetections
 from agegender.services.detect.faces.yunet import Detection
 from agegender.shared.images.pictures import Bgr, UnreadablePicture, decode_picture
 from agegender.shared.messages.pipeline import Frame, FrameInfo
@@ -23,7 +23,7 @@ class FaceDetector(Protocol):
         """The faces from left to right."""
 
 
-class Search:
+class FaceSearch:
     """Says what is seen in frames, each by itself.
 
     Args:
@@ -48,11 +48,11 @@ class Search:
             self._free.put(detector)
         self._pool = ThreadPoolExecutor(len(detectors), "search") if len(detectors) > 1 else None
 
-    def each(self, frames: Sequence[Frame]) -> Iterator[Searched | Bad]:
+    def each(self, frames: Sequence[Frame]) -> Iterator[FrameDetections | Bad]:
         """What is seen in each frame, in their order, or why it is bad."""
         return map(self.one, frames) if self._pool is None else self._pool.map(self.one, frames)
 
-    def one(self, frame: Frame) -> Searched | Bad:
+    def one(self, frame: Frame) -> FrameDetections | Bad:
         """What is seen in a frame, or why it is bad."""
         try:
             picture_bgr = decode_picture(frame.jpeg, self._max_pixels)
@@ -60,7 +60,7 @@ class Search:
             return Bad(str(error))
         return self.picture(picture_bgr, frame.info)
 
-    def picture(self, picture_bgr: Bgr, info: FrameInfo) -> Searched:
+    def picture(self, picture_bgr: Bgr, info: FrameInfo) -> FrameDetections:
         """What is seen in a decoded picture."""
         detector = self._free.get()
         try:
@@ -70,4 +70,4 @@ class Search:
         found = [one for one in detected if np.ptp(one.landmarks_xy, axis=0).any()]
         faces = [one for one in found if one.score >= self._min_score]
         doubtful = [one for one in found if one.score < self._min_score]
-        return Searched(info, picture_bgr, faces, doubtful, self._clock())
+        return FrameDetections(info, picture_bgr, faces, doubtful, self._clock())

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from agegender.services.detect.config import DetectSettings
-from agegender.services.detect.faces.searching import Search
+from agegender.services.detect.faces.search import FaceSearch
 from agegender.services.detect.faces.yunet import Detection
 from agegender.services.detect.stage import DetectStage
 from agegender.shared.images.pictures import Bgr, encode_jpeg
@@ -36,9 +36,9 @@ def _frames(shades: Sequence[int]) -> list[Frame]:
     return [frame(f"cam{number}", jpeg=encode_jpeg(picture, 95)) for number, picture in enumerate(pictures)]
 
 
-def _search(detectors: int) -> Search:
+def _search(detectors: int) -> FaceSearch:
     meeting = threading.Barrier(detectors)
-    return Search([_Together(meeting) for _ in range(detectors)], 10**6, 0.7, lambda: NOW_S)
+    return FaceSearch([_Together(meeting) for _ in range(detectors)], 10**6, 0.7, lambda: NOW_S)
 
 
 def test_as_many_frames_are_searched_at_once_as_there_are_detectors() -> None:
@@ -76,7 +76,7 @@ class _Always:
 
 def _stage(threads: int) -> DetectStage:
     more = [_Always() for _ in range(threads - 1)]
-    return DetectStage(_Always(), more_detectors=more, judge="every", clock=lambda: NOW_S)
+    return DetectStage(_Always(), more_detectors=more, selection="all", clock=lambda: NOW_S)
 
 
 def test_the_settings_ask_for_larger_batches_with_more_threads() -> None:

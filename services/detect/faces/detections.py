@@ -15,7 +15,7 @@ CHIP_QUALITY = 90
 
 
 @dataclass(frozen=True, slots=True)
-class Cut:
+class AlignedFace:
     """One aligned face, not compressed yet: most are measured and then left out."""
 
     info: FaceInfo
@@ -30,7 +30,7 @@ class Cut:
 
 
 @dataclass(frozen=True, slots=True)
-class Searched:
+class FrameDetections:
     """A frame's picture and what was found in it."""
 
     info: FrameInfo
@@ -41,7 +41,7 @@ class Searched:
     """Those that the detector is not sure enough of: no faces to be classified, but some to be covered."""
     searched_at_s: float
 
-    def cut(self, index: int) -> Cut:
+    def cut(self, index: int) -> AlignedFace:
         """The face at `index`, with its quality."""
         found = self.faces[index]
         chip_bgr = cut_chip(self.picture_bgr, found.landmarks_xy)
@@ -59,7 +59,7 @@ class Searched:
                 "detected_at_s": self.searched_at_s,
             }
         )
-        return Cut(info, chip_bgr)
+        return AlignedFace(info, chip_bgr)
 
     def all_faces(self) -> tuple[Face, ...]:
         """All of them as they are sent, whoever they belong to."""
