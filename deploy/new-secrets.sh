@@ -1,10 +1,10 @@
 #!/bin/sh
-# Makes the secrets that deploy/compose.secrets.yml hands out, in the folder `secrets` or the one named. A secret that
-# is there stays; redis_users is made of them each time. docs/docker.md tells how to change one.
+# Makes the secrets of deploy/compose.secrets.yml, in the folder `secrets` or in the one given. Existing secrets stay;
+# redis_users is made from them each time. docs/docker.md explains how to change one.
 set -eu
 folder=${1:-secrets}
 
-# The folder keeps out everybody else on this machine; in it, the users inside the containers must be able to read.
+# Other users of this machine cannot enter the folder. The users inside the containers must be able to read the files.
 mkdir -p "$folder"
 chmod 700 "$folder"
 cd "$folder"
@@ -18,7 +18,7 @@ for name in api_token grafana_admin_password redis_admin_password redis_reader_p
     secret "$name"
 done
 
-# The server knows the sums of the passwords alone. Without one, all that it answers is whether it lives.
+# The server gets only the hashes of the passwords. A client without a password may only ping it.
 sum() {
     sha256sum <"$1" | cut -d ' ' -f 1
 }

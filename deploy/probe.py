@@ -1,6 +1,6 @@
-"""`python -IS probe.py URL` ends with 0 where a server answers 200, over HTTP or RTSP; for health checks.
+"""A health check: `python -IS probe.py URL` ends with 0 if the server answers 200, over HTTP or RTSP.
 
-It runs every few seconds in every container, so it loads nothing but the socket: about 15 ms.
+It runs every few seconds in every container, so it imports only `socket` and takes about 15 ms.
 """
 
 import socket
@@ -10,10 +10,10 @@ _ANSWER_WITHIN_S = 4.0
 
 
 def status(url: str) -> bytes:
-    """The first line that the server of `url` answers, as `HTTP/1.0 200 OK`.
+    """Return the first line of the server's answer, such as `HTTP/1.0 200 OK`.
 
     Raises:
-        OSError: nobody answers.
+        OSError: the server does not answer.
     """
     scheme, _, rest = url.partition("://")
     address, slash, path = rest.partition("/")

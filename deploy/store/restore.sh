@@ -1,11 +1,11 @@
 #!/bin/sh
-# Puts a copy that backup.sh made, from the standard input, in the place of what the store holds, while it is stopped:
+# Replaces the data of the stopped store by a copy of backup.sh, from standard input:
 #   docker compose run --rm -T --no-deps --entrypoint sh redis /store/restore.sh <backup.rdb
 set -eu
 cd /data
 
 if valkey-cli -h redis ping >/dev/null 2>&1; then
-    echo 'The store runs: `docker compose stop sink redis` first.' >&2
+    echo 'The store is running. First stop it: docker compose stop sink redis' >&2
     exit 1
 fi
 trap 'rm -rf restored' EXIT
@@ -18,6 +18,6 @@ echo 'file appendonly.aof.1.base.rdb seq 1 type b' >restored/appendonly.aof.mani
 if [ -e appendonlydir ]; then
     rm -rf appendonlydir.before
     mv appendonlydir appendonlydir.before
-    echo 'What the store held lies beside it as /data/appendonlydir.before, until the next time or until you remove it.'
+    echo 'The old data is in /data/appendonlydir.before. Remove it when all is well; the next restore replaces it.'
 fi
 mv restored appendonlydir
