@@ -1,4 +1,4 @@
-"""Documents name files that exist, and their links lead somewhere."""
+"""Documents name files and settings that exist, and their links lead somewhere."""
 
 from __future__ import annotations
 
@@ -7,6 +7,22 @@ from pathlib import Path
 
 import pytest
 
+from agegender.services.classify.config import ClassifySettings
+from agegender.services.detect.config import DetectSettings
+from agegender.services.ingest.config import IngestSettings
+from agegender.services.sink.config import SinkSettings
+from agegender.shared.cameras.camera import load_cameras
+from agegender.shared.process.settings import KafkaSettings, ProcessSettings, RedisSettings
+
+SETTINGS = (
+    ClassifySettings,
+    DetectSettings,
+    IngestSettings,
+    KafkaSettings,
+    ProcessSettings,
+    RedisSettings,
+    SinkSettings,
+)
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = sorted(
     path.relative_to(ROOT).as_posix()
@@ -42,3 +58,35 @@ def test_every_link_leads_somewhere(name: str) -> None:
         if not target.exists() or (anchor and anchor not in anchors(target.read_text())):
             broken.append(link)
     assert broken == []
+
+
+@pytest.mark.parametrize("name", ["README.md", "docs/settings.md", "docs/security.md"])
+def test_the_lists_of_cameras_are_valid(name: str, tmp_path: Path) -> None:
+    (listed,) = re.findall(r"^```yaml\n(.*?)^```", (ROOT / name).read_text(), re.DOTALL | re.MULTILINE)
+    path = tmp_path / "cameras.yaml"
+    path.write_text(listed)
+    assert load_cameras(path)[0].id == "entrance"
+
+
+def test_the_page_of_settings_has_their_names_and_defaults() -> None:
+    page = (ROOT / "docs/settings.md").read_text()
+    rows = re.findall(r"^\| (`[A-Z_`, ]+) \| ([^|]+) \|", page, re.MULTILINE)
+    listed = {}
+    for names, defaults in rows:
+        all_names = re.findall(r"[A-Z_]+", names)
+        values = defaults.split(", ")
+        listed.update(zip(all_names, values if len(values) > 1 else values * len(all_names), strict=True))
+    fields = {
+        variable: one.model_fields[field] for one in SETTINGS for variable, field in one.variables().items()
+    }
+    assert len(listed) > 20
+    assert listed.keys() - fields.keys() == set()
+    told = {name: value for name, value in listed.items() if value not in {"all", "none", "9101 to 9104"}}
+    assert told == {name: written(fields[name].default) for name in told}
+
+
+def written(default: object) -> str:
+    """A default as the page shows it: numbers without a needless point, booleans in lower case."""
+    if isinstance(default, bool):
+        return str(default).lower()
+    return f"{default:g}" if isinstance(default, float) else str(default)
