@@ -25,7 +25,9 @@ def blocks(page: str, language: str) -> list[str]:
 def photo_commands(page: str) -> list[list[str]]:
     """The lines that run the script on files, without their comments."""
     lines = [line for block in blocks(page, "sh") for line in block.splitlines()]
-    scripts = [line for line in lines if line.startswith("python age_gender_detection.py") and "<" not in line]
+    scripts = [
+        line for line in lines if line.startswith("python age_gender_detection.py") and "<" not in line
+    ]
     return [words for line in scripts if "--camera" not in (words := shlex.split(line, comments=True))]
 
 
