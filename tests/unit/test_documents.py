@@ -71,7 +71,7 @@ def test_the_lists_of_cameras_are_valid(name: str, tmp_path: Path) -> None:
 def test_the_page_of_settings_has_their_names_and_defaults() -> None:
     page = (ROOT / "docs/settings.md").read_text()
     rows = re.findall(r"^\| (`[A-Z_`, ]+) \| ([^|]+) \|", page, re.MULTILINE)
-    listed = {}
+    listed: dict[str, str] = {}
     for names, defaults in rows:
         all_names = re.findall(r"[A-Z_]+", names)
         values = defaults.split(", ")
