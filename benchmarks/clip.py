@@ -7,6 +7,7 @@ from pathlib import Path
 
 from prometheus_client import CollectorRegistry
 
+from agegender.services.detect.build import build_detect_stage
 from agegender.services.detect.config import DetectSettings
 from agegender.services.ingest.camera_source import CameraSource
 from agegender.services.ingest.config import IngestSettings
@@ -41,6 +42,6 @@ def frames_of(path: Path, fps: float = FPS) -> list[Frame]:
 
 def faces_of(frames: Sequence[Frame]) -> list[Face]:
     """All faces in them."""
-    outcomes = DetectSettings(selection="all").stage().process(frames)
+    outcomes = build_detect_stage(DetectSettings(selection="all")).process(frames)
     sent = [one for outcome in outcomes if isinstance(outcome, Done) for one in outcome.outputs]
     return [one for one in sent if isinstance(one, Face)]

@@ -27,10 +27,12 @@ from agegender.commands.plan.constants import (
     IngestCosts,
     Machine,
 )
+from agegender.services.classify.build import build_classify_stage
 from agegender.services.classify.config import ClassifySettings
 from agegender.services.classify.nets import NETS, inputs
 from agegender.services.classify.stage import ClassifyStage
 from agegender.services.classify.tensorflow_nets import TensorFlowNets
+from agegender.services.detect.build import build_detect_stage
 from agegender.services.detect.config import DetectSettings
 from agegender.services.ingest.config import IngestSettings
 from agegender.services.ingest.sources.stream import Captured
@@ -81,19 +83,19 @@ def detect_costs(frames: Sequence[Frame], face_count: int) -> DetectCosts:
     nobody_bgr = cv2.resize(grain, (picture_bgr.shape[1], picture_bgr.shape[0]))
     jpeg = encode_jpeg(np.asarray(nobody_bgr, np.uint8), 85)
     empty = [one.model_copy(update={"jpeg": jpeg}) for one in frames]
-    frame_ms = cpu_ms(len(empty), lambda: DetectSettings().stage().process(empty), 3)
-    with_ms = cpu_ms(len(frames), lambda: DetectSettings().stage().process(frames), 3)
+    frame_ms = cpu_ms(len(empty), lambda: build_detect_stage(DetectSettings()).process(empty), 3)
+    with_ms = cpu_ms(len(frames), lambda: build_detect_stage(DetectSettings()).process(frames), 3)
     return DetectCosts(frame_ms=frame_ms, face_ms=max(0.0, with_ms - frame_ms) / face_count)
 
 
 def classify_costs(faces: Sequence[Face], stage: ClassifyStage) -> ClassifyCosts:
     """All of a face, and what of it is not the nets."""
     wanted = [load_manifest().nets[name].input for name in NETS]
-    views = ClassifySettings().views
+    passes = 2 if ClassifySettings().flip_augmentation else 1
 
     def host() -> None:
         chips_bgr = np.stack([decode_picture(face.chip_jpeg, CHIP_SIDE_PX**2) for face in faces])
-        for _ in range(views):
+        for _ in range(passes):
             for one in wanted:
                 inputs(chips_bgr, one)
 
@@ -111,10 +113,10 @@ def gpu_costs(shipped: GpuCosts) -> GpuCosts:
     except AgeGenderError as error:
         say(f"the GPU was not measured: {error}")
         return shipped
-    views, least_s = ClassifySettings().views, float("inf")
+    passes, least_s = 2 if ClassifySettings().flip_augmentation else 1, float("inf")
     for _ in range(_ROUNDS):
         started_s, started_cpu_s = time.perf_counter(), time.process_time()
-        for _ in range(views):
+        for _ in range(passes):
             nets.predict(chips_bgr)
         cutting_s = time.process_time() - started_cpu_s
         least_s = min(least_s, max(time.perf_counter() - started_s - cutting_s, 0.001))
@@ -132,7 +134,7 @@ def measure() -> Constants:
     detect = detect_costs(frames, scene.face_count)
     faces = faces_of(frames[:_FRAMES_WITH_FACES])
     say("classify …")
-    classify = classify_costs(faces, ClassifySettings().stage())
+    classify = classify_costs(faces, build_classify_stage(ClassifySettings()))
     gpu = gpu_costs(shipped.gpu)
     say("Kafka …")
     kafka = kafka_costs(frames, faces, shipped.kafka)

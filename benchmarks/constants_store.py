@@ -16,7 +16,9 @@ import redis
 from prometheus_client import CollectorRegistry
 
 from agegender.commands.plan.constants import MemoryCosts, StoreCosts
+from agegender.services.classify.build import build_classify_stage
 from agegender.services.classify.config import ClassifySettings
+from agegender.services.detect.build import build_detect_stage
 from agegender.services.detect.config import DetectSettings
 from agegender.services.sink.config import SinkSettings
 from agegender.services.sink.redis_store import RedisStore
@@ -123,12 +125,12 @@ def _own_peak_bytes() -> int:
 
 def _detect(clip: Path) -> None:
     importlib.import_module("agegender.services.detect.__main__")
-    DetectSettings().stage().process(frames_of(clip, _FEW_FPS))
+    build_detect_stage(DetectSettings()).process(frames_of(clip, _FEW_FPS))
 
 
 def _classify(clip: Path) -> None:
     importlib.import_module("agegender.services.classify.__main__")
-    ClassifySettings().stage().classify(faces_of(frames_of(clip, _FEW_FPS)))
+    build_classify_stage(ClassifySettings()).classify(faces_of(frames_of(clip, _FEW_FPS)))
 
 
 def _sink(_clip: Path) -> None:

@@ -24,9 +24,12 @@ from rich.console import Console
 from rich.table import Table
 
 from agegender.commands.run.pipeline import Pipeline, PipelineSettings
+from agegender.services.classify.build import build_classify_stage
 from agegender.services.classify.config import ClassifySettings
+from agegender.services.detect.build import build_detect_stage
 from agegender.services.detect.config import DetectSettings
-from agegender.services.detect.stage import DetectOutput, Selection
+from agegender.services.detect.stage import DetectOutput
+from agegender.services.detect.tracking.best_shot import Selection
 from agegender.services.ingest.config import IngestSettings
 from agegender.shared.cameras.camera import Camera
 from agegender.shared.messages.codec import FACE_CODEC, FRAME_CODEC, RESULT_CODEC
@@ -101,16 +104,16 @@ def bench_stages(camera: Camera) -> list[Measured]:
     lines = [measure("ingest: shrink, JPEG", "frame", len(pictures), lambda: ingest.process(pictures))]
     frames = [one for one in outputs(ingest.process(pictures)) if isinstance(one, Frame)]
     for side_px in (640, 960, 1280):
-        detect = DetectSettings(longer_side_px=side_px).stage()
+        detect = build_detect_stage(DetectSettings(longer_side_px=side_px))
         what = f"detect: faces at {side_px} px, the best chips"
         lines.append(measure(what, "frame", len(frames), lambda stage=detect: stage.process(frames)))  # type: ignore[misc]
-    every = DetectSettings(selection="all").stage()
+    every = build_detect_stage(DetectSettings(selection="all"))
     outcomes: list[Outcome[DetectOutput]] = []
     lines.append(
         measure("detect: all chips", "frame", len(frames), lambda: outcomes.extend(every.process(frames)))
     )
     found = [one for one in outputs(outcomes) if isinstance(one, Face)]
-    classify = ClassifySettings().stage()
+    classify = build_classify_stage(ClassifySettings())
     lines.append(measure("classify: both nets", "face", len(found), lambda: classify.classify(found)))
     results = [r for o in classify.classify(found) if isinstance(o, Done) for r in o.outputs]
     lines += [

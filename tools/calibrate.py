@@ -26,8 +26,8 @@ import numpy as np
 
 from agegender.commands.evaluate.classify import FaceFinder, read_picture
 from agegender.commands.evaluate.dataset import Label, labels_file, load_labels
-from agegender.services.classify.calibration import Calibration, Origin, Tables
-from agegender.services.classify.flip_augmentation import Views, predict
+from agegender.services.classify.calibration import Calibration, CalibrationSource, CalibrationTables
+from agegender.services.classify.flip_augmentation import predict
 from agegender.services.classify.nets import LiteRTNets
 from agegender.services.detect.faces.quality import turn
 from agegender.shared.images.pictures import Bgr, UnreadablePicture, decode_picture
@@ -43,7 +43,6 @@ from tools.calibration_fit import (
 )
 from tools.labelled_faces import HALVES, known
 
-VIEWS: tuple[Views, ...] = (1, 2)
 FILE = FOLDER / "calibration.json"
 
 # Face heights in pixels, None as it is, and blurs as shares of the face's height.
@@ -55,6 +54,7 @@ COPIES: tuple[tuple[float | None, float], ...] = (
 _NOT_BLURRED = [number for number, (_, blur) in enumerate(COPIES) if blur == 0]
 _SMALLEST_PICTURE_PX = 320
 _LARGE_FACE_PX = 60.0
+_WITH = {False: "without", True: "with"}
 _QUALITIES = (0.5, 0.8, 1.01)
 _TURNS = (0.0, 0.4, 0.8, 10.0)
 _SCORES = (0.7, 0.86, 0.88, 0.9, 0.92, 0.94, 1.01)
@@ -72,20 +72,22 @@ def main() -> int:
     labels = sorted(load_labels(chosen.dataset), key=lambda one: (one.low_years, str(one.gender), one.path))
     if chosen.rest is not None:
         _list(labels[1::2], chosen.rest)
-    fitted: dict[Views, Readings] = {}
-    tables: dict[Views, Tables] = {}
+    fitted: dict[bool, Readings] = {}
+    tables: dict[bool, CalibrationTables] = {}
     readings = measure(labels)
-    for line in chain(by_copy(readings[2], len(labels)), by_score(readings[2]), by_turn(readings[2])):
+    for line in chain(
+        by_copy(readings[True], len(labels)), by_score(readings[True]), by_turn(readings[True])
+    ):
         _say(line)
-    for views, everything in readings.items():
+    for flip_augmentation, everything in readings.items():
         faces = everything.where(everything.quality > UNUSABLE)
-        _say(f"\n{views} view{'s' if views > 1 else ''}, on the other half of {HALVES} random ones")
+        _say(f"\n{_WITH[flip_augmentation]} flip augmentation, on the other half of {HALVES} random ones")
         for line in held_out(faces):
             _say(line)
-        fitted[views] = faces.where(faces.person % 2 == 0)
-        tables[views] = fit(fitted[views], honest_tail(fitted[views]))
+        fitted[flip_augmentation] = faces.where(faces.person % 2 == 0)
+        tables[flip_augmentation] = fit(fitted[flip_augmentation], honest_tail(fitted[flip_augmentation]))
     if chosen.write:
-        _write(_calibration(chosen.dataset, fitted[2], tables))
+        _write(_calibration(chosen.dataset, fitted[True], tables))
     return 0
 
 
@@ -98,7 +100,7 @@ def _list(labels: Sequence[Label], table: Path) -> None:
             rows.writerow((label.path.resolve(), f"{label.low_years:g}", last, label.gender or ""))
 
 
-def measure(labels: Sequence[Label]) -> dict[Views, Readings]:
+def measure(labels: Sequence[Label]) -> dict[bool, Readings]:
     """What the nets read from each face and its copies, those included that are not worth classifying."""
     finder, nets = FaceFinder.load(), LiteRTNets()
     nets.open()
@@ -120,9 +122,9 @@ def measure(labels: Sequence[Label]) -> dict[Views, Readings]:
         if person % 30 == 0:
             _say(f"{person} of {len(labels)} pictures, {len(chips)} faces")
     copies, heights_px, scores, turns, qualities = np.array(rows, np.float64).T
-    predicted = {views: predict(nets, np.stack(chips), views) for views in VIEWS}
+    predicted = {flip: predict(nets, np.stack(chips), flip_augmentation=flip) for flip in (False, True)}
     return {
-        views: Readings(
+        flip: Readings(
             **vars(known(people)),
             copy=copies.astype(np.int64),
             height_px=heights_px,
@@ -132,7 +134,7 @@ def measure(labels: Sequence[Label]) -> dict[Views, Readings]:
             age_years=np.clip(age_years.astype(np.float64), 0, None),
             male_logit=male_logit.astype(np.float64),
         )
-        for views, (age_years, male_logit) in predicted.items()
+        for flip, (age_years, male_logit) in predicted.items()
     }
 
 
@@ -209,10 +211,10 @@ def _worse(picture_bgr: Bgr, scale: float, blur_px: float) -> Bgr:
     return np.asarray(framed, np.uint8)
 
 
-def _calibration(dataset: Path, faces: Readings, tables: dict[Views, Tables]) -> Calibration:
+def _calibration(dataset: Path, faces: Readings, tables: dict[bool, CalibrationTables]) -> Calibration:
     table = labels_file(dataset)
     return Calibration(
-        origin=Origin(
+        origin=CalibrationSource(
             tool="tools/calibrate.py",
             part="every other person of each age and gender",
             dataset=dataset.resolve().name,
@@ -224,7 +226,7 @@ def _calibration(dataset: Path, faces: Readings, tables: dict[Views, Tables]) ->
         age_knots_years=AGE_KNOTS_YEARS,
         quality_knots=QUALITY_KNOTS,
         unknown_below=UNKNOWN_BELOW,
-        views=tables,
+        flip_augmentation=tables,
     )
 
 

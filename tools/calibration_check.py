@@ -7,7 +7,12 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from agegender.services.classify.calibration import Calibration, Classification, Origin, Tables
+from agegender.services.classify.calibration import (
+    Calibration,
+    CalibrationSource,
+    CalibrationTables,
+    Classification,
+)
 from tools.calibration_fit import AGE_KNOTS_YEARS, QUALITY_KNOTS, UNKNOWN_BELOW, Readings, fit
 from tools.labelled_faces import halves
 
@@ -78,17 +83,20 @@ def _lines(
             yield f"  {low:>3} to {end} {unit}: covers {covers:.1%}, {width_years:.1f} years wide"
 
 
-def _classified(tables: Tables, faces: Readings) -> Sequence[Classification]:
+def _classified(tables: CalibrationTables, faces: Readings) -> Sequence[Classification]:
     calibration = Calibration(
-        origin=Origin(tool="", dataset="", part="", labels_sha256=None, faces=0, copies=0),
+        origin=CalibrationSource(tool="", dataset="", part="", labels_sha256=None, faces=0, copies=0),
         nets="",
         age_knots_years=AGE_KNOTS_YEARS,
         quality_knots=QUALITY_KNOTS,
         unknown_below=UNKNOWN_BELOW,
-        views={1: tables},
+        flip_augmentation={True: tables},
     )
     read = zip(faces.age_years, faces.male_logit, faces.quality, strict=True)
-    return [calibration.classify(float(age), float(logit), float(quality), 1) for age, logit, quality in read]
+    return [
+        calibration.classify(float(age), float(logit), float(quality), flip_augmentation=True)
+        for age, logit, quality in read
+    ]
 
 
 def _holds(faces: Readings, classified: Sequence[Classification]) -> NDArray[np.float64]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from agegender.services.classify.calibration import Tables
+from agegender.services.classify.calibration import CalibrationTables
 from tools.labelled_faces import Chosen, Floats, LabelledFaces
 
 AGE_KNOTS_YEARS = (2.0, 8.0, 15.0, 25.0, 40.0, 55.0, 68.0)
@@ -49,7 +49,7 @@ class Readings(LabelledFaces):
         return np.asarray(self.copy == 0)
 
 
-def fit(faces: Readings, tail: float) -> Tables:
+def fit(faces: Readings, tail: float) -> CalibrationTables:
     """The tables whose intervals leave the share `tail` of these faces' ages out on either side.
 
     Years are rounded to tenths, scales to hundredths.
@@ -72,7 +72,7 @@ def fit(faces: Readings, tail: float) -> Tables:
             high_years[row, column] = _quantile(off_years, drawn, 1 - tail)
             scale[row, column] = _best_scale(faces, weights, overall)
     low_years, high_years = _in_order(low_years, high_years)
-    return Tables.model_validate(
+    return CalibrationTables.model_validate(
         {
             "interval_low_years": np.round(low_years, 1).tolist(),
             "interval_high_years": np.round(high_years, 1).tolist(),

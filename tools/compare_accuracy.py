@@ -26,7 +26,7 @@ from rich.table import Table
 
 from agegender.commands.evaluate.dataset import load_labels
 from agegender.commands.evaluate.metrics import CHILD_YEARS
-from agegender.services.classify.flip_augmentation import Views, predict
+from agegender.services.classify.flip_augmentation import predict
 from agegender.services.classify.nets import LiteRTNets
 from agegender.services.detect.faces.alignment import LANDMARK_WEIGHTS
 from agegender.shared.images.faces import CHIP_SIDE_PX
@@ -35,7 +35,6 @@ from tools.labelled_faces import HALVES, Chosen, Floats, halves
 from tools.sized_faces import ChipJpegs, SizedFaces, cut_faces
 
 NOSE_WEIGHTS = (0.0, 0.25, 0.5, 1.0)
-VIEWS: tuple[Views, ...] = (1, 2)
 _PLAIN = 1.0
 _OURS = float(LANDMARK_WEIGHTS[2])
 _ONLY = "the only one"
@@ -120,19 +119,19 @@ def rows(chips: Mapping[float, ChipJpegs]) -> Sequence[Row]:
     nets.open()
     _read(nets, chips[_PLAIN][:32])  # the first calls are slower
     read = {
-        (nose, views): _read(nets, jpegs, views=views) for nose, jpegs in chips.items() for views in VIEWS
+        (nose, flip): _read(nets, jpegs, flip=flip) for nose, jpegs in chips.items() for flip in (False, True)
     }
-    ours = read[_OURS, 2]
-    noses = {f"nose {nose:g}": read[nose, 2] for nose in chips}
-    both = {f"nose {nose:g} and views {views}": one for (nose, views), one in read.items()}
+    ours = read[_OURS, True]
+    noses = {f"nose {nose:g}": read[nose, True] for nose in chips}
+    both = {f"nose {nose:g} and flip {flip}": one for (nose, flip), one in read.items()}
     crops = _crops().items()
     ways = [
-        Row("nets A and B, plain", {_ONLY: read[_PLAIN, 1]}),
-        Row("+ mirrored", {_ONLY: read[_PLAIN, 2]}),
+        Row("nets A and B, plain", {_ONLY: read[_PLAIN, False]}),
+        Row("+ mirrored", {_ONLY: read[_PLAIN, True]}),
         Row(f"+ the nose weighs {_OURS:g}: the pipeline", {_ONLY: ours}),
         Row("the nose's weight chosen on the other half", noses),
-        Row("the weight and the views chosen there", both),
-        Row("the pipeline with one view", {_ONLY: read[_OURS, 1]}),
+        Row("the weight and the flip chosen there", both),
+        Row("the pipeline without flip augmentation", {_ONLY: read[_OURS, False]}),
         *(Row(f"tried: + {name}", {_ONLY: _read(nets, chips[_OURS], warps)}) for name, warps in crops),
         Row("tried: + the age, bent to the labels", {_ONLY: ours}, tune=_bend_age),
         Row("tried: + a bias between the genders", {_ONLY: ours}, tune=_shift_gender),
@@ -159,15 +158,17 @@ def _crops() -> Mapping[str, Sequence[Floats]]:
     }
 
 
-def _read(nets: LiteRTNets, jpegs: ChipJpegs, warps: Sequence[Floats] = (), views: Views = 2) -> Read:
-    """The mean over the chips, moved by each of `warps` where there are some, and their views."""
+def _read(nets: LiteRTNets, jpegs: ChipJpegs, warps: Sequence[Floats] = (), *, flip: bool = True) -> Read:
+    """The mean over the chips, moved by each of `warps` where there are some, and with `flip` also over their mirror images."""
     ages, logits = [], []
     spent_s = 0.0
     for begin in range(0, len(jpegs), _BATCH_FACES):
         chips = [decode_picture(jpeg) for jpeg in jpegs[begin : begin + _BATCH_FACES]]
         crops = [np.stack([_moved(chip, warp) for chip in chips]) for warp in warps] or [np.stack(chips)]
         started_s = time.process_time()
-        age_years, male_logit = np.mean([predict(nets, crop, views) for crop in crops], axis=0)
+        age_years, male_logit = np.mean(
+            [predict(nets, crop, flip_augmentation=flip) for crop in crops], axis=0
+        )
         spent_s += time.process_time() - started_s
         ages.append(age_years)
         logits.append(male_logit)

@@ -27,6 +27,7 @@ from rich.table import Table
 from agegender.analysis.analyzer import Analyzer
 from agegender.commands.evaluate.classify import FaceFinder, read_picture
 from agegender.commands.evaluate.dataset import Label, load_labels
+from agegender.services.classify.build import build_classify_stage
 from agegender.services.classify.config import ClassifySettings
 from agegender.shared.images.pictures import UnreadablePicture
 from agegender.shared.images.quality import height_px
@@ -90,7 +91,7 @@ def measure(labels: Sequence[Label]) -> Views:
             people.append((person, label))
             bands.append(band)
             faces.append(face)
-    outcomes = ClassifySettings.load().stage().classify(faces)
+    outcomes = build_classify_stage(ClassifySettings.load()).classify(faces)
     results = [outcome.outputs[0] for outcome in outcomes if isinstance(outcome, Done)]
     classified = np.array([result.age_years is not None for result in results])
     columns = np.array([_columns(one) for one in results if one.age_years is not None], np.float64).T

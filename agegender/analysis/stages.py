@@ -7,8 +7,10 @@ import queue
 from collections.abc import Callable, Iterator
 
 from agegender.analysis.people import Analyzed
+from agegender.services.classify.build import build_classify_stage
 from agegender.services.classify.config import ClassifySettings
 from agegender.services.classify.stage import ClassifyStage
+from agegender.services.detect.build import build_detect_stage
 from agegender.services.detect.config import DetectSettings
 from agegender.services.detect.faces.detections import FrameDetections
 from agegender.services.detect.stage import DetectStage
@@ -34,17 +36,21 @@ class StageSet:
     @classmethod
     def build(cls, detect: DetectSettings, classify: ClassifySettings) -> StageSet:
         """Loads all weights; raises AgeGenderError."""
-        return cls(detect.stage(), detect.stage(finer=True), classify.stage())
+        return cls(
+            build_detect_stage(detect),
+            build_detect_stage(detect, multi_scale=True),
+            build_classify_stage(classify),
+        )
 
     def still(self, picture_bgr: Bgr, info: FrameInfo) -> Analyzed:
         """The faces of a picture, from left to right, with age and gender, and where there may be more."""
-        return self._judge(self._stills.search(picture_bgr, info), 0.0)
+        return self._classified(self._stills.search(picture_bgr, info), 0.0)
 
     def frame(self, picture_bgr: Bgr, info: FrameInfo, time_s: float) -> Analyzed:
         """The same of a frame, `time_s` after the beginning of the video."""
-        return self._judge(self._frames.search(picture_bgr, info), time_s)
+        return self._classified(self._frames.search(picture_bgr, info), time_s)
 
-    def _judge(self, searched: FrameDetections, time_s: float) -> Analyzed:
+    def _classified(self, searched: FrameDetections, time_s: float) -> Analyzed:
         outcomes = self._classify.classify(searched.all_faces())
         results = tuple(result for one in outcomes if isinstance(one, Done) for result in one.outputs)
         doubtful_xyxy = tuple(one.box_xyxy for one in searched.doubtful)

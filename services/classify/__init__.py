@@ -1,1 +1,1 @@
-"""Batches of chips in; age and gender out."""
+"""The service classify: chips in, ages and genders out."""

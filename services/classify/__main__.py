@@ -1,9 +1,10 @@
-"""`python -m services.classify`: ages and genders of the topic `faces` into the topic `results`."""
+"""`python -m services.classify`: reads the topic `faces`, writes the topic `results`."""
 
 from __future__ import annotations
 
 import sys
 
+from agegender.services.classify.build import build_classify_stage
 from agegender.services.classify.config import ClassifySettings
 from agegender.shared.kafka.output import KafkaDeadLetters, KafkaOutput
 from agegender.shared.kafka.source import KafkaSource
@@ -25,7 +26,7 @@ def build(metrics: Metrics, health: Health) -> Runner[Face | TrackUpdate, Result
     return Runner(
         "classify",
         KafkaSource(FACES, "classify", kafka, metrics=metrics),
-        settings.stage(),
+        build_classify_stage(settings),
         KafkaOutput(RESULTS, kafka),
         KafkaDeadLetters(kafka),
         metrics=metrics,

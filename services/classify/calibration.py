@@ -1,7 +1,7 @@
-"""What the readings of the nets are worth: an interval around the age, an honest probability of the gender.
+"""Calibration: turns what the nets read into an age interval and a gender probability that hold.
 
-The numbers are measured: `tools/calibrate.py` makes them from labelled faces and from copies of them that are
-smaller and blurred, and stores them beside the weights. `docs/models.md` says how well they hold.
+The numbers are measured. `tools/calibrate.py` makes them from labelled faces, and from copies of these that
+are smaller or blurred, and stores them beside the weights. `docs/models.md` says how well they hold.
 """
 
 from __future__ import annotations
@@ -14,24 +14,24 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from agegender.services.classify.flip_augmentation import Views
 from agegender.shared.errors import AgeGenderError
 from agegender.shared.messages.pipeline import Gender
 from agegender.shared.models import calibration_file
 
 OLDEST_YEARS = 120.0
-"""The net's age is a regression without bounds; what it reads beyond 0 to this is cut off."""
+"""The net's age is an unbounded regression; it is limited to 0 to this."""
 
-Row = Annotated[tuple[float, ...], Field(min_length=2)]
-Table = Annotated[tuple[Row, ...], Field(min_length=2)]
+Knots = Annotated[tuple[float, ...], Field(min_length=2)]
+Grid = Annotated[tuple[Knots, ...], Field(min_length=2)]
+"""Values at the knots: one row for each age, one column for each quality."""
 
 
 class CalibrationError(AgeGenderError):
-    """The stored calibration is missing, damaged or made for something else."""
+    """The stored calibration cannot be read, or was made for other nets."""
 
 
 class Classification(NamedTuple):
-    """One face, classified."""
+    """The calibrated answer for one face."""
 
     age_years: float
     interval_years: tuple[float, float]
@@ -46,68 +46,73 @@ class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Tables(_Frozen):
-    """One row for each age of `age_knots_years`, one column for each quality of `quality_knots`."""
+class CalibrationTables(_Frozen):
+    """The corrections, each a grid over `age_knots_years` and `quality_knots`."""
 
-    interval_low_years: Table
-    """What to add to the age read, 0 or less, for the lower end of the interval."""
-    interval_high_years: Table
-    """The same for the upper end, 0 or more."""
-    gender_scale: Table
-    """What to multiply the logit of the gender by: under 1 where the nets promise more than they keep."""
+    interval_low_years: Grid
+    """Added to the age for the lower end of the interval; 0 or less."""
+    interval_high_years: Grid
+    """Added to the age for the upper end of the interval; 0 or more."""
+    gender_scale: Grid
+    """Multiplies the logit of the gender; less than 1 where the nets are overconfident."""
 
 
-class Origin(_Frozen):
+class CalibrationSource(_Frozen):
     """The faces that the tables were made from."""
 
     tool: str
     dataset: str
     part: str
     labels_sha256: str | None
-    """None where the labels stand in the names of the files."""
+    """None when the labels are in the names of the files."""
     faces: int
-    """Pictures in which a face was found."""
+    """The number of pictures with a face."""
     copies: int
-    """Faces classified altogether, with their smaller and blurred copies."""
+    """The number of faces classified, smaller and blurred copies included."""
 
 
 class Calibration(_Frozen):
-    """The readings of the nets, put right."""
+    """The tables with their knots, and the nets they were measured on."""
 
-    origin: Origin
+    origin: CalibrationSource
     nets: str
-    """The nets that were measured, by the name in the manifest."""
-    age_knots_years: Row
-    quality_knots: Row
+    """The measured nets, by their name in the manifest."""
+    age_knots_years: Knots
+    quality_knots: Knots
     unknown_below: Annotated[float, Field(ge=0.5, lt=1)]
-    """A gender that is less likely than this is not named."""
-    views: dict[Views, Tables]
+    """A gender with a lower probability than this is `unknown`."""
+    flip_augmentation: dict[bool, CalibrationTables]
+    """The tables without and with flip augmentation."""
 
     @model_validator(mode="after")
-    def _fits_its_knots(self) -> Self:
+    def _tables_match_the_knots(self) -> Self:
         for knots in (self.age_knots_years, self.quality_knots):
             if any(one >= other for one, other in pairwise(knots)):
-                raise ValueError(f"expected knots that grow, got {knots}")
+                raise ValueError(f"expected knots in increasing order, got {knots}")
         shape = [len(self.quality_knots)] * len(self.age_knots_years)
-        for tables in self.views.values():
-            for name, table in tables:
-                if [len(row) for row in table] != shape:
+        for tables in self.flip_augmentation.values():
+            for name, grid in tables:
+                if [len(row) for row in grid] != shape:
                     raise ValueError(f"{name}: expected {len(shape)} rows of {shape[0]} numbers")
         return self
 
     def classify(
-        self, age_years: float, male_logit: float, quality: float | None, views: Views
+        self, age_years: float, male_logit: float, quality: float | None, *, flip_augmentation: bool
     ) -> Classification:
-        """What the mean reading of `views` views of a face of this quality says.
+        """The calibrated answer for one face.
 
-        A face whose quality nobody measured is taken for a poor one.
+        Args:
+            age_years: as the nets read it, with or without `flip_augmentation`.
+            male_logit: the same.
+            quality: of the face, 0 to 1. None counts as the lowest.
+            flip_augmentation: whether the readings are means over the face and its mirror image.
         """
         age_years = min(max(age_years, 0.0), OLDEST_YEARS)
-        tables = self.views[views]
-        place = self._place(age_years, self.quality_knots[0] if quality is None else quality)
-        low_years = max(age_years + min(_read(tables.interval_low_years, place), 0.0), 0.0)
-        high_years = min(age_years + max(_read(tables.interval_high_years, place), 0.0), OLDEST_YEARS)
-        male = _sigmoid(_read(tables.gender_scale, place) * male_logit)
+        tables = self.flip_augmentation[flip_augmentation]
+        weights = self._weights(age_years, self.quality_knots[0] if quality is None else quality)
+        low_years = max(age_years + min(_value(tables.interval_low_years, weights), 0.0), 0.0)
+        high_years = min(age_years + max(_value(tables.interval_high_years, weights), 0.0), OLDEST_YEARS)
+        male = _sigmoid(_value(tables.gender_scale, weights) * male_logit)
         confidence = max(male, 1.0 - male)
         gender: Gender = "male" if male >= 0.5 else "female"
         return Classification(
@@ -118,17 +123,19 @@ class Calibration(_Frozen):
             male,
         )
 
-    def _place(self, age_years: float, quality: float) -> NDArray[np.float64]:
-        """How much each cell of a table counts there, (ages, qualities): at most four of them do."""
-        return np.outer(_shares(self.age_knots_years, age_years), _shares(self.quality_knots, quality))
+    def _weights(self, age_years: float, quality: float) -> NDArray[np.float64]:
+        """The weight of each cell of a grid, (ages, qualities). At most four cells have one."""
+        return np.outer(
+            _knot_weights(self.age_knots_years, age_years), _knot_weights(self.quality_knots, quality)
+        )
 
 
 def load_calibration(nets: str) -> Calibration:
-    """The calibration that is stored beside the weights.
+    """The calibration stored beside the weights.
 
     Raises:
         CalibrationError: it cannot be read, or was made for other nets than `nets`.
-        WeightsError: its file is missing, or not the one that the manifest names.
+        WeightsError: its file is missing, or differs from the one in the manifest.
     """
     try:
         calibration = Calibration.model_validate_json(calibration_file().read_bytes())
@@ -142,15 +149,15 @@ def load_calibration(nets: str) -> Calibration:
     return calibration
 
 
-def _read(table: Table, place: NDArray[np.float64]) -> float:
-    return float(np.sum(np.array(table) * place))
+def _value(grid: Grid, weights: NDArray[np.float64]) -> float:
+    return float(np.sum(np.array(grid) * weights))
 
 
-def _shares(knots: Row, value: float) -> NDArray[np.float64]:
-    """How much each knot counts for `value`: linear between two knots, the outermost alone beyond them."""
+def _knot_weights(knots: Knots, value: float) -> NDArray[np.float64]:
+    """The weight of each knot: linear between two knots, the outermost knot alone beyond them."""
     return np.array([np.interp(value, knots, row) for row in np.eye(len(knots))])
 
 
 def _sigmoid(logit: float) -> float:
-    """1 / (1 + exp(-logit)), by way of the tangent, which no logit overflows."""
+    """1 / (1 + exp(-logit)), computed with tanh, which cannot overflow."""
     return (math.tanh(logit / 2) + 1) / 2

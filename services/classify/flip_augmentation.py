@@ -1,28 +1,24 @@
-"""Looking at a face more than once: the mean over its views is nearer to the truth than any one of them."""
+"""Flip augmentation: the mean answer for a face and its mirror image errs less than the answer for one of them."""
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
-
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BeforeValidator
 
 from agegender.services.classify.nets import AgeGenderNets, Predictions
 
-Views = Annotated[Literal[1, 2], BeforeValidator(int)]
-"""How often each face is looked at: 1, as it is; 2, and in the mirror as well, which takes twice the time.
-Settings and the keys of JSON are text, hence `int`."""
 
+def predict(nets: AgeGenderNets, chips_bgr: NDArray[np.uint8], *, flip_augmentation: bool) -> Predictions:
+    """The readings of N chips, (N, 160, 160, 3) uint8 in BGR.
 
-def predict(nets: AgeGenderNets, chips_bgr: NDArray[np.uint8], views: Views) -> Predictions:
-    """Age and gender of N chips, (N, 160, 160, 3) uint8 in BGR: the mean over the views of each.
+    Args:
+        flip_augmentation: average the readings of each chip and its mirror image. This takes twice the time.
 
     Raises:
         ChipsError: the chips have another shape or type.
     """
     upright = nets.predict(chips_bgr)
-    if views == 1:
+    if not flip_augmentation:
         return upright
     mirrored = nets.predict(np.ascontiguousarray(chips_bgr[:, :, ::-1]))
     return Predictions(

@@ -1,4 +1,4 @@
-"""Chips in, age and gender out, a whole batch through the nets at once."""
+"""The stage of classify: faces in, results out. The nets run once for a whole batch."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from agegender.services.classify.calibration import Calibration
-from agegender.services.classify.flip_augmentation import Views, predict
+from agegender.services.classify.flip_augmentation import predict
 from agegender.services.classify.nets import AgeGenderNets
 from agegender.shared.images.faces import CHIP_SIDE_PX
 from agegender.shared.images.pictures import Bgr, UnreadablePicture, decode_picture
@@ -18,34 +18,38 @@ from agegender.shared.runtime.stage import Bad, Done, Outcome
 
 
 class ClassifyStage:
-    """Runs the nets on all faces of a batch that are worth it and can be read.
+    """Runs the nets on all faces of a batch that are good enough and can be decoded.
 
     Args:
         nets: opened.
-        calibration: what their readings are worth.
-        views: how often each face is looked at.
+        calibration: made for these nets.
+        flip_augmentation: classify each face and its mirror image, and average the two.
+        clock: seconds since 1970.
     """
 
     def __init__(
         self,
         nets: AgeGenderNets,
         calibration: Calibration,
-        views: Views = 2,
         *,
+        flip_augmentation: bool = True,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._nets = nets
         self._calibration = calibration
-        self._views = views
+        self._flip_augmentation = flip_augmentation
         self._clock = clock
 
     def process(self, batch: Sequence[Face | TrackUpdate]) -> Sequence[Outcome[Result | TrackUpdate]]:
-        """One outcome a message: that of the face, as `classify` gives it; a track update passes by."""
+        """One outcome for each message. Faces are classified; track updates pass unchanged."""
         classified = iter(self.classify([message for message in batch if isinstance(message, Face)]))
         return [next(classified) if isinstance(message, Face) else Done((message,)) for message in batch]
 
     def classify(self, batch: Sequence[Face]) -> Sequence[Outcome[Result]]:
-        """One outcome a face: its result, which may say why it was not classified, or why its chip is bad."""
+        """One outcome for each face: its result, or why its chip is bad.
+
+        A face of too low quality gets a result that is unclassified, with the reason.
+        """
         outcomes: list[Outcome[Result]] = []
         chips_bgr: list[Bgr] = []
         classified: list[int] = []
@@ -62,13 +66,15 @@ class ClassifyStage:
                 outcomes.append(Bad(str(error)))
         if not classified:
             return outcomes
-        predictions = predict(self._nets, np.stack(chips_bgr), self._views)
+        predictions = predict(self._nets, np.stack(chips_bgr), flip_augmentation=self._flip_augmentation)
         for position, age_years, male_logit in zip(classified, *predictions, strict=True):
             outcomes[position] = Done((self._result(batch[position], float(age_years), float(male_logit)),))
         return outcomes
 
     def _result(self, face: Face, age_years: float, male_logit: float) -> Result:
-        classification = self._calibration.classify(age_years, male_logit, face.info.quality, self._views)
+        classification = self._calibration.classify(
+            age_years, male_logit, face.info.quality, flip_augmentation=self._flip_augmentation
+        )
         low_years, high_years = classification.interval_years
         return Result(
             face=face.info,

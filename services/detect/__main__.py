@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from typing import Any
 
+from agegender.services.detect.build import build_detect_stage
 from agegender.services.detect.checkpoints import CHECKPOINTS, CheckpointingOutput
 from agegender.services.detect.config import DetectSettings
 from agegender.services.detect.stage import DetectOutput
@@ -26,7 +27,7 @@ def build(metrics: Metrics, health: Health) -> Runner[Frame, DetectOutput]:
     """The service over Kafka."""
     settings, kafka = DetectSettings.load(), KafkaSettings.load()
     register_certificate_gauges(metrics, kafka)
-    stage = settings.stage()
+    stage = build_detect_stage(settings)
     output = CheckpointingOutput(stage, _output(settings, kafka), KafkaChangelog(CHECKPOINTS, kafka))
     return Runner(
         "detect",

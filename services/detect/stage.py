@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Sequence
-from typing import Literal
 
 from agegender.services.detect.faces.detections import FrameDetections
 from agegender.services.detect.faces.search import FaceDetector, FaceSearch
 from agegender.services.detect.preview import PreviewRenderer
+from agegender.services.detect.tracking.best_shot import Selection
 from agegender.services.detect.tracking.camera_tracks import (
     DEFAULT_LIMITS,
     Cameras,
@@ -17,15 +17,13 @@ from agegender.services.detect.tracking.camera_tracks import (
     TrackLimits,
 )
 from agegender.services.detect.tracking.checkpoint import Checkpoint
-from agegender.shared.images.pictures import MAX_PIXELS, Bgr
+from agegender.shared.images.pictures import Bgr
+from agegender.shared.images.sizes import MAX_PIXELS
 from agegender.shared.messages.pipeline import Face, Frame, FrameInfo, Preview, TrackUpdate
 from agegender.shared.runtime.deadline import Deadline
 from agegender.shared.runtime.stage import Bad, Done, Dropped, DropReason, Outcome, SkipReason
 
 DetectOutput = Face | TrackUpdate | Preview
-
-Selection = Literal["best-shot", "all"]
-"""Which faces are sent to be classified: those that can improve the answer on a person, or all that are found."""
 
 
 class DetectStage:

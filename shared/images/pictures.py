@@ -7,13 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agegender.shared.errors import AgeGenderError
-from agegender.shared.images.sizes import claimed_size, claims_missing_bytes
-
-MAX_PIXELS = 50_000_000
-"""Largest picture that is decoded, in pixels: 150 MB once decoded."""
-
-MAX_PICTURE_BYTES = 8 * MAX_PIXELS
-"""Largest file of a picture that is read: what the largest takes with 16 bits a channel, uncompressed."""
+from agegender.shared.images.sizes import MAX_PIXELS, claimed_size, claims_missing_bytes
 
 Bgr = NDArray[np.uint8]
 """A colour picture, (height, width, 3), uint8, blue first as OpenCV has it."""

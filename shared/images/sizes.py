@@ -13,6 +13,12 @@ from collections.abc import Callable
 
 import imagesize
 
+MAX_PIXELS = 50_000_000
+"""The largest picture that is decoded, in pixels: 150 MB of memory."""
+
+MAX_PICTURE_BYTES = 8 * MAX_PIXELS
+"""The largest picture file that is read: `MAX_PIXELS` uncompressed, with 16 bits a channel."""
+
 _HEADER_BYTES = 4096  # of the formats whose header is text
 _PNG = b"\x89PNG\r\n\x1a\n"
 _PNG_CHUNK = struct.Struct(">I4s")

@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry
 
 from agegender.commands.run.pipeline import Pipeline, PipelineSettings
 from agegender.services.detect.config import DetectSettings
-from agegender.services.detect.stage import Selection
+from agegender.services.detect.tracking.best_shot import Selection
 from agegender.shared.cameras.camera import Camera
 from agegender.shared.messages.pipeline import Result, Stored, TrackSummary, TrackUpdate
 from agegender.shared.messages.votes import Vote, verdict

@@ -37,7 +37,7 @@ def build_classify(
     return Runner(
         "classify",
         KafkaSource(FACES, "classify", kafka),
-        ClassifyStage(nets, load_calibration(nets.name), settings.views),
+        ClassifyStage(nets, load_calibration(nets.name), flip_augmentation=settings.flip_augmentation),
         KafkaOutput(RESULTS, kafka),
         KafkaDeadLetters(kafka),
         metrics=metrics,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from agegender.services.classify.calibration import Calibration, Origin, Tables
+from agegender.services.classify.calibration import Calibration, CalibrationSource, CalibrationTables
 
 Values = tuple[tuple[float, ...], ...]
 
@@ -18,13 +18,17 @@ def calibration(
     gender_scale: Values = _AS_IT_IS,
     unknown_below: float = 0.5,
 ) -> Calibration:
-    """Two ages, 20 and 60, and two qualities, 0.2 and 0.8. Unless told, the readings stay what they are."""
-    tables = Tables(interval_low_years=low_years, interval_high_years=high_years, gender_scale=gender_scale)
+    """Knots at the ages 20 and 60 and the qualities 0.2 and 0.8. By default it corrects nothing."""
+    tables = CalibrationTables(
+        interval_low_years=low_years, interval_high_years=high_years, gender_scale=gender_scale
+    )
     return Calibration(
-        origin=Origin(tool="a test", dataset="none", part="all", labels_sha256=None, faces=0, copies=0),
+        origin=CalibrationSource(
+            tool="a test", dataset="none", part="all", labels_sha256=None, faces=0, copies=0
+        ),
         nets="nets-1",
         age_knots_years=(20.0, 60.0),
         quality_knots=(0.2, 0.8),
         unknown_below=unknown_below,
-        views={1: tables, 2: tables},
+        flip_augmentation={False: tables, True: tables},
     )

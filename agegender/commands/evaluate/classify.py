@@ -12,6 +12,7 @@ from typing import TypeVar
 
 from agegender.commands.evaluate.dataset import Label
 from agegender.services.classify.stage import ClassifyStage
+from agegender.services.detect.build import build_detect_stage
 from agegender.services.detect.config import DetectSettings
 from agegender.services.detect.stage import DetectStage
 from agegender.services.ingest.config import IngestSettings
@@ -47,7 +48,7 @@ class FaceFinder:
     @classmethod
     def load(cls) -> FaceFinder:
         """Reads the settings and loads the detector; raises AgeGenderError where either fails."""
-        return cls(IngestSettings.load().stage(), DetectSettings.load().stage())
+        return cls(IngestSettings.load().stage(), build_detect_stage(DetectSettings.load()))
 
     def middle_face(self, picture: Bgr | UnreadablePicture, path: Path) -> Face | str | None:
         """The face nearest to the middle of `picture`, None where there is none, or why it cannot be read."""

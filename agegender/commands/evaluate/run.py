@@ -10,6 +10,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from agegender.commands.evaluate.classify import FaceFinder, judge
 from agegender.commands.evaluate.dataset import load_labels
 from agegender.commands.evaluate.metrics import Evaluation, evaluated
+from agegender.services.classify.build import build_classify_stage
 from agegender.services.classify.config import ClassifySettings
 
 
@@ -23,7 +24,7 @@ def evaluate(dataset: Path, console: Console) -> Evaluation:
         AgeGenderError: a setting is wrong, or a file of weights is missing or damaged.
     """
     labels = load_labels(dataset)
-    finder, classify = FaceFinder.load(), ClassifySettings.load().stage()
+    finder, classify = FaceFinder.load(), build_classify_stage(ClassifySettings.load())
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         return evaluated(

@@ -11,7 +11,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+from agegender.services.classify.build import build_classify_stage
 from agegender.services.classify.config import ClassifySettings
+from agegender.services.detect.build import build_detect_stage
 from agegender.services.detect.config import DetectSettings
 from agegender.services.ingest.camera_source import CameraSource
 from agegender.services.ingest.config import IngestSettings
@@ -81,7 +83,7 @@ class Pipeline:
         self._ingest = self._runner(
             "ingest", self.cameras, settings.ingest.stage(), frames.output(), BatchLimits(len(cameras))
         )
-        detect = settings.detect.stage()
+        detect = build_detect_stage(settings.detect)
         self._rest = (
             self._runner(
                 "detect",
@@ -94,7 +96,7 @@ class Pipeline:
             self._runner(
                 "classify",
                 faces.source(),
-                settings.classify.stage(),
+                build_classify_stage(settings.classify),
                 results.output(),
                 settings.classify.batch(),
             ),

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from agegender.shared.messages.votes import MAX_VOTES
+
+Selection = Literal["best-shot", "all"]
+"""Which faces are sent to be classified: those that can improve the answer for their track, or all of them."""
 
 FIRST_GAP_S = 1.0
 """From the first voting face to the second."""

@@ -16,7 +16,8 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from agegender.services.ingest.sources.stream import FailureReason
 from agegender.shared.errors import AgeGenderError
-from agegender.shared.images.pictures import MAX_PIXELS, Bgr
+from agegender.shared.images.pictures import Bgr
+from agegender.shared.images.sizes import MAX_PIXELS
 from agegender.shared.messages.pipeline import Model, Seconds, SidePx
 
 _LENGTHS = struct.Struct("!II")  # bytes of JSON, bytes of pixels

@@ -12,7 +12,8 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from agegender.services.ingest.sources.stream import CameraError, FailureReason
-from agegender.shared.images.pictures import MAX_PIXELS, Bgr, OversizePicture, UnreadablePicture
+from agegender.shared.images.pictures import Bgr, OversizePicture, UnreadablePicture
+from agegender.shared.images.sizes import MAX_PIXELS
 from agegender.shared.messages.pipeline import LONGEST_SIDE_PX
 
 _MAX_PIXELS_OPTION = {"max_pixels": str(MAX_PIXELS)}

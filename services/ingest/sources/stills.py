@@ -9,12 +9,12 @@ from pathlib import Path
 
 from agegender.services.ingest.sources.stream import CameraError, FailureReason, StreamFrame, shown_path
 from agegender.shared.images.pictures import (
-    MAX_PICTURE_BYTES,
     Bgr,
     OversizePicture,
     UnreadablePicture,
     decode_picture,
 )
+from agegender.shared.images.sizes import MAX_PICTURE_BYTES
 
 SUFFIXES = frozenset(
     [

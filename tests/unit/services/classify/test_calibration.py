@@ -20,7 +20,6 @@ from agegender.services.classify.calibration import (
     CalibrationError,
     load_calibration,
 )
-from agegender.services.classify.flip_augmentation import Views
 from agegender.shared.models import FOLDER, WeightsError, load_manifest
 from tests.support.made_calibration import calibration
 
@@ -28,14 +27,14 @@ STORED = load_calibration(load_manifest().age_gender)
 AGES = st.floats(-20, 140)
 LOGITS = st.floats(-1e6, 1e6)
 QUALITIES = st.none() | st.floats(0, 1)
-VIEWS: st.SearchStrategy[Views] = st.sampled_from([1, 2])
+FLIPS = st.booleans()
 
 
-@given(AGES, LOGITS, QUALITIES, VIEWS)
+@given(AGES, LOGITS, QUALITIES, FLIPS)
 def test_whatever_is_read_the_judgement_is_one_that_can_be(
-    age_years: float, logit: float, quality: float | None, views: Views
+    age_years: float, logit: float, quality: float | None, flip: bool
 ) -> None:
-    classification = STORED.classify(age_years, logit, quality, views)
+    classification = STORED.classify(age_years, logit, quality, flip_augmentation=flip)
     low_years, high_years = classification.interval_years
     assert 0 <= low_years <= classification.age_years <= high_years <= OLDEST_YEARS
     assert 0.5 <= classification.gender_confidence <= 1
@@ -45,60 +44,66 @@ def test_whatever_is_read_the_judgement_is_one_that_can_be(
     assert (classification.gender == "unknown") == (classification.gender_confidence < STORED.unknown_below)
 
 
-@given(st.floats(0, 100), st.floats(0, 100), st.floats(0, 1), VIEWS)
+@given(st.floats(0, 100), st.floats(0, 100), st.floats(0, 1), FLIPS)
 def test_an_older_reading_never_has_a_younger_interval(
-    one: float, other: float, quality: float, views: Views
+    one: float, other: float, quality: float, flip: bool
 ) -> None:
-    younger = STORED.classify(min(one, other), 0, quality, views).interval_years
-    older = STORED.classify(max(one, other), 0, quality, views).interval_years
+    younger = STORED.classify(min(one, other), 0, quality, flip_augmentation=flip).interval_years
+    older = STORED.classify(max(one, other), 0, quality, flip_augmentation=flip).interval_years
     # The tables are rounded to tenths of a year.
     assert younger[0] <= older[0] + 0.11
     assert younger[1] <= older[1] + 0.11
 
 
-@given(st.floats(0, 100), st.floats(0, 1), st.floats(0, 1), VIEWS)
+@given(st.floats(0, 100), st.floats(0, 1), st.floats(0, 1), FLIPS)
 def test_a_better_picture_never_has_a_wider_interval(
-    age_years: float, one: float, other: float, views: Views
+    age_years: float, one: float, other: float, flip: bool
 ) -> None:
-    poor = STORED.classify(age_years, 0, min(one, other), views).interval_years
-    good = STORED.classify(age_years, 0, max(one, other), views).interval_years
+    poor = STORED.classify(age_years, 0, min(one, other), flip_augmentation=flip).interval_years
+    good = STORED.classify(age_years, 0, max(one, other), flip_augmentation=flip).interval_years
     assert poor[0] <= good[0] + 1e-9
     assert good[1] <= poor[1] + 1e-9
 
 
-@given(LOGITS, LOGITS, st.floats(0, 100), st.floats(0, 1), VIEWS)
+@given(LOGITS, LOGITS, st.floats(0, 100), st.floats(0, 1), FLIPS)
 def test_a_larger_logit_is_never_less_male(
-    one: float, other: float, age_years: float, quality: float, views: Views
+    one: float, other: float, age_years: float, quality: float, flip: bool
 ) -> None:
-    less = STORED.classify(age_years, min(one, other), quality, views).male_probability
-    more = STORED.classify(age_years, max(one, other), quality, views).male_probability
+    less = STORED.classify(age_years, min(one, other), quality, flip_augmentation=flip).male_probability
+    more = STORED.classify(age_years, max(one, other), quality, flip_augmentation=flip).male_probability
     assert less <= more
 
 
 @pytest.mark.parametrize(("age_years", "logit"), [(20, 1.0), (40, 1.5), (60, 2.0)])
 def test_a_logit_counts_as_much_as_the_scale_says(age_years: float, logit: float) -> None:
     made = calibration(gender_scale=((0.5, 0.5), (1.0, 1.0)))
-    male = made.classify(age_years, 2.0, 0.5, 1).male_probability
+    male = made.classify(age_years, 2.0, 0.5, flip_augmentation=True).male_probability
     assert male == pytest.approx(1 / (1 + math.exp(-logit)))
 
 
 def test_both_genders_are_treated_alike() -> None:
     for logit in (0.5, 3.0, 20.0):
-        male, female = (STORED.classify(30, signed, 0.7, 2) for signed in (logit, -logit))
+        male, female = (
+            STORED.classify(30, signed, 0.7, flip_augmentation=True) for signed in (logit, -logit)
+        )
         assert male.gender_confidence == pytest.approx(female.gender_confidence)
         assert {male.gender, female.gender} in ({"male", "female"}, {"unknown"})
 
 
 def test_a_face_that_nobody_rated_is_taken_for_a_poor_one() -> None:
-    assert STORED.classify(40, 3, None, 2) == STORED.classify(40, 3, 0.0, 2)
-    assert STORED.classify(40, 3, None, 2) != STORED.classify(40, 3, 1.0, 2)
+    assert STORED.classify(40, 3, None, flip_augmentation=True) == STORED.classify(
+        40, 3, 0.0, flip_augmentation=True
+    )
+    assert STORED.classify(40, 3, None, flip_augmentation=True) != STORED.classify(
+        40, 3, 1.0, flip_augmentation=True
+    )
 
 
 @given(st.floats(0, OLDEST_YEARS), st.floats(-30, 30), QUALITIES)
 def test_without_corrections_the_readings_stay_what_they_are(
     age_years: float, logit: float, quality: float | None
 ) -> None:
-    classification = calibration().classify(age_years, logit, quality, 2)
+    classification = calibration().classify(age_years, logit, quality, flip_augmentation=True)
     assert classification.age_years == age_years
     assert classification.interval_years == (age_years, age_years)
     assert classification.male_probability == pytest.approx(1 / (1 + math.exp(-logit)))
@@ -112,15 +117,15 @@ def test_between_the_knots_values_are_linear_and_beyond_them_they_stay(
     age_years: float, quality: float, width_years: float
 ) -> None:
     made = calibration(high_years=((30.0, 10.0), (40.0, 20.0)))
-    low_years, high_years = made.classify(age_years, 0, quality, 1).interval_years
+    low_years, high_years = made.classify(age_years, 0, quality, flip_augmentation=True).interval_years
     assert low_years == age_years
     assert high_years - low_years == pytest.approx(width_years)
 
 
 def test_an_interval_ends_at_birth_and_where_people_do() -> None:
     wide = calibration(low_years=((-50.0, -50.0),) * 2, high_years=((50.0, 50.0),) * 2)
-    assert wide.classify(3, 0, 0.5, 1).interval_years == (0, 53)
-    assert wide.classify(100, 0, 0.5, 1).interval_years == (50, OLDEST_YEARS)
+    assert wide.classify(3, 0, 0.5, flip_augmentation=True).interval_years == (0, 53)
+    assert wide.classify(100, 0, 0.5, flip_augmentation=True).interval_years == (50, OLDEST_YEARS)
 
 
 @pytest.mark.parametrize(
@@ -128,18 +133,18 @@ def test_an_interval_ends_at_birth_and_where_people_do() -> None:
     [(3.0, "male"), (-3.0, "female"), (0.8, "unknown"), (-0.8, "unknown"), (0, "unknown")],
 )
 def test_a_gender_is_named_only_where_it_is_likely_enough(logit: float, gender: str) -> None:
-    assert calibration(unknown_below=0.7).classify(30, logit, 0.5, 1).gender == gender
+    assert calibration(unknown_below=0.7).classify(30, logit, 0.5, flip_augmentation=True).gender == gender
 
 
 def test_the_nets_are_believed_less_than_they_say() -> None:
-    for tables in STORED.views.values():
+    for tables in STORED.flip_augmentation.values():
         scales = np.array(tables.gender_scale)
         assert np.all((scales > 0.05) & (scales < 1))
         assert np.all(scales[0] < scales[-1]), "least of all with small children"
 
 
 def test_the_calibration_was_made_for_both_numbers_of_views_from_hundreds_of_faces() -> None:
-    assert set(STORED.views) == {1, 2}
+    assert set(STORED.flip_augmentation) == {False, True}
     assert STORED.origin.faces > 100
     assert STORED.origin.tool == "tools/calibrate.py"
 

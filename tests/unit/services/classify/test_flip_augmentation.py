@@ -32,26 +32,26 @@ def chip() -> Bgr:
     return np.asarray(picture[36:196, 146:306], np.uint8)
 
 
-def test_two_views_are_the_mean_of_the_face_and_its_mirror_image(nets: LiteRTNets, chip: Bgr) -> None:
+def test_the_answer_is_the_mean_of_the_face_and_its_mirror_image(nets: LiteRTNets, chip: Bgr) -> None:
     chips = np.stack([chip, chip[:, ::-1]])
-    single, double = predict(nets, chips, 1), predict(nets, chips, 2)
+    single, double = (predict(nets, chips, flip_augmentation=flip) for flip in (False, True))
     assert abs(single.age_years[0] - single.age_years[1]) > 0.1, "else this test shows nothing"
     np.testing.assert_allclose(double.age_years, single.age_years.mean(), rtol=0, atol=1e-3)
     np.testing.assert_allclose(double.male_logit, single.male_logit.mean(), rtol=0, atol=1e-3)
 
 
-def test_one_view_is_what_the_nets_say(nets: LiteRTNets, chip: Bgr) -> None:
-    once, read = predict(nets, chip[np.newaxis], 1), nets.predict(chip[np.newaxis])
+def test_without_it_the_answer_is_what_the_nets_read(nets: LiteRTNets, chip: Bgr) -> None:
+    once, read = predict(nets, chip[np.newaxis], flip_augmentation=False), nets.predict(chip[np.newaxis])
     np.testing.assert_array_equal(once.age_years, read.age_years)
     np.testing.assert_array_equal(once.male_logit, read.male_logit)
 
 
-@pytest.mark.parametrize(("text", "views"), [("1", 1), ("2", 2)])
-def test_the_number_of_views_is_a_setting(text: str, views: int) -> None:
-    assert ClassifySettings.load({"CLASSIFY_VIEWS": text}).views == views
+@pytest.mark.parametrize(("text", "expected"), [("true", True), ("false", False), ("1", True), ("0", False)])
+def test_flip_augmentation_is_a_setting(text: str, *, expected: bool) -> None:
+    assert ClassifySettings.load({"CLASSIFY_FLIP_AUGMENTATION": text}).flip_augmentation is expected
 
 
-@pytest.mark.parametrize("text", ["0", "3", "two", ""])
-def test_another_number_of_views_is_refused(text: str) -> None:
-    with pytest.raises(SettingsError, match="CLASSIFY_VIEWS"):
-        ClassifySettings.load({"CLASSIFY_VIEWS": text})
+@pytest.mark.parametrize("text", ["2", "3", "two", ""])
+def test_a_setting_that_is_no_boolean_is_refused(text: str) -> None:
+    with pytest.raises(SettingsError, match="CLASSIFY_FLIP_AUGMENTATION"):
+        ClassifySettings.load({"CLASSIFY_FLIP_AUGMENTATION": text})

@@ -64,7 +64,7 @@ def _result(outcome: Outcome[Result]) -> Result:
 
 
 def _stage() -> ClassifyStage:
-    return ClassifyStage(_Brightness(), calibration(), 1, clock=lambda: NOW_S)
+    return ClassifyStage(_Brightness(), calibration(), flip_augmentation=False, clock=lambda: NOW_S)
 
 
 def test_each_face_keeps_its_own_age_and_gender_around_a_broken_chip() -> None:
@@ -77,7 +77,7 @@ def test_each_face_keeps_its_own_age_and_gender_around_a_broken_chip() -> None:
         _face(_chip(100, 0), 5),
     ]
     nets = _Brightness()
-    outcomes = ClassifyStage(nets, calibration(), 1).classify(faces)
+    outcomes = ClassifyStage(nets, calibration(), flip_augmentation=False).classify(faces)
     assert [isinstance(outcome, Bad) for outcome in outcomes] == [False, True, False, False, True, False]
     results = [_result(outcome) for outcome in outcomes if isinstance(outcome, Done)]
     assert [result.face.index for result in results] == [0, 2, 3, 5]
@@ -144,7 +144,9 @@ def test_a_face_not_worth_it_is_told_so_and_costs_no_net() -> None:
     small = face_info().model_copy(update={"box_xyxy": (0.0, 0.0, 20.0, 20.0)})
     blurred = face_info().model_copy(update={"quality": 0.0})
     faces = [face(small, chip_jpeg=_chip(40)), _face(_chip(60, 255)), face(blurred, chip_jpeg=_chip(80))]
-    first, classified, last = (_result(one) for one in ClassifyStage(nets, calibration(), 1).classify(faces))
+    first, classified, last = (
+        _result(one) for one in ClassifyStage(nets, calibration(), flip_augmentation=False).classify(faces)
+    )
     assert [first.unclassified, classified.unclassified, last.unclassified] == [
         "too-small",
         None,
@@ -159,7 +161,7 @@ def test_a_face_not_worth_it_is_told_so_and_costs_no_net() -> None:
 
 def test_each_face_gets_the_interval_of_its_own_age_and_quality() -> None:
     made = calibration(high_years=((30.0, 10.0), (40.0, 20.0)))
-    stage = ClassifyStage(_Brightness(), made, 1)
+    stage = ClassifyStage(_Brightness(), made, flip_augmentation=False)
     good, poor = (face_info().model_copy(update={"quality": quality}) for quality in (0.8, 0.2))
     results = stage.classify([face(info, chip_jpeg=_chip(60)) for info in (good, poor)])
     widths = [np.ptp(_result(one).age_interval_years or ()) for one in results]
@@ -167,7 +169,7 @@ def test_each_face_gets_the_interval_of_its_own_age_and_quality() -> None:
 
 
 def test_a_gender_that_is_not_likely_enough_is_unknown_and_its_probability_kept() -> None:
-    stage = ClassifyStage(_Brightness(), calibration(unknown_below=0.7), 1)
+    stage = ClassifyStage(_Brightness(), calibration(unknown_below=0.7), flip_augmentation=False)
     result = _result(*stage.classify([_face(_chip(100, 102))]))
     assert result.gender == "unknown"
     assert result.gender_confidence == pytest.approx(0.6, abs=0.03)

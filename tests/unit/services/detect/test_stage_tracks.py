@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
+from agegender.services.detect.build import build_detect_stage
 from agegender.services.detect.config import DetectSettings
 from agegender.services.detect.faces.yunet import YuNet
 from agegender.services.detect.stage import DetectOutput, DetectStage
@@ -45,7 +46,7 @@ def _info(stream: str, index: int, start_s: float) -> FrameInfo:
 
 
 def stage(**settings: object) -> DetectStage:
-    return DetectSettings.model_validate({"stale_s": 1e12, **settings}).stage()
+    return build_detect_stage(DetectSettings.model_validate({"stale_s": 1e12, **settings}))
 
 
 def faces(outcomes: Sequence[Outcome[DetectOutput]]) -> list[Face]:

@@ -24,7 +24,8 @@ from agegender.services.ingest.decoder.protocol import (
     send,
 )
 from agegender.services.ingest.sources.stream import FailureReason
-from agegender.shared.images.pictures import MAX_PIXELS, Bgr
+from agegender.shared.images.pictures import Bgr
+from agegender.shared.images.sizes import MAX_PIXELS
 
 
 def filler(data: bytes) -> Callable[[memoryview], None]:
