@@ -1,4 +1,4 @@
-"""What the checks of deploy/ have in common. None of them needs a container engine."""
+"""Fixtures for the tests of deploy/. No test needs a container engine."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.support.deploy_tools import DEPLOY, REPOSITORY, check
 from tests.support.dockerfile import Built, Dockerfile
 from tests.support.redis_server import RedisServer, find_redis_server, running_redis
 
-# Not imported at run time here: without Kafka's client the checks that need none still run.
+# Imported when needed: most tests run without Kafka's client.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from tests.support.kafka_broker import KafkaBroker
@@ -23,7 +23,7 @@ _OF_THIS_MACHINE = ("LISTENERS", "ADVERTISED_LISTENERS", "CONTROLLER_QUORUM_VOTE
 
 @pytest.fixture(scope="session")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
-    """The images as folders, each made when it is first asked for."""
+    """The images as folders. Each is built at its first use."""
     return Built(Dockerfile(DEPLOY / "Dockerfile"), REPOSITORY, tmp_path_factory.mktemp("images"))
 
 
@@ -37,7 +37,7 @@ def secrets(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def composed_broker() -> Iterator[KafkaBroker]:
-    """Kafka with the settings of docker-compose.yml, but for where it listens and keeps its data."""
+    """Kafka with the settings of docker-compose.yml, except for its port and its folder."""
     from tests.support.kafka_broker import broker_from_jars, settings_as_environment
 
     given = services()["kafka"]["environment"]
@@ -67,7 +67,7 @@ def composed_store() -> Iterator[RedisServer]:
 
 @pytest.fixture(scope="session")
 def composed_store_with_users(secrets: Path) -> Iterator[RedisServer]:
-    """The store with those of deploy/compose.secrets.yml."""
+    """The store with the settings of deploy/compose.secrets.yml."""
     command = services(secrets=secrets)["redis"]["command"]
     yield from _store([word.replace("/run/secrets", str(secrets)) for word in command])
 

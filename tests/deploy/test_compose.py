@@ -1,4 +1,4 @@
-"""docker-compose.yml, as far as Compose and its linter tell without an engine."""
+"""docker-compose.yml, checked by Compose and a linter, without an engine."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ SETTINGS: dict[str, list[type[Settings]]] = {
     "command": [KafkaSettings, RedisSettings],
     "camera": [],
 }
-"""Our services, and what each reads of its environment besides what every process does."""
+"""The settings that each of our services reads, besides those of every process."""
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +55,7 @@ def test_the_linter_has_no_findings() -> None:
     check(dclint, "--config", settings, "--max-warnings", "0", COMPOSE_FILE, SECRETS_FILE)
 
 
-def test_without_a_word_more_the_whole_system_is_started_with_a_simulated_camera() -> None:
+def test_up_starts_the_whole_system_with_a_simulated_camera() -> None:
     assert services().keys() == {
         *("kafka", "redis", "topics", "cameras", "demo-cameras", "camera"),
         *("ingest", "detect", "classify", "sink", "api"),
@@ -69,7 +69,7 @@ def test_every_profile_renders_alone_with_secrets_and_without(profile: str, secr
     compose("config", "--quiet", COMPOSE_PROFILES=profile, secrets=secrets)
 
 
-def test_a_gpu_takes_the_place_of_the_cpu_under_the_same_name() -> None:
+def test_the_gpu_replaces_the_cpu_under_the_same_name() -> None:
     found = services(COMPOSE_PROFILES="kafka,redis,gpu")
 
     assert "classify" not in found
@@ -79,7 +79,7 @@ def test_a_gpu_takes_the_place_of_the_cpu_under_the_same_name() -> None:
     assert (device["driver"], device["capabilities"]) == ("nvidia", ["gpu"])
 
 
-def test_a_kafka_and_a_redis_of_ones_own_take_the_place_of_ours() -> None:
+def test_own_kafka_and_redis_replace_ours() -> None:
     own = {"KAFKA_BOOTSTRAP_SERVERS": "broker:9093", "REDIS_URL": "rediss://store:6380/0"}
 
     found = services(secrets=None, COMPOSE_PROFILES="cpu", **own)
@@ -89,7 +89,7 @@ def test_a_kafka_and_a_redis_of_ones_own_take_the_place_of_ours() -> None:
         given = environment(service)
         assert given.get("KAFKA_BOOTSTRAP_SERVERS", "broker:9093") == "broker:9093", name
         assert given.get("REDIS_URL", "rediss://store:6380/0") == "rediss://store:6380/0", name
-        # The networks that are closed to the outside are not their only ones.
+        # Each has at least one network that is open to the outside.
         assert "outside" in service["networks"], name
 
 
@@ -117,7 +117,7 @@ def test_every_variable_is_a_setting_that_its_service_knows(secrets: Path, *, wi
                 assert (loaded.token is not None) == with_secrets
 
 
-def test_the_services_ask_for_the_images_that_the_dockerfile_makes(everything: dict[str, Service]) -> None:
+def test_pods_use_the_images_of_the_dockerfile(everything: dict[str, Service]) -> None:
     version = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]["version"]
     targets = Dockerfile(DEPLOY / "Dockerfile").targets()
 
@@ -130,7 +130,7 @@ def test_the_services_ask_for_the_images_that_the_dockerfile_makes(everything: d
     assert all(re.fullmatch(r"[\w/.-]+:v?\d+\.\d+\.\d+[\w.-]*@sha256:[0-9a-f]{64}", one) for one in of_others)
 
 
-def test_no_container_can_take_all_of_the_machine(everything: dict[str, Service]) -> None:
+def test_each_container_has_limits(everything: dict[str, Service]) -> None:
     for name, service in everything.items():
         limits = service["deploy"]["resources"]["limits"]
         assert limits["cpus"] <= 2, name
@@ -145,13 +145,13 @@ def test_no_container_has_rights_that_it_does_not_need(everything: dict[str, Ser
         assert service["cap_drop"] == ["ALL"], name
         assert "cap_add" not in service, name
         assert service["security_opt"] == ["no-new-privileges:true"], name
-        # These two write beside their volumes.
+        # These two write outside their volumes.
         assert service.get("read_only", False) == (name not in ("kafka", "grafana")), name
         assert not service.get("privileged"), name
         assert all(volume["source"] != "/var/run/docker.sock" for volume in service.get("volumes", [])), name
 
 
-def test_who_dies_is_started_again_and_who_has_a_task_does_it_once(everything: dict[str, Service]) -> None:
+def test_services_are_restarted_and_tasks_run_once(everything: dict[str, Service]) -> None:
     policies = {name: service["restart"] for name, service in everything.items()}
 
     assert policies.pop("command") == "no"
@@ -160,7 +160,7 @@ def test_who_dies_is_started_again_and_who_has_a_task_does_it_once(everything: d
     assert set(policies.values()) == {"unless-stopped"}
 
 
-def test_nobody_starts_before_those_that_it_needs_are_healthy(everything: dict[str, Service]) -> None:
+def test_a_service_starts_after_those_that_it_needs(everything: dict[str, Service]) -> None:
     def needs(name: str) -> Mapping[str, str]:
         given = everything[name].get("depends_on") or {}
         return {other: how["condition"] for other, how in given.items()}
@@ -177,10 +177,10 @@ def test_nobody_starts_before_those_that_it_needs_are_healthy(everything: dict[s
     assert needs("grafana") == {"prometheus": "service_healthy"}
 
 
-def test_somebody_waits_for_each_task_so_that_compose_knows_that_it_is_to_end(
+def test_a_service_waits_for_the_end_of_each_task(
     everything: dict[str, Service],
 ) -> None:
-    # `docker compose up --wait` takes any other container that ends for one that has failed.
+    # `docker compose up --wait` treats any other container that ends as failed.
     waited_for = {
         other
         for service in everything.values()
@@ -190,7 +190,7 @@ def test_somebody_waits_for_each_task_so_that_compose_knows_that_it_is_to_end(
     assert waited_for == {name for name, service in everything.items() if "on-failure" in service["restart"]}
 
 
-def test_whoever_is_waited_for_has_a_health_check(everything: dict[str, Service]) -> None:
+def test_a_service_that_others_wait_for_has_a_health_check(everything: dict[str, Service]) -> None:
     dockerfile = Dockerfile(DEPLOY / "Dockerfile")
 
     for name, service in everything.items():
@@ -212,7 +212,7 @@ def test_only_this_machine_reaches_the_ports(everything: dict[str, Service]) -> 
     assert {port["host_ip"] for ports in published.values() for port in ports} == {"127.0.0.1"}
 
 
-def test_kafka_and_the_store_are_reached_only_by_those_who_use_them(everything: dict[str, Service]) -> None:
+def test_only_clients_reach_kafka_and_the_store(everything: dict[str, Service]) -> None:
     members = {
         network: {name for name, service in everything.items() if network in service["networks"]}
         for network in ("bus", "store")
@@ -222,7 +222,7 @@ def test_kafka_and_the_store_are_reached_only_by_those_who_use_them(everything: 
     assert members == {"bus": of_kafka | WORKERS, "store": {"redis", "sink", "api", "command"}}
 
 
-def test_workers_can_be_started_several_times_and_share_the_partitions(
+def test_several_workers_of_a_service_share_the_partitions(
     everything: dict[str, Service],
 ) -> None:
     for name in WORKERS:
@@ -245,7 +245,7 @@ def test_with_secrets_only_a_named_address_opens_the_page(secrets: Path) -> None
     assert {port["host_ip"] for port in opened["prometheus"]["ports"]} == {"127.0.0.1"}
 
 
-def test_each_container_gets_its_own_secrets_and_no_password_stands_in_the_file(secrets: Path) -> None:
+def test_each_container_gets_only_its_own_secrets(secrets: Path) -> None:
     found = services(secrets=secrets, COMPOSE_PROFILES=ALL)
 
     given = {name: {one["source"] for one in service.get("secrets", [])} for name, service in found.items()}
@@ -261,7 +261,7 @@ def test_each_container_gets_its_own_secrets_and_no_password_stands_in_the_file(
     assert not [path.name for path in secrets.iterdir() if path.read_text() in rendered]
 
 
-def test_new_secrets_differ_and_are_kept_and_nobody_else_gets_into_their_folder(tmp_path: Path) -> None:
+def test_new_secrets_differ_are_kept_and_are_private(tmp_path: Path) -> None:
     for folder in ("one", "two", "one"):
         check("sh", DEPLOY / "new-secrets.sh", tmp_path / folder)
         if folder == "one":
@@ -275,7 +275,7 @@ def test_new_secrets_differ_and_are_kept_and_nobody_else_gets_into_their_folder(
     assert all(len(text) >= 64 for text in first.values())
 
 
-def test_a_secret_that_is_removed_is_made_anew_and_the_store_learns_of_it_alone(tmp_path: Path) -> None:
+def test_a_removed_secret_is_made_again_and_others_stay(tmp_path: Path) -> None:
     check("sh", DEPLOY / "new-secrets.sh", tmp_path)
     before = {path.name: path.read_text() for path in tmp_path.iterdir()}
     (tmp_path / "redis_sink_password").unlink()

@@ -1,4 +1,4 @@
-"""Kafka and the store with the settings that docker-compose.yml gives them, as real servers."""
+"""Real servers of Kafka and the store, with the settings of docker-compose.yml."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def url_of(server: RedisServer, user: str, secrets: Path) -> str:
     return server.url.replace("redis://", f"redis://{user}:{password}@")
 
 
-def test_the_broker_takes_our_largest_message_also_in_a_topic_that_others_made(
+def test_the_broker_takes_our_largest_message_in_any_topic(
     composed_broker: KafkaBroker,
 ) -> None:
     kafka = KafkaSettings(bootstrap_servers=composed_broker.bootstrap_servers)
@@ -45,7 +45,7 @@ def test_the_broker_takes_our_largest_message_also_in_a_topic_that_others_made(
         assert sent.succeeded(), sent.exception
 
 
-def test_the_health_check_of_the_broker_tells_whether_it_listens(composed_broker: KafkaBroker) -> None:
+def test_the_health_check_shows_whether_the_broker_listens(composed_broker: KafkaBroker) -> None:
     test = services()["kafka"]["healthcheck"]["test"]
     assert test[0] == "CMD"
     port = composed_broker.bootstrap_servers.rpartition(":")[2]
@@ -54,7 +54,7 @@ def test_the_health_check_of_the_broker_tells_whether_it_listens(composed_broker
     assert run(*(word.replace("9092", "1") for word in test[1:])).returncode != 0
 
 
-def test_the_store_forgets_nothing_that_it_said_was_written(composed_store: RedisServer) -> None:
+def test_the_store_keeps_every_confirmed_write(composed_store: RedisServer) -> None:
     with redis.Redis.from_url(composed_store.url, decode_responses=True) as client:
         found = client.config_get("append*", "maxmemory*")
 
@@ -63,9 +63,7 @@ def test_the_store_forgets_nothing_that_it_said_was_written(composed_store: Redi
     assert (found["maxmemory"], found["maxmemory-policy"]) == (str(2**30), "noeviction")
 
 
-def test_the_sink_writes_and_the_reader_reads_with_the_rights_that_they_are_given(
-    composed_store_with_users: RedisServer, secrets: Path
-) -> None:
+def test_the_rights_of_sink_and_reader_suffice(composed_store_with_users: RedisServer, secrets: Path) -> None:
     messages: list[Result | TrackUpdate] = [
         vote("s1-1", camera_id="door"),
         track_update(track_summary("s1-1", ended=True), frame=frame_info("door", sequence=1)),
@@ -88,7 +86,7 @@ def test_the_sink_writes_and_the_reader_reads_with_the_rights_that_they_are_give
             client.get("something else")
 
 
-def test_without_a_password_the_store_says_that_it_lives_and_no_more(
+def test_without_a_password_the_store_only_answers_pings(
     composed_store_with_users: RedisServer,
 ) -> None:
     with redis.Redis.from_url(composed_store_with_users.url) as client:

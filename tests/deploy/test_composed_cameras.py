@@ -1,4 +1,4 @@
-"""What `docker compose up` does to the cameras in Kafka."""
+"""How `docker compose up` changes the cameras in Kafka."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _WITHIN_S = 60.0
 
 @pytest.fixture
 def up(built: Built, composed_broker: KafkaBroker, monkeypatch: pytest.MonkeyPatch) -> Up:
-    """Runs the tasks of `docker compose up` that have to do with cameras, with CAMERAS_FILE or without."""
+    """Runs the camera tasks of `docker compose up`, with CAMERAS_FILE or without."""
     kafka = {"KAFKA_BOOTSTRAP_SERVERS": composed_broker.bootstrap_servers, "KAFKA_TOPIC_PREFIX": "cameras-"}
     for name, value in kafka.items():
         monkeypatch.setenv(name, value)
@@ -56,9 +56,7 @@ def cameras_file(path: Path, *ids: str) -> Path:
 
 
 @pytest.mark.timeout(400)
-def test_an_up_without_a_list_takes_no_camera_away_and_adds_none_to_those_of_the_operator(
-    up: Up, tmp_path: Path
-) -> None:
+def test_up_without_a_list_of_cameras_changes_no_camera(up: Up, tmp_path: Path) -> None:
     up(None)
     assert cameras() == ["demo"]
     up(cameras_file(tmp_path / "own.yaml", "entrance", "hall"))

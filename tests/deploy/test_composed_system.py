@@ -1,4 +1,4 @@
-"""The services of docker-compose.yml out of their images, made in folders: from the camera to the API.
+"""The services of docker-compose.yml, built from the Dockerfile into folders: from the camera to the API.
 
 Each has only the packages that its image installs.
 """
@@ -29,7 +29,7 @@ SERVICES = ("ingest", "detect", "classify", "sink", "api")
 
 
 def asked(api: Running, path: str, token: str) -> tuple[int, str]:
-    """Status and text of what the API answers."""
+    """The status and the text of the API's answer."""
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     request = urllib.request.Request(f"http://127.0.0.1:{api.port}{path}", headers=headers)
     try:
@@ -90,7 +90,7 @@ def system(
 
 
 def task(built: Built, service: Service) -> list[str]:
-    """The program of a service that is run once, and what it is told."""
+    """The program of a one-time task and its arguments."""
     entry = service["entrypoint"] or built.dockerfile.last_of("command", "ENTRYPOINT").exec_form
     return [word.replace("$$", "$") for word in (*entry, *service["command"])]
 
@@ -100,7 +100,7 @@ def test_the_people_before_the_simulated_camera_come_to_the_page(
     system: dict[str, Running], secrets: Path
 ) -> None:
     token = (secrets / "api_token").read_text()
-    # It shows what was made with the image.
+    # It shows the clip that was made with the image.
     assert "/scene/" in system["camera"].log
     for name, one in system.items():
         wait_until(one.becomes_healthy, _WITHIN_S, f"{name} is ready")
@@ -110,21 +110,19 @@ def test_the_people_before_the_simulated_camera_come_to_the_page(
         assert status == 200, text
         return [one for one in json.loads(text)["visits"] if "age_years" in one]
 
-    wait_until(classified, _WITHIN_S, "somebody is classified")
+    wait_until(classified, _WITHIN_S, "a face is classified")
     assert asked(system["api"], "/v1/visits", "")[0] == 401
     assert "agegender_" in asked(system["api"], "/metrics", token)[1]
     for name in reversed(SERVICES):
         assert system[name].stop() == 0, system[name].log
 
 
-def test_a_service_that_nobody_answers_is_alive_and_says_what_it_waits_for(
-    built: Built, tmp_path: Path
-) -> None:
-    nobody = f"127.0.0.1:{free_loopback_port()}"
-    sink = Running(built, "sink", {"KAFKA_BOOTSTRAP_SERVERS": nobody}, tmp_path / "log")
+def test_a_service_without_a_broker_lives_and_says_so(built: Built, tmp_path: Path) -> None:
+    absent = f"127.0.0.1:{free_loopback_port()}"
+    sink = Running(built, "sink", {"KAFKA_BOOTSTRAP_SERVERS": absent}, tmp_path / "log")
     try:
         wait_until(sink.becomes_healthy, _WITHIN_S, "the sink is alive")
-        wait_until(lambda: f"no answer from {nobody}" in sink.log, _WITHIN_S, "the sink says what it misses")
+        wait_until(lambda: f"no answer from {absent}" in sink.log, _WITHIN_S, "the sink says what it misses")
         assert sink.stop() == 0
         assert not sink.is_healthy()
     finally:
@@ -132,8 +130,8 @@ def test_a_service_that_nobody_answers_is_alive_and_says_what_it_waits_for(
 
 
 @pytest.mark.parametrize("name", ["topics", "demo-cameras"])
-def test_a_task_that_no_broker_answers_fails_so_that_it_is_tried_again(built: Built, name: str) -> None:
+def test_a_task_without_a_broker_fails_and_can_be_retried(built: Built, name: str) -> None:
     words = task(built, services()[name])
-    nobody = {"KAFKA_BOOTSTRAP_SERVERS": f"127.0.0.1:{free_loopback_port()}"}
+    absent = {"KAFKA_BOOTSTRAP_SERVERS": f"127.0.0.1:{free_loopback_port()}"}
 
-    assert run_task(built, "command", words, nobody) is None
+    assert run_task(built, "command", words, absent) is None

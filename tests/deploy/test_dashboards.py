@@ -1,4 +1,4 @@
-"""The dashboards and the table of metrics are those that the code writes, and hold together."""
+"""The dashboards and the table of metrics are those that the code writes, and are consistent."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ LOADED = [json.loads(path.read_text()) for path in sorted(FOLDER.glob("*.json"))
 NAMES = [str(one["uid"]) for one in LOADED]
 
 
-def test_what_is_committed_is_what_the_code_writes() -> None:
+def test_the_committed_files_are_those_that_the_code_writes() -> None:
     for path, text in files().items():
         assert path.read_text() == text, f"{path.name} differs: make dashboards"
     assert {path.name for path in FOLDER.glob("*.json")} == {f"{one.uid}.json" for one in DASHBOARDS}
 
 
 @pytest.mark.parametrize("dashboard", LOADED, ids=NAMES)
-def test_no_panel_covers_another_one_or_leaves_the_page(dashboard: dict[str, Any]) -> None:
+def test_panels_do_not_overlap_and_stay_on_the_page(dashboard: dict[str, Any]) -> None:
     covered: Counter[tuple[int, int]] = Counter()
     for panel in dashboard["panels"]:
         place = panel["gridPos"]
@@ -40,7 +40,7 @@ def test_no_panel_covers_another_one_or_leaves_the_page(dashboard: dict[str, Any
 
 
 @pytest.mark.parametrize("dashboard", LOADED, ids=NAMES)
-def test_every_panel_says_what_it_shows_and_asks_what_we_have(dashboard: dict[str, Any]) -> None:
+def test_every_panel_has_a_description_and_known_metrics(dashboard: dict[str, Any]) -> None:
     rules = Rules.load()
     known = {one.name for one in described()} | rules.records.keys() | {"ALERTS"}
     for panel in dashboard["panels"]:
@@ -57,7 +57,7 @@ def test_every_panel_says_what_it_shows_and_asks_what_we_have(dashboard: dict[st
             assert len(rename["renameByName"]) == len(panel["targets"])
 
 
-def test_the_link_of_a_camera_leads_to_a_dashboard_with_that_variable() -> None:
+def test_the_link_of_a_camera_opens_its_dashboard() -> None:
     by_uid = dict(zip(NAMES, LOADED, strict=True))
     links = [
         link["url"]
@@ -68,7 +68,7 @@ def test_the_link_of_a_camera_leads_to_a_dashboard_with_that_variable() -> None:
     assert "camera" in [one["name"] for one in by_uid["agegender-camera"]["templating"]["list"]]
 
 
-def test_grafana_is_told_of_the_datasource_and_of_the_folder() -> None:
+def test_grafana_has_the_datasource_and_the_folder() -> None:
     provisioning = DEPLOY / "grafana" / "provisioning"
     (source,) = yaml.safe_load((provisioning / "datasources" / "prometheus.yml").read_text())["datasources"]
     assert source["type"] == "prometheus"

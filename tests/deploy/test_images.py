@@ -1,4 +1,4 @@
-"""The images, as far as their files tell: what they are made of, who runs them, and on what machines."""
+"""The images, as the Dockerfile describes them: packages, user, labels, platforms."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ MAIN = {
     "command": "agegender.__main__",
     "camera": "agegender.simulator.__main__",
 }
-"""What each image runs."""
+"""The module that each image runs."""
 LARGE = {"ai-edge-litert", "av", "fastapi", "kafka-python", "numpy", "opencv-python-headless", "tensorflow"}
 PLATFORMS = ("x86_64-manylinux_2_28", "aarch64-manylinux_2_28")
-"""linux/amd64 and linux/arm64, with a C library that is older than that of the images."""
+"""linux/amd64 and linux/arm64, with an older C library than that of the images."""
 
 
 def requirements(target: str) -> Path:
@@ -51,12 +51,12 @@ def test_the_dockerfile_is_without_findings() -> None:
     check(hadolint, "--no-color", DEPLOY / "Dockerfile")
 
 
-def test_there_is_an_image_for_each_part() -> None:
+def test_each_part_has_an_image() -> None:
     assert sorted(DOCKERFILE.targets()) == sorted(MAIN)
 
 
 @pytest.mark.parametrize("target", MAIN)
-def test_an_image_runs_as_a_user_without_rights_and_says_what_it_is(target: str) -> None:
+def test_an_image_runs_without_rights_and_has_labels(target: str) -> None:
     labels = DOCKERFILE.pairs(target, "LABEL")
 
     assert DOCKERFILE.last_of(target, "USER").rest == "10001:10001"
@@ -65,7 +65,7 @@ def test_an_image_runs_as_a_user_without_rights_and_says_what_it_is(target: str)
     assert labels["org.opencontainers.image.licenses"] == "MIT"
 
 
-def test_the_images_bear_the_version_of_the_project() -> None:
+def test_the_images_have_the_version_of_the_project() -> None:
     project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
 
     assert f"VERSION={project['version']}" in [one.rest for one in DOCKERFILE.all_of("runtime", "ARG")]
@@ -79,7 +79,7 @@ def test_all_images_begin_with_the_same_base_pinned_to_its_bytes() -> None:
     assert label == f"docker.io/library/{base.partition('@')[0]}"
 
 
-def test_the_builder_is_sent_what_it_copies_and_nothing_else_of_the_repository() -> None:
+def test_the_build_context_holds_only_what_is_copied() -> None:
     rules = (REPOSITORY / ".dockerignore").read_text().splitlines()
     sent = {line.removeprefix("!") for line in rules if line.startswith("!")}
     copied = {
@@ -104,7 +104,7 @@ def test_an_image_has_every_package_that_its_code_may_import(target: str) -> Non
     of_others = {name.split(".")[0] for name in finder.badmodules} - sys.stdlib_module_names - {"agegender"}
     needed = {packages_distributions()[name][0].lower().replace("_", "-") for name in of_others}
     if target in ("classify", "command"):
-        # Asked for by name, and missed with a sentence that says how to get it.
+        # Imported only on request. Without it, a sentence says how to install it.
         needed -= {"tensorflow"}
 
     assert needed <= packages(target)
@@ -113,10 +113,10 @@ def test_an_image_has_every_package_that_its_code_may_import(target: str) -> Non
 
 @pytest.mark.parametrize("platform", PLATFORMS)
 @pytest.mark.parametrize("target", MAIN)
-def test_every_package_comes_as_a_wheel_of_a_known_sum_for_amd64_and_arm64(
+def test_every_package_is_a_hashed_wheel_for_amd64_and_arm64(
     target: str, platform: str, tmp_path: Path
 ) -> None:
-    # TensorFlow's wheels for arm64 are without CUDA.
+    # The wheels of TensorFlow for arm64 have no CUDA.
     if (target, platform) == ("classify-gpu", "aarch64-manylinux_2_28"):
         return
     uv = program("uv", where_from="pip install uv")

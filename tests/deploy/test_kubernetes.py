@@ -1,4 +1,4 @@
-"""The manifests by themselves: valid to the last field, and safe in what they ask for."""
+"""The manifests by themselves: every field is valid, and every pod is safe."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from tests.support.kubernetes_schemas import SCHEMAS
 
 OLDEST = "1.31"
 COMPONENTS = ("scaling", "scaling-login", "monitoring", "kafka-login")
-"""All but `gpu`, which has an overlay of its own."""
+"""All but `gpu`, which has its own overlay."""
 
 
 @pytest.fixture(scope="session")
 def with_all_components(tmp_path_factory: pytest.TempPathFactory) -> list[Manifest]:
-    """An overlay of somebody who uses every component."""
+    """An overlay that uses every component."""
     return composed(tmp_path_factory.mktemp("components") / "kubernetes", COMPONENTS)
 
 
@@ -33,7 +33,7 @@ def manifests(request: pytest.FixtureRequest, with_all_components: list[Manifest
 
 
 def invalid(one: Manifest) -> list[str]:
-    """What Kubernetes, or whoever made that kind, would refuse."""
+    """The errors that Kubernetes, or the maker of that kind, would report."""
     schema = SCHEMAS.get(one["kind"])
     if schema is not None:
         return [error.message for error in jsonschema.Draft202012Validator(schema).iter_errors(one)]
@@ -90,14 +90,14 @@ BREAKS: dict[str, Break] = {
     "any version": lambda m: _container(m, "sink").update(image="agegender-sink:latest"),
     "no probe": lambda m: _container(m, "classify").pop("startupProbe"),
     "a probe of no port": lambda m: _container(m, "classify")["readinessProbe"]["httpGet"].update(port="web"),
-    "a budget for nobody": lambda m: _named(m, "PodDisruptionBudget", "sink")["spec"]["selector"][
+    "a budget without pods": lambda m: _named(m, "PodDisruptionBudget", "sink")["spec"]["selector"][
         "matchLabels"
     ].update({"app.kubernetes.io/name": "sinks"}),
     "no budget": lambda m: m.remove(_named(m, "PodDisruptionBudget", "detect")),
     "a service of no port": lambda m: _named(m, "Service", "api")["spec"]["ports"][0].update(
         targetPort="web"
     ),
-    "a policy for nobody": lambda m: _named(m, "NetworkPolicy", "to-redis")["spec"]["podSelector"][
+    "a policy without pods": lambda m: _named(m, "NetworkPolicy", "to-redis")["spec"]["podSelector"][
         "matchLabels"
     ].update({"uses-redis": "yes"}),
     "an open network": lambda m: m.remove(_named(m, "NetworkPolicy", "nothing-else")),
@@ -109,7 +109,7 @@ BREAKS: dict[str, Break] = {
     "an update with a gap": lambda m: (
         pod(m, "sink").owner["spec"]["strategy"]["rollingUpdate"].update(maxUnavailable=1)
     ),
-    "scaling of nobody": lambda m: _named(m, "ScaledObject", "detect")["spec"]["scaleTargetRef"].update(
+    "scaling of no target": lambda m: _named(m, "ScaledObject", "detect")["spec"]["scaleTargetRef"].update(
         name="detector"
     ),
 }

@@ -1,4 +1,4 @@
-"""The network policies: every service reaches what it asks, and nobody anything else."""
+"""The network policies: every service reaches what it needs, and nothing else."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tests.support.kubernetes_network import Address, Namespace, Party, may_ask
 
 CAMERA = Address("192.0.2.10")
 METADATA = Address("169.254.169.254")
-"""Where a machine of a cloud gets its logins."""
+"""The address where cloud machines get their credentials."""
 
 
 @pytest.fixture(params=OVERLAYS)
@@ -81,15 +81,13 @@ def test_ingest_and_the_command_alone_reach_cameras(manifests: list[Manifest]) -
 
 
 @pytest.mark.parametrize("protocol", ["UDP", "TCP"])
-def test_names_are_resolved_by_the_cluster_and_by_a_cache_on_the_node(
-    manifests: list[Manifest], protocol: str
-) -> None:
+def test_cluster_and_node_cache_resolve_names(manifests: list[Manifest], protocol: str) -> None:
     for resolver in (Namespace("kube-system"), Address("169.254.20.10"), Address("169.254.25.10")):
         for one in pods(manifests):
             assert may_ask(one, resolver, 53, manifests, protocol), one.name
 
 
-def test_nobody_reaches_the_logins_that_a_cloud_gives_its_machines(manifests: list[Manifest]) -> None:
+def test_no_pod_reaches_the_credentials_of_cloud_machines(manifests: list[Manifest]) -> None:
     named = {
         port["port"]
         for one in of_kind(manifests, "NetworkPolicy")

@@ -61,9 +61,9 @@ KNOWN = {
     for variable in kind.variables()
     for name in (variable, f"{variable}_FILE")
 }
-"""Variable → the settings that it belongs to."""
+"""Each variable with the settings class that it belongs to."""
 
-# The batch in hand, a call that began just before, and then dead letters, output, states and source let go.
+# The batch in hand, a call that has just begun, and the closing of dead letters, output, states and source.
 STOP_S: float = inspect.signature(Runner).parameters["grace_s"].default + (ANSWER_MS + 4 * CLOSE_MS) / 1000
 """How long a worker may take to stop."""
 
@@ -81,7 +81,7 @@ def ours(manifests: list[Manifest]) -> Iterator[Pod]:
 
 @pytest.fixture
 def secrets(tmp_path: Path, authority: Authority) -> Path:
-    """A folder with what the operator's Secrets hold, where pods have /run/secrets."""
+    """A folder with the content of the operator's Secrets, for /run/secrets of the pods."""
     texts = {
         "redis/password": "word-of-redis",
         "api/token": "token-of-16-signs",
@@ -114,7 +114,7 @@ def test_a_misspelt_variable_would_be_found() -> None:
     assert {"INGEST_FPS", "REDIS_PASSWORD_FILE"} <= KNOWN.keys()
 
 
-def test_the_api_lets_in_who_has_its_token(secrets: Path) -> None:
+def test_the_api_admits_clients_with_its_token(secrets: Path) -> None:
     manifests = overlay("cpu")
     variables = environment(pod(manifests, "api"), manifests)
     variables["API_TOKEN_FILE"] = variables["API_TOKEN_FILE"].replace("/run/secrets", str(secrets))
@@ -151,7 +151,7 @@ def test_the_api_is_asked_where_it_answers(manifests: list[Manifest]) -> None:
     assert one.container["readinessProbe"]["httpGet"]["path"] == "/ready"
 
 
-def test_every_image_is_a_target_of_the_dockerfile_in_this_version(manifests: list[Manifest]) -> None:
+def test_each_image_is_a_target_in_this_version(manifests: list[Manifest]) -> None:
     targets = re.findall(r"^FROM \S+ AS (\S+)$", (DEPLOY / "Dockerfile").read_text(), re.MULTILINE)
     version = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]["version"]
     for one in pods(manifests):
@@ -165,7 +165,7 @@ def test_every_image_is_a_target_of_the_dockerfile_in_this_version(manifests: li
             )
 
 
-def test_only_the_gpu_overlay_asks_for_a_gpu_and_then_classify_uses_it() -> None:
+def test_only_the_gpu_overlay_asks_for_a_gpu_and_uses_it() -> None:
     for name in OVERLAYS:
         manifests = overlay(name)
         asking = {
@@ -179,7 +179,7 @@ def test_only_the_gpu_overlay_asks_for_a_gpu_and_then_classify_uses_it() -> None
         )
 
 
-def test_workers_are_scaled_by_what_waits_for_their_own_group(
+def test_workers_are_scaled_by_the_lag_of_their_own_group(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     manifests = composed(tmp_path / "kubernetes", ["scaling"])
@@ -211,7 +211,7 @@ def test_a_pod_has_the_time_that_its_service_takes_to_stop(manifests: list[Manif
             assert one.spec["terminationGracePeriodSeconds"] > 1.5 * STOP_S
 
 
-def test_whoever_reaches_cameras_has_their_passwords_where_ingest_looks(manifests: list[Manifest]) -> None:
+def test_pods_that_reach_cameras_have_their_passwords(manifests: list[Manifest]) -> None:
     users = [one for one in pods(manifests) if one.labels.get("uses-cameras") == "true"]
     assert {one.name for one in users} == {"ingest", "command"}
     place = str(IngestSettings.model_fields["secrets_path"].default)
@@ -222,7 +222,7 @@ def test_whoever_reaches_cameras_has_their_passwords_where_ingest_looks(manifest
         assert mount["readOnly"] is True
 
 
-def test_the_jobs_run_commands_that_there_are(manifests: list[Manifest]) -> None:
+def test_the_jobs_run_existing_commands(manifests: list[Manifest]) -> None:
     for one in pods(manifests):
         if one.kind == "Job":
             found = typer.main.get_command(app)

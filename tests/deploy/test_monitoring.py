@@ -1,4 +1,4 @@
-"""Real services under load, a real Prometheus: every query of every panel, alert and rule is answered."""
+"""Real services under load and a real Prometheus: every query of every panel, alert and rule has data."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def dashboards() -> dict[str, dict[str, Any]]:
 
 
 def panels() -> Iterator[tuple[str, str]]:
-    """Where a query stands, and what is asked."""
+    """The place of each query, and the query."""
     for name, dashboard in dashboards().items():
         for panel in dashboard["panels"]:
             for target in panel.get("targets", ()):
@@ -67,7 +67,7 @@ def panels() -> Iterator[tuple[str, str]]:
 
 
 def choices(dashboard: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
-    """Name of a variable, the series that it asks for, and the label whose values can be chosen."""
+    """The name of a variable, its series, and the label with its values."""
     for one in dashboard["templating"]["list"]:
         if one["type"] == "query":
             found = _LABEL_VALUES.fullmatch(one["query"]["query"])
@@ -82,13 +82,13 @@ def queries_of(dashboard: str, panel: str) -> list[str]:
 
 
 def asked(expr: str) -> str:
-    """The query as a person sends it who looks at our cameras; nothing that stands in for missing data."""
+    """The query with the variables of a dashboard filled in, and without defaults for missing data."""
     expr = expr.replace("$__rate_interval", "15s").replace('camera="$camera"', _CAMERA)
     return expr.replace(" or vector(0)", "")
 
 
 def both_sides(expr: str) -> str:
-    """An alert's expression with comparisons that let everything through: empty where a side has no data.
+    """An alert's expression with comparisons that are always true: empty if a side has no data.
 
     This machine has no GPU, so what is asked of one is asked of the CPU.
     """
@@ -116,7 +116,7 @@ def has_data(prometheus: Prometheus, expr: str) -> bool:
 
 
 def wait_for_data(prometheus: Prometheus, queries: dict[str, str]) -> None:
-    """Until each query has had an answer; says which had none."""
+    """Waits until each query has had data; fails with the queries that had none."""
     missing = dict(queries)
 
     def all_there() -> bool:
@@ -137,7 +137,7 @@ def test_every_query_of_every_panel_returns_data(world: Monitored) -> None:
     wait_for_data(world.prometheus, queries)
 
 
-def test_the_queries_of_a_table_have_the_same_labels_so_that_grafana_makes_one_line_of_them(
+def test_the_queries_of_a_table_have_the_same_labels(
     world: Monitored,
 ) -> None:
     tables = [
@@ -155,7 +155,7 @@ def test_the_queries_of_a_table_have_the_same_labels_so_that_grafana_makes_one_l
         assert "__name__" not in answers[0], where
 
 
-def test_cameras_can_be_chosen_that_never_gave_a_frame_and_files_that_were_read(world: Monitored) -> None:
+def test_failed_cameras_and_finished_files_can_be_chosen(world: Monitored) -> None:
     ((_, series, label),) = choices(dashboards()["agegender-camera"])
     wait_until(
         lambda: world.prometheus.labels(series, label) == {DOOR, REFUSED, ALBUM}, 30, "all can be chosen"
@@ -203,7 +203,7 @@ def test_the_queries_of_the_runbooks_are_understood(world: Monitored) -> None:
     wait_for_data(world.prometheus, {query: both_sides(query) for query in queries})
 
 
-def test_bad_messages_raise_an_alert_and_running_services_raise_none(world: Monitored) -> None:
+def test_only_bad_messages_raise_an_alert(world: Monitored) -> None:
     firing = 'ALERTS{alertname="DeadLetters", alertstate="firing"}'
     wait_until(
         lambda: world.prometheus.labels(firing, "service") == {"detect", "classify", "sink"},
@@ -214,7 +214,7 @@ def test_bad_messages_raise_an_alert_and_running_services_raise_none(world: Moni
     assert world.prometheus.query(trouble) == []
 
 
-def test_every_metric_that_is_exported_is_documented_and_the_other_way_round(world: Monitored) -> None:
+def test_the_documented_metrics_are_those_that_are_exported(world: Monitored) -> None:
     found: set[tuple[str, str]] = set()
     labels: dict[str, set[str]] = {}
     for service in world.services:
@@ -229,7 +229,7 @@ def test_every_metric_that_is_exported_is_documented_and_the_other_way_round(wor
     assert labels == {one.name: set(one.labels) for one in described()}
 
 
-def test_every_series_names_its_service_and_worker_and_only_what_is_needed_is_kept(world: Monitored) -> None:
+def test_series_name_service_and_worker_and_none_is_superfluous(world: Monitored) -> None:
     scraped = '{__name__=~"agegender_[^:]*|process_.*", job="agegender"'
     names, ports = set(world.services), {f"127.0.0.1:{one.port}" for one in world.services.values()}
     wait_until(

@@ -1,4 +1,4 @@
-"""docs/operations.md says nothing that is not so: its overlay renders, its commands and settings exist."""
+"""docs/operations.md is true: its overlay renders, its commands and settings exist."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def own_overlay(tmp_path: Path) -> list[Manifest]:
 
 @pytest.fixture
 def rules() -> list[Manifest]:
-    """What the loop of the page over the rules sends."""
+    """The manifests that the page's loop over the rules sends."""
     (block,) = [block for block in blocks("sh") if "PrometheusRule" in block]
     (loop,) = re.findall(r"^ *for .*?^ *done$", block, re.MULTILINE | re.DOTALL)
     sent = check("bash", "-euc", loop.replace("kubectl -n monitoring apply -f -", "{ cat; echo ---; }"))
@@ -58,13 +58,13 @@ def rules() -> list[Manifest]:
 
 @pytest.fixture(scope="module")
 def plan() -> dict[str, Any]:
-    """The plan that the page makes."""
+    """The plan of the page."""
     (words,) = [words for words in _commands() if words[0] == "plan" and "--cameras" in words]
     made: dict[str, Any] = json.loads(CliRunner().invoke(app, [*words, "--json"]).stdout)
     return made
 
 
-def test_the_overlay_of_the_page_is_sound_and_says_what_it_says(own_overlay: list[Manifest]) -> None:
+def test_the_overlay_of_the_page_is_valid_and_has_its_settings(own_overlay: list[Manifest]) -> None:
     assert broken(own_overlay) == []
     text = blocks("yaml")[0] + blocks("yaml")[1]
     written = yaml.safe_load(text)
@@ -76,7 +76,7 @@ def test_the_overlay_of_the_page_is_sound_and_says_what_it_says(own_overlay: lis
     assert {one["kind"] for one in own_overlay} >= {"PodMonitor", "ScaledObject", "TriggerAuthentication"}
 
 
-def test_the_overlay_bears_the_plan_of_the_page(own_overlay: list[Manifest], plan: dict[str, Any]) -> None:
+def test_the_overlay_holds_the_plan_of_the_page(own_overlay: list[Manifest], plan: dict[str, Any]) -> None:
     scaled = {one["metadata"]["name"]: one["spec"] for one in of_kind(own_overlay, "ScaledObject")}
     for name, wanted in plan["workers"].items():
         one = pod(own_overlay, name)
@@ -102,7 +102,7 @@ def test_detect_has_the_threads_cores_and_partitions_of_the_plan(
     assert partitions % wanted["workers"] == 0
 
 
-def test_monitors_and_rules_have_the_label_by_which_the_chart_of_the_operator_finds_them(
+def test_monitors_and_rules_have_the_label_of_the_chart(
     own_overlay: list[Manifest], rules: list[Manifest]
 ) -> None:
     found = [*of_kind(own_overlay, "PodMonitor"), *rules]
@@ -130,7 +130,7 @@ def test_the_dashboards_go_in_as_the_page_says() -> None:
     assert one["metadata"]["labels"] == {"grafana_dashboard": "1"}
     plain = {path.name: path.read_text() for path in (DEPLOY / "grafana" / "dashboards").iterdir()}
     assert one["data"] == plain
-    # More than that a cluster refuses.
+    # A cluster refuses more.
     assert sum(len(text) for text in plain.values()) < 2**20
 
 
@@ -168,7 +168,7 @@ def test_every_command_of_the_page_exists_with_its_options() -> None:
         assert {word for word in words if word.startswith("--")} <= options, words
 
 
-def test_the_audits_of_the_page_say_whom_they_ask_and_in_kubernetes_may_ask_it() -> None:
+def test_the_audits_of_the_page_may_ask_their_prometheus() -> None:
     audits = [words for words in _commands() if words[0] == "audit"]
     assert len(audits) > 1
     urls = [urlsplit(words[words.index("--prometheus") + 1]) for words in audits]
@@ -204,7 +204,7 @@ def test_the_topics_of_the_page_are_those_that_are_made() -> None:
     assert f"{LARGEST_BYTES:,} bytes" in PAGE
 
 
-def test_the_numbers_of_kubernetes_on_the_page_are_those_of_the_base() -> None:
+def test_the_numbers_on_the_page_are_those_of_the_base() -> None:
     manifests = overlay("cpu")
     variables = environment(pod(manifests, "topics"), manifests)
     for name in ("KAFKA_REPLICATION", "KAFKA_CAMERA_PARTITIONS"):

@@ -1,4 +1,4 @@
-"""What Prometheus is told to scrape, to record and to warn of; the rules are tested by its own tool."""
+"""The settings and rules of Prometheus, tested with promtool."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def alerts() -> list[dict[str, Any]]:
 
 
 def expectations() -> Iterator[tuple[str, bool]]:
-    """Alerts that a unit test asks for by name, each with whether it expects it to fire."""
+    """The alerts that unit tests name, each with whether it is expected to fire."""
     for path in TESTS:
         for test in yaml.safe_load(path.read_text())["tests"]:
             for one in test["promql_expr_test"]:
@@ -44,13 +44,13 @@ def expectations() -> Iterator[tuple[str, bool]]:
 
 
 def test_the_settings_and_rules_are_valid() -> None:
-    # Only the syntax: the file with the token is there where the services run.
+    # Only the syntax, because the file with the token exists only beside the services.
     promtool("check", "config", "--syntax-only", FOLDER / "prometheus.yml")
     promtool("check", "rules", *RULES)
 
 
 @pytest.mark.parametrize("path", TESTS, ids=lambda path: Path(path).stem)
-def test_each_alert_fires_when_it_should_and_else_is_silent(path: Path) -> None:
+def test_each_alert_fires_when_it_should_and_only_then(path: Path) -> None:
     promtool("test", "rules", path)
 
 
@@ -60,18 +60,18 @@ def test_each_alert_is_tested_firing_and_silent() -> None:
 
 
 @pytest.mark.parametrize("alert", alerts(), ids=lambda alert: str(alert["alert"]))
-def test_each_alert_says_how_urgent_it_is_and_what_to_do(alert: dict[str, Any]) -> None:
+def test_each_alert_has_a_severity_and_a_runbook(alert: dict[str, Any]) -> None:
     assert alert["labels"]["severity"] in ("critical", "warning", "info")
     assert alert["annotations"].keys() == {"summary", "description", "runbook"}
     assert alert["annotations"]["runbook"] == f"docs/runbooks.md#{alert['alert'].lower()}"
 
 
-def test_each_alert_has_a_section_of_its_name_and_each_section_an_alert() -> None:
+def test_each_alert_has_a_section_of_its_name() -> None:
     sections = re.findall(r"^## (\w+)$", RUNBOOKS.read_text(), re.MULTILINE)
     assert sections == [one["alert"] for one in alerts()]
 
 
-def test_each_section_says_what_it_means_who_notices_how_to_look_and_what_to_do() -> None:
+def test_each_section_has_means_notice_look_and_do() -> None:
     for section in re.split(r"^## ", RUNBOOKS.read_text(), flags=re.MULTILINE)[1:]:
         name, _, text = section.partition("\n")
         parts = re.findall(r"^\*\*([^*]+)\.\*\*", text, re.MULTILINE)
@@ -89,7 +89,7 @@ def test_each_reason_of_trouble_is_explained(alert: str, reasons: Iterable[StrEn
     assert [one.value for one in reasons if f"`{one.value}`" not in section] == []
 
 
-def test_the_commands_of_ours_that_the_sections_give_are_understood() -> None:
+def test_our_commands_in_the_sections_exist() -> None:
     blocks = re.findall(r"^```sh\n(.*?)^```", RUNBOOKS.read_text(), re.DOTALL | re.MULTILINE)
     ours = [line for block in blocks for line in block.splitlines() if line.startswith("agegender ")]
     assert len(ours) >= 5
@@ -98,7 +98,7 @@ def test_the_commands_of_ours_that_the_sections_give_are_understood() -> None:
         assert done.exit_code == 0, f"{line}: {done.output}"
 
 
-def test_the_services_of_the_compose_file_are_scraped_where_they_serve_metrics() -> None:
+def test_prometheus_scrapes_the_services_of_the_compose_file() -> None:
     services = yaml.safe_load((REPOSITORY / "docker-compose.yml").read_text())["services"]
     jobs = yaml.safe_load((FOLDER / "prometheus.yml").read_text())["scrape_configs"]
     found = [one for job in jobs for one in job.get("dns_sd_configs", ())]

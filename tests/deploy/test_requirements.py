@@ -28,7 +28,7 @@ NAMED_BY_THE_USER = {
 
 
 def uv(*words: str) -> str:
-    """What uv prints; it asks no server."""
+    """The output of uv, without a network."""
     return check(program("uv", where_from="pip install uv"), *words, "--offline", "--no-config", "--quiet")
 
 

@@ -1,4 +1,4 @@
-"""How many series a fleet makes, as `docs/metrics.md` says."""
+"""The number of series of a fleet, as `docs/metrics.md` says."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ TOPICS = {"detect": "frames", "classify": "faces", "sink": "results"}
 
 
 def worker(service: str) -> int:
-    """Series of one worker that has seen all cameras in every state there is."""
+    """The number of series of one worker that has seen all cameras in every state."""
     metrics = Metrics(CollectorRegistry())
     cameras = [f"camera-{number}" for number in range(CAMERAS)]
     _of_any_worker(metrics, service, cameras)
@@ -75,7 +75,7 @@ def _of_any_worker(metrics: Metrics, service: str, cameras: list[str]) -> None:
         metrics.lag.labels(service, TOPICS[service], str(partition))
 
 
-def test_the_document_says_how_many_series_500_cameras_make_at_most() -> None:
+def test_the_page_gives_the_most_series_of_500_cameras() -> None:
     text = (REPOSITORY / "docs" / "metrics.md").read_text()
     (row,) = re.findall(r"^\| series of one worker, at most \|(.*)\|$", text, re.MULTILINE)
     said = [int(number.replace(",", "")) for number in row.split("|")]

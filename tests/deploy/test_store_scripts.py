@@ -1,4 +1,4 @@
-"""deploy/store, and what the documents do with it: on the composed store, with users and without."""
+"""The scripts of deploy/store, called as in the documents, on the composed store with and without users."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ BACKUP, RESTORE = (
 
 
 class Operator:
-    """Does to a store, with the lines of the documents, what would happen in its container.
+    """Runs the lines of the documents on a store, as if in its container.
 
     Args:
         secrets: the folder that is /run/secrets there; None: there is none.
@@ -57,11 +57,11 @@ class Operator:
         return ["bash", "-euo", "pipefail", "-c", re.sub(_IN_CONTAINER, f"sh {self._folder}/store/", line)]
 
     def does(self, line: str) -> str:
-        """What is said; fails where the line does."""
+        """The output of the line; the test fails if the line does."""
         return check(*self.command(line), folder=self._folder, environment=self._environment)
 
     def may(self, line: str) -> bool:
-        """Whether the line ends well."""
+        """Whether the line ends with 0."""
         done = run(*self.command(line), folder=self._folder, environment=self._environment)
         return done.returncode == 0
 
@@ -88,11 +88,11 @@ def test_an_operator_may_do_what_the_documents_say(operator: Operator) -> None:
         operator.does(f"{ADMIN} CONFIG SET maxmemory 1gb")
 
 
-def test_what_the_store_refuses_is_told_by_the_exit_status(operator: Operator) -> None:
+def test_the_exit_status_shows_that_the_store_refused(operator: Operator) -> None:
     assert not operator.may(f"{ADMIN} CONFIG SET maxmemory much")
 
 
-def test_without_the_secret_of_the_administrator_nothing_is_set(
+def test_without_the_administrators_secret_nothing_changes(
     composed_store_with_users: RedisServer, tmp_path: Path
 ) -> None:
     stranger = Operator(composed_store_with_users, None, tmp_path)
@@ -101,7 +101,7 @@ def test_without_the_secret_of_the_administrator_nothing_is_set(
     assert not stranger.may(f"{ADMIN} CONFIG SET maxmemory 1gb")
 
 
-def test_a_copy_of_a_running_store_comes_back_in_the_place_of_what_another_holds(
+def test_a_copy_of_a_running_store_replaces_other_data(
     composed_store_with_users: RedisServer, secrets: Path, tmp_path: Path
 ) -> None:
     first = Operator(composed_store_with_users, secrets, tmp_path / "first")
@@ -122,7 +122,7 @@ def test_a_copy_of_a_running_store_comes_back_in_the_place_of_what_another_holds
 
         with redis.Redis.from_url(store.url, decode_responses=True) as client:
             assert client.mget("agegender:copied", "agegender:since") == ["yes", None]
-        # And again, as after the next start.
+        # Again, as after the next start.
         store.stop()
         store.start()
         with redis.Redis.from_url(store.url, decode_responses=True) as client:

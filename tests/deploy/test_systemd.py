@@ -1,4 +1,4 @@
-"""The units of systemd with their drop-ins, as systemd itself reads them."""
+"""The units of systemd and their drop-ins, checked by systemd."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ FOLDER = DEPLOY / "systemd"
 
 
 def hides_devices(unit: Path) -> bool:
-    """Whether the service sees no device of the machine; fails where systemd finds a mistake in its unit."""
+    """Whether the service sees no device of the machine; fails if systemd reports an error in the unit."""
     analyze = program("systemd-analyze", where_from="a Linux with systemd")
     assert check(analyze, "verify", "--man=no", unit) == ""
     settings = json.loads(check(analyze, "security", "--offline=true", "--json=short", unit))
@@ -23,7 +23,7 @@ def hides_devices(unit: Path) -> bool:
 
 @pytest.fixture
 def worker(tmp_path: Path) -> Path:
-    """The unit of a worker, with a program and a user that there are here."""
+    """The unit of a worker, with a program and a user of this machine."""
     text = (FOLDER / "agegender@.service").read_text()
     here = text.replace("/opt/agegender/bin/python", "/usr/bin/env").replace("User=agegender\n", "")
     for name in ("agegender-classify@.service", "agegender-classify@04.service"):

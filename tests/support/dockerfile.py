@@ -1,4 +1,4 @@
-"""A Dockerfile as its stages, and what they make, made in folders instead of containers.
+"""A Dockerfile as its stages, built into folders instead of images.
 
 COPY and RUN are carried out as they stand, with the absolute paths moved below a folder. So what is installed
 is what the file says, and a test of it cannot drift from it.
@@ -71,7 +71,7 @@ class Dockerfile:
         return [one for stage in self.lineage(name) for one in stage.instructions if one.word == word]
 
     def last_of(self, name: str, word: str) -> Instruction:
-        """The one of them that counts, where only one can."""
+        """The last of them: the one that counts where only one can."""
         return self.all_of(name, word)[-1]
 
     def pairs(self, name: str, word: str) -> dict[str, str]:
@@ -80,14 +80,14 @@ class Dockerfile:
         return {key: quoted or plain for pairs in found for key, quoted, plain in pairs}
 
     def targets(self) -> list[str]:
-        """The stages that are started: those with a CMD."""
+        """The stages that can be started: those with a CMD."""
         return [
             name for name in self.stages if any(one.word == "CMD" for one in self.stages[name].instructions)
         ]
 
 
 class Built:
-    """What stages make, each below a folder of its name.
+    """The stages, each built into a folder of its name.
 
     Args:
         context: the folder that COPY takes from.
@@ -116,7 +116,7 @@ class Built:
         subprocess.run([sys.executable, "-m", "venv", where / "base"], check=True)
 
     def root(self, name: str) -> Path:
-        """The folder of the stage, made if it is not there; raises AssertionError where a RUN fails."""
+        """The folder of the stage, built if it does not exist; raises AssertionError if a RUN fails."""
         stage, root = self.dockerfile.stages[name], self._where / name
         if root.exists():
             return root
@@ -134,11 +134,11 @@ class Built:
         return root
 
     def moved(self, name: str, text: str) -> str:
-        """The text with the paths that a container of the stage would see, as they are here."""
+        """The text with the paths inside a container replaced by those of the folder."""
         return self._absolute.sub(f"{self._where / name}/", text)
 
     def environment(self, name: str) -> dict[str, str]:
-        """The variables of a container of the stage, and those of this machine: they may name a registry."""
+        """The variables of a container of the stage, and those of this machine, which may name a registry."""
         ours = {key: value for key, value in os.environ.items() if not key.startswith("AGEGENDER_")}
         path = f"{self._where / 'base' / 'bin'}:/usr/bin:/bin"
         set_here = self.dockerfile.pairs(name, "ENV")
@@ -148,7 +148,7 @@ class Built:
         }
 
     def folder(self, name: str) -> Path:
-        """Where a container of the stage works."""
+        """The working folder of a container of the stage."""
         return self._folder(name, len(self.dockerfile.stages[name].instructions))
 
     def _folder(self, name: str, before: int) -> Path:
@@ -184,7 +184,7 @@ class Built:
         done = subprocess.run(
             ["/bin/sh", "-c", command],
             cwd=self._folder(name, number),
-            # A container must not depend on the cache that it was made with; a folder may.
+            # Links to the cache are quicker. Only an image must not depend on it.
             env=self.environment(name) | {"UV_LINK_MODE": "hardlink"},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -1,4 +1,4 @@
-"""Images that run, out of the folders that stand for them."""
+"""Starts the program of an image from the folder that it was built into."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _ANYWHERE, _HERE = "0.0.0.0", "127.0.0.1"  # noqa: S104
 
 
 class Running:
-    """What an image starts, in its folder and with its variables, at a free port of the loopback address.
+    """The program of an image, in its folder and with its variables, at a free port of the loopback address.
 
     Args:
         settings: variables besides those of the image, which they overrule.
@@ -41,7 +41,7 @@ class Running:
         self._image_port = dockerfile.last_of(target, "EXPOSE").rest
         variables = {**built.environment(target), "HOME": str(root), **settings}
         self._environment = {key: self._moved(value) for key, value in variables.items()}
-        # The API's own, where nothing says another.
+        # The API's own port, if no setting gives another.
         self._environment.setdefault("API_PORT", str(self.port))
         self._health_check = health_check or dockerfile.last_of(target, "HEALTHCHECK").exec_form
         self._look_again_at_s = 0.0
@@ -63,15 +63,15 @@ class Running:
 
     @property
     def log(self) -> str:
-        """All that it has said."""
+        """All of its output."""
         return self._log_path.read_text()
 
     def is_healthy(self) -> bool:
-        """Whether its health check says so; also when the process has ended."""
+        """Whether its health check succeeds; also answers when the process has ended."""
         return run(*self._moved_words(self._health_check), environment=self._environment).returncode == 0
 
     def becomes_healthy(self) -> bool:
-        """As `is_healthy`, to be asked again and again: looks every half second, as it costs a process.
+        """As `is_healthy`, for repeated calls: it checks every half second, because a check starts a process.
 
         Fails when what is waited for has ended.
         """
@@ -82,18 +82,18 @@ class Running:
         return self.is_healthy()
 
     def stop(self) -> int:
-        """Ends it as an engine does, and returns its exit status."""
+        """Stops it as an engine does, and returns its exit status."""
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(_STOPS_WITHIN_S)
 
     def kill(self) -> None:
-        """Ends it at once."""
+        """Kills it."""
         self.process.kill()
         self.process.wait()
 
 
 def run_task(built: Built, target: str, words: Sequence[str], settings: Mapping[str, str]) -> str | None:
-    """What an image says that is given a task and ends with 0; None where it ends otherwise.
+    """The output of an image that runs a task and ends with 0; None for another status.
 
     Args:
         words: the program and what it is told.
