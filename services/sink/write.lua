@@ -21,7 +21,7 @@ local function write_counts()
 end
 
 local function write_visits()
-  for _, visit in ipairs(plan.records) do
+  for _, visit in ipairs(plan.visits) do
     redis.call('SET', KEYS[visit.key], visit.json, 'EX', visit.ttl_s)
     if visit.first_seen_s then
       redis.call('ZADD', visits, visit.first_seen_s, visit.id)
@@ -68,7 +68,7 @@ end
 
 -- Records expire one by one: their ids are taken from the ends of the list, faster than new ones come.
 local function forget_expired()
-  local some = 10 + #plan.records
+  local some = 10 + #plan.visits
   for _, ends in ipairs({ { 0, some - 1 }, { -some, -1 } }) do
     for _, id in ipairs(redis.call('ZRANGE', visits, ends[1], ends[2])) do
       if redis.call('EXISTS', plan.visit_key .. id) == 0 then

@@ -156,7 +156,11 @@ def test_the_wheel_adds_two_names_and_their_types(wheel: Path) -> None:
 
 def test_the_wheel_holds_each_module_and_data_file_once(wheel: Path) -> None:
     tracked = subprocess.run(
-        ["git", "ls-files", "agegender", *_PARTS], cwd=_ROOT, capture_output=True, text=True, check=True
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "agegender", *_PARTS],
+        cwd=_ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
     ).stdout.split()
     expected = {
         name if name.startswith("agegender/") else f"agegender/{name}"
