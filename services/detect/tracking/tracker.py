@@ -18,7 +18,7 @@ MOST_TRACKS = 384
 """A tracker holds no more: beyond, those that are lost end first, then those that are not confirmed.
 
 What is kept of so many, and what is told of them when all of them have gone and as many came, is read again:
-`agegender.shared.messages.codec` reads no longer JSON than 256 KiB.
+`agegender.shared.messages.codec` reads no longer JSON than 288 KiB.
 """
 
 _VELOCITY_SETTLES_S = 0.25
