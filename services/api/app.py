@@ -85,7 +85,7 @@ def create_app(
 def _add_health(app: FastAPI, health: Health, metrics: Metrics) -> None:
     @app.get("/live", summary="Whether the process need not be restarted", response_model=HealthAnswer)
     async def live() -> JSONResponse:
-        return _health_answer({} if health.is_live else {health.service: "its loop does not turn"})
+        return _health_answer({} if health.is_live else {health.service: "its loop is hung"})
 
     @app.get("/ready", summary="Whether Redis answers", response_model=HealthAnswer)
     async def ready() -> JSONResponse:

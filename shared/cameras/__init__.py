@@ -1,1 +1,1 @@
-"""Cameras as their owner describes them, and as Kafka may hold them."""
+"""The settings of cameras: as a person gives them, and as Kafka may hold them."""

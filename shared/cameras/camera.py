@@ -1,4 +1,4 @@
-"""Which cameras there are, and how each is reached."""
+"""The settings of a camera, from a file, a command line or Kafka."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _HOST = r"(?P<host>\[[0-9A-Fa-f:.]+\]|[^\s@:/?#\[\]]+)(?::(?P<port>\d{1,5}))?(?P
 _PLAIN_LOGIN = re.compile(rf"^(?:(?P<user>[^:@/]*)(?::(?P<password>[^@/]*))?@)?{_HOST}$")
 _ANY_LOGIN = re.compile(rf"^(?P<user>[^:@/]*):(?P<password>.*)@{_HOST}$")
 
-# A date that is none, or a tag before what it does not fit, is no YAMLError to it.
+# PyYAML raises other errors than its own for invalid dates and mistyped tags.
 _YAML_ERRORS = (yaml.YAMLError, ValueError, LookupError, AttributeError, RecursionError)
 
 SourceKind = Literal["rtsp", "rtsps", "webcam", "file"]
@@ -30,11 +30,11 @@ SOURCE_KINDS: tuple[SourceKind, ...] = get_args(SourceKind)
 
 
 class Camera(BaseModel):
-    """One camera, or a file that stands in for one.
+    """One camera, or a file that is read like a camera.
 
     `source` is an RTSP URL, `webcam:0` for a device of this machine, or the path of a video file or of a
-    folder of pictures. A login may stand in the URL; it is taken out of it at once, so that no log and no
-    metric ever sees it. Passwords with any sign in them are safest in a file or an environment variable.
+    folder of pictures. A login in the URL is removed from it at once, so no log and no metric ever shows it.
+    Passwords with special characters are safest in a file or an environment variable.
     """
 
     # The input of a failed validation may hold a password, and the text of the error would repeat it.
@@ -49,9 +49,9 @@ class Camera(BaseModel):
     password_file: Path | None = None
     """The file that holds the password."""
     fps: Annotated[float, Field(gt=0, le=60)] | None = None
-    """Frames a second to take; None for the worker's own setting. Of a folder, all pictures are taken."""
+    """Frames per second to take; None: the setting of the worker. Of a folder, all pictures are taken."""
     mode: Mode | None = None
-    """None: `complete` for a file or a folder, `live` for all else."""
+    """None: `complete` for a file or a folder, `live` for all others."""
 
     @model_validator(mode="before")
     @classmethod
@@ -65,7 +65,7 @@ class Camera(BaseModel):
         if password is not None:
             found["password"] = password
         if twice := found.keys() & {name for name in ("username", "password") if data.get(name) is not None}:
-            raise ValueError(f"{' and '.join(sorted(twice))} given in the URL and beside it: keep one")
+            raise ValueError(f"{' and '.join(sorted(twice))} given in the URL and as a field: keep one")
         return {**data, **found}
 
     @model_validator(mode="after")
@@ -83,34 +83,34 @@ class Camera(BaseModel):
 
     @property
     def kind(self) -> SourceKind:
-        """What it takes to reach it: the network, a device of this machine, or its disk."""
+        """The kind of the source: network, device of this machine, or file."""
         if url := _RTSP.match(self.source):
             return "rtsps" if url["scheme"].lower() == "rtsps" else "rtsp"
         return "file" if self.webcam_index is None else "webcam"
 
     @property
     def is_rtsp(self) -> bool:
-        """Whether frames come over the network."""
+        """Whether frames arrive over the network."""
         return _RTSP.match(self.source) is not None
 
     @property
     def webcam_index(self) -> int | None:
-        """The number of a device of this machine; None for all other sources."""
+        """The number of a device of this machine; None for other sources."""
         webcam = _WEBCAM.match(self.source)
         return None if webcam is None else int(webcam["index"])
 
     @property
     def is_live(self) -> bool:
-        """Whether frames come in their own time, rather than when they are asked for."""
+        """Whether frames arrive in real time, not on request."""
         return self.is_rtsp or self.webcam_index is not None
 
     @property
     def is_complete(self) -> bool:
-        """Whether none of its frames may be dropped: it is read only as fast as they are worked on."""
+        """Whether no frame may be dropped. It is then read only as fast as frames are processed."""
         return self.mode == "complete" or (self.mode is None and not self.is_live)
 
     def url_with_login(self) -> str:
-        """The RTSP URL to open, with the login percent-encoded. Never to be logged.
+        """The RTSP URL to open, with the login percent-encoded. Never log it.
 
         Raises:
             SettingsError: the password's variable is not set or its file cannot be read.
@@ -141,14 +141,13 @@ class Camera(BaseModel):
 
 
 def split_login(source: str) -> tuple[str, str | None, str | None]:
-    """An RTSP URL without its login, the user and the password; paths and webcams come back as they are.
+    """An RTSP URL without its login, the user and the password. Paths and webcams are returned unchanged.
 
-    The login may be percent-encoded. Typed as it is, it may hold `@:/%#` too: where the plain reading gives
-    no valid host and port, the login reaches to the last `@` that does.
+    The login may be percent-encoded. A login typed by hand may hold `@:/%#` too. If the plain reading gives
+    no valid host and port, the login reaches to the last `@` that gives them.
 
     Raises:
-        ValueError: the source is none that can be read; the text does not repeat it, as it may hold a
-            password.
+        ValueError: the source is malformed. The text does not repeat it, because it may hold a password.
     """
     url = _RTSP.match(source)
     if url is None:
@@ -172,7 +171,7 @@ def split_login(source: str) -> tuple[str, str | None, str | None]:
 
 
 def _may_be_cut_short(parts: re.Match[str]) -> bool:
-    """Whether host and port may in truth be user and the first digits of a password: viewer:12/34@host."""
+    """Whether host and port may really be a user and the first digits of a password: viewer:12/34@host."""
     if parts["port"] is None or parts["password"] is not None or "@" not in (parts["path"] or ""):
         return False
     is_plain_name = "." not in parts["host"] and not parts["host"].startswith("[")
@@ -180,7 +179,7 @@ def _may_be_cut_short(parts: re.Match[str]) -> bool:
 
 
 def camera_of(fields: Mapping[str, object]) -> Camera:
-    """One camera of the fields that a person gave.
+    """A camera from the fields that a person gave.
 
     Raises:
         SettingsError: a field is malformed; the text holds no login.
@@ -189,16 +188,16 @@ def camera_of(fields: Mapping[str, object]) -> Camera:
 
 
 def cameras_from_sources(sources: Iterable[str]) -> list[Camera]:
-    """Cameras named `cam1`, `cam2`, … for sources given on a command line.
+    """Cameras named `cam1`, `cam2`, … for the sources on a command line.
 
     Raises:
-        SettingsError: a source is malformed; the text names it by number and without its login.
+        SettingsError: a source is malformed. The text gives its number, without the login.
     """
     return [_validated({"id": f"cam{n}", "source": s}, f"camera {n}") for n, s in enumerate(sources, start=1)]
 
 
 def check_allowed(cameras: Iterable[Camera], allowed: Collection[SourceKind]) -> None:
-    """Raises SettingsError, naming each camera whose kind of source is not among those `allowed`."""
+    """Raises SettingsError with the name of each camera if its kind of source is not `allowed`."""
     refused = [f"{camera.id} ({camera.kind})" for camera in cameras if camera.kind not in allowed]
     if refused:
         kinds = ",".join(kind for kind in SOURCE_KINDS if kind in allowed)
@@ -211,7 +210,7 @@ def load_cameras(path: Path) -> list[Camera]:
     """The cameras of a YAML file: a list under `cameras`, each with the fields of `Camera`.
 
     Raises:
-        SettingsError: the file cannot be read, is no such list, or names a camera twice.
+        SettingsError: the file is unreadable, holds no such list, or names a camera twice.
     """
     try:
         text = path.read_text("utf-8")
@@ -222,7 +221,7 @@ def load_cameras(path: Path) -> list[Camera]:
     except _YAML_ERRORS as error:
         mark = getattr(error, "problem_mark", None)
         line = f" near line {mark.line + 1}" if mark else ""
-        raise SettingsError(f"{str(path)!r} is no valid YAML{line}") from None
+        raise SettingsError(f"{str(path)!r} is not valid YAML{line}") from None
     entries = data.get("cameras") if isinstance(data, Mapping) else None
     if not isinstance(entries, list) or not entries:
         raise SettingsError(f"{str(path)!r}: expected a list of cameras under the key `cameras`")
@@ -235,18 +234,18 @@ def load_cameras(path: Path) -> list[Camera]:
     return cameras
 
 
-def _validated(entry: object, where: str) -> Camera:
+def _validated(entry: object, label: str) -> Camera:
     try:
         camera = Camera.model_validate(entry)
     except ValidationError as error:
-        raise SettingsError(mask(f"{where}: {first_mistake(error)}")) from None
+        raise SettingsError(mask(f"{label}: {first_mistake(error)}")) from None
     if camera.is_rtsp:
         remember_secrets_in(camera.source)
     return camera
 
 
 def first_mistake(error: ValidationError) -> str:
-    """`field: what is wrong with it`, without the input, which may hold a password."""
+    """`field: problem`, without the input, which may hold a password."""
     first = error.errors(include_url=False, include_input=False)[0]
     field = ".".join(str(part) for part in first["loc"])
     why = first["msg"].removeprefix("Value error, ")
@@ -261,4 +260,4 @@ def _keep_secret(password: str) -> None:
 def _why(error: OSError | ValueError) -> str:
     if isinstance(error, OSError):
         return str(error.strerror)
-    return "it is no UTF-8 text" if isinstance(error, UnicodeDecodeError) else str(error)
+    return "it is not UTF-8 text" if isinstance(error, UnicodeDecodeError) else str(error)

@@ -1,4 +1,4 @@
-"""The settings of a camera as Kafka may hold them: where its password is, and never what it is."""
+"""The settings of a camera in Kafka: they say where the password is, never what it is."""
 
 from __future__ import annotations
 
@@ -28,9 +28,10 @@ _Text = Annotated[str, StringConstraints(max_length=2_000), AfterValidator(_prin
 
 
 class CameraSettings(Model):
-    """One camera, for all workers: the value of a record in the topic `cameras`.
+    """One camera for all workers: a message in the topic `cameras`.
 
-    Only RTSP cameras: a file or a webcam belongs to one machine, and workers would hand it over to another.
+    Only RTSP cameras are allowed. A file or a webcam belongs to one machine, and a rebalance would assign it
+    to a worker on another.
     """
 
     id: CameraId
@@ -38,10 +39,10 @@ class CameraSettings(Model):
     """An RTSP URL without a login."""
     username: _Text | None = None
     password_env: _Text | None = None
-    """The environment variable, on each worker, that holds the password. It begins with `CAMERA_`: whoever
-    may write settings could otherwise have any secret of a worker sent to a camera of his own."""
+    """The environment variable, on each worker, that holds the password. Its name begins with `CAMERA_`.
+    Otherwise an attacker with access to the settings could send any secret of a worker to his own camera."""
     password_file: _Text | None = None
-    """The file, on each worker, that holds the password; a worker looks in one folder only."""
+    """The file, on each worker, that holds the password. A worker searches one folder only."""
     fps: float | None = None
     mode: Mode | None = None
 
@@ -60,8 +61,8 @@ class CameraSettings(Model):
         """The settings of a camera that a person gave.
 
         Raises:
-            SettingsError: the camera is none for Kafka: it holds its password, belongs to one machine, or
-                something of it is no plain text.
+            SettingsError: Kafka must not hold this camera. It has a password, belongs to one machine, or has
+                control characters.
         """
         if why := _unfit(camera):
             raise SettingsError(f"camera {camera.id}: {why}")
@@ -84,18 +85,18 @@ class CameraSettings(Model):
 
 
 def _unfit(camera: Camera) -> str | None:
-    """Why this camera must not go into Kafka; the text repeats no secret."""
+    """The reason why Kafka must not hold this camera; None when it may. The text repeats no secret."""
     if camera.password is not None:
         return f"a password never enters Kafka: keep the username, and instead of the password {_HOW}"
     if camera.password_env is not None and not camera.password_env.startswith(_ENV_PREFIX):
         return f"password_env is {camera.password_env}, expected a name that begins with {_ENV_PREFIX}"
     if not camera.is_rtsp:
-        return "expected rtsp:// or rtsps://: a file or a webcam is not there for every worker"
+        return "expected rtsp:// or rtsps://: not every worker has this file or webcam"
     if name := secret_name_in(camera.source):
         return (
-            f"its URL seems to hold a secret, {name}=…, and no secret enters Kafka: if the camera takes user "
-            f"and password as a login too, keep the username and {_HOW}; if it does not, give it in "
-            "INGEST_CAMERAS_PATH to a worker of its own"
+            f"its URL seems to hold a secret, {name}=…, and no secret enters Kafka: if the camera accepts a "
+            f"user and password as a login too, keep the username and {_HOW}; if not, put the camera into the "
+            "file INGEST_CAMERAS_PATH of its own worker"
         )
     return None
 

@@ -176,7 +176,7 @@ def deviations(found: FoundTopic, expected: TopicConfig) -> Iterator[Deviation]:
 
 
 def longer_retention(found: FoundTopic, expected: TopicConfig) -> Iterator[Deviation]:
-    """The differences that keep messages for longer than expected. A shorter time harms no one's privacy."""
+    """The differences that keep messages for longer than expected. A shorter time is no risk to privacy."""
     if "delete" not in _words(found.settings[POLICY]):
         yield Deviation(POLICY, expected.settings[POLICY], found.settings[POLICY])
     for setting in (RETENTION, SEGMENT):

@@ -35,7 +35,7 @@ MAX_MESSAGE_BYTES = 2_000_000
 """Largest encoded message, headers included. Producers, consumers and topics are all set by it."""
 
 _MOST_JSON_BYTES = 288 * 1024
-"""Parsing JSON may take 350 times its size in memory. Our own is shorter: `MOST_TRACKS` of detect limits it."""
+"""Parsing JSON may take 350 times its size in memory. `MOST_TRACKS` of detect keeps ours shorter."""
 
 SCHEMA_HEADER = "schema"
 META_HEADER = "meta"
@@ -151,8 +151,9 @@ def _refusal(schema: str, codecs: Sequence[Codec[Any]]) -> BadMessage | SchemaMi
             )
         if (name == known_name and number > 0) or name in codec.superseded:
             return SchemaMismatch(
-                f"a message has the old schema {schema!r}, and this version reads only {codec.schema!r}: stop "
-                "the services, delete the topics frames, faces, results, previews and tracks, and start again"
+                f"a message has the old schema {schema!r}, and this version reads only {codec.schema!r}: "
+                "stop the services, delete the topics frames, faces, results, previews and tracks, and start "
+                "again"
             )
     return BadMessage(f"schema is {schema!r}, expected {' or '.join(repr(one.schema) for one in codecs)}")
 

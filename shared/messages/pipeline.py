@@ -6,8 +6,8 @@
     Preview      a small picture of the scene     detect   → sink
     Result       age and gender of a face         classify → sink
 
-Each message carries the description of its origin. So a result alone tells the camera, the frame, the position
-in the frame and all time stamps on the way. Times are seconds since 1970-01-01 UTC.
+Each message carries the description of its origin. So a result alone tells the camera, the frame, the
+position in the frame and all time stamps on the way. Times are seconds since 1970-01-01 UTC.
 """
 
 from __future__ import annotations

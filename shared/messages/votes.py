@@ -1,9 +1,9 @@
 """Age and gender of a person from the votes of a track. Pure.
 
 The faces of one person have correlated errors, so a hundred of them are worth little more than a few.
-`SHARED_ERROR` was measured on several views of each labelled face (`docs/models.md`). Only the independent part
-of the error cancels out: it narrows the age interval and raises the confidence of the gender. The age of one
-good face is better than its mean with poor ones.
+`SHARED_ERROR` was measured on several views of each labelled face (`docs/models.md`). Only the independent
+part of the error cancels out: it narrows the age interval and raises the confidence of the gender. The age of
+one good face is better than its mean with poor ones.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""What every process needs: settings, secrets, TLS, logs, metrics, health."""
+"""The parts of every process: settings, secrets, TLS, logs, metrics, health."""

@@ -1,4 +1,4 @@
-"""Is the process alive, and can it do its work: `/live`, `/ready` and `/metrics` over HTTP."""
+"""Liveness, readiness and metrics over HTTP: `/live`, `/ready` and `/metrics`."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_LOOK_EVERY_S = 0.1  # how long the end of the process may have to wait for the server
+_POLL_S = 0.1  # the server delays the end of the process by this much at most
 
 CLIENT_WITHIN_S = 10.0
-"""A client that is not answered by then, because it asks or listens too slowly, is let go."""
+"""A client that is too slow to be answered within this time is disconnected."""
 MOST_CLIENTS = 50
-"""At a time."""
+"""The most clients at a time."""
 
-LIVE_WITHIN_S = 60.0
-"""A service whose loop did not turn for this long is hung, and an orchestrator should restart it."""
+HUNG_AFTER_S = 60.0
+"""A loop without a turn for this long is hung, and an orchestrator should restart the process."""
 
 
 class Health:
-    """What one service says of itself. Written by its loop, read by the HTTP thread."""
+    """The health of one service. Written by its loop, read by the HTTP thread."""
 
     def __init__(self, service: str, metrics: Metrics, clock: Callable[[], float] = time.monotonic) -> None:
         self.service = service
@@ -47,16 +47,16 @@ class Health:
         self._gauge.set(0)
 
     def beat(self) -> None:
-        """The loop turned."""
+        """Records a turn of the loop."""
         self._beat_at_s = self._clock()
 
     def ready(self) -> None:
-        """Everything needed is there."""
+        """Marks the service as ready: every server that it needs answers."""
         self._waiting_for = None
         self._gauge.set(1)
 
     def not_ready(self, why: str) -> None:
-        """Something needed is missing."""
+        """Marks the service as not ready; `why` is shown at `/ready`."""
         self._waiting_for = why
         self._gauge.set(0)
 
@@ -67,12 +67,12 @@ class Health:
 
     @property
     def is_live(self) -> bool:
-        """Whether the loop turned lately."""
-        return self._clock() - self._beat_at_s < LIVE_WITHIN_S
+        """Whether the loop turned recently."""
+        return self._clock() - self._beat_at_s < HUNG_AFTER_S
 
 
 class _Server(ThreadingMixIn, WSGIServer):
-    """A thread for each client, of whom there are never many and none stays for long."""
+    """One thread per client. The number of clients and the time of each are limited."""
 
     daemon_threads = True
     request_queue_size = 64
@@ -82,40 +82,40 @@ class _Server(ThreadingMixIn, WSGIServer):
         super().__init__(*args, **kwargs)
 
     def process_request(self, request: Any, client_address: Any) -> None:  # noqa: ANN401
-        """Takes the client in, if need be in place of the one that has been here for longest."""
+        """Accepts a client; above the limit, the oldest client is disconnected."""
         if len(self._since_s) >= MOST_CLIENTS:
-            self._let_go(next(iter(self._since_s.copy())))
+            self._disconnect(next(iter(self._since_s.copy())))
         self._since_s[request] = time.monotonic()
         super().process_request(request, client_address)
 
     def shutdown_request(self, request: Any) -> None:  # noqa: ANN401
-        """The client is done with."""
+        """Forgets a client that is finished."""
         self._since_s.pop(request, None)
         super().shutdown_request(request)
 
     def service_actions(self) -> None:
-        """Lets go of those who say a little now and then."""
+        """Disconnects clients that send a few bytes now and then."""
         until_s = time.monotonic() - CLIENT_WITHIN_S
         for client, since_s in self._since_s.copy().items():
             if since_s < until_s:
-                self._let_go(client)
+                self._disconnect(client)
 
-    def _let_go(self, client: socket.socket) -> None:
-        """The thread that reads from it, or writes to it, goes on at once and ends."""
+    def _disconnect(self, client: socket.socket) -> None:
+        """Ends the connection, so that its thread ends at once."""
         self._since_s.pop(client, None)
         with contextlib.suppress(OSError):
             client.shutdown(socket.SHUT_RDWR)
 
     def handle_error(self, request: object, client_address: object) -> None:  # noqa: ARG002
-        """A client that says nothing or goes away is the client's affair."""
+        """Logs a client that sends nothing or disconnects, as a matter of the client alone."""
         log.debug("a client of the health server failed", exc_info=True, extra={"client": client_address})
 
 
 class _QuietHandler(WSGIRequestHandler):
-    timeout = 5  # seconds; a client that connects and says nothing is let go
+    timeout = 5  # seconds without a byte from the client
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002, ANN401
-        """Probes come every few seconds and are no news."""
+        """Logs nothing: probes come every few seconds."""
 
 
 class HealthServer:
@@ -135,7 +135,7 @@ class HealthServer:
             ) from None
         self.port: int = self._server.server_port
         self._thread = threading.Thread(
-            target=self._server.serve_forever, args=(_LOOK_EVERY_S,), name="health", daemon=True
+            target=self._server.serve_forever, args=(_POLL_S,), name="health", daemon=True
         )
 
     def _answer(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
@@ -143,7 +143,7 @@ class HealthServer:
         if path == "/metrics":
             return self._metrics_app(environ, start_response)
         if path == "/live":
-            problems = {h.service: "its loop does not turn" for h in self._healths if not h.is_live}
+            problems = {h.service: "its loop is hung" for h in self._healths if not h.is_live}
         elif path == "/ready":
             problems = {h.service: h.waiting_for for h in self._healths if h.waiting_for is not None}
         else:

@@ -1,4 +1,4 @@
-"""Structured logs: one JSON object a line for machines, short lines for a terminal. Secrets are masked."""
+"""Structured logs with masked secrets: a JSON object per line, or short lines for a terminal."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ def _extra(record: logging.LogRecord) -> dict[str, object]:
 
 
 def _plain(value: object) -> object:
-    # JSON has no word for what is not finite.
+    # JSON has no infinity and no NaN.
     is_number = isinstance(value, int) or (isinstance(value, float) and math.isfinite(value))
     return value if value is None or is_number else mask(str(value))
 
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object a line: time (UTC), level, logger, event, and the fields given with `extra`."""
+    """A JSON object per line: time (UTC), level, logger, event, and the fields given with `extra`."""
 
     def format(self, record: logging.LogRecord) -> str:
         """The record as masked JSON."""
@@ -41,7 +41,7 @@ class JsonFormatter(logging.Formatter):
         }
         if record.exc_info:
             entry["exception"] = self.formatException(record.exc_info)
-        # Masked before it is escaped: a quote in a password looks different afterwards.
+        # Masked before escaping, because escaping changes a quote in a password.
         return json.dumps({name: _plain(value) for name, value in entry.items()})
 
 
@@ -49,7 +49,7 @@ class TextFormatter(logging.Formatter):
     """`12:30:01 warning  detect: event  key=value`."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """The record as one masked line, with the traceback below where there is one."""
+        """The record as one masked line, followed by the traceback if there is one."""
         stamp = time.strftime("%H:%M:%S", time.localtime(record.created))
         fields = "".join(f"  {name}={value}" for name, value in _extra(record).items())
         line = f"{stamp} {record.levelname.lower():<8} {record.name}: {record.getMessage()}{fields}"
@@ -59,7 +59,7 @@ class TextFormatter(logging.Formatter):
 
 
 class _StandardError(logging.Handler):
-    """Writes to what is standard error at that moment: a live table puts itself in between."""
+    """Writes to the current standard error, which a live table replaces for a while."""
 
     def emit(self, record: logging.LogRecord) -> None:
         """Writes one record as a line."""
@@ -75,5 +75,5 @@ def set_up_logs(level: str, log_format: LogFormat) -> None:
     handler = _StandardError()
     handler.setFormatter(JsonFormatter() if log_format == "json" else TextFormatter())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
-    # The client logs every refused connection of its retry loop; the runner says it once, with the reason.
+    # The client logs every refused connection of its retry loop. The runner logs it once, with the reason.
     logging.getLogger("kafka").setLevel(logging.CRITICAL)

@@ -1,14 +1,12 @@
 """Every metric of the system, declared once.
 
-Names are `agegender_<noun>_<unit>`. Labels are `service`, `camera`, `kind` and `reason`, of results `gender`
-and `age_band`, of the API `route` (its template) and `status`, and of the workings `topic`, `partition`,
-`step`, `device`, `server`, `role` and `version`: each has few values, so the number of series is bounded by
-the number of cameras. Identifiers of frames, faces and persons never become labels, and what was read from
-faces is told of all cameras together. `docs/metrics.md` shows them all; those of decoders, which the
-kernel is asked for, are declared in `services/ingest/decoder/usage.py`.
+Names are `agegender_<noun>_<unit>`. Each label has few values, so the number of cameras bounds the number of
+series. Ids of frames, faces and persons never become labels. Ages and genders are exported for all cameras
+together. `docs/metrics.md` lists all metrics. `services/ingest/decoder/usage.py` declares those of the
+decoders, which come from the kernel.
 
-For each camera the books of ingest balance: captured = sent + dropped, where `sent` and `dropped` are the
-message counters under service="ingest". So do those of detect: faces found = sent (kind="face") + skipped.
+The counters of each camera add up. In ingest: frames captured = messages sent + messages dropped. In detect:
+faces found = messages sent (kind="face") + faces skipped.
 """
 
 from __future__ import annotations
@@ -26,13 +24,13 @@ _QUALITY_BUCKETS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1)
 
 
 class Metrics:
-    """All metrics, registered in one registry, so that a test or an embedded pipeline has its own."""
+    """All metrics in one registry, so that each test or embedded pipeline can have its own."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.registry = registry
         self.build = Gauge(
             "agegender_build_info",
-            "1; the label says which version runs.",
+            "1; the label holds the running version.",
             ["version"],
             registry=registry,
         )
@@ -45,7 +43,7 @@ class Metrics:
         )
         self.sent = Counter(
             "agegender_messages_sent_total",
-            "Messages that are safe on the other side.",
+            "Messages that the other side has confirmed.",
             ["service", "camera", "kind"],
             registry=registry,
         )
@@ -57,7 +55,7 @@ class Metrics:
         )
         self.dropped = Counter(
             "agegender_messages_dropped_total",
-            "Messages left out on purpose.",
+            "Messages dropped on purpose.",
             ["service", "camera", "reason"],
             registry=registry,
         )
@@ -69,7 +67,7 @@ class Metrics:
         )
         self.retries = Counter(
             "agegender_retries_total",
-            "Times a server was away or full and the work was held back.",
+            "Times a server was down or full and the work had to wait.",
             ["service"],
             registry=registry,
         )
@@ -82,85 +80,85 @@ class Metrics:
         )
         self.batch_limit = Gauge(
             "agegender_batch_limit_messages",
-            "Most messages that are processed together.",
+            "The most messages that are processed together.",
             ["service"],
             registry=registry,
         )
         self.lag = Gauge(
             "agegender_lag_messages",
-            "Messages of a partition that this worker has yet to take.",
+            "Messages of a partition that this worker has not taken yet.",
             ["service", "topic", "partition"],
             registry=registry,
         )
         self.loop_seconds = Counter(
             "agegender_loop_seconds_total",
-            "How the loop spends its time: waits for messages, processes, writes, commits, is held back.",
+            "How the loop spends its time: wait for messages, process, write, commit, hold for a server.",
             ["service", "step"],
             registry=registry,
         )
         self.device = Gauge(
             "agegender_device_bool",
-            "1 for the device that the nets run on.",
+            "1 for the device that the neural nets run on.",
             ["service", "device"],
             registry=registry,
         )
         self.certificate_remaining = Gauge(
             "agegender_certificate_remaining_seconds",
-            "Until a certificate from our settings runs out; 0 also where its file cannot be read.",
+            "Time until a configured certificate expires; 0 also when its file cannot be read.",
             ["server", "role"],
             registry=registry,
         )
         self.stage_seconds = Histogram(
             "agegender_stage_seconds",
-            "Time the stage took for a batch.",
+            "Time that the stage took for a batch.",
             ["service"],
             buckets=_STAGE_BUCKETS_S,
             registry=registry,
         )
         self.delay = Histogram(
             "agegender_delay_seconds",
-            "Time from the capture of the picture until this service was done with it.",
+            "Time from the capture of a frame until this service had processed it.",
             ["service"],
             buckets=_DELAY_BUCKETS_S,
             registry=registry,
         )
         self.ready = Gauge(
             "agegender_ready_bool",
-            "1 when the service has all it needs, as /ready says.",
+            "1 when the service is ready, as at /ready.",
             ["service"],
             registry=registry,
         )
         self.captured = Counter(
             "agegender_frames_captured_total",
-            "Frames picked from the stream by the sampler.",
+            "Frames that the sampler picked from the stream.",
             ["camera"],
             registry=registry,
         )
         self.buffered = Gauge(
             "agegender_buffered_messages",
-            "Frames that ingest keeps until Kafka has them.",
+            "Frames in the buffer of ingest that Kafka does not have yet.",
             ["camera"],
             registry=registry,
         )
         self.held_cameras = Gauge(
             "agegender_held_cameras",
-            "Cameras that this worker reads, or tries to.",
+            "Cameras that this worker reads, or tries to read.",
             registry=registry,
         )
         self.known_cameras = Gauge(
             "agegender_known_cameras",
-            "Cameras that there are, as far as this worker knows.",
+            "All cameras that this worker knows.",
             registry=registry,
         )
         self.camera_up = Gauge(
             "agegender_camera_up_bool",
-            "1 while frames come from the camera; gone when a file was read to its end.",
+            "1 while frames arrive from the camera; removed at the end of a file.",
             ["camera"],
             registry=registry,
         )
         self.camera_failures = Counter(
             "agegender_camera_failures_total",
-            "Times a camera could not be opened or its stream ended, by reason.",
+            "Times that a camera could not be opened or its stream ended, by reason.",
             ["camera", "reason"],
             registry=registry,
         )
@@ -172,7 +170,7 @@ class Metrics:
         )
         self.results = Counter(
             "agegender_results_written_total",
-            "Results written to the store, each face once; age_band may be why a face was not classified.",
+            "Results written to the store, each face once; age_band may be why a face is unclassified.",
             ["gender", "age_band"],
             registry=registry,
         )
@@ -184,14 +182,14 @@ class Metrics:
         )
         self.confidence = Histogram(
             "agegender_gender_confidence_ratio",
-            "How sure the gender of a classified face is, of all cameras together.",
+            "Confidence of the gender of classified faces, of all cameras together.",
             ["gender"],
             buckets=_CONFIDENCE_BUCKETS,
             registry=registry,
         )
         self.quality = Histogram(
             "agegender_face_quality_ratio",
-            "How well the faces can be seen that were sent to be classified: 0 unusable, 1 ideal.",
+            "Quality of the faces that were sent to be classified: 0 unusable, 1 ideal.",
             buckets=_QUALITY_BUCKETS,
             registry=registry,
         )
@@ -202,54 +200,54 @@ class Metrics:
         )
         self.store_limit = Gauge(
             "agegender_store_limit_bytes",
-            "Memory that the store may use, its maxmemory; 0: as much as there is.",
+            "Memory that the store may use, its maxmemory; 0: no limit.",
             registry=registry,
         )
         self.repeats = Counter(
             "agegender_results_repeated_total",
-            "Results that were in the store already and changed nothing.",
+            "Results that were already in the store and changed nothing.",
             ["camera"],
             registry=registry,
         )
         self.requests = Counter(
             "agegender_http_requests_total",
-            "Requests that the API answered, by the template of the route; none: there is no such route.",
+            "Requests that the API answered, by the template of the route; none: an unknown route.",
             ["route", "status"],
             registry=registry,
         )
         self.request_seconds = Histogram(
             "agegender_http_request_seconds",
-            "Time until the answer began.",
+            "Time from a request to the first byte of the answer.",
             ["route"],
             buckets=_STAGE_BUCKETS_S,
             registry=registry,
         )
         self.event_clients = Gauge(
             "agegender_http_event_clients",
-            "Readers of the API's events at this moment.",
+            "Clients that read the API's events at this moment.",
             registry=registry,
         )
         self.late = Counter(
             "agegender_results_late_total",
-            "Results that came when the person's record was closed already, and did not change it.",
+            "Results that arrived after their visit was closed, and did not change it.",
             ["camera"],
             registry=registry,
         )
         self.visits = Counter(
             "agegender_visits_counted_total",
-            "Persons seen, each once.",
+            "Visits, each counted once.",
             ["camera"],
             registry=registry,
         )
         self.visits_closed = Counter(
             "agegender_visits_closed_total",
-            "Persons whose record is final: `left`, or `silent` for too long.",
+            "Closed visits: `left`, or `silent` after the silence timeout.",
             ["gender", "age_band", "reason"],
             registry=registry,
         )
 
     def total(self, name: str, **labels: str) -> float:
-        """The sum of all samples called `name` whose labels include `labels`; 0 when there is none."""
+        """The sum of all samples named `name` with these labels among theirs; 0 without any."""
         return sum(
             sample.value
             for family in self.registry.restricted_registry([name]).collect()
@@ -258,7 +256,7 @@ class Metrics:
         )
 
     def by_label(self, name: str, label: str, **labels: str) -> dict[str, float]:
-        """The samples called `name` whose labels include `labels`, summed by the value of `label`."""
+        """The samples named `name` with these labels among theirs, summed by the value of `label`."""
         sums: dict[str, float] = {}
         for family in self.registry.restricted_registry([name]).collect():
             for sample in family.samples:

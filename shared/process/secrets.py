@@ -1,4 +1,4 @@
-"""Keeps passwords out of everything that a person or a machine may read."""
+"""Keeps passwords out of logs, errors and everything else that is shown."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from urllib.parse import quote, unquote
 MASK = "***"
 
 _IN_URL = re.compile(r"://[^\s\"'<>]+")
-_PLACEHOLDER = re.compile(r"://\[user:password@\]host\b")  # in help of ours, that tells the shape of a URL
+_PLACEHOLDER = re.compile(r"://\[user:password@\]host\b")  # in our help texts about URLs
 
 _NAMES = (
     "pas|pass|passwd|password|passcode|passphrase|pwd|pswd|psw|pw|"
@@ -28,9 +28,9 @@ class _Known:
 
 
 def remember_secret(value: str) -> None:
-    """From now on `mask` hides `value` wherever it appears, also where it is quoted for a URL or by `repr`.
+    """Makes `mask` hide `value` from now on, also when it is quoted for a URL or by `repr`.
 
-    Values too short to be told apart are left.
+    Values shorter than four characters are ignored, because they would match ordinary text.
     """
     if len(value) >= 4:
         with _Known.lock:
@@ -38,7 +38,7 @@ def remember_secret(value: str) -> None:
 
 
 def secret_name_in(url: str) -> str | None:
-    """The name, like `password`, of a value in path or query that must be a secret; None where there is none.
+    """The name, such as `password`, of a secret in the path or query of a URL; None without one.
 
     A secret without such a name looks like any other part of a path.
     """
@@ -47,9 +47,9 @@ def secret_name_in(url: str) -> str | None:
 
 
 def remember_secrets_in(url: str) -> None:
-    """Remembers each value in path or query that goes by a name like `password`.
+    """Remembers each value in the path or query that has a name such as `password`.
 
-    Nobody can tell whether `_` or `/` ends a value or belongs to it: every reading is remembered.
+    `_` and `/` may end a value or belong to it, so every reading is remembered.
     """
     for text in (url, unquote(url)):
         for found in _NAMED.finditer(text):
@@ -60,17 +60,17 @@ def remember_secrets_in(url: str) -> None:
 
 
 def mask_named(url: str) -> str:
-    """`url` without the values in path or query that go by a name like `password`."""
+    """`url` without the values in path or query that have a name such as `password`."""
     return _NAMED_SHORTEST.sub(rf"\g<name>={MASK}", url)
 
 
 def mask(text: str) -> str:
-    """`text` without any remembered secret, and without the logins and the named secrets of URLs.
+    """`text` without remembered secrets, and without the logins and named secrets of URLs.
 
-    The login of a URL reaches to the last `@` before a space or a quote, because passwords typed by hand
-    hold every sign there is.
+    A login reaches to the last `@` before a space or a quote, because passwords typed by hand may hold any
+    character.
     """
-    # First of all: what they hold may end a URL too early.
+    # Secrets go first, because their characters may end a URL too early.
     for value in sorted(_Known.values, key=len, reverse=True):
         text = text.replace(value, MASK)
     return _IN_URL.sub(lambda url: _mask_url(url[0]), text)

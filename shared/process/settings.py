@@ -1,8 +1,8 @@
-"""Settings from the environment and from files, checked at the start.
+"""Settings from the environment and from files, checked at the start of a process.
 
 A setting `fps` of a class with the prefix `INGEST_` is read from `INGEST_FPS`, or from the file that
-`INGEST_FPS_FILE` names, which is how Docker and Kubernetes hand over secrets. A name under our own prefixes
-that nothing reads is an error, because it is a typing mistake that would otherwise go unnoticed.
+`INGEST_FPS_FILE` names, as Docker and Kubernetes provide secrets. An unknown name with one of our prefixes is
+an error, because it is probably a typing mistake.
 """
 
 from __future__ import annotations
@@ -54,8 +54,8 @@ class Settings(BaseModel):
 
     prefix: ClassVar[str]
     shares_prefix: ClassVar[bool] = False
-    """True where other programs use the prefix as well (an orchestrator sets REDIS_PORT for a service called
-    redis). Then only a name close to one of ours counts as a mistake."""
+    """True when other programs use the prefix too: an orchestrator sets REDIS_PORT for a service named redis.
+    Then only a name close to one of ours counts as a mistake."""
 
     @classmethod
     def variables(cls) -> dict[str, str]:
@@ -83,7 +83,7 @@ class Settings(BaseModel):
                 except OSError as error:
                     problems.append(f"{variable}{_FILE_SUFFIX}: cannot read {path!r}: {error.strerror}")
                 except UnicodeDecodeError:
-                    problems.append(f"{variable}{_FILE_SUFFIX}: {path!r} is no UTF-8 text")
+                    problems.append(f"{variable}{_FILE_SUFFIX}: {path!r} is not UTF-8 text")
             elif variable in environ:
                 values[field] = environ[variable]
         settings = None
@@ -101,7 +101,7 @@ class Settings(BaseModel):
         return settings
 
     def cautions(self) -> Sequence[str]:
-        """What these settings allow and is not safe, one sentence each; logged when they are loaded."""
+        """The unsafe choices in these settings, one sentence each; logged when they are loaded."""
         return ()
 
     @classmethod
@@ -118,7 +118,7 @@ class Settings(BaseModel):
     @classmethod
     def _describe(cls, error: Any) -> str:  # noqa: ANN401  (pydantic's ErrorDetails)
         if not error["loc"]:
-            # About several settings together: the text names them, and the input holds all their values.
+            # It concerns several settings: the text names them, and the input holds all their values.
             return str(error["msg"]).removeprefix("Value error, ")
         field = str(error["loc"][0])
         variable = cls.prefix + field.upper()
@@ -130,7 +130,7 @@ class Settings(BaseModel):
 
 
 class ProcessSettings(Settings):
-    """What every process has."""
+    """The settings of every process."""
 
     prefix: ClassVar[str] = "AGEGENDER_"
 
@@ -139,26 +139,26 @@ class ProcessSettings(Settings):
     log_format: Annotated[LogFormat | None, BeforeValidator(_lower)] = None
     """None: json for services, text for the command."""
     http_host: str = "127.0.0.1"
-    """Where /live, /ready and /metrics are served; 0.0.0.0 opens them to the network."""
+    """The address of /live, /ready and /metrics; 0.0.0.0 opens them to the network."""
     store_path: Path | None = None
-    """Folder of the embedded store; None: `agegender` in the user's folder for program state."""
+    """The folder of the embedded store; None: `agegender` in the user's folder for program state."""
     http_port: Annotated[int, Field(ge=0, le=65_535)] | None = None
     """None: the service's own default; 0: any free port."""
 
 
 class TlsSettings(Settings):
-    """What a server that speaks TLS is checked by, and what we show of ourselves. Files are PEM."""
+    """How the certificates of a server and our own are checked. Files are PEM."""
 
     ca_path: Path | None = None
-    """The authorities that may have signed the server's certificate; None: those of this machine."""
+    """The authorities that may sign the server's certificate; None: those of this machine."""
     certificate_path: Path | None = None
-    """A certificate of ours, for a server that asks for one."""
+    """Our own certificate, for a server that asks for one."""
     key_path: Path | None = None
-    """Its private key; None: it stands in the file of the certificate."""
+    """Its private key; None: it is in the file of the certificate."""
     key_password: SecretStr | None = None
-    """Of the private key, where it is encrypted."""
+    """Of an encrypted private key."""
     verify_hostname: bool = True
-    """False: the server's certificate may be made out for any host. It must still be of a known authority."""
+    """False: the server's certificate may name any host. A known authority must still have signed it."""
 
     def tls_context(self) -> ssl.SSLContext:
         """See `TlsFiles.context`."""
@@ -197,25 +197,25 @@ class KafkaSettings(TlsSettings):
     bootstrap_servers: Annotated[str, Field(pattern=r"^[^\s,]+:\d+(,[^\s,]+:\d+)*$")] = "127.0.0.1:9092"
     """host:port, several with commas between."""
     security_protocol: Annotated[SecurityProtocol, BeforeValidator(_upper)] = "PLAINTEXT"
-    """As the listener of the broker has it: SSL for TLS, SASL for a login."""
+    """That of the broker's listener: SSL for TLS, SASL for a login."""
     sasl_mechanism: Annotated[SaslMechanism | None, BeforeValidator(_upper)] = None
-    """How the password is proven; PLAIN sends it, and so needs TLS."""
+    """How the password is proven; PLAIN sends it, so it needs TLS."""
     username: Annotated[str, Field(min_length=1)] | None = None
     password: SecretStr | None = None
     topic_prefix: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{0,64}$")] = ""
     """Put before the names of topics and groups, so that two systems can share a broker."""
     partitions: Annotated[int, Field(ge=1, le=1_000)] = 24
-    """Partitions of a topic that does not exist yet; the most workers that can share its work."""
+    """Partitions of a new topic; the most workers that can share its work."""
     camera_partitions: Annotated[int, Field(ge=1, le=1_000)] = 64
-    """Partitions of the topic of the cameras, if it does not exist yet. A worker holds whole partitions: with
-    many more of them than cameras, workers hold as many cameras each as can be."""
+    """Partitions of the topic of cameras when it is created. A worker holds whole partitions. So with many
+    more partitions than cameras the workers hold nearly equal numbers of cameras."""
     replication: Annotated[int, Field(ge=1, le=9)] = 1
-    """Copies of a topic that does not exist yet."""
+    """Replicas of each partition of a new topic."""
     partition_bytes: Annotated[int, Field(ge=-1)] = -1
-    """Of a topic that does not exist yet: of a larger partition Kafka deletes the oldest messages, done or
-    not, which guards the disk of a broker; -1: no limit but time. Compacted topics have none."""
+    """The size limit of each partition of a new topic; -1: none. Kafka deletes the oldest messages of a
+    larger partition, processed or not, which protects the broker's disk. Compacted topics have no limit."""
     session_timeout_s: Annotated[float, Field(ge=6, le=300)] = 10.0
-    """A worker that is not heard of for so long has died, and others take over its work."""
+    """A worker without a heartbeat for this long counts as dead, and others take over its partitions."""
     dead_letter_pictures: bool = False
     """Whether a dead letter keeps the bytes of its message, which may be the picture of a person."""
 
@@ -255,7 +255,7 @@ class KafkaSettings(TlsSettings):
         """See `Settings.cautions`."""
         found = self._tls_files.cautions() if self.uses_tls else []
         if self.security_protocol == "SASL_PLAINTEXT" and self.sasl_mechanism == "PLAIN":
-            found.append("KAFKA_PASSWORD crosses the network as it is: use SASL_SSL, or a SCRAM mechanism")
+            found.append("KAFKA_PASSWORD crosses the network unencrypted: use SASL_SSL, or a SCRAM mechanism")
         return found
 
 
@@ -266,17 +266,17 @@ class RedisSettings(TlsSettings):
     shares_prefix: ClassVar[bool] = True
 
     url: SecretStr | None = None
-    """redis://, rediss:// (TLS) or unix://, with user and password where needed."""
+    """redis://, rediss:// (TLS) or unix://, with user and password if needed."""
     username: Annotated[str, Field(min_length=1)] | None = None
-    """Where it does not stand in the URL."""
+    """If it is not in the URL."""
     password: SecretStr | None = None
-    """Where it does not stand in the URL; here with any sign in it."""
+    """If it is not in the URL; here it may hold any character."""
     timeout_s: Annotated[float, Field(gt=0, le=60)] = 5.0
     """How long to wait for an answer."""
 
     @property
     def address(self) -> str:
-        """The URL, or that of a server on this machine. May hold a password: never to be logged."""
+        """The URL, or that of a server on this machine. It may hold a password: never log it."""
         return self.url.get_secret_value() if self.url is not None else "redis://127.0.0.1:6379/0"
 
     @property
@@ -302,6 +302,6 @@ class RedisSettings(TlsSettings):
         return self._tls_files.cautions() if self.uses_tls else ()
 
     def at(self, url: str) -> Self:
-        """The settings for a server of our own at `url`: no login and no TLS but what the URL says."""
+        """The settings for our own server at `url`: without login and TLS, except for those in the URL."""
         nothing = dict.fromkeys(("username", "password", *TlsSettings.model_fields))
         return self.model_copy(update={**nothing, "verify_hostname": True, "url": SecretStr(url)})

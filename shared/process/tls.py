@@ -1,4 +1,4 @@
-"""TLS towards Kafka and Redis: the files it needs, and in plain words why a handshake failed."""
+"""TLS to Kafka and Redis: the files, and the reasons for failed handshakes."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ _BROKEN_OFF = "EOF occurred"
 
 @dataclass(frozen=True)
 class TlsFiles:
-    """What a client checks a server by, and shows of itself. All files are PEM.
+    """The certificates of a TLS client. All files are PEM.
 
     Args:
         prefix: of the settings that name the files, for errors: `KAFKA_`.
-        ca_path: the authorities that may have signed the server's certificate; None: those of the machine.
-        certificate_path: the certificate of ours, where the server asks for one.
-        key_path: its private key; None: it stands in the same file.
-        key_password: of the private key, where it is encrypted.
-        verify_hostname: whether the server's certificate must be made out for the host we connect to.
+        ca_path: the authorities that may sign the server's certificate; None: those of the machine.
+        certificate_path: our own certificate, for servers that ask for one.
+        key_path: its private key; None: it is in the same file.
+        key_password: of an encrypted private key.
+        verify_hostname: whether the server's certificate must name the host that we connect to.
     """
 
     prefix: str
@@ -44,10 +44,10 @@ class TlsFiles:
     verify_hostname: bool = True
 
     def context(self) -> ssl.SSLContext:
-        """What sockets are wrapped with: TLS 1.2 or newer, the server's certificate always verified.
+        """The context for sockets: TLS 1.2 or newer; the server's certificate is always verified.
 
         Raises:
-            ValueError: a file is missing, cannot be read or does not fit; the text names its setting.
+            ValueError: a file is missing, unreadable or does not match; the text names its setting.
         """
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
@@ -63,7 +63,7 @@ class TlsFiles:
         if self.certificate_path is not None:
             self._load_ours(context, self.certificate_path)
         elif self.key_path is not None:
-            raise ValueError(f"{self.prefix}KEY_PATH needs {self.prefix}CERTIFICATE_PATH beside it")
+            raise ValueError(f"{self.prefix}KEY_PATH also needs {self.prefix}CERTIFICATE_PATH")
         return context
 
     def _load_ours(self, context: ssl.SSLContext, certificate_path: Path) -> None:
@@ -75,15 +75,15 @@ class TlsFiles:
         except ssl.SSLError as error:
             key = f"{self.prefix}{'CERTIFICATE_PATH' if self.key_path is None else 'KEY_PATH'}"
             if error.reason == "KEY_VALUES_MISMATCH":
-                why = f"the private key is not that of {self.prefix}CERTIFICATE_PATH"
+                why = f"the private key does not belong to {self.prefix}CERTIFICATE_PATH"
             elif self.key_password is None:
                 why = "certificate and private key must be PEM, in two files or in one"
             else:
-                why = f"no PEM of certificate and private key, or {self.prefix}KEY_PASSWORD is wrong"
+                why = f"not a PEM of certificate and private key, or {self.prefix}KEY_PASSWORD is wrong"
             raise ValueError(f"{key}: {why}") from None
 
     def _password(self) -> str:
-        # Without an answer of ours OpenSSL would ask on the terminal, and wait.
+        # Without this answer, OpenSSL would ask on the terminal and wait.
         if self.key_password is None:
             raise ValueError(f"{self.prefix}KEY_PASSWORD is not set, and the private key is encrypted")
         return self.key_password
@@ -96,41 +96,41 @@ class TlsFiles:
             raise ValueError(f"{self.prefix}{setting}: cannot read {str(path)!r}: {error.strerror}") from None
 
     def cautions(self) -> list[str]:
-        """What works and is not safe, one sentence each."""
+        """The unsafe choices in these settings, one sentence each."""
         found = []
         if not self.verify_hostname:
             found.append(
-                f"{self.prefix}VERIFY_HOSTNAME is off: whoever has a certificate of the same authority can "
+                f"{self.prefix}VERIFY_HOSTNAME is off: any owner of a certificate of the same authority can "
                 "pose as the server"
             )
         key = self.key_path or self.certificate_path
         if key is not None and key.stat().st_mode & stat.S_IROTH:
             found.append(
-                f"{str(key)!r} holds a private key that every user of this machine may read: chmod o-r"
+                f"{str(key)!r} holds a private key that every user of this machine can read: chmod o-r"
             )
         return found
 
 
 def why_refused(text: str, prefix: str) -> str | None:
-    """In words of ours why a handshake failed whose error says `text`; None when it was no handshake.
+    """The reason for a failed handshake in plain words; None when `text` is another error.
 
     Args:
-        prefix: of the settings to look at: `KAFKA_`.
+        text: the error.
+        prefix: of the settings to check: `KAFKA_`.
     """
     if any(word in text for word in _ANOTHER_HOST):
-        return (
-            f"its certificate is made out for another host: use that name, or {prefix}VERIFY_HOSTNAME=false"
-        )
+        return f"its certificate is for another host: use that name, or {prefix}VERIFY_HOSTNAME=false"
     if "CERTIFICATE_VERIFY_FAILED" in text:
         if "expired" in text:
             return "its certificate has expired"
-        return f"its certificate is of no authority that we trust: check {prefix}CA_PATH"
+        return f"its certificate is not signed by a trusted authority: check {prefix}CA_PATH"
     if any(word in text for word in _WANTS_OURS):
-        return f"it wants a certificate of ours that it trusts: check {prefix}CERTIFICATE_PATH"
+        return f"it requires a client certificate that it trusts: check {prefix}CERTIFICATE_PATH"
     if any(word in text for word in _NO_TLS):
-        return "it speaks no TLS at this port"
+        return "it does not speak TLS at this port"
     if _BROKEN_OFF in text:
         return (
-            f"it speaks no TLS at this port, or wants a certificate of ours: check {prefix}CERTIFICATE_PATH"
+            "it does not speak TLS at this port, or requires a client certificate: check "
+            f"{prefix}CERTIFICATE_PATH"
         )
     return None

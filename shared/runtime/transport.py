@@ -1,7 +1,7 @@
 """The two protocols that carry messages from one stage to the next, and an output that splits by type.
 
-`memory` implements the protocols inside one process, `shared/kafka/source.py` and `shared/kafka/output.py` over
-a broker. One suite of contract tests holds both to what is written here, so a stage runs the same on each.
+`memory` implements the protocols inside one process, `source` and `output` of `shared/kafka` over a broker.
+One suite of contract tests holds both to the text here, so a stage runs the same on each.
 """
 
 from __future__ import annotations

@@ -76,7 +76,7 @@ def test_the_last_words_of_a_server_are_received() -> None:
 
 
 def has_ended(sock: socket.socket) -> bool:
-    """Whether the other end has closed the connection, whatever is left to be read."""
+    """Whether the other end has closed the connection. Bytes may still be left to read."""
     polling = select.poll()
     polling.register(sock, select.POLLRDHUP)
     return bool(polling.poll(0))

@@ -138,12 +138,12 @@ def test_a_broker_of_an_unknown_authority_is_not_trusted(broker: SecuredKafka, t
     stranger = Authority(tmp_path, "stranger").certificate
     for ca_path in (stranger, None):
         (reason,) = reasons(broker.settings("login", ca_path=ca_path))
-        assert reason.endswith("its certificate is of no authority that we trust: check KAFKA_CA_PATH")
+        assert reason.endswith("its certificate is not signed by a trusted authority: check KAFKA_CA_PATH")
 
 
 def test_a_broker_with_the_certificate_of_another_host_is_not_trusted(broker: SecuredKafka) -> None:
     (reason,) = reasons(broker.settings("elsewhere"))
-    assert "its certificate is made out for another host" in reason
+    assert "its certificate is for another host" in reason
     assert "KAFKA_VERIFY_HOSTNAME" in reason
 
 
@@ -168,13 +168,15 @@ def test_a_broker_that_wants_a_certificate_says_so(broker: SecuredKafka, tmp_pat
     strange = Authority(tmp_path, "stranger").issue("worker")
     for ours in ({}, {"certificate_path": strange.both}):
         (reason,) = reasons(broker.settings("mutual", **ours))
-        assert reason.endswith("it wants a certificate of ours that it trusts: check KAFKA_CERTIFICATE_PATH")
+        assert reason.endswith(
+            "it requires a client certificate that it trusts: check KAFKA_CERTIFICATE_PATH"
+        )
 
 
 @pytest.mark.parametrize(
     ("speaks", "listener", "named"),
     [
-        ("login", "unencrypted", "it speaks no TLS at this port"),
+        ("login", "unencrypted", "it does not speak TLS at this port"),
         ("unencrypted", "login", "SSL where it speaks TLS"),
         ("mutual", "login", "SASL_… where it wants a login"),
     ],

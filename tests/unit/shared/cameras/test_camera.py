@@ -142,7 +142,7 @@ def test_the_login_given_both_in_the_url_and_beside_it_is_refused() -> None:
     with pytest.raises(SettingsError) as error:
         cameras_from_sources(["rtsp://u:abcd@h/x", "rtsp://h:port:wrong/x"])
     assert str(error.value).startswith("camera 2: ")
-    with pytest.raises(ValidationError, match="password and username given in the URL and beside it"):
+    with pytest.raises(ValidationError, match="password and username given in the URL and as a field"):
         camera("rtsp://viewer:abcdef@h/x", username="viewer", password="abcdef")
 
 

@@ -15,7 +15,7 @@ from prometheus_client import CollectorRegistry
 
 from agegender.shared.errors import SettingsError
 from agegender.shared.process import health as health_module
-from agegender.shared.process.health import LIVE_WITHIN_S, Health, HealthServer
+from agegender.shared.process.health import HUNG_AFTER_S, Health, HealthServer
 from agegender.shared.process.metrics import Metrics
 
 
@@ -71,13 +71,13 @@ def test_all_services_must_be_ready(served: Served) -> None:
 
 
 def test_a_loop_that_does_not_turn_is_not_alive(served: Served) -> None:
-    served.clock.now_s += LIVE_WITHIN_S - 1
+    served.clock.now_s += HUNG_AFTER_S - 1
     served.detect.beat()
     assert served.get("/live")[0] == 200
     served.clock.now_s += 2
     status, body = served.get("/live")
     assert status == 503
-    assert json.loads(body)["problems"] == {"sink": "its loop does not turn"}
+    assert json.loads(body)["problems"] == {"sink": "its loop is hung"}
     served.sink.beat()
     assert served.get("/live")[0] == 200
 

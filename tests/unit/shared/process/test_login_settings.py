@@ -117,9 +117,9 @@ def test_certificate_and_key_lie_in_two_files_or_in_one(
         ({"key_password": None}, "KAFKA_KEY_PASSWORD is not set, and the private key is encrypted"),
         (
             {"key_password": "s3cret-no"},
-            "KAFKA_KEY_PATH: no PEM of certificate and private key, or KAFKA_KEY_P",
+            "KAFKA_KEY_PATH: not a PEM of certificate and private key, or KAFKA_KEY_P",
         ),
-        ({"certificate_path": None}, "KAFKA_KEY_PATH needs KAFKA_CERTIFICATE_PATH beside it"),
+        ({"certificate_path": None}, "KAFKA_KEY_PATH also needs KAFKA_CERTIFICATE_PATH"),
     ],
 )
 def test_a_file_that_does_not_fit_is_named(
@@ -131,7 +131,7 @@ def test_a_file_that_does_not_fit_is_named(
 def test_files_that_do_not_belong_together_are_named(authority: Authority, ours: Certificate) -> None:
     other = authority.issue("other")
     assert problem(KafkaSettings, with_tls(authority, ours, certificate_path=other.certificate)) == (
-        "KAFKA_KEY_PATH: the private key is not that of KAFKA_CERTIFICATE_PATH"
+        "KAFKA_KEY_PATH: the private key does not belong to KAFKA_CERTIFICATE_PATH"
     )
     assert problem(KafkaSettings, with_tls(authority, ours, ca_path=other.key)) == (
         f"KAFKA_CA_PATH: no certificate in {str(other.key)!r}"
@@ -194,16 +194,16 @@ def test_an_address_with_a_password_that_is_not_encoded_is_refused_with_the_cure
     [
         (
             {"REDIS_URL": "redis://:abcd@store", "REDIS_PASSWORD": SECRET},
-            "the login is given in REDIS_URL and beside it: keep one",
+            "the login is given in REDIS_URL and in other settings: keep one",
         ),
         ({"REDIS_USERNAME": "worker"}, "REDIS_USERNAME is set and REDIS_PASSWORD is not"),
         (
             {"REDIS_URL": "rediss://store?ssl_cert_reqs=none"},
-            "REDIS_URL: give login and TLS as settings (REDIS_PASSWORD, REDIS_CA_PATH …), not behind a ?",
+            "REDIS_URL: give login and TLS as settings (REDIS_PASSWORD, REDIS_CA_PATH …), not after a ?",
         ),
         (
             {"REDIS_URL": f"redis://store?password={SECRET[:5]}"},
-            "REDIS_URL: give login and TLS as settings (REDIS_PASSWORD, REDIS_CA_PATH …), not behind a ?",
+            "REDIS_URL: give login and TLS as settings (REDIS_PASSWORD, REDIS_CA_PATH …), not after a ?",
         ),
     ],
 )

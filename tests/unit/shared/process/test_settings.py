@@ -124,7 +124,7 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     (folder,) = _problems(OvenSettings, OVEN_PIN_FILE=str(tmp_path))
     assert folder == f"OVEN_PIN_FILE: cannot read {str(tmp_path)!r}: Is a directory"
     (no_text,) = _problems(OvenSettings, OVEN_PIN_FILE=str(binary))
-    assert no_text == f"OVEN_PIN_FILE: {str(binary)!r} is no UTF-8 text"
+    assert no_text == f"OVEN_PIN_FILE: {str(binary)!r} is not UTF-8 text"
 
 
 def test_a_secret_is_repeated_in_no_error_and_hidden_in_what_is_printed() -> None:

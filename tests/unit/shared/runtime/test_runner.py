@@ -13,7 +13,7 @@ import pytest
 from agegender.shared.errors import BadMessage, NotNow, TooManyBadMessages
 from agegender.shared.messages.codec import FRAME_CODEC, Encoded
 from agegender.shared.messages.pipeline import Frame
-from agegender.shared.process.health import LIVE_WITHIN_S
+from agegender.shared.process.health import HUNG_AFTER_S
 from agegender.shared.runtime import runner
 from agegender.shared.runtime.backoff import Backoff
 from agegender.shared.runtime.dead_letters import DeadLetter, DeadLetterLimit
@@ -153,7 +153,7 @@ def test_a_service_that_waits_is_alive() -> None:
     states: list[bool] = []
 
     def half_a_minute_later() -> None:
-        bench.now_s += LIVE_WITHIN_S / 2 + 1
+        bench.now_s += HUNG_AFTER_S / 2 + 1
         states.append(bench.health.is_live)
 
     bench.watch.on("source.keep_alive", half_a_minute_later)
@@ -305,7 +305,7 @@ def test_the_source_keeps_its_place_while_the_stage_works_and_the_service_is_not
 
     def later() -> None:
         alive.append(bench.health.is_live)
-        bench.now_s += LIVE_WITHIN_S / 2 + 1
+        bench.now_s += HUNG_AFTER_S / 2 + 1
 
     bench.watch.on("source.keep_alive", later)
     bench.watch.on("source.keep_alive", stage.enough.set, nth=4)
