@@ -83,8 +83,8 @@ def test_files_are_complete_and_cameras_live_unless_told(
         ("cameras:\n- {id: a, source: x, fps: 0}", "camera 1: fps:"),
         ("cameras:\n- {id: a, source: x, mode: all}", "camera 1: mode: Input should be 'live' or 'complete'"),
         ("cameras:\n- {id: a, source: x}\n- {id: a, source: y}", "camera id 'a' is given twice"),
-        ("cameras:\n- id: [", "no valid YAML near line 2"),
-        (b"cameras:\n- {id: a, source: \xff\xfe}", "no UTF-8 text"),
+        ("cameras:\n- id: [", "not valid YAML near line 2"),
+        (b"cameras:\n- {id: a, source: \xff\xfe}", "not UTF-8 text"),
         (
             "cameras:\n- {id: a, source: 'webcam:abc'}",
             "camera 1: expected the number of a webcam, as in webcam:0",
@@ -237,7 +237,7 @@ def test_a_password_that_is_not_there_is_named_when_the_camera_is_opened(tmp_pat
     with pytest.raises(SettingsError, match=r"camera door: cannot read .*No such file"):
         camera("rtsp://h/x", username="u", password_file=str(tmp_path / "none")).url_with_login()
     (tmp_path / "binary").write_bytes(b"\xff\xfe")
-    with pytest.raises(SettingsError, match="no UTF-8 text"):
+    with pytest.raises(SettingsError, match="not UTF-8 text"):
         camera("rtsp://h/x", username="u", password_file=str(tmp_path / "binary")).url_with_login()
 
 
