@@ -51,7 +51,10 @@ def test_a_camera_comes_back_as_it_was(fields: dict[str, object]) -> None:
             {"source": f"rtsp://h/user=admin_password={SECRET}_channel=1_stream=0.sdp"},
             "seems to hold a secret, admin_password=…",
         ),
-        ({"source": f"rtsp://h/cam?loginuse=a&loginpas={SECRET}"}, "put the camera into the file INGEST_CAMERAS_PATH"),
+        (
+            {"source": f"rtsp://h/cam?loginuse=a&loginpas={SECRET}"},
+            "put the camera into the file INGEST_CAMERAS_PATH",
+        ),
         ({"username": "u", "password_env": "REDIS_PASSWORD"}, "a name that begins with CAMERA_"),
         ({"source": "webcam:0"}, "expected rtsp://"),
         ({"source": "/videos/door.mp4"}, "expected rtsp://"),
