@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 _AGO = re.compile(r"(\d{1,6})\s*([smhd])")
 _UNIT_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
-# A number of eight digits is the date 20261122, and a shorter one is more likely a slip than a time near 1970.
+# Eight digits are a date such as 20261122. A shorter number is more likely a slip than a time in 1970.
 _SECONDS = re.compile(r"(0|\d{9,11})(\.\d+)?")
 _LONGEST_ZONE = 64
 

@@ -48,7 +48,7 @@ class Outcome:
             "results": len(self.found.results),
             "visits": len(self.found.visits),
             "of them closed because their camera fell silent": sum(
-                one.closed == "silent" for one in self.found.visits
+                one.closed == "timed-out" for one in self.found.visits
             ),
             "lost": self.verdict.lost.total(),
             "doubled": self.verdict.doubled.total(),

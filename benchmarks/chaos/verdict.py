@@ -121,7 +121,7 @@ def _untold(stream: _Stream, found: Found) -> int:
     None where they were seen to leave. Where the camera fell silent, the frames after the last track update that
     was due: nothing came any more that would have had another one sent.
     """
-    if not any(_stream(one) == stream and one.closed == "silent" for one in found.visits):
+    if not any(_stream(one) == stream and one.closed == "timed-out" for one in found.visits):
         return 0
     taken_s = {
         one.frame_id: one.captured_at_s for one in found.frames if (one.camera_id, one.stream_id) == stream

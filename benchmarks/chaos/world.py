@@ -53,7 +53,7 @@ _SETTINGS = {
     "DETECT_CONFIRM_FRAMES": "1",
     # Nobody leaves because of an outage.
     "DETECT_LOST_S": "60",
-    "SINK_SILENT_S": str(_KEPT_S),
+    "SINK_SILENCE_TIMEOUT_S": str(_KEPT_S),
     # And nothing is forgotten before it was looked at.
     "SINK_CLOSED_PER_CAMERA": "100000",
     "SINK_REMEMBERED_FACES": "100000",
@@ -187,7 +187,7 @@ class World:
     def _close_the_silent(self) -> None:
         sink = self._services["sink"]
         sink.stop()
-        sink.change(SINK_SILENT_S=str(_SILENT_S))
+        sink.change(SINK_SILENCE_TIMEOUT_S=str(_SILENT_S))
         sink.start().wait_until_ready(_CATCH_UP_S)
         wait_until(lambda: patiently(self._open) == 0, _CATCH_UP_S, "the visits before a silent camera end")
 

@@ -46,7 +46,7 @@ _CATCH_UP_S = 120.0
 _WORK_OFF_S = 300.0
 _AUDITED_S = FRAMES.retention_s - 60.0
 _READ_BY = {FRAMES.name: "detect", FACES.name: "classify", RESULTS.name: "sink"}
-_SETTINGS = {"INGEST_FPS": "2", "SINK_SILENT_S": "20"}
+_SETTINGS = {"INGEST_FPS": "2", "SINK_SILENCE_TIMEOUT_S": "20"}
 
 
 class Site:

@@ -23,7 +23,7 @@ _LOOK_EVERY_S = 0.5
 
 
 def main() -> int:
-    """Serves until a signal comes; the return value is the exit status, as of `agegender.shared.runtime.service.serve`."""
+    """Serves until a signal comes. Returns the exit status, like `serve` in `shared/runtime/service.py`."""
     stop = stop_on_signals()
     try:
         process = ProcessSettings.load()

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from agegender.services.api.queries import AgeBand, By
 from agegender.shared.messages.pipeline import Clock, Gender, Unclassified
 from agegender.shared.messages.visits import Closed, Visit
-from agegender.shared.store import CameraState, GivenCount, Page
+from agegender.shared.store import CameraStatus, GivenCount, Page
 
 LIVE_WITHIN_S = 10.0
 """A camera of which nothing was written for longer is silent."""
@@ -50,7 +50,7 @@ class CameraAnswer(Answer):
     has_preview: bool = Field(description="Whether preview.jpg has a picture.")
 
     @classmethod
-    def of(cls, camera: CameraState, now_s: float, *, has_preview: bool) -> CameraAnswer:
+    def of(cls, camera: CameraStatus, now_s: float, *, has_preview: bool) -> CameraAnswer:
         """What is said of `camera` at `now_s`."""
         return cls(
             camera_id=camera.camera_id,

@@ -12,7 +12,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
-from agegender.shared.errors import NotNow
+from agegender.shared.errors import NotNow, SchemaMismatch
 from agegender.shared.process.secrets import mask
 
 RETRY_AFTER_S = 2
@@ -71,8 +71,11 @@ def problem(
 
 
 def away(error: NotNow) -> Problem:
-    """What is said while Redis is away."""
+    """The problem while Redis is away, or holds keys of another version."""
     status = HTTPStatus.SERVICE_UNAVAILABLE
+    if isinstance(error, SchemaMismatch):
+        text, _, hint = str(error).partition(": start afresh")
+        return Problem(title=status.phrase, status=status, detail=text, hint=f"Start afresh{hint}.")
     return Problem(
         title=status.phrase,
         status=status,

@@ -78,7 +78,7 @@ class CameraQuery(NoQuery):
 
 
 class TimeQuery(CameraQuery):
-    """The cameras, and the time zone of dates. The times follow in the classes below: they need `tz` first."""
+    """Selects cameras and the time zone of dates. Subclasses add the times, which need `tz` to come first."""
 
     tz: Annotated[str, Field(min_length=1, max_length=64), AfterValidator(_check_zone)] | None = Field(
         None,

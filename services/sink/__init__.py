@@ -1,1 +1,1 @@
-"""Results in; Redis out, each result exactly once."""
+"""Results, track updates and previews in, Redis out: each message takes effect exactly once."""

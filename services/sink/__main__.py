@@ -1,4 +1,4 @@
-"""`python -m services.sink`: the topic `results` into Redis."""
+"""`python -m services.sink`: writes what classify and detect found to Redis."""
 
 from __future__ import annotations
 

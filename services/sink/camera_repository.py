@@ -1,4 +1,4 @@
-"""What Redis holds of one camera: read, changed and written back, unless somebody else wrote it meanwhile."""
+"""Reads what Redis holds of one camera and writes it back, unless another sink wrote it in the meantime."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import redis
 from redis.commands.core import Script
 
 from agegender.services.sink.config import SinkSettings
-from agegender.services.sink.merging import Change, Known, Merge, Merged, frame_of
+from agegender.services.sink.merging import CameraChange, CameraSnapshot, Merge, VisitChange, frame_of
 from agegender.services.sink.visit_record import VisitRecord
 from agegender.shared.errors import NotNow
 from agegender.shared.messages.pipeline import Result, TrackUpdate
@@ -21,26 +21,27 @@ from agegender.shared.store import PRESENT_S, CameraKeys
 _SCRIPT_PATH = Path(__file__).with_name("write.lua")
 _TRIES = 100
 
-Plan = dict[str, object]
+ScriptInput = dict[str, object]
+"""The JSON that `write.lua` reads."""
 
 
-class Written(NamedTuple):
-    """What came of a write."""
+class WrittenCamera(NamedTuple):
+    """What a write has changed."""
 
-    merged: Merged
+    change: CameraChange
     new: Sequence[int]
-    """For each single face 1 when it was new, 0 when it was a repeat."""
+    """For each result: 1 if it was new, 0 if it was a repeat."""
     now_s: float
 
 
 class CameraRepository:
     """Reads and writes cameras, one at a time.
 
-    What is read carries the version of the camera, and the script writes only while that version stands: of
-    two sinks that write at once one reads again, and neither overwrites what the other wrote.
+    Each read returns the version of the camera, and the script writes only if that version is still current.
+    Of two sinks that write at the same time, one reads again, so neither overwrites the other.
 
     Args:
-        clock: the time of what is written; None: the clock of the server, which all sinks share.
+        clock: gives the time of a write; None: the clock of the server, which all sinks share.
     """
 
     def __init__(
@@ -51,13 +52,13 @@ class CameraRepository:
         self._clock = clock
         self._script: Script = client.register_script(_SCRIPT_PATH.read_text())
 
-    def amend(
+    def update(
         self, camera_id: str, track_ids: Sequence[str], merge: Merge, results: Sequence[Result] = ()
-    ) -> Written:
-        """Reads these persons, lets `merge` say what becomes of them, and writes that, with single faces.
+    ) -> WrittenCamera:
+        """Reads the visits with these ids, applies `merge`, and writes the outcome together with `results`.
 
         Raises:
-            NotNow: others wrote this camera again and again meanwhile.
+            NotNow: other sinks wrote this camera at every try.
         """
         faces: list[str] = []
         for result in results:
@@ -65,17 +66,17 @@ class CameraRepository:
         keys = CameraKeys.of(camera_id)
         for _ in range(_TRIES):
             known, now_s = self._read(keys, track_ids)
-            merged = merge(known)
-            numbered, plan = self._plan(keys, known, merged, now_s)
+            change = merge(known)
+            numbered, written = self._script_input(keys, known, change, now_s)
             new = self._script(
                 keys=[*_fixed(keys), *numbered],
-                args=[json.dumps(plan, separators=(",", ":")), *faces],
+                args=[json.dumps(written, separators=(",", ":")), *faces],
             )
             if new is not None:
-                return Written(merged, cast("list[int]", new), now_s)
+                return WrittenCamera(change, cast("list[int]", new), now_s)
         raise NotNow(f"Redis: other sinks keep writing the camera {camera_id}")
 
-    def _read(self, keys: CameraKeys, track_ids: Sequence[str]) -> tuple[Known, float]:
+    def _read(self, keys: CameraKeys, track_ids: Sequence[str]) -> tuple[CameraSnapshot, float]:
         pipeline = self._client.pipeline(transaction=True)
         pipeline.time()
         pipeline.hgetall(keys.state)
@@ -89,7 +90,7 @@ class CameraRepository:
         counted = {name: fields for name, fields in kept.items() if "first_seen_s" in fields}
         records = {name: VisitRecord.model_validate(fields) for name, fields in kept.items()}
         scores = zip(track_ids, heard, strict=True)
-        known = Known(
+        known = CameraSnapshot(
             state={name.decode(): value.decode() for name, value in state.items()},
             records=records,
             visits={name: Visit.model_validate(fields) for name, fields in counted.items()},
@@ -99,13 +100,15 @@ class CameraRepository:
         )
         return known, seconds + microseconds / 1e6 if self._clock is None else self._clock()
 
-    def _plan(self, keys: CameraKeys, known: Known, merged: Merged, now_s: float) -> tuple[list[str], Plan]:
-        """The keys that the plan numbers, and the plan."""
-        settings, moved = self._settings, merged.moved
+    def _script_input(
+        self, keys: CameraKeys, known: CameraSnapshot, change: CameraChange, now_s: float
+    ) -> tuple[list[str], ScriptInput]:
+        """The keys that the input refers to by number, and the input."""
+        settings, differences = self._settings, change.count_differences
         first = len(_fixed(keys)) + 1
-        record_keys = [keys.visit(change.record.track_id) for change in merged.changes]
-        count_keys = [keys.counts(cell.hash) for cell in moved]
-        plan: Plan = {
+        visit_keys = [keys.visit(one.record.track_id) for one in change.visits]
+        count_keys = [keys.counts(cell.hash) for cell in differences]
+        written: ScriptInput = {
             "version": known.state.get("version", ""),
             "now_s": repr(now_s),
             "ttl_s": settings.ttl_s,
@@ -114,25 +117,23 @@ class CameraRepository:
             "longest_results": settings.results_per_camera,
             "remembered": settings.remembered_faces,
             "visit_key": keys.visit(""),
-            "state": [] if merged.newest is None else _state(merged.newest, now_s),
-            "visits": [
-                self._record(number, change, now_s) for number, change in enumerate(merged.changes, first)
-            ],
+            "state": [] if change.newest is None else _state(change.newest, now_s),
+            "visits": [self._visit(number, one, now_s) for number, one in enumerate(change.visits, first)],
             "counts": [
-                {"key": number, "field": cell.field, "more": more, "kept_s": cell.kept_s}
-                for number, (cell, more) in enumerate(moved.items(), first + len(record_keys))
+                {"key": number, "field": cell.field, "difference": difference, "kept_s": cell.kept_s}
+                for number, (cell, difference) in enumerate(differences.items(), first + len(visit_keys))
             ],
-            "gone": list(merged.gone),
+            "gone": list(change.gone),
         }
-        return record_keys + count_keys, plan
+        return visit_keys + count_keys, written
 
-    def _record(self, number: int, change: Change, now_s: float) -> Plan:
+    def _visit(self, number: int, change: VisitChange, now_s: float) -> ScriptInput:
         record, visit = change.record, change.visit
-        written: Plan = {"key": number, "id": record.track_id, "json": record.to_json(visit)}
+        written: ScriptInput = {"key": number, "id": record.track_id, "json": record.to_json(visit)}
         if visit is None:
-            # Votes of somebody whom nobody has sighted: forgotten like a person who fell silent.
-            return written | {"ttl_s": self._settings.silent_s}
-        # As text: a script would shorten the digits of a number.
+            # Votes without a track summary expire as a visit times out.
+            return written | {"ttl_s": self._settings.silence_timeout_s}
+        # As text, because Lua would drop digits of a number.
         written |= {"ttl_s": self._settings.ttl_s, "first_seen_s": repr(visit.first_seen_s)}
         if visit.closed is not None:
             return written | {"closed": True}
@@ -140,7 +141,7 @@ class CameraRepository:
 
 
 def _aged_s(record: VisitRecord | None) -> float:
-    """How much older a visit is listed than it was heard of: who was seen to leave is nobody who is there."""
+    """How much earlier than its latest message an open visit is listed, to exclude people who have left."""
     return PRESENT_S if record is not None and record.ended else 0.0
 
 
@@ -149,7 +150,7 @@ def _fixed(keys: CameraKeys) -> tuple[str, ...]:
 
 
 def _state(newest: Result | TrackUpdate, now_s: float) -> list[str]:
-    """Names and values of the fields of `state`; an empty value stands for what is not known."""
+    """Names and values of the fields of `state`; an unknown value is empty."""
     frame = frame_of(newest)
     rate_hz = newest.info.frame_rate_hz if isinstance(newest, TrackUpdate) else None
     fields: Mapping[str, object] = {

@@ -10,23 +10,23 @@ from agegender.shared.process.settings import Settings
 
 
 class SinkSettings(Settings):
-    """What is kept in Redis and for how long."""
+    """What the sink keeps in Redis, and for how long."""
 
     prefix: ClassVar[str] = "SINK_"
 
     ttl_s: Annotated[int, Field(ge=1)] = 24 * 3600
-    """A person disappears this long after the last news, and all of a camera but its counts likewise."""
-    silent_s: Annotated[int, Field(ge=10)] = 120
-    """A person who is not heard of for so long is closed as `silent`."""
+    """A visit expires this long after its last message; so does a camera, except for its counts."""
+    silence_timeout_s: Annotated[int, Field(ge=10)] = 120
+    """A visit that gets no track update for this long is closed as `timed-out`."""
     visits_per_camera: Annotated[int, Field(ge=100)] = 10_000
-    """How many closed persons of a camera are kept, about 0.5 kB each."""
+    """Most closed visits kept for a camera, about 0.5 kB each."""
     open_per_camera: Annotated[int, Field(ge=10)] = 1_000
-    """Above so many open persons of a camera those not heard of for longest are closed as `silent`."""
+    """Most open visits of a camera. Above it, those silent for longest are closed as `timed-out`."""
     closed_per_camera: Annotated[int, Field(ge=100)] = 1_000
-    """Length of the stream of closed persons of a camera, about 0.4 kB each."""
+    """Length of the stream of closed visits of a camera, about 0.4 kB each."""
     results_per_camera: Annotated[int, Field(ge=1)] = 200
-    """Length of the stream of single faces of a camera, about 1 kB each."""
+    """Length of the stream of results of a camera, about 1 kB each."""
     remembered_faces: Annotated[int, Field(ge=1_000)] = 10_000
-    """How many of a camera's last faces are known again when a result is repeated, about 0.1 kB each."""
+    """How many of a camera's latest faces the store remembers, to detect repeated results. 0.1 kB each."""
     batch_messages: Annotated[int, Field(ge=1)] = 500
     """Most messages written together."""

@@ -1,4 +1,4 @@
-"""Writes persons, counts and single faces to Redis, each exactly once, however often a message arrives."""
+"""Writes visits, counts and results to Redis; a message that arrives again changes nothing."""
 
 from __future__ import annotations
 
@@ -10,32 +10,33 @@ from typing import cast
 
 import redis
 
-from agegender.services.sink.camera_repository import CameraRepository, Written
+from agegender.services.sink.camera_repository import CameraRepository, WrittenCamera
 from agegender.services.sink.config import SinkSettings
-from agegender.services.sink.merging import merge, people, silence
+from agegender.services.sink.merging import merge, time_out, track_ids_of
 from agegender.services.sink.silence_timeout import SilenceTimeout
 from agegender.services.sink.store_size import StoreSize
 from agegender.shared.messages.pipeline import Preview, Result, Stored, TrackUpdate, age_band
 from agegender.shared.models import gender_threshold
 from agegender.shared.process.metrics import Metrics
-from agegender.shared.store import CAMERAS_KEY, CameraKeys, redis_errors_sorted, server_time_s
+from agegender.shared.store import CAMERAS_KEY, SCHEMA_KEY, CameraKeys, redis_errors_sorted, server_time_s
 from agegender.shared.store.counts import LONGEST_KEPT_S
+from agegender.shared.store.schema import SCHEMA, claim_schema
 
 _SWEPT_AT_ONCE = 200
 _PREVIEW_S = 10
 
 
 class RedisStore:
-    """An output that is safe to repeat, and for several sinks at once.
+    """An output that is safe to repeat, also for several sinks at once.
 
-    All messages of one camera in a batch are merged into what is known of it and written by one call of a
-    script, which Redis runs as a whole or not at all. Merging the same again changes nothing; single faces
-    are known by their ids, as long as fewer than `SINK_REMEMBERED_FACES` of the camera came in between.
+    All messages of one camera in a batch are merged and written by one call of a script, which Redis runs as
+    a whole or not at all. Merging the same message again changes nothing. A repeated result is detected by
+    the id of its face, among the latest `SINK_REMEMBERED_FACES` of the camera.
 
-    Each call also looks for persons who fell silent, every few seconds.
+    Every few seconds a write also closes the visits that have timed out.
 
     Args:
-        clock: the time of what is written, and when to look; None: the clock of the Redis server.
+        clock: gives the time of a write; None: the clock of the Redis server.
     """
 
     def __init__(
@@ -50,64 +51,66 @@ class RedisStore:
         self._settings = settings
         self._metrics = metrics
         self._clock = clock
-        self._silence_timeout = SilenceTimeout(settings.silent_s)
+        self._silence_timeout = SilenceTimeout(settings.silence_timeout_s)
         self._size = StoreSize(client, metrics)
-        self._books: CameraRepository | None = None
+        self._repository: CameraRepository | None = None
         self._shown: dict[str, tuple[str, int]] = {}
 
     def open(self) -> None:
-        """Checks that Redis answers.
+        """Checks that Redis answers and holds keys of this version.
 
         Raises:
-            WeightsError: the calibration, which says when a gender is named, cannot be read.
+            NotNow: Redis is away.
+            SchemaMismatch: Redis holds keys of another version.
+            WeightsError: the calibration, which holds the threshold of gender, cannot be read.
         """
         gender_threshold()
-        self._books = CameraRepository(self._client, self._settings, self._clock)
         with redis_errors_sorted():
-            self._client.ping()
+            claim_schema(self._client)
+        self._repository = CameraRepository(self._client, self._settings, self._clock)
 
     def write(self, messages: Sequence[Stored]) -> None:
-        """Returns when Redis holds all of them."""
-        if self._books is None:
+        """Returns when Redis holds all messages."""
+        if self._repository is None:
             raise RuntimeError("write before open")
         by_camera: dict[str, list[Result | TrackUpdate]] = defaultdict(list)
         for message in messages:
             if not isinstance(message, Preview):
                 by_camera[message.camera_id].append(message)
         with redis_errors_sorted():
-            self._size.look()  # first: a store that is full takes nothing
+            self._size.measure()  # first, because a full store refuses the writes below
             for camera_id, some in by_camera.items():
                 results = [one for one in some if isinstance(one, Result)]
-                written = self._books.amend(camera_id, people(some), functools.partial(merge, some), results)
-                # Counted before anything else may fail: the next try would find only repeats.
+                how = functools.partial(merge, some)
+                written = self._repository.update(camera_id, track_ids_of(some), how, results)
+                # Counted before anything else can fail, because the next try finds only repeats.
                 self._count_results(results, written)
                 self._count_visits(camera_id, written)
                 self._list_camera(camera_id, written.now_s)
             self._show(one for one in messages if isinstance(one, Preview))
-            if self._silence_timeout.is_time_to_sweep(
-                time.monotonic() if self._clock is None else self._clock()
-            ):
-                self._sweep(self._books)
+            now_s = time.monotonic() if self._clock is None else self._clock()
+            if self._silence_timeout.claim_sweep(now_s):
+                self._sweep(self._repository)
 
     def _show(self, previews: Iterable[Preview]) -> None:
-        """Writes the newest preview of each camera, for seconds."""
+        """Writes the newest preview of each camera, which expires in seconds."""
         newest: dict[str, Preview] = {}
         for one in previews:
-            if _place(one) > self._shown.get(one.camera_id, ("", -1)):
-                newest[one.camera_id] = max(one, newest.get(one.camera_id, one), key=_place)
+            if _order(one) > self._shown.get(one.camera_id, ("", -1)):
+                newest[one.camera_id] = max(one, newest.get(one.camera_id, one), key=_order)
         for camera_id, preview in newest.items():
             self._client.set(CameraKeys.of(camera_id).preview, preview.jpeg, ex=_PREVIEW_S)
-            self._shown[camera_id] = _place(preview)
+            self._shown[camera_id] = _order(preview)
 
     def close(self) -> None:
-        """Lets go of the connections."""
+        """Closes the connections."""
         self._client.close()
 
-    def _sweep(self, books: CameraRepository) -> None:
-        """Closes persons not heard of for too long, of all cameras: whoever wrote them may be gone."""
+    def _sweep(self, repository: CameraRepository) -> None:
+        """Closes timed-out visits of all cameras, because the sink that wrote them may be gone."""
         now_s = server_time_s(self._client) if self._clock is None else self._clock()
         listed = self._client.zrangebyscore(CAMERAS_KEY, now_s - self._settings.ttl_s, "+inf")
-        until_s = now_s - self._settings.silent_s
+        until_s = now_s - self._settings.silence_timeout_s
         cameras = [name.decode() for name in cast("list[bytes]", listed)]
         pipeline = self._client.pipeline(transaction=False)
         for camera_id in cameras:
@@ -117,14 +120,14 @@ class RedisStore:
         answers = pipeline.execute()
         for camera_id, heard, number in zip(cameras, answers[::2], answers[1::2], strict=True):
             surplus = [name.decode() for name, _ in heard[: max(0, number - self._settings.open_per_camera)]]
-            silent = [name.decode() for name, heard_s in heard if heard_s <= until_s]
-            names = list(dict.fromkeys([*silent, *surplus]))
+            expired = [name.decode() for name, heard_s in heard if heard_s <= until_s]
+            names = list(dict.fromkeys([*expired, *surplus]))
             if names:
-                how = functools.partial(silence, names, until_s, surplus)
-                self._count_visits(camera_id, books.amend(camera_id, names, how))
+                how = functools.partial(time_out, names, until_s, surplus)
+                self._count_visits(camera_id, repository.update(camera_id, names, how))
 
-    def _count_results(self, results: Iterable[Result], written: Written) -> None:
-        for result, is_new, is_late in zip(results, written.new, written.merged.late, strict=True):
+    def _count_results(self, results: Iterable[Result], written: WrittenCamera) -> None:
+        for result, is_new, is_late in zip(results, written.new, written.change.late, strict=True):
             if not is_new:
                 self._metrics.repeats.labels(result.camera_id).inc()
                 continue
@@ -140,8 +143,8 @@ class RedisStore:
         if result.face.quality is not None:
             self._metrics.quality.observe(result.face.quality)
 
-    def _count_visits(self, camera_id: str, written: Written) -> None:
-        for change in written.merged.changes:
+    def _count_visits(self, camera_id: str, written: WrittenCamera) -> None:
+        for change in written.change.visits:
             if change.visit is None:
                 continue
             if change.counted is None:
@@ -152,23 +155,26 @@ class RedisStore:
                 ).inc()
 
     def _list_camera(self, camera_id: str, now_s: float) -> None:
-        """Not in the script: the key of all cameras lives on another node of a cluster.
+        """Lists the camera for as long as its counts may be kept.
 
-        By our clock: a camera whose own is far behind would be taken for one that is long gone. Listed as
-        long as its counts may be kept.
+        This is not part of the script, because the key lies on another node of a cluster. The time is not by
+        the camera's clock, which may be far behind.
         """
         pipeline = self._client.pipeline(transaction=False)
+        # Again, as Redis may have lost all keys in a restart.
+        pipeline.set(SCHEMA_KEY, SCHEMA, nx=True, ex=LONGEST_KEPT_S)
+        pipeline.expire(SCHEMA_KEY, LONGEST_KEPT_S)
         pipeline.zadd(CAMERAS_KEY, {camera_id: now_s}, gt=True)
         pipeline.zremrangebyscore(CAMERAS_KEY, "-inf", now_s - LONGEST_KEPT_S)
         pipeline.expire(CAMERAS_KEY, LONGEST_KEPT_S)
         pipeline.execute()
 
 
-def _place(preview: Preview) -> tuple[str, int]:
+def _order(preview: Preview) -> tuple[str, int]:
     """Orders the previews of a camera: streams are named by the time they began."""
     return preview.info.stream_id, preview.info.sequence
 
 
 def _band(result: Result) -> str:
-    """What the result counts as: a face that was not classified is no age."""
+    """The age band of the result, or why it is unclassified."""
     return age_band(result.age_years) if result.age_years is not None else str(result.unclassified)

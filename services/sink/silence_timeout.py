@@ -1,4 +1,4 @@
-"""When to look for persons who fell silent."""
+"""When the sink may close visits that have timed out."""
 
 from __future__ import annotations
 
@@ -7,26 +7,29 @@ _LONGEST_BREAK_S = 10.0
 
 
 class SilenceTimeout:
-    """Knows since when this sink has listened without a break, and when it last swept.
+    """Knows how long this sink has listened without a break, and when it last swept.
 
-    After a break (of this process, of Kafka or of Redis) news of many persons wait to be read, who are not
-    silent at all. Only a sink that has listened for as long as a person may be silent can tell that one is.
+    After a break (of this process, of Kafka or of Redis) unread messages may exist, so no visit may time out
+    yet. The sink must first listen without a break for as long as the timeout itself.
     """
 
-    def __init__(self, silent_s: float) -> None:
-        self._silent_s = silent_s
+    def __init__(self, timeout_s: float) -> None:
+        self._timeout_s = timeout_s
         self._listening_since_s: float | None = None
         self._listened_s = 0.0
         self._swept_s = 0.0
 
-    def is_time_to_sweep(self, now_s: float) -> bool:
-        """To be asked each time when all news so far are written; True at most every few seconds."""
+    def claim_sweep(self, now_s: float) -> bool:
+        """Notes that all messages up to `now_s` are written. True if a sweep is due, and notes it as done.
+
+        Call it after each write. It returns True at most every few seconds.
+        """
         had_break = not 0 <= now_s - self._listened_s <= _LONGEST_BREAK_S
         if self._listening_since_s is None or had_break:
             self._listening_since_s = now_s
             self._swept_s = float("-inf")
         self._listened_s = now_s
-        if now_s - self._listening_since_s < self._silent_s or now_s - self._swept_s < _SWEEP_EVERY_S:
+        if now_s - self._listening_since_s < self._timeout_s or now_s - self._swept_s < _SWEEP_EVERY_S:
             return False
         self._swept_s = now_s
         return True

@@ -1,4 +1,4 @@
-"""Results, track updates and previews in, the same out: what is written is what was classified and seen."""
+"""The stage of the sink, which changes nothing: all work lies in writing to Redis."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from agegender.shared.runtime.stage import Done, Outcome
 
 
 class SinkStage:
-    """Passes everything on."""
+    """Passes every message on."""
 
     def process(self, batch: Sequence[Stored]) -> Sequence[Outcome[Stored]]:
         """Each message is done and is its own output."""

@@ -1,8 +1,8 @@
-"""What is known of one visit, put together from track summaries and votes. Pure.
+"""A visit while it is open, put together from track summaries and votes. Pure.
 
-Whatever the order in which the messages of a visit come, and however often each comes, the visit ends up the
-same: every field is the largest, the smallest or the union of what came, or that of the latest track summary, and
-of two track summaries the later one is known by its content.
+The outcome does not depend on the order of the messages, nor on how often each arrives. Each field is the
+largest, the smallest or the union of what came, or comes from the latest track summary. Of two track
+summaries, the one with more frames is the later one.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ from agegender.shared.messages.votes import MAX_VOTES, Vote, verdict
 
 
 class VisitRecord(Model):
-    """The record of a person as far as it is known; it never changes once it is closed.
+    """What is known of a visit, with its votes. It never changes once it is closed.
 
-    A vote may come before the first track summary: until then there is nobody to be counted.
+    A vote may come before the first track summary. Until that summary comes, the visit is not counted.
     """
 
     camera_id: CameraId
@@ -39,16 +39,17 @@ class VisitRecord(Model):
     clock: Clock = "arrival"
     frames: Annotated[int, Field(ge=0)] = 0
     no_vote_reason: Unclassified | None = None
-    """Why no face was good enough to be sent to classify, as the latest track summary says."""
+    """Why no face was good enough to be classified, from the latest track summary."""
     ended: bool = False
+    """Whether the camera saw the person leave."""
     votes_sent: Annotated[int, Field(ge=0)] = 0
-    """How many votes will come, as far as that is known."""
+    """How many votes to expect, from the track summaries so far."""
     votes: tuple[Vote, ...] = ()
-    """By their numbers; forgotten when the visit is closed."""
+    """By their numbers; dropped when the visit is closed."""
     closed: Closed | None = None
 
     def voted(self, vote: Vote) -> Self:
-        """With one more vote; the same visit where it is closed, has that vote, or has all it can have."""
+        """With one more vote. Unchanged if it is closed, has that vote already or has all it can have."""
         known = {one.number for one in self.votes}
         if self.closed is not None or vote.number in known or vote.number > MAX_VOTES:
             return self
@@ -56,7 +57,7 @@ class VisitRecord(Model):
         return self.model_copy(update={"votes": votes})._closed_if_complete()
 
     def updated(self, summary: TrackSummary, clock: Clock) -> Self:
-        """With one more track summary, whose times are by `clock`; the same visit where it is closed."""
+        """With one more track summary, whose times are by `clock`. Unchanged if it is closed."""
         if self.closed is not None:
             return self
         first_seen_s = summary.first_seen_s if self.first_seen_s is None else self.first_seen_s
@@ -72,14 +73,14 @@ class VisitRecord(Model):
         return self.model_copy(update=update)._closed_if_complete()
 
     def timed_out(self) -> Self:
-        """Closed because nothing more was heard of it; the same visit where it was closed before."""
-        return self if self.closed is not None else self.model_copy(update={"closed": "silent"})
+        """Closed by the silence timeout. Unchanged if it was closed before."""
+        return self if self.closed is not None else self.model_copy(update={"closed": "timed-out"})
 
     @property
     def visit(self) -> Visit | None:
-        """The visit as others see it; None before the first track summary.
+        """The visit as readers see it; None before the first track summary.
 
-        Of a visit read from where it is kept, that is known only while it is open: there are no votes left.
+        Only for a record that was open when it was read: a closed one has lost its votes.
         """
         if self.first_seen_s is None:
             return None
@@ -97,7 +98,7 @@ class VisitRecord(Model):
         )
 
     def to_json(self, visit: Visit | None) -> str:
-        """How the visit is kept: the fields of its person, and while it is open what is needed to go on."""
+        """The JSON in Redis: the fields of `visit`, and while it is open those of this record."""
         fields = {} if visit is None else visit.model_dump(mode="json", exclude_none=True)
         if self.closed is None:
             fields |= self.model_dump(mode="json", exclude_none=True)
@@ -108,7 +109,7 @@ class VisitRecord(Model):
         return self.model_copy(update={"closed": "left"}) if complete else self
 
     def _why_unclassified(self) -> str:
-        """Votes without a face that was classified say why themselves; so does a track summary that announces none."""
+        """The reason of the last vote; without votes, that of the track summary."""
         reasons = [vote.unclassified for vote in self.votes if vote.unclassified is not None]
         if reasons:
             return reasons[-1]

@@ -1,19 +1,19 @@
--- Writes what became of one camera, all or nothing, unless somebody else wrote it since it was read.
+-- Writes one camera as a whole or not at all. Refuses if another sink wrote it since it was read.
 --
--- KEYS  state, visits, open, closed, results, seen, then the keys that the plan numbers
--- ARGV  the plan as JSON; then for each single face its id and its result as JSON
--- Returns nil where the version has moved on, and nothing is written;
--- else for each single face 1 when it was new and 0 when it was a repeat.
+-- KEYS  state, visits, open, closed, results, seen; then the keys that the input refers to by number
+-- ARGV  the input as JSON; then for each result the id of its face and its JSON
+-- Returns nil if the version has changed; then nothing is written.
+-- Otherwise returns for each result 1 if it was new and 0 if it was a repeat.
 --
--- The keys of visits who are dropped are known only in here; they lie in the same slot as all others.
+-- Keys of dropped visits are not in KEYS, because only the script knows them. They share the slot of the others.
 
 local state, visits, open, closed, results, seen = unpack(KEYS, 1, 6)
-local plan = cjson.decode(ARGV[1])
+local input = cjson.decode(ARGV[1])
 
 local function write_counts()
-  for _, count in ipairs(plan.counts) do
+  for _, count in ipairs(input.counts) do
     local key = KEYS[count.key]
-    if redis.call('HINCRBY', key, count.field, count.more) <= 0 then
+    if redis.call('HINCRBY', key, count.field, count.difference) <= 0 then
       redis.call('HDEL', key, count.field)
     end
     redis.call('EXPIRE', key, count.kept_s)
@@ -21,19 +21,19 @@ local function write_counts()
 end
 
 local function write_visits()
-  for _, visit in ipairs(plan.visits) do
+  for _, visit in ipairs(input.visits) do
     redis.call('SET', KEYS[visit.key], visit.json, 'EX', visit.ttl_s)
     if visit.first_seen_s then
       redis.call('ZADD', visits, visit.first_seen_s, visit.id)
       if visit.closed then
         redis.call('ZREM', open, visit.id)
-        redis.call('XADD', closed, 'MAXLEN', '~', plan.longest_closed, '*', 'visit', visit.json)
+        redis.call('XADD', closed, 'MAXLEN', '~', input.longest_closed, '*', 'visit', visit.json)
       else
         redis.call('ZADD', open, visit.heard_s, visit.id)
       end
     end
   end
-  for _, id in ipairs(plan.gone) do
+  for _, id in ipairs(input.gone) do
     redis.call('ZREM', open, id)
   end
 end
@@ -41,37 +41,37 @@ end
 local function write_results()
   local new = {}
   for i = 2, #ARGV, 2 do
-    local is_new = redis.call('ZADD', seen, 'NX', plan.now_s, ARGV[i])
+    local is_new = redis.call('ZADD', seen, 'NX', input.now_s, ARGV[i])
     new[#new + 1] = is_new
     if is_new == 1 then
-      redis.call('XADD', results, 'MAXLEN', '~', plan.longest_results, '*', 'result', ARGV[i + 1])
+      redis.call('XADD', results, 'MAXLEN', '~', input.longest_results, '*', 'result', ARGV[i + 1])
     end
   end
-  redis.call('ZREMRANGEBYRANK', seen, 0, -(plan.remembered + 1))
+  redis.call('ZREMRANGEBYRANK', seen, 0, -(input.remembered + 1))
   return new
 end
 
--- Closed visits above the bound are dropped, the oldest first. One who is open would be counted again.
+-- Drops closed visits above the limit, the oldest first. An open visit stays, or it would be counted again.
 local function drop_surplus()
-  local surplus = redis.call('ZCARD', visits) - plan.most_visits
+  local surplus = redis.call('ZCARD', visits) - input.most_visits
   if surplus <= 0 then
     return
   end
   for _, id in ipairs(redis.call('ZRANGE', visits, 0, surplus + redis.call('ZCARD', open) - 1)) do
     if surplus > 0 and not redis.call('ZSCORE', open, id) then
-      redis.call('DEL', plan.visit_key .. id)
+      redis.call('DEL', input.visit_key .. id)
       redis.call('ZREM', visits, id)
       surplus = surplus - 1
     end
   end
 end
 
--- Records expire one by one: their ids are taken from the ends of the list, faster than new ones come.
+-- Visits expire one by one. This removes their ids from both ends of the list, faster than new ids arrive.
 local function forget_expired()
-  local some = 10 + #plan.visits
+  local some = 10 + #input.visits
   for _, ends in ipairs({ { 0, some - 1 }, { -some, -1 } }) do
     for _, id in ipairs(redis.call('ZRANGE', visits, ends[1], ends[2])) do
-      if redis.call('EXISTS', plan.visit_key .. id) == 0 then
+      if redis.call('EXISTS', input.visit_key .. id) == 0 then
         redis.call('ZREM', visits, id)
         redis.call('ZREM', open, id)
       end
@@ -79,12 +79,12 @@ local function forget_expired()
   end
 end
 
-if (redis.call('HGET', state, 'version') or '') ~= plan.version then
+if (redis.call('HGET', state, 'version') or '') ~= input.version then
   return nil
 end
 redis.call('HINCRBY', state, 'version', 1)
-if #plan.state > 0 then
-  redis.call('HSET', state, unpack(plan.state))
+if #input.state > 0 then
+  redis.call('HSET', state, unpack(input.state))
 end
 write_counts()
 write_visits()
@@ -92,6 +92,6 @@ local new = write_results()
 drop_surplus()
 forget_expired()
 for i = 1, 6 do
-  redis.call('EXPIRE', KEYS[i], plan.ttl_s)
+  redis.call('EXPIRE', KEYS[i], input.ttl_s)
 end
 return new

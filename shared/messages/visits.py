@@ -22,7 +22,7 @@ from agegender.shared.messages.pipeline import (
 UNKNOWN_BAND = "unknown"
 """The age band of a visit without a classified face."""
 
-Closed = Literal["left", "silent"]
+Closed = Literal["left", "timed-out"]
 """Why a visit is over: its track ended, or the silence timeout closed it."""
 
 

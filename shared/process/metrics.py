@@ -241,7 +241,7 @@ class Metrics:
         )
         self.visits_closed = Counter(
             "agegender_visits_closed_total",
-            "Closed visits: `left`, or `silent` after the silence timeout.",
+            "Closed visits: `left`, or `timed-out` by the silence timeout.",
             ["gender", "age_band", "reason"],
             registry=registry,
         )

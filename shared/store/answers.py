@@ -1,4 +1,4 @@
-"""What the store answers with, besides persons and counts."""
+"""What the store answers with, besides visits and counts."""
 
 from __future__ import annotations
 
@@ -11,33 +11,33 @@ from agegender.shared.messages.pipeline import Clock, Result
 T = TypeVar("T")
 
 PRESENT_S = 10.0
-"""An open person who was heard of in the last so many seconds, and not seen to leave, is there now."""
+"""A person is there now if the visit is open, had a message in the last 10 s, and its end was not seen."""
 
 
 @dataclass(frozen=True, slots=True)
-class CameraState:
-    """The newest that was heard of a camera."""
+class CameraStatus:
+    """The latest news of a camera."""
 
     camera_id: str
     captured_at_s: float
-    """When the newest frame that is known of was taken."""
+    """When its newest frame was captured, seconds since 1970 UTC."""
     clock: Clock
-    """Whose clock `captured_at_s` is by."""
+    """The clock of `captured_at_s`."""
     size_wh: tuple[int, int]
     """Of the frame, in pixels."""
     frame_rate_hz: float | None
-    """Frames looked at in a second of capture time; None at first, and for single pictures."""
+    """Frames processed per second of capture time; None at first, and for single pictures."""
     written_at_s: float
-    """When the store took it, by the clock of the Redis server."""
+    """When the store took the message, by the clock of the Redis server."""
     delay_s: float
-    """From the capture until it could be queried; under 0 where the camera's clock runs ahead."""
+    """From capture to store; below 0 if the camera's clock is fast."""
     present: int
-    """Open persons heard of in the last `PRESENT_S` who were not seen to leave."""
+    """How many people are there now, see `PRESENT_S`."""
 
 
 @dataclass(frozen=True, slots=True)
 class StoredResult:
-    """A single face as read from the stream."""
+    """One result from the stream of a camera."""
 
     result: Result
     written_at_s: float
@@ -45,14 +45,14 @@ class StoredResult:
 
     @property
     def delay_s(self) -> float:
-        """From the capture of the picture until the result could be queried."""
+        """From the capture of the frame until the result could be queried."""
         return self.written_at_s - self.result.captured_at_s
 
 
 @dataclass(frozen=True, slots=True)
 class Page(Generic[T]):
-    """Some of many."""
+    """One page of a longer list."""
 
     items: Sequence[T]
     next: str | None
-    """What to ask for the page after this one; None where this is the last."""
+    """Asks for the following page; None on the last."""

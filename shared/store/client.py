@@ -15,7 +15,7 @@ from agegender.shared.process.secrets import mask, remember_secret
 from agegender.shared.process.settings import RedisSettings
 from agegender.shared.store.login import login_settings, refusal
 
-# The server is away, starting, full or handing over: tried again. Everything else is a mistake of ours.
+# The server is away, starting, full or failing over: worth another try. Any other error is a bug.
 _UNAVAILABLE: tuple[type[RedisError], ...] = (
     redis.exceptions.ConnectionError,
     redis.exceptions.TimeoutError,
@@ -24,22 +24,22 @@ _UNAVAILABLE: tuple[type[RedisError], ...] = (
     redis.exceptions.OutOfMemoryError,
     redis.exceptions.ClusterDownError,
 )
-# The same, in answers that have no class: it cannot save, or too few replicas listen.
+# The same, for answers without a class: the server cannot save, or too few replicas are connected.
 _UNAVAILABLE_WORDS = ("MISCONF", "NOREPLICAS")
 
 
 def connect(settings: RedisSettings) -> redis.Redis:
-    """A client for these settings. Connects at its first command.
+    """A client for these settings. It connects at its first command.
 
     Raises:
-        SettingsError: REDIS_URL is no URL of Redis; the text does not repeat it, as it may hold a password.
+        SettingsError: REDIS_URL is not a Redis URL. The text omits it, because it may hold a password.
     """
     try:
         client = redis.Redis.from_url(
             settings.address,
             socket_timeout=settings.timeout_s,
             socket_connect_timeout=settings.timeout_s,
-            # The runner waits and tries again, and says so; the client would do it in silence.
+            # The runner retries and logs it; the client would retry without a log line.
             retry=Retry(NoBackoff(), 0),
             **login_settings(settings),
         )
@@ -53,7 +53,7 @@ def connect(settings: RedisSettings) -> redis.Redis:
 
 @contextlib.contextmanager
 def redis_errors_sorted() -> Iterator[None]:
-    """Inside the block, an error of a Redis that may recover becomes NotNow, without passwords."""
+    """Inside the block, a Redis error that may pass becomes NotNow, with passwords masked."""
     try:
         yield
     except RedisError as error:

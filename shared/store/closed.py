@@ -1,4 +1,4 @@
-"""Follows the streams of closed persons."""
+"""Follows the streams of closed visits."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from agegender.shared.messages.visits import Visit
 from agegender.shared.store.keys import VISIT_FIELD, CameraKeys
 
 _BEGINNING = "0-0"
-_LOOK_EVERY_S = 1.0  # for cameras that are new
+_LOOK_EVERY_S = 1.0  # for new cameras
 
-Entry = tuple[bytes, dict[bytes, bytes]]
+StreamEntry = tuple[bytes, dict[bytes, bytes]]
 
 
 def read_closed(
@@ -24,7 +24,7 @@ def read_closed(
     wait_s: float,
     limit: int,
 ) -> tuple[Sequence[Visit], Mapping[str, str]]:
-    """What `ResultStore.closed` promises. `cameras` is asked again and again while nothing comes."""
+    """See `ResultStore.closed`. While no visit comes, `cameras` is called about once a second."""
     if limit < 1:
         raise ValueError(f"limit: expected 1 or more, got {limit}")
     give_up_s = time.monotonic() + wait_s
@@ -46,7 +46,7 @@ def _next(
     wait_s: float,
     limit: int,
 ) -> list[tuple[tuple[int, int], str, str, Visit]]:
-    """For each person the time and number of its entry, the camera and the entry's name; oldest first."""
+    """For each visit: time and number of its entry, the camera, and the name of the entry; oldest first."""
     if not camera_ids:
         time.sleep(max(0.0, wait_s))
         return []
@@ -58,10 +58,10 @@ def _next(
     )
     entries = [
         (_order(name), streams[key.decode()], name.decode(), fields)
-        for key, found in cast("list[tuple[bytes, list[Entry]]]", answer or [])
+        for key, found in cast("list[tuple[bytes, list[StreamEntry]]]", answer or [])
         for name, fields in found
     ]
-    # All streams go on together, so that a busy camera does not keep the others waiting.
+    # All streams advance together, so that a busy camera does not delay the others.
     entries.sort(key=lambda entry: entry[:2])
     return [
         (order, camera_id, name, Visit.model_validate_json(fields[VISIT_FIELD]))
@@ -85,6 +85,6 @@ def _order(name: bytes) -> tuple[int, int]:
 
 
 def _longest_wait_s(client: redis.Redis) -> float:
-    """The server must answer before the connection gives it up."""
+    """The server must answer before the connection times out."""
     timeout_s = client.get_connection_kwargs().get("socket_timeout")
     return _LOOK_EVERY_S if timeout_s is None else min(_LOOK_EVERY_S, timeout_s / 2)

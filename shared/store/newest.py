@@ -1,4 +1,4 @@
-"""The persons of several cameras in one row, the newest first, read bit by bit."""
+"""The visits of several cameras in one list, the newest first, read in small parts."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ _READ_FIRST = 25
 _READ_AT_ONCE = 400
 
 
-class Place(NamedTuple):
-    """Where a person stands in the row: a greater place comes first."""
+class PagePosition(NamedTuple):
+    """The position of a visit in the list; a greater one comes first."""
 
     first_seen_s: float
     camera_id: str
@@ -30,8 +30,8 @@ class Place(NamedTuple):
         return base64.urlsafe_b64encode(json.dumps(self).encode()).decode().rstrip("=")
 
     @classmethod
-    def parse(cls, text: str) -> Place:
-        """The place that became `text`; raises ValueError for anything else."""
+    def parse(cls, text: str) -> PagePosition:
+        """The position that became `text`; raises ValueError for any other text."""
         try:
             first_seen_s, camera_id, track_id = json.loads(
                 base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
@@ -46,13 +46,13 @@ def newest_visits(
     camera_ids: Iterable[str],
     since_s: float | None,
     until_s: float | None,
-    start: Place | None,
+    start: PagePosition | None,
     read: ReadVisits,
-) -> Iterator[tuple[Place, Visit]]:
-    """Persons first seen in [since_s, until_s) who come after `start`, with their places.
+) -> Iterator[tuple[PagePosition, Visit]]:
+    """Visits first seen in [since_s, until_s) that follow `start`, with their positions.
 
     Args:
-        read: the records of some persons of a camera; None for one that is gone.
+        read: gives visits of a camera by track id; None for an expired one.
     """
     rows = [_of_camera(client, camera_id, since_s, until_s, start, read) for camera_id in camera_ids]
     return heapq.merge(*rows, key=lambda found: found[0], reverse=True)
@@ -63,9 +63,9 @@ def _of_camera(
     camera_id: str,
     since_s: float | None,
     until_s: float | None,
-    start: Place | None,
+    start: PagePosition | None,
     read: ReadVisits,
-) -> Iterator[tuple[Place, Visit]]:
+) -> Iterator[tuple[PagePosition, Visit]]:
     latest = "+inf" if until_s is None else f"({until_s!r}"
     if start is not None and (until_s is None or start.first_seen_s < until_s):
         latest = repr(start.first_seen_s)
@@ -82,14 +82,14 @@ def _of_camera(
                 withscores=True,
             ),
         )
-        places = [Place(first_seen_s, camera_id, name.decode()) for name, first_seen_s in entries]
-        # Whoever came meanwhile has pushed the row on: those already read are not read again.
-        places = [place for place in places if start is None or place < start]
-        for place, visit in zip(places, read(camera_id, [p.track_id for p in places]), strict=True):
+        positions = [PagePosition(first_seen_s, camera_id, name.decode()) for name, first_seen_s in entries]
+        # New visits have moved the offset: skip those that were read before.
+        positions = [position for position in positions if start is None or position < start]
+        for position, visit in zip(positions, read(camera_id, [p.track_id for p in positions]), strict=True):
             if visit is not None:
-                yield place, visit
+                yield position, visit
         if len(entries) < number:
             return
-        start = places[-1] if places else start
-        # Of most cameras only the first few are wanted; who wants more is likely to want many.
+        start = positions[-1] if positions else start
+        # Most cameras need only the first few. A second read is likely to need many more.
         offset, number = offset + number, min(4 * number, _READ_AT_ONCE)

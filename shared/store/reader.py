@@ -1,42 +1,46 @@
-"""Reads what the sink wrote."""
+"""Reads the results that the sink has written."""
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import cast
 
 import redis
 
 from agegender.shared.messages.pipeline import Clock, Result
 from agegender.shared.messages.visits import Visit
-from agegender.shared.store.answers import PRESENT_S, CameraState, Page, StoredResult
+from agegender.shared.store.answers import PRESENT_S, CameraStatus, Page, StoredResult
 from agegender.shared.store.client import redis_errors_sorted, server_time_s
 from agegender.shared.store.closed import read_closed
-from agegender.shared.store.counts import STEPS, Count, Period
+from agegender.shared.store.counts import PERIODS, Count, Period
 from agegender.shared.store.keys import CAMERAS_KEY, RESULT_FIELD, CameraKeys
-from agegender.shared.store.newest import Place, newest_visits
+from agegender.shared.store.newest import PagePosition, newest_visits
+from agegender.shared.store.schema import check_schema
 
 MOST_CELLS = 100_000
 """Minutes, hours or days, times cameras, in one answer of `ResultStore.counts`."""
 
 
 class ResultStore:
-    """Reads cameras, persons, counts and single faces. Every call may raise NotNow while Redis is away.
+    """Reads cameras, visits, counts and results.
 
-    Where `camera_ids` is None, all cameras are meant that were written in the last 400 days.
+    Every call may raise NotNow while Redis is away, and SchemaMismatch if another version wrote the store.
+    `camera_ids=None` stands for all cameras that were written in the last 400 days.
 
     Args:
-        clock: the time by which people are there now; None: the clock of the Redis server, as in the sink.
+        clock: gives the present; None: the clock of the Redis server, which the sink uses as well.
     """
 
     def __init__(self, client: redis.Redis, *, clock: Callable[[], float] | None = None) -> None:
         self._client = client
         self._clock = clock
+        self._schema_is_right = False
 
-    def cameras(self) -> Sequence[CameraState]:
-        """The state of each camera of which anything is left but counts, by id."""
-        with redis_errors_sorted():
+    def cameras(self) -> Sequence[CameraStatus]:
+        """The status of each camera that was written in the last `SINK_TTL_S`, by id."""
+        with self._reading():
             names, present_since_s = self._cameras(None), self._now_s() - PRESENT_S
             pipeline = self._client.pipeline(transaction=False)
             for camera_id in names:
@@ -45,14 +49,11 @@ class ResultStore:
                 pipeline.zcount(keys.open, f"({present_since_s!r}", "+inf")
             answers = pipeline.execute()
         found = zip(names, answers[::2], answers[1::2], strict=True)
-        return [_camera_state(*one) for one in found if b"captured_at_s" in one[1]]
+        return [_camera_status(*one) for one in found if b"captured_at_s" in one[1]]
 
     def now(self, camera_ids: Sequence[str] | None = None) -> Sequence[Visit]:
-        """The open persons heard of in the last `PRESENT_S`, by camera and by the time they came.
-
-        Who was seen to leave is not among them, though votes may still be awaited.
-        """
-        with redis_errors_sorted():
+        """The visits of the people who are there now, see `PRESENT_S`, by camera and first sight."""
+        with self._reading():
             names, since_s = self._cameras(camera_ids), self._now_s() - PRESENT_S
             pipeline = self._client.pipeline(transaction=False)
             for camera_id in names:
@@ -61,7 +62,7 @@ class ResultStore:
                 Visit.model_validate(fields)
                 for camera_id, ids in zip(names, pipeline.execute(), strict=True)
                 for fields in self._read_records(camera_id, [one.decode() for one in ids])
-                # One who left since then is nobody who is there.
+                # Exclude people who left in the meantime.
                 if _is_visit(fields) and not fields.get("ended") and "closed" not in fields
             ]
         return sorted(found, key=lambda visit: (visit.camera_id, visit.first_seen_s, visit.track_id))
@@ -77,68 +78,68 @@ class ResultStore:
         limit: int = 100,
         before: str | None = None,
     ) -> Page[Visit]:
-        """Persons first seen in [since_s, until_s), the newest first, open ones included.
+        """Visits first seen in [since_s, until_s), the newest first, open ones included.
 
         Args:
-            since_s: seconds since 1970 UTC; None: from the oldest that is kept.
-            until_s: the same; None: to the newest.
-            age_bands: only these of `messages.AGE_BANDS` and `persons.UNKNOWN_BAND`; None: all.
+            since_s: seconds since 1970 UTC; None: from the oldest visit that is kept.
+            until_s: the same; None: to the newest visit.
+            age_bands: only these, of `AGE_BANDS` and `UNKNOWN_BAND`; None: all.
             genders: only these; None: all.
-            limit: the most persons of one page, from 1.
-            before: `next` of the page before this one.
+            limit: the most visits of one page, from 1.
+            before: `next` of the previous page.
 
         Raises:
-            ValueError: `limit` is under 1, or `before` is not from a page.
+            ValueError: `limit` is below 1, or `before` is not from a page.
         """
         if limit < 1:
             raise ValueError(f"limit: expected 1 or more, got {limit}")
-        start = None if before is None else Place.parse(before)
+        start = None if before is None else PagePosition.parse(before)
 
         def is_wanted(visit: Visit) -> bool:
             return (age_bands is None or visit.age_band in age_bands) and (
                 genders is None or visit.gender in genders
             )
 
-        found: list[tuple[Place, Visit]] = []
-        with redis_errors_sorted():
-            for place, visit in newest_visits(
+        found: list[tuple[PagePosition, Visit]] = []
+        with self._reading():
+            for position, visit in newest_visits(
                 self._client, self._cameras(camera_ids), since_s, until_s, start, self._read_visits
             ):
                 if is_wanted(visit):
-                    found.append((place, visit))
+                    found.append((position, visit))
                 if len(found) > limit:
                     break
         more = len(found) > limit
         return Page([visit for _, visit in found[:limit]], str(found[limit - 1][0]) if more else None)
 
     def visit(self, camera_id: str, track_id: str) -> Visit | None:
-        """One person; None where there is none, or none is left."""
-        with redis_errors_sorted():
+        """One visit; None if it is unknown or has expired."""
+        with self._reading():
             return self._read_visits(camera_id, [track_id])[0]
 
     def counts(
         self, *, since_s: float, until_s: float, by: Period, camera_ids: Sequence[str] | None = None
     ) -> Sequence[Count]:
-        """How many persons came in each minute, hour or day (UTC), by camera, age band and gender.
+        """How many visits began in each minute, hour or day (UTC), by camera, age band and gender.
 
-        The first stretch is the one that `since_s` falls into; the last one begins before `until_s`. Only
-        numbers above 0, by time, camera, age and gender. Minutes are kept for 48 hours, hours for 35 days and
-        days for 400 days.
+        The first period is the one that `since_s` falls into; the last one begins before `until_s`. Counts of
+        0 are left out. The order is by time, camera, age and gender. Minutes are kept for 48 hours, hours for
+        35 days and days for 400 days.
 
         Raises:
-            ValueError: the answer may have more than `MOST_CELLS` stretches, or the times have no date.
+            ValueError: the answer may have more than `MOST_CELLS` periods, or a time has no date.
         """
-        step = STEPS[by]
-        start_s = step.start_s(since_s)
-        with redis_errors_sorted():
+        layout = PERIODS[by]
+        start_s = layout.start_s(since_s)
+        with self._reading():
             names = self._cameras(camera_ids)
-            cells = max(0.0, until_s - start_s) / step.length_s * max(1, len(names))
+            cells = max(0.0, until_s - start_s) / layout.length_s * max(1, len(names))
             if cells > MOST_CELLS:
                 raise ValueError(
                     f"expected a range of at most {MOST_CELLS} {by}s over all cameras, got {cells:.0f}: "
-                    "ask for a shorter time, fewer cameras or longer steps"
+                    "ask for a shorter time, fewer cameras or a longer period"
                 )
-            hashes = [(camera, name) for camera in names for name in step.hashes(start_s, until_s)]
+            hashes = [(camera, name) for camera in names for name in layout.hashes(start_s, until_s)]
             pipeline = self._client.pipeline(transaction=False)
             for camera_id, name in hashes:
                 pipeline.hgetall(CameraKeys.of(camera_id).counts(name))
@@ -146,7 +147,7 @@ class ResultStore:
         found = (
             count
             for (camera_id, name), fields in zip(hashes, answers, strict=True)
-            for count in step.read(camera_id, name, fields)
+            for count in layout.read(camera_id, name, fields)
         )
         return sorted((one for one in found if start_s <= one.start_s < until_s), key=lambda one: one.order)
 
@@ -158,23 +159,23 @@ class ResultStore:
         wait_s: float = 0.0,
         limit: int = 100,
     ) -> tuple[Sequence[Visit], Mapping[str, str]]:
-        """Persons closed since the call that gave `cursor`, in the order in which they were closed.
+        """Visits closed since the call that returned `cursor`, in the order in which they were closed.
 
         Args:
-            cursor: what the call before gave; None: from now on. A camera it does not name is read from its
+            cursor: from the previous call; None: from now on. A camera that it does not name is read from its
                 oldest entry.
-            wait_s: how long to wait for the first person; 0: not at all.
-            limit: the most persons of one answer, from 1.
+            wait_s: how long to wait for the first visit; 0: not at all.
+            limit: the most visits of one answer, from 1.
 
         Returns:
-            The persons, none when the wait was in vain, and the cursor for the next call.
+            The visits, which may be none, and the cursor for the next call.
         """
-        with redis_errors_sorted():
+        with self._reading():
             return read_closed(self._client, lambda: self._cameras(camera_ids), cursor, wait_s, limit)
 
     def results(self, camera_id: str, limit: int = 100) -> Sequence[StoredResult]:
-        """The newest single faces of a camera, in the order they were written; empty when none is left."""
-        with redis_errors_sorted():
+        """The newest results of a camera, in the order they were written; empty if none is left."""
+        with self._reading():
             entries = cast(
                 "list[tuple[bytes, dict[bytes, bytes]]]",
                 self._client.xrevrange(CameraKeys.of(camera_id).results, count=limit),
@@ -188,9 +189,18 @@ class ResultStore:
         ]
 
     def preview(self, camera_id: str) -> bytes | None:
-        """A small JPEG of the scene, some seconds old at most; None where none is kept."""
-        with redis_errors_sorted():
+        """A small JPEG of the scene, some seconds old at most; None if there is none."""
+        with self._reading():
             return cast("bytes | None", self._client.get(CameraKeys.of(camera_id).preview))
+
+    @contextlib.contextmanager
+    def _reading(self) -> Iterator[None]:
+        """Sorts the errors of Redis inside the block. The first time, it checks the layout of the store."""
+        with redis_errors_sorted():
+            if not self._schema_is_right:
+                check_schema(self._client)
+                self._schema_is_right = True
+            yield
 
     def _cameras(self, camera_ids: Sequence[str] | None) -> list[str]:
         if camera_ids is not None:
@@ -206,7 +216,7 @@ class ResultStore:
         return [Visit.model_validate(fields) if _is_visit(fields) else None for fields in records]
 
     def _read_records(self, camera_id: str, track_ids: Sequence[str]) -> list[Mapping[str, object]]:
-        """The fields of their records, with what is kept while they are open; none where one has expired."""
+        """The fields of the visits and, while they are open, of their records; empty for an expired one."""
         if not track_ids:
             return []
         keys = CameraKeys.of(camera_id)
@@ -215,15 +225,15 @@ class ResultStore:
 
 
 def _is_visit(fields: Mapping[str, object]) -> bool:
-    """False where the record has expired, or holds votes of somebody of whom no track summary came yet."""
+    """False if it has expired, or holds votes but no track summary yet."""
     return "first_seen_s" in fields
 
 
-def _camera_state(camera_id: str, fields: Mapping[bytes, bytes], present: int) -> CameraState:
+def _camera_status(camera_id: str, fields: Mapping[bytes, bytes], present: int) -> CameraStatus:
     def number(name: bytes) -> float | None:
         return float(fields[name]) if fields.get(name) else None
 
-    return CameraState(
+    return CameraStatus(
         camera_id=camera_id,
         captured_at_s=float(fields[b"captured_at_s"]),
         clock=cast("Clock", fields[b"clock"].decode()),

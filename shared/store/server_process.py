@@ -1,4 +1,4 @@
-"""A server that runs as our child: started, stopped, and never left behind when we die."""
+"""A server as a child process, which never outlives this process."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
-# Reads until the far end of its input is gone, which the kernel sees to even when we are killed with SIGKILL.
-# Unlike Linux's PR_SET_PDEATHSIG this works on macOS, and whichever thread started the server.
+# Reads until the other end of the pipe is closed. The kernel closes it even after SIGKILL of this process.
+# Unlike Linux's PR_SET_PDEATHSIG, this works on macOS and from every thread.
 _WATCHDOG = 'read -r _; kill -KILL "$1"'
 
 
 class ServerProcess:
-    """A child process in a session of its own, so that Ctrl-C reaches us only and we decide when it stops.
+    """A child process in a session of its own. Ctrl-C reaches only this process, which then stops the server.
 
-    Not thread-safe. A process may be started again after `stop` or `kill`; its log goes on in the same file.
+    Not thread-safe. It can start again after `stop` or `kill`, and appends to the same log.
     """
 
     def __init__(self, command: Sequence[str | Path], *, log_path: Path) -> None:
@@ -26,18 +26,18 @@ class ServerProcess:
 
     @property
     def pid(self) -> int:
-        """Process id of the running server; raises RuntimeError when it was not started."""
+        """Process id of the server; raises RuntimeError if it was not started."""
         return self._started().pid
 
     @property
     def running(self) -> bool:
-        """True from `start` until the server ends, by itself or by us."""
+        """True from `start` until the server ends for any reason."""
         return self._server is not None and self._server.poll() is None
 
     def start(self) -> None:
-        """Start the server without waiting for it to answer.
+        """Start the server; return before it answers.
 
-        Raises OSError when the program cannot be run, RuntimeError when it already runs.
+        Raises OSError if the program cannot be run, RuntimeError if the server already runs.
         """
         if self.running:
             raise RuntimeError(f"{self._command[0]} already runs as process {self.pid}: stop it first")
@@ -59,10 +59,10 @@ class ServerProcess:
         )
 
     def stop(self, timeout_s: float = 15.0) -> None:
-        """Ask the server to end (SIGTERM), kill it when it has not done so in time; no-op when it is down."""
+        """End the server with SIGTERM, and with SIGKILL after `timeout_s`. Does nothing if it is down."""
         if self._server is not None and self.running:
             self._server.terminate()
-            # A frozen process takes no signal but SIGKILL until it is thawed.
+            # A frozen process handles no signal except SIGKILL until it is thawed.
             self._server.send_signal(signal.SIGCONT)
             try:
                 self._server.wait(timeout_s)
@@ -71,21 +71,21 @@ class ServerProcess:
         self._reap()
 
     def kill(self) -> None:
-        """End the server without a chance to tidy up (SIGKILL); no-op when it is down."""
+        """End the server at once with SIGKILL. Does nothing if it is down."""
         if self._server is not None:
             self._server.kill()
         self._reap()
 
     def freeze(self) -> None:
-        """Halt the server (SIGSTOP): its connections stay open and nothing answers."""
+        """Halt the server with SIGSTOP. Its connections stay open, but nothing answers."""
         self._started().send_signal(signal.SIGSTOP)
 
     def thaw(self) -> None:
-        """Let a frozen server go on (SIGCONT)."""
+        """Resume a frozen server with SIGCONT."""
         self._started().send_signal(signal.SIGCONT)
 
     def log_tail(self, lines: int = 40) -> str:
-        """Return the last `lines` lines that the server wrote, or a note that there are none."""
+        """The last lines of the log, or a note that it has none."""
         if not self._log_path.exists():
             return "(no log)"
         text = self._log_path.read_text(errors="replace")
@@ -97,12 +97,12 @@ class ServerProcess:
         return self._server
 
     def _reap(self) -> None:
-        """Wait for the server, then dismiss the watchdog: in this order no process is ever unwatched."""
+        """Wait for the server, then end the watchdog. In this order the server is watched to its end."""
         if self._server is not None:
             self._server.wait()
             self._server = None
         if self._watchdog is not None:
-            # Killed before its input closes, or it would signal a process id that may be another's by now.
+            # Kill it before its input closes. Otherwise it would signal a process id that may be reused.
             self._watchdog.kill()
             self._watchdog.communicate()
             self._watchdog = None

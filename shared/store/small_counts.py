@@ -1,11 +1,16 @@
-"""Counts as they may be given out: nobody can tell from them how many a small count stands for.
+"""Counts that hide small numbers, for publication.
 
-Of each camera and stretch of time, the finest of these is given in which no number is under the least: by age
-and gender; by gender; everybody together; nothing but that there were fewer than the least. So nothing that
-is given adds up with something that is not. A 0 stays a 0, and is left out.
+For each camera and period, the answer has the finest of these levels in which no number is below the minimum:
 
-It holds for what is given out once. The same visits by the minute and by the hour could be subtracted from
-each other: whoever gives out both gives out the difference.
+1. by age and gender;
+2. by gender;
+3. all visits together;
+4. only the fact that there were fewer than the minimum.
+
+So no published number can be subtracted from another to reveal a hidden one. Counts of 0 are left out.
+
+This holds for one period. Counts by minute and by hour could be subtracted from each other, so publish only
+one of them.
 """
 
 from __future__ import annotations
@@ -15,17 +20,17 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from agegender.shared.store.counts import STEPS, Count, Period
+from agegender.shared.store.counts import PERIODS, Count, Period
 
 NOTHING_LEFT_OUT = 1
-"""The least count with which everything is given as it is."""
+"""The minimum with which every count is published as it is."""
 SETTLED_S = 600.0
-"""So long after its end the counts of a stretch move no more: the answers on late visits are in."""
+"""The counts of a period no longer change this long after its end, because late results have arrived."""
 
 
 @dataclass(frozen=True, slots=True)
 class GivenCount:
-    """A number of persons, or how few there were at most."""
+    """A number of visits, or an upper bound."""
 
     start_s: float
     """The beginning of the minute, hour or day, seconds since 1970 UTC."""
@@ -35,38 +40,38 @@ class GivenCount:
     gender: str | None
     """None: all genders together."""
     visits: int | None
-    """None: fewer than `fewer_than`, and at least one."""
+    """None: at least one, and fewer than `fewer_than`."""
     fewer_than: int | None = None
 
 
 def checked_least(least: int) -> int:
-    """`least` itself; raises ValueError for one that hides nothing."""
+    """Returns `least`; raises ValueError if it would hide nothing."""
     if least < 1 or least == 2:
         raise ValueError(
-            f"expected 1 (nothing is left out) or 3 and more, got {least}: "
-            "of those who are fewer than 2 and not none there is always 1"
+            f"expected 1 (publish every count) or at least 3, got {least}: "
+            "a threshold of 2 would reveal that the count is 1"
         )
     return least
 
 
 def given_out(counts: Iterable[Count], least: int, by: Period, now_s: float) -> Sequence[GivenCount]:
-    """What may be given out of `counts`, by time and camera.
+    """The counts to publish, by time and camera.
 
     Args:
-        counts: all numbers above 0 of each camera and stretch, in the order of `Count.order`.
-        least: the smallest number given out; 1: all as they are.
-        by: what `counts` are by.
-        now_s: with a `least` above 1, stretches that ended less than `SETTLED_S` before are left out: whoever
-            asks again and again would see one person come.
+        counts: all numbers above 0 of each camera and period, in the order of `Count.order`.
+        least: the smallest number to publish; 1: publish every count.
+        by: the period of `counts`.
+        now_s: with a `least` above 1, periods that ended less than `SETTLED_S` before are left out. Repeated
+            requests would otherwise show each single visit begin.
 
     Raises:
-        ValueError: `least` is 2 or under 1.
+        ValueError: `least` is 2 or below 1.
     """
     if checked_least(least) == NOTHING_LEFT_OUT:
         return [
             GivenCount(one.start_s, one.camera_id, one.age_band, one.gender, one.visits) for one in counts
         ]
-    until_s = now_s - SETTLED_S - STEPS[by].length_s
+    until_s = now_s - SETTLED_S - PERIODS[by].length_s
     settled = (one for one in counts if one.start_s <= until_s)
     rows = itertools.groupby(settled, key=lambda one: (one.start_s, one.camera_id))
     return [given for (start_s, camera_id), row in rows for given in _row(start_s, camera_id, [*row], least)]

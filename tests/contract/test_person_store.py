@@ -10,11 +10,11 @@ from redis.crc import key_slot
 
 from agegender.services.sink.camera_repository import CameraRepository
 from agegender.services.sink.config import SinkSettings
-from agegender.services.sink.merging import Known, Merged, merge
+from agegender.services.sink.merging import CameraChange, CameraSnapshot, merge
 from agegender.shared.errors import NotNow
 from agegender.shared.messages.pipeline import Result, TrackUpdate
 from agegender.shared.messages.visits import Visit
-from agegender.shared.store import CAMERAS_KEY, CameraKeys, CameraState
+from agegender.shared.store import CAMERAS_KEY, SCHEMA_KEY, CameraKeys, CameraStatus
 from agegender.shared.store.counts import LONGEST_KEPT_S
 from tests.support.made_messages import (
     JPEG,
@@ -138,9 +138,9 @@ def test_somebody_who_is_not_heard_of_is_closed_as_silent(sink: Sink, clock: Clo
     sink.output.write([track_update(track_summary("s1-2"), frame=frame_info("cam2"))])
     clock.run(sink, 10)
     by_camera = {visit.camera_id: visit.closed for visit in visits(sink)}
-    assert by_camera == {"cam1": "silent", "cam2": None}
+    assert by_camera == {"cam1": "timed-out", "cam2": None}
     assert sink.closed() == [sink.store.visit("cam1", "s1-1")]
-    assert sink.metrics.by_label("agegender_visits_closed_total", "reason") == {"silent": 1}
+    assert sink.metrics.by_label("agegender_visits_closed_total", "reason") == {"timed-out": 1}
 
 
 def test_the_silent_are_closed_though_the_sink_is_never_idle(sink: Sink, clock: Clock) -> None:
@@ -148,7 +148,7 @@ def test_the_silent_are_closed_though_the_sink_is_never_idle(sink: Sink, clock: 
     for number in range(30):
         clock.now_s += 5
         sink.output.write([result(face_info(frame_info("cam2", sequence=number)))])
-    assert only(sink).closed == "silent"
+    assert only(sink).closed == "timed-out"
 
 
 def test_nobody_is_silent_because_the_sink_was_away(sink: Sink, clock: Clock) -> None:
@@ -158,7 +158,7 @@ def test_nobody_is_silent_because_the_sink_was_away(sink: Sink, clock: Clock) ->
     clock.run(sink, 100)
     assert only(sink).closed is None
     clock.run(sink, 30)
-    assert only(sink).closed == "silent"
+    assert only(sink).closed == "timed-out"
 
 
 def test_two_sinks_that_sweep_close_nobody_twice(redis_database: str, clock: Clock) -> None:
@@ -168,11 +168,11 @@ def test_two_sinks_that_sweep_close_nobody_twice(redis_database: str, clock: Clo
             clock.now_s += 5
             one.output.write(())
             other.output.write(())
-        assert [visit.closed for visit in one.closed()] == ["silent", "silent"]
+        assert [visit.closed for visit in one.closed()] == ["timed-out", "timed-out"]
 
 
 def test_votes_of_nobody_are_forgotten(redis_database: str) -> None:
-    with opened_sink(redis_database, SinkSettings(silent_s=10)) as sink:
+    with opened_sink(redis_database, SinkSettings(silence_timeout_s=10)) as sink:
         sink.output.write([vote()])
         key = CameraKeys.of("cam1").visit("s1-1")
         assert 0 < int(sink.client.pttl(key)) <= 10_000
@@ -227,7 +227,7 @@ def test_who_was_seen_to_leave_is_not_there_now_however_many_votes_are_awaited(
 def test_who_was_seen_to_leave_waits_for_votes_as_long_as_anybody_may_be_silent(
     redis_database: str, clock: Clock
 ) -> None:
-    with opened_sink(redis_database, SinkSettings(silent_s=20), now_s=clock) as sink:
+    with opened_sink(redis_database, SinkSettings(silence_timeout_s=20), now_s=clock) as sink:
         clock.run(sink, 25)
         sink.output.write([track_update(track_summary(votes_sent=2, ended=True))])
         clock.run(sink, 15)
@@ -235,14 +235,14 @@ def test_who_was_seen_to_leave_waits_for_votes_as_long_as_anybody_may_be_silent(
         clock.run(sink, 15)
         assert only(sink).closed is None
         clock.run(sink, 10)
-        assert (only(sink).closed, only(sink).faces_classified) == ("silent", 1)
+        assert (only(sink).closed, only(sink).faces_classified) == ("timed-out", 1)
 
 
 def test_the_state_of_a_camera_is_that_of_its_newest_presence(sink: Sink, clock: Clock) -> None:
     clock.now_s = T0 + 8.25
     newest = frame_info(sequence=8, captured_at_s=T0 + 8)
     sink.output.write([track_update(frame=newest), track_update(frame=frame_info(sequence=7)), vote()])
-    expected = CameraState("cam1", T0 + 8, "arrival", (640, 360), 5.0, T0 + 8.25, 0.25, 0)
+    expected = CameraStatus("cam1", T0 + 8, "arrival", (640, 360), 5.0, T0 + 8.25, 0.25, 0)
     assert sink.store.cameras() == [expected]
     clock.now_s += 60
     sink.output.write([track_update(frame=frame_info(sequence=3)), track_update(frame=newest)])
@@ -294,7 +294,9 @@ def test_closed_persons_are_bounded_and_their_counts_are_not(redis_database: str
 def test_above_the_bound_of_open_persons_the_longest_silent_is_closed(
     redis_database: str, clock: Clock
 ) -> None:
-    with opened_sink(redis_database, SinkSettings(open_per_camera=10, silent_s=30), now_s=clock) as sink:
+    with opened_sink(
+        redis_database, SinkSettings(open_per_camera=10, silence_timeout_s=30), now_s=clock
+    ) as sink:
         clock.run(sink, 35)
         for one in crowd(15, ended=False):
             clock.now_s += 0.1
@@ -322,6 +324,7 @@ def test_everything_expires(redis_database: str) -> None:
             of.preview,
             of.visit("s1-3"),
             CAMERAS_KEY,
+            SCHEMA_KEY,
         }
         wait_until(lambda: not sink.store.cameras() and not visits(sink), 5, "cameras and persons are gone")
         assert counted(sink) == {("30-39", "female"): 1, ("unknown", "unknown"): 1}
@@ -356,7 +359,7 @@ def test_the_keys_of_a_camera_live_on_one_node_of_a_cluster(sink: Sink) -> None:
         frame = frame_info(camera)
         there = track_update(track_summary(), track_summary("s1-2", ended=True), frame=frame)
         sink.output.write([there, preview(frame), vote("s1-2", camera_id=camera)])
-    found = {key.decode() for key in sink.client.scan_iter()} - {CAMERAS_KEY}
+    found = {key.decode() for key in sink.client.scan_iter()} - {CAMERAS_KEY, SCHEMA_KEY}
     assert len(found) == 2 * (7 + 2 + 3)
     slots = {camera: {key_slot(k.encode()) for k in found if camera in k} for camera in ("cam1", "cam2")}
     assert all(len(one) == 1 for one in slots.values())
@@ -379,29 +382,29 @@ def test_all_of_a_batch_is_written_or_nothing(own_redis: RedisServer) -> None:
 
 
 def test_what_becomes_of_a_camera_is_decided_anew_when_another_sink_wrote_meanwhile(sink: Sink) -> None:
-    books = CameraRepository(sink.client, SinkSettings(), None)
-    seen: list[Known] = []
+    repository = CameraRepository(sink.client, SinkSettings(), None)
+    seen: list[CameraSnapshot] = []
 
-    def decide(known: Known) -> Merged:
+    def decide(known: CameraSnapshot) -> CameraChange:
         if not seen:
             sink.output.write([track_update(track_summary(votes_sent=2)), vote()])
         seen.append(known)
         return merge([vote(number=2)], known)
 
-    books.amend("cam1", ["s1-1"], decide)
+    repository.update("cam1", ["s1-1"], decide)
     assert [list(known.visits) for known in seen] == [[], ["s1-1"]]
     assert only(sink).faces_classified == 2
 
 
 def test_a_sink_that_is_always_too_late_waits_its_turn(sink: Sink) -> None:
-    books = CameraRepository(sink.client, SinkSettings(), None)
+    repository = CameraRepository(sink.client, SinkSettings(), None)
 
-    def decide(known: Known) -> Merged:
+    def decide(known: CameraSnapshot) -> CameraChange:
         sink.client.hincrby(CameraKeys.of("cam1").state, "version", 1)
         return merge([vote()], known)
 
     with pytest.raises(NotNow, match="Redis: other sinks keep writing the camera cam1"):
-        books.amend("cam1", ["s1-1"], decide)
+        repository.update("cam1", ["s1-1"], decide)
     assert sink.store.cameras() == []
 
 

@@ -23,7 +23,7 @@ from agegender.shared.kafka.topics import (
     RESULTS,
 )
 from agegender.shared.process.settings import KafkaSettings
-from agegender.shared.store.counts import STEPS
+from agegender.shared.store.counts import PERIODS
 from tests.support.made_messages import frame_info, preview, track_summary, track_update, vote
 from tests.support.redis_cli import redis_cli_environment
 from tests.support.sink import opened_sink
@@ -87,7 +87,7 @@ def test_the_times_are_those_of_the_product() -> None:
     assert kept_s("Redis or the embedded store, visits") == [SinkSettings().ttl_s]
     assert kept_s("the same, single faces") == [SinkSettings().ttl_s]
     assert f"the newest {SinkSettings().results_per_camera} classified faces" in _DOCUMENT
-    assert kept_s("the same, counts") == [STEPS[by].kept_s for by in ("minute", "hour", "day")]
+    assert kept_s("the same, counts") == [PERIODS[by].kept_s for by in ("minute", "hour", "day")]
 
 
 def test_what_it_says_of_the_settings_is_so() -> None:

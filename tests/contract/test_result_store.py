@@ -16,7 +16,7 @@ from agegender.shared.errors import NotNow, SettingsError
 from agegender.shared.messages.pipeline import Result
 from agegender.shared.process import secrets
 from agegender.shared.process.settings import RedisSettings
-from agegender.shared.store import CAMERAS_KEY, CameraKeys, connect
+from agegender.shared.store import CAMERAS_KEY, SCHEMA_KEY, CameraKeys, connect
 from tests.support.made_messages import face_info, frame_info, result, unclassified_result
 from tests.support.redis_server import RedisServer
 from tests.support.sink import Sink, opened_sink
@@ -68,7 +68,7 @@ def test_a_store_without_results_is_empty(sink: Sink) -> None:
     assert sink.store.results("cam1") == []
     assert sink.store.now() == []
     sink.output.write([])
-    assert sink.client.dbsize() == 0
+    assert sink.client.keys() == [SCHEMA_KEY.encode()]
 
 
 _FRAMES = st.lists(

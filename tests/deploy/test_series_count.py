@@ -47,7 +47,7 @@ def worker(service: str) -> int:
                 counter.labels(camera)
         for gender, band in product(GENDERS, AGE_BANDS):
             metrics.results.labels(gender, band)
-            for how in ("left", "silent"):
+            for how in ("left", "timed-out"):
                 metrics.visits_closed.labels(gender, band, how)
         for gender in GENDERS:
             metrics.confidence.labels(gender)

@@ -34,5 +34,5 @@ def test_whatever_dies_under_load_no_face_and_no_person_is_lost_or_counted_twice
     outcome = run(plan(SEED, 10), own_broker, safe_redis, tmp_path, Console())
     assert len(outcome.found.frames) > 20
     assert outcome.verdict.sentences() == []
-    assert {one.closed for one in outcome.found.visits} == {"left", "silent"}
+    assert {one.closed for one in outcome.found.visits} == {"left", "timed-out"}
     assert outcome.report.differences == []

@@ -100,7 +100,7 @@ def test_without_a_login_one_is_asked_for(with_users: RedisServer) -> None:
 
 def test_what_the_user_may_not_do_is_waited_for_and_named(with_users: RedisServer) -> None:
     assert reason(settings_for(with_users, username="guest")).startswith(
-        "Redis: the ACL of our user does not allow what is needed: "
+        "Redis: the ACL of this user forbids a command that is needed: "
     )
 
 

@@ -45,8 +45,8 @@ def test_a_user_who_may_not_ask_writes_all_the_same_and_is_told_once(
     with redis.Redis.from_url(own_redis.url, username="sink", password="any") as client:
         size = StoreSize(client, metrics)
         with caplog.at_level(logging.WARNING):
-            size.look()
-            size.look()
+            size.measure()
+            size.measure()
     assert [one.getMessage() for one in caplog.records] == ["how full the store is will not be known"]
     assert metrics.total(USED) == 0
 

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import IO
 
 from agegender.shared.messages.visits import Visit
-from agegender.shared.store import CameraState, GivenCount
+from agegender.shared.store import CameraStatus, GivenCount
 
 Record = Mapping[str, object]
 
@@ -37,7 +37,7 @@ def count_record(count: GivenCount) -> Record:
     }
 
 
-def camera_record(camera: CameraState) -> Record:
+def camera_record(camera: CameraStatus) -> Record:
     """The state of one camera."""
     record = asdict(camera)
     record["width_px"], record["height_px"] = record.pop("size_wh")

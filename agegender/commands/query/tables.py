@@ -12,7 +12,7 @@ from rich.table import Table
 from agegender.commands.records import interval_text
 from agegender.shared.messages.pipeline import AGE_BANDS, Unclassified
 from agegender.shared.messages.visits import UNKNOWN_BAND, Visit
-from agegender.shared.store import CameraState, GivenCount, Period
+from agegender.shared.store import CameraStatus, GivenCount, Period
 
 _SILENT_S = 10.0
 _START_FORMATS: dict[Period, str] = {
@@ -22,7 +22,7 @@ _START_FORMATS: dict[Period, str] = {
 }
 
 
-def cameras_table(cameras: Sequence[CameraState], now_s: float) -> Table:
+def cameras_table(cameras: Sequence[CameraStatus], now_s: float) -> Table:
     """The cameras and what is known of their state."""
     table = _table("Cameras", ("camera", "state"), ("frames/s", "delay", "there now"))
     for camera in cameras:

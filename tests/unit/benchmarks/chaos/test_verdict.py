@@ -105,7 +105,7 @@ def test_a_frame_behind_the_next_stream_of_its_camera_gives_no_faces_and_nobody_
 def test_only_where_a_camera_fell_silent_the_frames_of_the_last_second_may_lack() -> None:
     frames = [frame_info("a", "s1", n, 100.0 + n / 3) for n in range(9)]
     results = [f"{frame.frame_id}/{index}" for frame in frames for index in (0, 1)]
-    for told, closed, off in ((9, "silent", 0), (7, "silent", 0), (6, "silent", 2), (8, "left", 2)):
+    for told, closed, off in ((9, "timed-out", 0), (7, "timed-out", 0), (6, "timed-out", 2), (8, "left", 2)):
         known = [visit("a", f"s1-0-{n}", told).model_copy(update={"closed": closed}) for n in (1, 2)]
         assert check(Found(frames, results, known, known, 2)).unexplained.total() == off, (told, closed)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from agegender.services.sink.merging import Known, Merged, merge, people, silence
+from agegender.services.sink.merging import CameraChange, CameraSnapshot, merge, time_out, track_ids_of
 from agegender.services.sink.visit_record import VisitRecord
 from agegender.shared.messages.pipeline import Result, TrackUpdate
 from tests.support.made_messages import frame_info, result, track_summary, track_update, vote
@@ -12,26 +12,28 @@ from tests.support.made_messages import frame_info, result, track_summary, track
 T0 = 1_700_000_000.0
 
 
-def known_after(messages: Sequence[Result | TrackUpdate], heard_s: float = T0) -> Known:
+def known_after(messages: Sequence[Result | TrackUpdate], heard_s: float = T0) -> CameraSnapshot:
     """What a store would hold after these messages."""
-    records = {change.record.track_id: change.record for change in merge(messages, Known()).changes}
+    records = {change.record.track_id: change.record for change in merge(messages, CameraSnapshot()).visits}
     visits = {name: record.visit for name, record in records.items()}
-    return Known(
+    return CameraSnapshot(
         records=records,
         visits={name: visit for name, visit in visits.items() if visit is not None},
         heard_s=dict.fromkeys(records, heard_s),
     )
 
 
-def fields(merged: Merged) -> dict[str, int]:
+def fields(change: CameraChange) -> dict[str, int]:
     """What moves in the counts of the day."""
-    return {cell.field: more for cell, more in merged.moved.items() if cell.hash.startswith("day:")}
+    return {
+        cell.field: more for cell, more in change.count_differences.items() if cell.hash.startswith("day:")
+    }
 
 
 def test_nothing_makes_nothing() -> None:
-    merged = merge([], Known())
-    assert not any((merged.changes, merged.newest, merged.late, merged.gone, merged.moved))
-    assert people([]) == []
+    merged = merge([], CameraSnapshot())
+    assert not any((merged.visits, merged.newest, merged.late, merged.gone, merged.count_differences))
+    assert track_ids_of([]) == []
 
 
 def test_the_messages_tell_whom_they_are_about() -> None:
@@ -41,17 +43,17 @@ def test_the_messages_tell_whom_they_are_about() -> None:
         result(),
         track_update(),
     ]
-    assert people(messages) == ["s1-3", "s1-1"]
+    assert track_ids_of(messages) == ["s1-3", "s1-1"]
 
 
 def test_a_face_without_a_vote_says_nothing_of_its_person() -> None:
     unheard = vote("s1-1").model_copy(update={"face": vote().face.model_copy(update={"vote": None})})
-    merged = merge([unheard], Known())
-    assert (merged.changes, merged.late) == ([], [False])
+    merged = merge([unheard], CameraSnapshot())
+    assert (merged.visits, merged.late) == ([], [False])
 
 
 def test_somebody_is_counted_in_all_periods_at_once() -> None:
-    moved = merge([track_update(track_summary())], Known()).moved
+    moved = merge([track_update(track_summary())], CameraSnapshot()).count_differences
     assert {(cell.hash, cell.field): more for cell, more in moved.items()} == {
         ("minute:2023-11-14T22", "13|unknown|unknown"): 1,
         ("hour:2023-11-14", "22|unknown|unknown"): 1,
@@ -71,13 +73,13 @@ def test_a_count_moves_when_the_answer_does_and_only_then() -> None:
 def test_a_count_is_taken_from_where_it_was_made_whatever_the_votes_would_say_today() -> None:
     known = known_after([track_update(track_summary(votes_sent=3)), vote(age_years=34.0)])
     once = known.visits["s1-1"].model_copy(update={"age_years": 41.0})
-    counted = Known(records=known.records, visits={"s1-1": once})
+    counted = CameraSnapshot(records=known.records, visits={"s1-1": once})
     moved = fields(merge([vote(number=2, age_years=36.0)], counted))
     assert moved == {"14|40-49|female": -1, "14|30-39|female": 1}
 
 
 def test_only_what_is_newer_than_the_store_becomes_the_state() -> None:
-    stored = Known(state={"from": "track_update", "stream": "s2", "sequence": "7"})
+    stored = CameraSnapshot(state={"from": "track_update", "stream": "s2", "sequence": "7"})
     for stream, sequence, is_newer in (("s2", 8, True), ("s2", 7, False), ("s1", 99, False), ("s3", 0, True)):
         message = track_update(frame=frame_info(stream_id=stream, sequence=sequence))
         assert (merge([message], stored).newest == message) == is_newer
@@ -86,16 +88,16 @@ def test_only_what_is_newer_than_the_store_becomes_the_state() -> None:
 
 def test_only_who_is_still_silent_is_closed() -> None:
     heard = known_after([track_update(track_summary())], heard_s=T0 + 5)
-    assert silence(["s1-1"], T0 + 4, [], heard).changes == []
-    assert [change.record.closed for change in silence(["s1-1"], T0 + 5, [], heard).changes] == ["silent"]
-    assert [change.record.closed for change in silence(["s1-1"], T0, ["s1-1"], heard).changes] == ["silent"]
+    assert time_out(["s1-1"], T0 + 4, [], heard).visits == []
+    assert [one.record.closed for one in time_out(["s1-1"], T0 + 5, [], heard).visits] == ["timed-out"]
+    assert [one.record.closed for one in time_out(["s1-1"], T0, ["s1-1"], heard).visits] == ["timed-out"]
 
 
 def test_who_was_closed_meanwhile_is_not_closed_again() -> None:
     known = known_after([track_update(track_summary(ended=True)), vote()])
-    assert silence(["s1-1"], T0 + 99, ["s1-1"], known).changes == []
+    assert time_out(["s1-1"], T0 + 99, ["s1-1"], known).visits == []
 
 
 def test_who_left_nothing_behind_is_gone() -> None:
     record = VisitRecord(camera_id="cam1", track_id="s1-1")
-    assert silence(["s1-1", "s1-2"], T0, [], Known(records={"s1-1": record})).gone == ["s1-2"]
+    assert time_out(["s1-1", "s1-2"], T0, [], CameraSnapshot(records={"s1-1": record})).gone == ["s1-2"]

@@ -7,9 +7,9 @@ from collections.abc import Iterable
 from agegender.services.sink.silence_timeout import SilenceTimeout
 
 
-def sweeps(times_s: Iterable[float], silent_s: float = 20.0) -> list[float]:
-    silence_timeout = SilenceTimeout(silent_s)
-    return [now_s for now_s in times_s if silence_timeout.is_time_to_sweep(now_s)]
+def sweeps(times_s: Iterable[float], timeout_s: float = 20.0) -> list[float]:
+    silence_timeout = SilenceTimeout(timeout_s)
+    return [now_s for now_s in times_s if silence_timeout.claim_sweep(now_s)]
 
 
 def test_a_sink_sweeps_every_five_seconds_once_it_has_listened_long_enough() -> None:

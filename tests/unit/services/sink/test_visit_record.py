@@ -89,7 +89,7 @@ def test_it_is_closed_only_when_it_ended_and_its_votes_are_in() -> None:
     assert NEW.updated(gone, "arrival").updated(there, "arrival").voted(vote(1)).closed == "left"
 
 
-@pytest.mark.parametrize("how", ["left", "silent"])
+@pytest.mark.parametrize("how", ["left", "timed-out"])
 def test_a_closed_visit_never_changes(how: str) -> None:
     seen = NEW.updated(track_summary(votes_sent=1, ended=how == "left"), "arrival")
     closed = seen.voted(vote(1)) if how == "left" else seen.timed_out()

@@ -93,7 +93,7 @@ def test_with_a_least_of_one_everything_is_given_as_it_is(cells: Cells) -> None:
 
 @pytest.mark.parametrize("least", [2, 0, -5])
 def test_a_least_that_hides_nothing_is_refused(least: int) -> None:
-    with pytest.raises(ValueError, match=r"expected 1 .* or 3 and more"):
+    with pytest.raises(ValueError, match=r"expected 1 .* or at least 3"):
         given_of({}, least)
 
 
