@@ -152,8 +152,8 @@ def _refusal(schema: str, codecs: Sequence[Codec[Any]]) -> BadMessage | SchemaMi
         if (name == known_name and number > 0) or name in codec.superseded:
             return SchemaMismatch(
                 f"a message has the old schema {schema!r}, and this version reads only {codec.schema!r}: "
-                "stop the services, delete the topics frames, faces, results, previews and tracks, and start "
-                "again"
+                "stop the services, delete the topics frames, faces, results, previews and checkpoints, and "
+                "start again"
             )
     return BadMessage(f"schema is {schema!r}, expected {' or '.join(repr(one.schema) for one in codecs)}")
 
