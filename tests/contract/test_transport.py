@@ -1,4 +1,4 @@
-"""What every transport promises, as `shared/runtime/transport.py` says it."""
+"""The promises of every transport, as in `shared/runtime/transport.py`."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def test_a_poll_hands_out_no_more_than_asked_for(transport: Transport) -> None:
     assert handed_out == list(range(10))
 
 
-def test_a_poll_waits_for_its_time_and_no_longer_when_nothing_comes(transport: Transport) -> None:
+def test_a_poll_without_messages_waits_for_its_time(transport: Transport) -> None:
     with opened(transport.output()) as output, opened(transport.source()) as source:
         output.write(frames(0))
         read(source, 1)
@@ -180,7 +180,7 @@ def test_the_origin_names_topic_partition_and_offset(transport: Transport) -> No
     assert int(next_offset) == int(offset) + 1
 
 
-def test_a_message_over_the_limit_is_refused_before_any_of_its_batch_is_sent(transport: Transport) -> None:
+def test_a_message_over_the_limit_refuses_its_whole_batch(transport: Transport) -> None:
     too_large = frame(sequence=1, jpeg=bytes(MAX_MESSAGE_BYTES))
     with opened(transport.output()) as output, opened(transport.source()) as source:
         with pytest.raises(

@@ -1,4 +1,4 @@
-"""The transports that the contract is held against. Another one is one more class and one name."""
+"""The transports under the contract. Another one needs one more class and one name."""
 
 from __future__ import annotations
 

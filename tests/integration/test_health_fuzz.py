@@ -1,4 +1,4 @@
-"""Whatever is sent to the port of the metrics, probes are answered, and nobody keeps a thread for long."""
+"""With any bytes sent to the port of the metrics, probes are answered, and no client keeps a thread."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def is_alive(port: int) -> bool:
 @example(parts=[b"GET /metrics?name[]=\xff HTTP/1.1\r\nAccept-Encoding: gzip;q=x\r\n\r\n"])
 @example(parts=[b"GET /" + b"a" * 70_000 + b" HTTP/1.1\r\n\r\n"])
 @example(parts=[b"GET /live HTTP/1.1\r\n" + b"X: y\r\n" * 5_000 + b"\r\n"])
-def test_nothing_that_is_sent_breaks_the_server_or_reaches_the_log(
+def test_no_request_breaks_the_server_or_reaches_the_log(
     port: int, capfd: pytest.CaptureFixture[str], parts: list[bytes]
 ) -> None:
     answer = answers_to(port, parts)
@@ -75,7 +75,7 @@ def test_a_client_that_never_reads_is_let_go(port: int) -> None:
         wait_until(lambda: threading.active_count() <= threads, 10, "its thread ends")
 
 
-def test_more_clients_than_there_is_room_for_leave_room_for_a_probe(port: int) -> None:
+def test_too_many_clients_leave_room_for_a_probe(port: int) -> None:
     threads = threading.active_count()
     with contextlib.ExitStack() as clients:
         for _ in range(3 * health_module.MOST_CLIENTS):

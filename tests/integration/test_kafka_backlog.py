@@ -1,4 +1,4 @@
-"""How many messages wait for those who read them, on a real broker."""
+"""The backlog of groups on a real broker."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the members of a group know, on a real broker: each finds what belongs to its share, and in time."""
+"""Checkpoints on a real broker: each member finds those of its assignment, and in time."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_what_is_known_of_a_camera_lies_where_its_frames_lie(settings: KafkaSett
     assert not changelog.read(assignment())
 
 
-def test_the_last_states_of_a_camera_are_read_in_the_order_of_their_writing(settings: KafkaSettings) -> None:
+def test_the_last_states_of_a_camera_are_read_in_order(settings: KafkaSettings) -> None:
     changelog = KafkaChangelog(CHECKPOINTS, settings)
     changelog.read(assignment(0))
     for sequence in range(10):
@@ -91,7 +91,7 @@ def test_what_is_no_state_is_left_out(settings: KafkaSettings, caplog: pytest.Lo
     assert "unreadable message" in caplog.text
 
 
-def test_a_changelog_grows_with_its_topic_and_one_with_more_partitions_is_refused(
+def test_a_changelog_grows_and_too_many_partitions_are_refused(
     settings: KafkaSettings,
 ) -> None:
     changelog = KafkaChangelog(CHECKPOINTS, settings)
@@ -101,7 +101,7 @@ def test_a_changelog_grows_with_its_topic_and_one_with_more_partitions_is_refuse
         changelog.read(assignment(0, partitions=3))
 
 
-def test_a_member_hears_of_its_share_when_all_that_it_had_in_hand_is_committed(
+def test_an_assignment_is_announced_after_the_commit(
     settings: KafkaSettings,
 ) -> None:
     shares: list[Assignment] = []

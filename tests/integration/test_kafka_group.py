@@ -1,4 +1,4 @@
-"""Who holds which partitions, on a real broker: one at a time, by load, and while it is sure."""
+"""Partitions on a real broker have one owner at a time, by load, and only during its lease."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.support.waiting import wait_until
 
 PARTITIONS = 16
 SLOW_S = 0.4
-"""How long a member of these tests takes to give something up."""
+"""How long a member of these tests takes to give up partitions."""
 
 
 @pytest.fixture
@@ -106,7 +106,7 @@ def working(floor: Floor, settings: KafkaSettings, *names: str) -> Iterator[list
         yield [stack.enter_context(Member(name, floor, settings)) for name in names]
 
 
-def test_members_come_and_go_and_no_partition_is_ever_two_members(settings: KafkaSettings) -> None:
+def test_no_partition_ever_has_two_members(settings: KafkaSettings) -> None:
     floor = Floor(dict.fromkeys(range(6), 1))
     with working(floor, settings, "a") as (first,):
         wait_until(lambda: floor.all_taken("a"), 20, "one has all")
@@ -137,7 +137,7 @@ def test_loads_that_grow_apart_are_evened_out_with_few_moves(settings: KafkaSett
     assert floor.twice == []
 
 
-def test_a_member_that_does_not_poll_knows_that_it_may_have_lost_everything(settings: KafkaSettings) -> None:
+def test_a_member_without_polls_considers_everything_lost(settings: KafkaSettings) -> None:
     floor = Floor()
     with working(floor, settings, "a") as (member,):
         assert not member.group.is_ours()
@@ -153,7 +153,7 @@ def test_a_member_that_does_not_poll_knows_that_it_may_have_lost_everything(sett
     assert not member.group.is_ours()
 
 
-def test_a_member_that_was_thrown_out_gives_everything_up_and_claims_nothing(settings: KafkaSettings) -> None:
+def test_a_removed_member_gives_up_everything(settings: KafkaSettings) -> None:
     floor = Floor()
     name = f"{settings.topic_prefix}workers"
     with (

@@ -70,7 +70,7 @@ def warnings_of(caplog: pytest.LogCaptureFixture) -> list[dict[str, Any]]:
 @pytest.mark.parametrize(
     ("topic", "kept_s"), [("frames", 600), ("faces", 600), ("results", 86_400), ("dead-letters", 604_800)]
 )
-def test_a_topic_keeps_messages_for_its_time_by_the_clock_of_the_broker(
+def test_a_topic_keeps_messages_for_its_retention(
     settings: KafkaSettings,
     admin: Admin,
     caplog: pytest.LogCaptureFixture,
@@ -111,7 +111,7 @@ def test_a_topic_keeps_messages_for_its_time_by_the_clock_of_the_broker(
         ({"cleanup.policy": "compact,delete", "retention.ms": "60000", "segment.ms": "60000"}, []),
     ],
 )
-def test_a_topic_of_others_that_keeps_pictures_for_longer_is_told_of_and_left_as_it_is(
+def test_a_topic_with_longer_retention_is_reported_and_unchanged(
     settings: KafkaSettings,
     admin: Admin,
     caplog: pytest.LogCaptureFixture,
@@ -156,9 +156,7 @@ def test_a_topic_that_exists_is_left_as_it_is(settings: KafkaSettings, admin: Ad
     assert configs(admin, name)["retention.ms"] == "1234567"
 
 
-def test_a_topic_of_others_for_small_messages_is_a_mistake_of_the_settings(
-    settings: KafkaSettings, admin: Admin
-) -> None:
+def test_a_topic_for_small_messages_is_a_settings_error(settings: KafkaSettings, admin: Admin) -> None:
     name = f"{settings.topic_prefix}frames"
     admin.create_topics({name: {"configs": {"max.message.bytes": "50000"}}}, wait_for_metadata=True)
     with (
@@ -193,7 +191,7 @@ def written(settings: KafkaSettings, *letters: DeadLetter) -> list[Encoded]:
     return read_topic(settings.bootstrap_servers, settings.topic_prefix + DEAD_LETTERS_NAME)
 
 
-def test_a_letter_tells_why_by_whom_and_where_but_keeps_no_picture(settings: KafkaSettings) -> None:
+def test_a_letter_has_reason_and_origin_but_no_picture(settings: KafkaSettings) -> None:
     (letter,) = written(settings, LETTER)
     assert letter.key == b"cam1"
     assert letter.value == b""

@@ -1,4 +1,4 @@
-"""How many messages wait for a worker, as it tells Prometheus, on a real broker."""
+"""The metric of the lag of a worker, on a real broker."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def settings(kafka: str, random_suffix: str) -> KafkaSettings:
     )
 
 
-def test_the_lag_is_what_waits_in_the_topic_also_while_the_worker_waits_for_something_else(
+def test_the_lag_is_known_while_the_worker_waits_for_a_server(
     settings: KafkaSettings,
 ) -> None:
     metrics = Metrics(CollectorRegistry())

@@ -109,7 +109,7 @@ def whole_message(connection: socket.socket) -> bytes:
 
 
 @pytest.mark.parametrize("way", ["killed", "frozen"])
-def test_a_write_during_an_outage_is_there_once_and_in_order_afterwards(
+def test_a_write_during_an_outage_is_stored_once_and_in_order(
     mortal_broker: KafkaBroker, own_settings: KafkaSettings, way: str
 ) -> None:
     with opened(frames_output(own_settings)) as output:

@@ -1,4 +1,4 @@
-"""Looking into topics of a real broker without moving anybody's position."""
+"""Reading topics of a real broker without changing a committed position."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def put(settings: KafkaSettings, *values: bytes) -> str:
     return f"{settings.topic_prefix}things"
 
 
-def test_everything_up_to_the_end_is_read_with_its_place_and_no_more(
+def test_messages_up_to_the_end_are_read_with_their_place(
     settings: KafkaSettings, reader: KafkaReader
 ) -> None:
     topic = put(settings, b"0", b"1", b"2")
@@ -100,9 +100,7 @@ def test_a_topic_that_does_not_exist_is_empty(settings: KafkaSettings, reader: K
     assert committed == [{}]
 
 
-def test_reading_moves_no_position_and_positions_can_be_asked_for(
-    settings: KafkaSettings, reader: KafkaReader
-) -> None:
+def test_reading_changes_no_committed_position(settings: KafkaSettings, reader: KafkaReader) -> None:
     topic, group = f"{settings.topic_prefix}frames", f"{settings.topic_prefix}readers"
     with opened(frames_output(settings)) as output, opened(frames_source(settings)) as source:
         output.write(numbers(0, 1, cameras=CAMERAS))

@@ -53,7 +53,7 @@ def write_raw(table: KafkaTable[CameraSettings], key: bytes, value: bytes, schem
     producer.close(timeout=2)
 
 
-def test_what_is_written_is_there_for_who_comes_later_and_for_who_looks(
+def test_a_write_is_seen_by_later_and_by_present_readers(
     settings: KafkaSettings, table: KafkaTable[CameraSettings]
 ) -> None:
     cameras = {f"cam{number}": camera(f"cam{number}") for number in range(30)}

@@ -1,4 +1,4 @@
-"""A real broker that wants logins and certificates: who is let in, and what those hear who are not."""
+"""A real broker with logins and certificates: accepted clients, and the reasons for refused ones."""
 
 from __future__ import annotations
 
@@ -81,9 +81,7 @@ def test_a_user_with_the_right_password_is_let_in_over_tls(
     assert by_camera(exchanged(settings)) == {"cam1": [1, 2]}
 
 
-def test_a_user_whose_name_holds_the_signs_of_scram_is_let_in_without_tls(
-    broker: SecuredKafka, random_suffix: str
-) -> None:
+def test_a_user_name_with_scram_characters_can_log_in(broker: SecuredKafka, random_suffix: str) -> None:
     broker.set_password("a=b,c=3D", PASSWORD)
     settings = broker.settings("unencrypted", username="a=b,c=3D", topic_prefix=f"{random_suffix}-")
     assert by_camera(exchanged(settings)) == {"cam1": [1, 2]}
@@ -102,14 +100,14 @@ def test_a_certificate_of_the_trusted_authority_is_let_in(broker: SecuredKafka, 
 
 
 def reasons(settings: KafkaSettings) -> set[str]:
-    """What the two ends of a topic say to somebody who is turned away, in time and without a secret."""
+    """The reasons of source and output for a refused client, in time and without a secret."""
     found = {_reason(end) for end in (frames_output(settings), frames_source(settings))}
     assert not any(needle in reason for reason in found for needle in NEEDLES)
     return found
 
 
 def _reason(end: KafkaOutput[Frame] | KafkaSource[Frame]) -> str:
-    """A broker that is slow to turn somebody away has not answered yet: the next try tells."""
+    """A slow broker may refuse only after the time for an answer. Then the next try has the reason."""
     heard: list[str] = []
 
     def is_told() -> bool:
@@ -141,13 +139,13 @@ def test_a_broker_of_an_unknown_authority_is_not_trusted(broker: SecuredKafka, t
         assert reason.endswith("its certificate is not signed by a trusted authority: check KAFKA_CA_PATH")
 
 
-def test_a_broker_with_the_certificate_of_another_host_is_not_trusted(broker: SecuredKafka) -> None:
+def test_a_certificate_of_another_host_is_not_trusted(broker: SecuredKafka) -> None:
     (reason,) = reasons(broker.settings("elsewhere"))
     assert "its certificate is for another host" in reason
     assert "KAFKA_VERIFY_HOSTNAME" in reason
 
 
-def test_the_name_of_the_host_is_left_unchecked_only_when_told_so(
+def test_the_host_name_is_unchecked_only_by_a_setting(
     broker: SecuredKafka, random_suffix: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     environ = {
@@ -193,7 +191,7 @@ def test_a_worker_without_a_login_hears_that_it_needs_one(broker: SecuredKafka) 
     assert "check that KAFKA_SECURITY_PROTOCOL" in reason
 
 
-def test_after_an_outage_and_a_new_password_the_connections_come_back(
+def test_connections_return_after_an_outage_and_a_new_password(
     broker: SecuredKafka, random_suffix: str
 ) -> None:
     user = f"worker-{random_suffix}"

@@ -1,4 +1,4 @@
-"""A stage that takes longer than a group waits for its members, on a real broker."""
+"""A stage that takes longer than the session timeout, on a real broker."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Slow:
         return [Done((one,)) for one in batch]
 
 
-def test_slow_work_never_leaves_the_group_and_nothing_is_done_twice(
+def test_slow_work_keeps_its_assignment_and_repeats_nothing(
     kafka: str, random_suffix: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(KafkaConsumer.DEFAULT_CONFIG, "max_poll_interval_ms", int(PATIENCE_S * 1000))

@@ -25,7 +25,7 @@ E = TypeVar("E", KafkaSource[Frame], KafkaOutput[Frame], KafkaDeadLetters)
 
 
 MOST_S = 6.0
-"""No single call may keep a service from seeing that it should stop for longer."""
+"""No single call may delay the reaction to a stop signal for longer."""
 CAMERAS = tuple(f"cam{number}" for number in range(12))
 
 

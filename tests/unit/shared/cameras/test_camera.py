@@ -1,4 +1,4 @@
-"""Which cameras there are: the file, the URLs with their logins, and what is said when one is wrong."""
+"""Cameras from a file and from URLs with logins, and the errors for malformed ones."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def written(folder: Path, text: str | bytes) -> Path:
     return path
 
 
-def test_a_file_of_cameras_is_read_with_its_logins_taken_out_of_the_urls(tmp_path: Path) -> None:
+def test_a_file_of_cameras_is_read_without_logins_in_the_urls(tmp_path: Path) -> None:
     door, hall, desk, archive = load_cameras(written(tmp_path, GOOD))
     assert (door.id, door.source) == ("door", "rtsp://192.0.2.7:8554/live?channel=1")
     assert (door.fps, door.is_rtsp, door.is_live, door.webcam_index) == (2.5, True, True, None)
@@ -96,7 +96,7 @@ def test_files_are_complete_and_cameras_live_unless_told(
         ("cameras:\n- {id: a, source: x, username: u}", "only an rtsp:// source takes a username"),
     ],
 )
-def test_a_malformed_file_is_refused_with_the_place_and_the_reason(
+def test_a_malformed_file_is_refused_with_place_and_reason(
     tmp_path: Path, text: str | bytes, named: str
 ) -> None:
     path = written(tmp_path, text)
@@ -138,7 +138,7 @@ def test_no_refusal_repeats_the_password(tmp_path: Path, fields: str) -> None:
     assert "otherword" not in str(error.value)
 
 
-def test_the_login_given_both_in_the_url_and_beside_it_is_refused() -> None:
+def test_a_login_in_the_url_and_in_a_field_is_refused() -> None:
     with pytest.raises(SettingsError) as error:
         cameras_from_sources(["rtsp://u:abcd@h/x", "rtsp://h:port:wrong/x"])
     assert str(error.value).startswith("camera 2: ")
@@ -152,7 +152,7 @@ def test_not_even_a_direct_validation_error_repeats_the_input() -> None:
     assert "s3cret" not in str(error.value)
 
 
-def test_nothing_that_a_camera_shows_of_itself_holds_the_password() -> None:
+def test_no_text_about_a_camera_holds_the_password() -> None:
     for shown in (
         camera(f"rtsp://viewer:{SECRET_IN_URL}@host/x"),
         camera("rtsp://host/x", username="viewer", password=SECRET),
@@ -210,7 +210,7 @@ def test_a_login_is_taken_out_of_a_url(source: str, expected: tuple[str, str | N
         "webcam:s3cret",
     ],
 )
-def test_a_source_that_cannot_be_read_is_refused_without_being_repeated(source: str) -> None:
+def test_a_malformed_source_is_refused_without_being_repeated(source: str) -> None:
     with pytest.raises(ValueError, match="expected") as error:
         split_login(source)
     assert "s3cret" not in str(error.value)
@@ -231,7 +231,7 @@ def test_a_password_comes_from_the_environment_or_from_a_file(
     assert from_file.url_with_login() == f"rtsp://viewer:{SECRET_IN_URL}@h/x"
 
 
-def test_a_password_that_is_not_there_is_named_when_the_camera_is_opened(tmp_path: Path) -> None:
+def test_a_missing_password_is_named_when_the_camera_is_opened(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="camera door: environment variable NO_SUCH_ONE is not set"):
         camera("rtsp://h/x", username="u", password_env="NO_SUCH_ONE").url_with_login()
     with pytest.raises(SettingsError, match=r"camera door: cannot read .*No such file"):
@@ -250,7 +250,7 @@ def test_cameras_of_a_command_line_are_numbered() -> None:
     "source",
     ["rtsp://viewer:12/s3cret@h/a", "rtsp://v@example.org:12/s3cret@h/a"],
 )
-def test_a_password_that_looks_like_port_and_path_is_refused_with_the_cure(source: str) -> None:
+def test_a_password_like_port_and_path_is_refused_with_a_remedy(source: str) -> None:
     with pytest.raises(SettingsError, match=r"percent-encode user and password .* password_env") as error:
         cameras_from_sources([source])
     assert "s3cret" not in str(error.value)
@@ -296,6 +296,6 @@ def test_a_secret_in_path_or_query_is_hidden_wherever_it_appears(source: str, tm
     assert "hunter22" not in mask(source)
 
 
-def test_a_password_file_that_is_no_path_is_named_when_the_camera_is_opened() -> None:
+def test_a_password_file_that_is_no_path_is_named() -> None:
     with pytest.raises(SettingsError, match=r"camera door: cannot read '/run/\\x00': .*null"):
         camera("rtsp://h/x", username="u", password_file="/run/\0").url_with_login()

@@ -1,4 +1,4 @@
-"""What Kafka may know of a camera: everything but its secrets."""
+"""The settings of a camera in Kafka: all of them except its secrets."""
 
 from __future__ import annotations
 
@@ -60,9 +60,7 @@ def test_a_camera_comes_back_as_it_was(fields: dict[str, object]) -> None:
         ({"source": "/videos/door.mp4"}, "expected rtsp://"),
     ],
 )
-def test_what_holds_a_secret_or_belongs_to_one_machine_is_refused(
-    fields: dict[str, object], why: str
-) -> None:
+def test_a_camera_with_a_secret_or_of_one_machine_is_refused(fields: dict[str, object], why: str) -> None:
     with pytest.raises(SettingsError, match=r"^camera door: ") as raised:
         CameraSettings.of(camera(**fields))
     assert why in str(raised.value)
@@ -91,7 +89,7 @@ def test_what_holds_a_secret_or_belongs_to_one_machine_is_refused(
         b'{"id":"door","source":"rtsp://h","username":"u","password_file":"' + b"a/" * 1_001 + b'"}',
     ],
 )
-def test_a_record_that_is_no_camera_is_bad_and_the_reason_repeats_no_secret(value: bytes) -> None:
+def test_an_invalid_record_is_bad_and_repeats_no_secret(value: bytes) -> None:
     encoded = Encoded(b"door", value, (("schema", b"camera-settings/1"), ("meta", b"{}")))
     with pytest.raises(BadMessage) as raised:
         CAMERA_SETTINGS_CODEC.decode(encoded)
@@ -118,8 +116,6 @@ def test_the_settings_themselves_take_no_password() -> None:
         ({"source": "rtsp://h/" + "a" * 2_000}, "source: String should have at most 2000 characters"),
     ],
 )
-def test_what_is_no_plain_text_is_refused_with_the_name_of_the_field(
-    fields: dict[str, object], why: str
-) -> None:
+def test_control_characters_are_refused_with_their_field(fields: dict[str, object], why: str) -> None:
     with pytest.raises(SettingsError, match=rf"^camera door: {why}"):
         CameraSettings.of(camera(**fields))

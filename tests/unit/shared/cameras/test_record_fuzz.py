@@ -1,4 +1,4 @@
-"""Whatever stands in a list of cameras, it is cameras or an error that says where, and no secret."""
+"""Any list of cameras is read, or refused with the place and without a secret."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from agegender.shared.messages.codec import Encoded
 
 SECRET = "s3cretpw"
 MOST_SIGNS = 600
-"""Of an error: who has to read it should not have to scroll."""
+"""The longest error in characters, so that it fits a screen."""
 
 _VALID = f"""\
 cameras:
@@ -168,7 +168,7 @@ def mutated(draw: st.DrawFn) -> bytes:
 
 @_fuzzing
 @given(mutated())
-def test_a_list_with_mistakes_is_cameras_or_refused_with_the_name_of_the_file(data: bytes) -> None:
+def test_a_list_with_mistakes_is_read_or_refused_with_its_file(data: bytes) -> None:
     with only_refused(names_file):
         loaded(data)
 
@@ -186,7 +186,7 @@ def test_a_camera_of_anything_is_refused_with_its_number(fields: list[dict[str, 
 
 @_fuzzing
 @given(_camera)
-def test_fields_of_anything_are_a_camera_or_refused_with_its_name(fields: dict[str, Any]) -> None:
+def test_any_fields_are_a_camera_or_refused_with_its_name(fields: dict[str, Any]) -> None:
     with only_refused(lambda text: text.startswith("camera ")):
         camera = camera_of(fields)
         assert SECRET not in repr(camera) + str(camera.model_dump())
@@ -216,7 +216,7 @@ def test_the_field_that_is_wrong_is_named(name: str) -> None:
 @given(_camera | _anything)
 @example([])
 @example({"id": "door", "source": f"rtsp://viewer:{SECRET}@h/live"})
-def test_a_record_of_anything_is_settings_or_bad_without_a_secret(value: Any) -> None:  # noqa: ANN401
+def test_any_record_is_settings_or_bad_without_a_secret(value: Any) -> None:  # noqa: ANN401
     data = json.dumps(value, default=str).encode("utf-8", "surrogatepass")
     encoded = Encoded(b"door", data, (("schema", b"camera-settings/1"), ("meta", b"{}")))
     with only_refused(lambda text: text.startswith("camera-settings/1: "), BadMessage):

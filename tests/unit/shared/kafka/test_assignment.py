@@ -1,4 +1,4 @@
-"""Who gets which part: evenly by load, with few moves, and never two at a time."""
+"""The assignment of partitions: even loads, few moves, and never two owners at a time."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_a_newcomer_gets_its_half_and_nothing_else_moves() -> None:
     assert moved(first, both) == 32
 
 
-def test_what_a_dead_member_had_is_spread_and_the_others_keep_theirs() -> None:
+def test_the_partitions_of_a_dead_member_are_spread() -> None:
     weights = dict.fromkeys(range(12), 1)
     three = balanced({"a": (), "b": (), "c": ()}, weights, PARTS)
     two = balanced({"a": three["a"], "c": three["c"]}, weights, PARTS)
@@ -66,14 +66,14 @@ def test_parts_that_do_not_exist_any_more_are_given_to_nobody() -> None:
     assert balanced({"a": {1, 99}}, {}, range(4)) == {"a": {0, 1, 2, 3}}
 
 
-def test_what_two_claim_one_keeps_and_it_is_given_to_nobody_until_the_other_gave_it_up() -> None:
+def test_of_two_claims_one_stays_and_the_other_is_given_up_first() -> None:
     owned = {"a": {0, 1}, "b": {1, 2}}
     target = balanced(owned, {}, range(4))
     assert sorted(part for share in target.values() for part in share) == [0, 1, 2, 3]
     assert all(1 not in share for share in without_owned_by_others(target, owned).values())
 
 
-def test_what_moves_is_held_back_for_a_round() -> None:
+def test_a_moving_partition_has_no_owner_for_a_round() -> None:
     owned = {"a": set(range(4)), "b": set[int]()}
     target = balanced(owned, {}, range(4))
     first_round = without_owned_by_others(target, owned)

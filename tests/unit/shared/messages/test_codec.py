@@ -1,4 +1,4 @@
-"""Messages as bytes: the layout is fixed byte for byte, and everything else is refused with a reason."""
+"""Messages as bytes: the layout is fixed byte for byte, and other bytes are refused with a reason."""
 
 from __future__ import annotations
 

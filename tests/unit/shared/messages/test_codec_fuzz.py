@@ -1,4 +1,4 @@
-"""Messages with mistakes in them: each is a message or bad, in bounded time and memory."""
+"""Messages with mistakes: each is read or refused, in bounded time and memory."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ _TOKENS = (
 _MOST_SIGNS = 300
 _MOST_JSON_BYTES = 256 * 1024
 _MOST_MORE_MB = 250
-"""JSON takes up to 400 times its size while it is read."""
+"""Parsing JSON takes up to 400 times its size in memory."""
 
 _odd = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8),
@@ -115,7 +115,7 @@ def _with(value: Any, place: tuple[str | int, ...], new: object) -> Any:  # noqa
 
 @settings(max_examples=400, deadline=None)
 @given(st.data())
-def test_a_message_with_a_field_of_another_kind_is_a_message_or_refused(data: st.DataObject) -> None:
+def test_a_field_of_another_type_is_read_or_refused(data: st.DataObject) -> None:
     codec, valid = data.draw(st.sampled_from(_VALID))
     in_value = valid.value[:1] == b"{"
     fields = json.loads(valid.value if in_value else dict(valid.headers)[META_HEADER])
@@ -152,7 +152,7 @@ _JSON_CODECS: Mapping[str, AnyCodec[Any]] = {
     "camera-settings/1": CAMERA_SETTINGS_CODEC,
     "checkpoint/1": CHECKPOINTS.codec,
 }
-"""Those of which the value is JSON, by their schemas."""
+"""The codecs with a JSON value, by schema."""
 
 
 def _filled(start: bytes, piece: bytes, end: bytes, size_bytes: int) -> bytes:
@@ -161,7 +161,7 @@ def _filled(start: bytes, piece: bytes, end: bytes, size_bytes: int) -> bytes:
 
 @pytest.mark.parametrize("size_bytes", [_MOST_JSON_BYTES, MAX_MESSAGE_BYTES], ids=["JSON", "message"])
 @pytest.mark.parametrize("pieces", _LARGE.values(), ids=_LARGE.keys())
-def test_a_large_message_that_is_none_is_refused_in_bounded_memory(
+def test_a_large_invalid_message_is_refused_in_bounded_memory(
     pieces: tuple[bytes, bytes, bytes], size_bytes: int
 ) -> None:
     data = _filled(*pieces, size_bytes)

@@ -1,4 +1,4 @@
-"""What a message takes and what it refuses."""
+"""The values that a message accepts and refuses."""
 
 from __future__ import annotations
 

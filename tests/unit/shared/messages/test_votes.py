@@ -1,4 +1,4 @@
-"""The classified faces of one person put together."""
+"""Age and gender of a person from several votes."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def test_the_better_face_counts_more() -> None:
 
 
 @pytest.mark.parametrize("faces", [1, 2, 4, 16, 10_000])
-def test_equal_faces_narrow_the_interval_by_what_their_errors_do_not_share(faces: int) -> None:
+def test_equal_faces_narrow_the_interval_by_independent_errors(faces: int) -> None:
     tally = VoteSum()
     for number in range(1, faces + 1):
         tally.add(vote(number, 50.0, between=(0.0, 100.0)))
@@ -91,7 +91,7 @@ def width_years(votes: list[Vote]) -> float:
     return high_years - low_years
 
 
-def test_a_poor_look_at_somebody_does_not_widen_what_a_good_one_told() -> None:
+def test_a_poor_face_does_not_widen_the_interval() -> None:
     good = vote(1, 30.0, quality=1.0, between=(20.0, 40.0))
     poor = [vote(number, 34.0, quality=0.3, between=(14.0, 53.0)) for number in range(2, 9)]
     assert width_years([good]) == 20.0
@@ -103,7 +103,7 @@ def test_a_poor_look_at_somebody_does_not_widen_what_a_good_one_told() -> None:
 
 
 def grown_up(one: Vote) -> Vote:
-    """The same of somebody between 30 and 80, none of whose intervals is cut off at 0."""
+    """Votes of a person between 30 and 80, so that no interval is cut off at 0."""
     age_years, (low_years, high_years) = one.age_years or 0.0, one.age_interval_years or (0.0, 0.0)
     older_years = 30.0 + age_years / 2
     between = older_years - (age_years - low_years), older_years + (high_years - age_years)
@@ -111,7 +111,7 @@ def grown_up(one: Vote) -> Vote:
 
 
 @given(_VOTES)
-def test_nobody_becomes_less_certain_by_faces_that_are_poorer_than_all_before(votes: list[Vote]) -> None:
+def test_poorer_faces_never_lower_the_certainty(votes: list[Vote]) -> None:
     falling = sorted(map(grown_up, votes), key=lambda one: (-max(one.quality, 0.05), one.number))
     widths_years = [width_years(falling[:number]) for number in range(1, len(falling) + 1)]
     for before_years, after_years in pairwise(widths_years):
@@ -122,7 +122,7 @@ def test_an_interval_that_one_face_lacks_is_not_made_up() -> None:
     assert verdict([vote(1), vote(2, between=None)]).age_interval_years is None
 
 
-def test_the_gender_is_that_of_the_mean_log_odds_and_surer_by_what_many_errors_leave() -> None:
+def test_the_gender_follows_the_mean_log_odds_of_all_faces() -> None:
     left = SHARED_ERROR + (1 - SHARED_ERROR) / 2
     assert verdict([vote(1, male=0.9), vote(2, male=0.9)]).male_probability == pytest.approx(
         1 / (1 + (1 / 9) ** (1 / left)), abs=1e-4
@@ -135,7 +135,7 @@ def test_the_gender_is_that_of_the_mean_log_odds_and_surer_by_what_many_errors_l
     )
 
 
-def test_a_gender_below_the_threshold_of_the_calibration_is_not_named() -> None:
+def test_a_gender_below_the_threshold_is_unknown() -> None:
     least = gender_threshold()
     assert verdict([vote(male=least)]).gender == "male"
     assert verdict([vote(male=least - 0.001)]).gender == "unknown"

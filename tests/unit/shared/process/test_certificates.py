@@ -1,4 +1,4 @@
-"""How long the certificates of our settings are good for, read from real ones."""
+"""Expiry dates of real certificates in the settings."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_near_and_far_ends_are_read(tmp_path: Path, days: int) -> None:
     assert ends_at_s(path) == [pytest.approx(time.time() + days * DAY_S, abs=60)]
 
 
-def test_every_certificate_of_a_file_is_read_and_keys_are_passed_over(authority: Authority) -> None:
+def test_every_certificate_of_a_file_is_read_without_keys(authority: Authority) -> None:
     ours = authority.issue("worker").both
     ours.write_bytes(ours.read_bytes() + authority.certificate.read_bytes())
     assert len(ends_at_s(ours)) == 2

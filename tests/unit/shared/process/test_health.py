@@ -1,4 +1,4 @@
-"""What a probe is told over HTTP, whatever other clients do."""
+"""The answers to probes over HTTP, also beside misbehaving clients."""
 
 from __future__ import annotations
 

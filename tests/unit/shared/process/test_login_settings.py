@@ -1,4 +1,4 @@
-"""Logins and TLS in the settings: what fits together, what does not, and what is not safe."""
+"""Logins and TLS in the settings: valid, contradicting and unsafe choices."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def problem(settings: type[Settings], environ: dict[str, str]) -> str:
     return str(raised.value)
 
 
-def test_kafka_is_reached_without_login_and_tls_unless_told_otherwise() -> None:
+def test_by_default_kafka_has_neither_login_nor_tls() -> None:
     assert login_settings(KafkaSettings.load({})) == {"security_protocol": "PLAINTEXT"}
 
 
@@ -183,7 +183,7 @@ def test_what_is_safe_is_not_worth_a_word(
         "unix:",
     ],
 )
-def test_an_address_with_a_password_that_is_not_encoded_is_refused_with_the_cure(url: str) -> None:
+def test_an_unencoded_password_is_refused_with_the_remedy(url: str) -> None:
     told = problem(RedisSettings, {"REDIS_URL": url})
     assert told.startswith("REDIS_URL: expected redis://")
     assert "must be percent-encoded there; or use REDIS_PASSWORD or REDIS_PASSWORD_FILE" in told
@@ -211,6 +211,6 @@ def test_a_login_of_redis_that_does_not_fit_is_named(environ: dict[str, str], to
     assert problem(RedisSettings, environ) == told
 
 
-def test_a_store_of_our_own_is_reached_without_the_login_of_another() -> None:
+def test_our_own_store_is_used_without_the_login_of_another() -> None:
     settings = RedisSettings.load({"REDIS_PASSWORD": SECRET, "REDIS_TIMEOUT_S": "2"}).at("unix:///s")
     assert (settings.username, settings.password, settings.timeout_s) == (None, None, 2)

@@ -1,4 +1,4 @@
-"""What a person reads holds no password."""
+"""Masked texts hold no password."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_the_login_of_a_url_is_hidden(text: str, masked: str) -> None:
         "a{b}c\t",
     ],
 )
-def test_a_remembered_secret_is_hidden_as_it_is_as_repr_and_as_part_of_a_url(secret: str) -> None:
+def test_a_secret_is_hidden_as_text_as_repr_and_in_a_url(secret: str) -> None:
     remember_secret(secret)
     for text in (f"login {secret} failed", f"KeyError: {secret!r}", f"rtsp://u:{quote(secret, safe='')}/x"):
         assert mask(text).count("***") == 1
@@ -73,7 +73,7 @@ def test_a_secret_too_short_to_tell_apart_is_left() -> None:
     assert mask("a cat") == "a cat"
 
 
-def test_a_secret_is_hidden_whole_where_a_quote_in_it_ends_its_url() -> None:
+def test_a_secret_with_a_quote_is_hidden_completely_in_a_url() -> None:
     remember_secret('p@ss"word')
     assert mask('rtsp://viewer:p@ss"word@h/live') == "rtsp://***@h/live"
 

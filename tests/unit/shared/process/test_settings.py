@@ -56,11 +56,11 @@ def test_the_environment_of_the_process_is_read(monkeypatch: pytest.MonkeyPatch)
     assert OvenSettings.load().heat_c == 99
 
 
-def test_an_unknown_variable_is_named_with_what_was_probably_meant() -> None:
+def test_an_unknown_variable_is_named_with_a_suggestion() -> None:
     assert _problems(OvenSettings, OVEN_HEATC="200") == ["OVEN_HEATC is unknown: did you mean OVEN_HEAT_C?"]
 
 
-def test_an_unknown_variable_like_no_other_is_named_with_all_there_are() -> None:
+def test_an_unknown_variable_without_a_match_lists_all_names() -> None:
     assert _problems(OvenSettings, OVEN_WEATHER="1") == [
         "OVEN_WEATHER is unknown: expected one of OVEN_GRILL, OVEN_HEAT_C, OVEN_PIN, OVEN_RECIPE"
     ]
@@ -127,7 +127,7 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     assert no_text == f"OVEN_PIN_FILE: {str(binary)!r} is not UTF-8 text"
 
 
-def test_a_secret_is_repeated_in_no_error_and_hidden_in_what_is_printed() -> None:
+def test_a_secret_appears_in_no_error_and_no_printed_text() -> None:
     class SafeSettings(Settings):
         prefix: ClassVar[str] = "SAFE_"
         code: Annotated[SecretStr, Field(min_length=20)]
@@ -161,9 +161,7 @@ def test_settings_cannot_be_changed() -> None:
         (KafkaSettings, "KAFKA_ADVERTISED_LISTENERS"),
     ],
 )
-def test_variables_of_other_programs_under_a_shared_prefix_are_left_alone(
-    settings: type[Settings], name: str
-) -> None:
+def test_variables_of_other_programs_are_ignored(settings: type[Settings], name: str) -> None:
     settings.load({name: "tcp://10.0.0.1:1"})
 
 
@@ -183,12 +181,12 @@ def test_a_slip_under_a_shared_prefix_is_named_all_the_same(
     assert _problems(settings, **{name: "x"}) == [f"{name} is unknown: did you mean {meant}?"]
 
 
-def test_the_level_and_the_format_of_logs_may_be_written_in_capitals() -> None:
+def test_level_and_format_of_logs_may_be_in_capitals() -> None:
     settings = ProcessSettings.load({"AGEGENDER_LOG_LEVEL": "DEBUG", "AGEGENDER_LOG_FORMAT": "JSON"})
     assert (settings.log_level, settings.log_format) == ("debug", "json")
 
 
-def test_a_process_listens_to_its_own_machine_unless_told_otherwise() -> None:
+def test_by_default_a_process_listens_on_loopback() -> None:
     assert ProcessSettings.load({}).http_host == "127.0.0.1"
 
 

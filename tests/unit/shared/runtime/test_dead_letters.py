@@ -11,7 +11,7 @@ from agegender.shared.runtime.transport import Delivery
 from tests.support.made_messages import frame
 
 
-def test_a_letter_tells_reason_finder_origin_and_the_bytes_as_received() -> None:
+def test_a_letter_has_reason_service_origin_and_received_bytes() -> None:
     raw = Encoded(b"key", b"value", (("schema", b"frame/1"),))
     letter = DeadLetter.of(Delivery(BadMessage("broken"), "frames/3@17", raw), "broken", "detect")
     assert letter == DeadLetter("broken", "detect", "frames/3@17", raw)
@@ -28,7 +28,7 @@ def test_as_many_bad_messages_as_allowed_pass() -> None:
     limit.check(good=5, bad=[])
 
 
-def test_one_bad_message_more_than_allowed_is_an_error_that_tells_the_last_reason() -> None:
+def test_one_bad_message_too_many_is_an_error_with_its_reason() -> None:
     limit = DeadLetterLimit(most=2, among=10)
     limit.check(good=4, bad=["a", "b"])
     with pytest.raises(

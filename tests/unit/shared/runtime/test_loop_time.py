@@ -1,4 +1,4 @@
-"""Every moment of a loop is counted, under one step."""
+"""Every second of a loop counts under one step."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_a_step_that_is_interrupted_goes_on_under_its_name(
     assert metrics.by_label(NAME, "step") == {"wait": 0, "process": 0, "write": 2, "commit": 0, "hold": 1}
 
 
-def test_nothing_is_counted_before_the_first_step_and_after_the_last(
+def test_no_time_counts_before_the_first_and_after_the_last_step(
     metrics: Metrics, clock: Callable[[], float]
 ) -> None:
     time = LoopTime("detect", metrics, clock)

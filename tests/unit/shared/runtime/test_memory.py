@@ -1,4 +1,4 @@
-"""What only the transport inside one process does; what every transport does is in `tests/contract`."""
+"""Behaviour of the transport inside one process only. `tests/contract` tests what all transports share."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def test_a_reader_that_waits_is_woken_by_a_message(in_a_thread: ThreadPoolExecut
     assert time.monotonic() - started_s < 5
 
 
-def test_the_source_is_exhausted_when_the_last_output_is_closed_and_everything_handed_out() -> None:
+def test_a_source_is_exhausted_after_the_last_output_and_message() -> None:
     topic = _topic()
     first, second, source = topic.output(), topic.output(), topic.source()
     source.open()
@@ -126,7 +126,7 @@ def test_the_end_of_a_topic_wakes_the_reader(in_a_thread: ThreadPoolExecutor) ->
     assert polled.result(timeout=5) == []
 
 
-def test_messages_put_back_by_a_close_make_an_exhausted_source_go_on() -> None:
+def test_messages_put_back_by_a_close_are_handed_out_again() -> None:
     topic = _topic()
     output, source = topic.output(), topic.source()
     output.open()
@@ -139,7 +139,7 @@ def test_messages_put_back_by_a_close_make_an_exhausted_source_go_on() -> None:
     assert not source.exhausted
 
 
-def test_a_broken_topic_frees_a_writer_that_waits_and_refuses_others(in_a_thread: ThreadPoolExecutor) -> None:
+def test_a_broken_topic_ends_waiting_writes_and_refuses_new_ones(in_a_thread: ThreadPoolExecutor) -> None:
     topic = _topic(capacity=1, patience_s=20)
     output = topic.output()
     output.open()

@@ -1,4 +1,4 @@
-"""The loop of every service: nothing is committed before it is safe, and nothing is lost or doubled."""
+"""The loop of every service: no commit before all results are stored, no loss, no double counts."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def _short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runner, "Backoff", functools.partial(Backoff, first_s=0.02, max_s=0.2))
 
 
-def test_everything_goes_through_and_the_loop_ends_with_its_source() -> None:
+def test_every_message_passes_and_the_loop_ends_with_its_source() -> None:
     bench = Bench()
     bench.put(*range(10))
     bench.run()
@@ -45,7 +45,7 @@ def test_the_last_words_follow_the_last_message_and_are_counted() -> None:
     assert bench.metrics.total("agegender_messages_sent_total") == 3
 
 
-def test_who_is_told_to_stop_has_no_last_words() -> None:
+def test_a_stop_sends_no_last_words() -> None:
     bench = Bench(last_words=lambda: [frame(sequence=99)])
     bench.put(0)
     bench.watch.on("source.commit", bench.stop.set)
@@ -53,7 +53,7 @@ def test_who_is_told_to_stop_has_no_last_words() -> None:
     assert bench.sent == [0]
 
 
-def test_an_output_is_called_while_nothing_arrives_for_what_is_due_by_the_clock() -> None:
+def test_an_output_is_called_while_nothing_arrives() -> None:
     bench = Bench()
     bench.watch.on("output.write", bench.stop.set)
     bench.runner.run(bench.stop)
@@ -61,7 +61,7 @@ def test_an_output_is_called_while_nothing_arrives_for_what_is_due_by_the_clock(
     assert bench.sent == []
 
 
-def test_a_batch_is_committed_only_after_all_that_came_of_it_is_written() -> None:
+def test_a_batch_is_committed_after_all_its_results() -> None:
     bench = Bench(BatchLimits(2))
     bench.put(0, 1, 2)
     bench.run()
@@ -69,7 +69,7 @@ def test_a_batch_is_committed_only_after_all_that_came_of_it_is_written() -> Non
     assert bench.watch.without(*NOISE) == [*OPENS, *batch, *batch, *CLOSES]
 
 
-def test_a_crash_between_write_and_commit_makes_the_batch_come_again() -> None:
+def test_a_crash_between_write_and_commit_repeats_the_batch() -> None:
     bench = Bench(BatchLimits(2))
     bench.put(0, 1, 2, 3, 4)
     bench.watch.on("output.write", lambda: bench.watch.fail("source.commit", [MemoryError()]), nth=2)
@@ -128,7 +128,7 @@ def test_counters_of_trouble_begin_at_none() -> None:
     assert bench.metrics.total("agegender_batch_limit_messages", service="relay") == 4
 
 
-def test_the_service_is_ready_again_when_what_it_waited_for_is_back() -> None:
+def test_the_service_is_ready_again_after_an_outage() -> None:
     bench = Bench(BatchLimits(1))
     bench.put(0, 1)
     states: list[str | None] = []
@@ -138,7 +138,7 @@ def test_the_service_is_ready_again_when_what_it_waited_for_is_back() -> None:
     assert states == [None, None]
 
 
-def test_a_reason_to_wait_is_logged_once_however_often_it_is_tried(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_reason_to_wait_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "agegender.shared.runtime.runner")
     bench = Bench()
     bench.put(0)
@@ -164,7 +164,7 @@ def test_a_service_that_waits_is_alive() -> None:
     assert all(states)
 
 
-def test_bytes_that_are_no_message_become_a_letter_and_the_rest_of_the_batch_is_done() -> None:
+def test_invalid_bytes_become_a_letter_and_the_rest_is_processed() -> None:
     bench = Bench(BatchLimits(10))
     strange = Encoded(b"k", b"what", (("schema", b"picture/1"),))
     bench.put(0)
@@ -198,7 +198,7 @@ def test_a_bad_message_is_logged_with_reason_and_origin(caplog: pytest.LogCaptur
     assert vars(record)["origin"] == "frames/0@0"
 
 
-def test_too_many_bad_messages_end_the_run_with_the_last_batch_untouched() -> None:
+def test_too_many_bad_messages_end_the_run_without_a_commit() -> None:
     bench = Bench(BatchLimits(2), limit=DeadLetterLimit(most=2, among=100))
     bench.put(0, 1, jpeg=b"bad")
     bench.put(2)
@@ -232,7 +232,7 @@ def test_an_output_that_refuses_a_message_for_good_ends_the_run() -> None:
     assert bench.uncommitted == [0]
 
 
-def test_a_part_that_fails_to_close_keeps_no_other_from_being_closed() -> None:
+def test_all_parts_are_closed_even_if_one_fails() -> None:
     bench = Bench()
     bench.watch.fail("source.close", [OSError("gone")])
     with pytest.raises(OSError, match="gone"):
@@ -282,7 +282,7 @@ def test_what_was_not_committed_is_not_counted() -> None:
 
 
 class Slow:
-    """Works until it is told that it is enough."""
+    """Works until the test sets `enough`."""
 
     def __init__(self) -> None:
         self.enough = threading.Event()
@@ -294,7 +294,7 @@ class Slow:
         return [Done((one,)) for one in batch]
 
 
-def test_the_source_keeps_its_place_while_the_stage_works_and_the_service_is_not_thought_to_live_for_it(
+def test_slow_work_keeps_the_assignment_but_not_liveness(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(runner, "_KEEP_ALIVE_EVERY_S", 0.02)

@@ -1,4 +1,4 @@
-"""When a runner takes what it has: a batch is full or old enough, or it is told to stop."""
+"""When a batch is complete: it is full, old enough, or the runner stops."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_a_stop_finishes_the_batch_in_hand_and_takes_no_other() -> None:
     assert bench.uncommitted == [2]
 
 
-def test_a_stop_while_the_output_is_away_still_has_time_to_finish() -> None:
+def test_a_stop_while_the_output_is_down_has_time_to_finish() -> None:
     bench = Bench()
     bench.put(0)
     bench.watch.on("output.write", bench.stop.set)
@@ -105,7 +105,7 @@ def test_a_batch_waits_its_time_for_more() -> None:
     assert bench.stage.batch_sizes == [2]
 
 
-def test_the_waiting_time_of_a_batch_counts_from_its_first_message() -> None:
+def test_a_batch_waits_from_its_first_message_on() -> None:
     bench = Bench(BatchLimits(20, max_wait_s=0.2))
     numbers = itertools.count()
 

@@ -94,7 +94,7 @@ def test_a_signal_stops_the_service_with_status_0(number: signal.Signals) -> Non
     assert json.loads(log)["event"] == "stopped"
 
 
-def test_a_running_service_answers_probes_and_tells_of_its_process() -> None:
+def test_a_running_service_answers_probes_and_exports_metrics() -> None:
     with service("Patient", AGEGENDER_HTTP_PORT="0") as child:
         port = child.next_line()["http_port"]
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/live", timeout=5) as answer:
@@ -119,7 +119,7 @@ def test_a_second_signal_ends_a_service_that_does_not_listen() -> None:
         assert child.process.returncode == -signal.SIGTERM
 
 
-def test_a_failure_is_status_1_and_one_line_that_says_why_without_the_password() -> None:
+def test_a_failure_is_status_1_and_one_line_without_the_password() -> None:
     with service("Failing") as child:
         child.next_line()
         status, log = child.end()
@@ -131,7 +131,7 @@ def test_a_failure_is_status_1_and_one_line_that_says_why_without_the_password()
     assert "sesame" not in log
 
 
-def test_a_wrong_setting_is_status_2_and_one_line_before_anything_starts() -> None:
+def test_a_wrong_setting_is_status_2_before_anything_starts() -> None:
     with service("Patient", AGEGENDER_LOG_LEVEL="loud", AGEGENDER_HTTP_PROT="1") as child:
         status, log = child.end()
     assert status == 2
@@ -143,7 +143,7 @@ def test_a_wrong_setting_is_status_2_and_one_line_before_anything_starts() -> No
     assert "'loud'" in line
 
 
-def test_a_wrong_setting_of_the_service_itself_is_told_without_its_password() -> None:
+def test_a_wrong_setting_is_reported_without_its_password() -> None:
     with service("Unset") as child:
         assert child.end() == (2, "agegender oven: OVEN_URL: cannot use redis://***@oven\n")
 

@@ -1,4 +1,4 @@
-"""Several workers share the work of a topic, on a real broker."""
+"""Several workers share the partitions of a topic, on a real broker."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def work(source: KafkaSource[Frame], done: list[Frame], enough: threading.Event)
         done += new
 
 
-def test_two_members_share_the_partitions_and_nothing_is_done_twice(settings: KafkaSettings) -> None:
+def test_two_members_share_partitions_and_repeat_nothing(settings: KafkaSettings) -> None:
     enough = threading.Event()
     first_did, second_did = list[Frame](), list[Frame]()
     with (
@@ -145,7 +145,7 @@ def test_what_a_killed_member_had_in_hand_goes_to_the_other(settings: KafkaSetti
         assert by_camera(some(other, at_least=24)) == {camera: [0, 1] for camera in CAMERAS}
 
 
-def test_a_member_that_waits_with_work_in_hand_gives_up_partitions_and_loses_nothing(
+def test_a_waiting_member_gives_up_partitions_without_loss(
     settings: KafkaSettings,
 ) -> None:
     enough = threading.Event()
@@ -169,7 +169,7 @@ def test_a_member_that_waits_with_work_in_hand_gives_up_partitions_and_loses_not
 
             wait_until(all_read, 20, "the new frames are read")
             until_done(waiting.commit)
-            # Nobody takes back what the other has committed.
+            # The committed offset of the other member must stay.
             wait_until(lambda: lag(settings) == 0, 20, "all is committed")
         finally:
             enough.set()
@@ -182,9 +182,7 @@ def test_a_member_that_waits_with_work_in_hand_gives_up_partitions_and_loses_not
     assert by_camera(ours) == {camera: [2] for camera in kept}
 
 
-def test_a_member_that_the_group_threw_out_comes_back_and_loses_nothing(
-    settings: KafkaSettings, admin: Admin
-) -> None:
+def test_a_removed_member_returns_and_loses_nothing(settings: KafkaSettings, admin: Admin) -> None:
     group = f"{settings.topic_prefix}readers"
     with opened(frames_output(settings)) as output, opened(frames_source(settings)) as source:
         output.write(numbers(0, 1, 2, cameras=CAMERAS))
