@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from agegender.services.classify.quiet import without_greeting
 from agegender.shared.errors import AgeGenderError
 from agegender.shared.images.faces import CHIP_CONTEXT, CHIP_SIDE_PX
 from agegender.shared.models import Net, NetInput, load_manifest, weights
@@ -90,8 +91,9 @@ class LiteRTNets:
 
         paths = [weights(name) for name in NETS]
         self._interpreters = [Interpreter(str(path), num_threads=self._num_threads) for path in paths]
-        for interpreter in self._interpreters:
-            interpreter.allocate_tensors()
+        with without_greeting():
+            for interpreter in self._interpreters:
+                interpreter.allocate_tensors()
 
     def predict(self, chips_bgr: NDArray[np.uint8]) -> Predictions:
         """Age and gender of N chips, (N, 160, 160, 3) uint8 in BGR; N may be 0.

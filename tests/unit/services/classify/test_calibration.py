@@ -136,6 +136,28 @@ def test_a_gender_is_named_only_where_it_is_likely_enough(logit: float, gender: 
     assert calibration(unknown_below=0.7).classify(30, logit, 0.5, flip_augmentation=True).gender == gender
 
 
+@pytest.mark.parametrize("logit", [0.0, -0.0])
+def test_equal_probabilities_name_male_at_the_lowest_threshold(logit: float) -> None:
+    """At exactly 0.5 the gender is `male`, as `Tally.verdict` has it for tracks."""
+    classification = calibration(unknown_below=0.5).classify(30, logit, 0.5, flip_augmentation=True)
+    assert (classification.male_probability, classification.gender) == (0.5, "male")
+
+
+def test_a_gender_exactly_as_likely_as_the_threshold_is_named() -> None:
+    logit = 2.0
+    male = calibration().classify(30, logit, 0.5, flip_augmentation=True).male_probability
+    made = calibration(unknown_below=male)
+    assert made.classify(30, logit, 0.5, flip_augmentation=True).gender == "male"
+    assert made.classify(30, logit - 1e-6, 0.5, flip_augmentation=True).gender == "unknown"
+
+
+@pytest.mark.parametrize("knots", [(20.0, 20.0), (60.0, 20.0)])
+def test_knots_that_do_not_grow_are_refused(knots: tuple[float, float]) -> None:
+    fields = json.loads(calibration().model_dump_json())
+    with pytest.raises(ValidationError, match="knots in increasing order"):
+        Calibration.model_validate({**fields, "age_knots_years": knots})
+
+
 def test_the_nets_are_believed_less_than_they_say() -> None:
     for tables in STORED.flip_augmentation.values():
         scales = np.array(tables.gender_scale)

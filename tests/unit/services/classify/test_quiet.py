@@ -1,0 +1,36 @@
+"""LiteRT's greeting is dropped; every other line reaches stderr."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from agegender.services.classify.quiet import without_greeting
+
+GREETING = b"INFO: Created TensorFlow Lite XNNPACK delegate for CPU.\n"
+
+
+def test_only_the_greeting_is_dropped(capfd: pytest.CaptureFixture[str]) -> None:
+    os.write(2, b"before\n")
+    with without_greeting():
+        os.write(2, b"WARNING: one\n" + GREETING + b"ERROR: two\n")
+    os.write(2, b"after\n")
+    assert capfd.readouterr().err == "before\nWARNING: one\nERROR: two\nafter\n"
+
+
+def test_an_exception_passes_with_what_was_written_before(capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(ValueError, match="broken"), without_greeting():
+        os.write(2, b"ERROR: why\n")
+        raise ValueError("broken")
+    assert capfd.readouterr().err == "ERROR: why\n"
+
+
+def test_no_file_descriptor_is_left_open() -> None:
+    before = os.dup(2)
+    os.close(before)
+    with without_greeting():
+        pass
+    after = os.dup(2)
+    os.close(after)
+    assert after == before
