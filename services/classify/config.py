@@ -16,11 +16,11 @@ class ClassifySettings(Settings):
     prefix: ClassVar[str] = "CLASSIFY_"
 
     device: Literal["cpu", "gpu"] = "cpu"
-    """`cpu` runs the nets with LiteRT. `gpu` runs them with TensorFlow, which refuses to start without a GPU."""
+    """`cpu` runs the nets with LiteRT. `gpu` runs them with TensorFlow, and requires a GPU."""
     threads: Annotated[int, Field(ge=1, le=64)] = 1
     """Threads of the nets on a CPU. More workers use more cores better than more threads do."""
     flip_augmentation: bool = True
-    """Classify each face and its mirror image, and average the two. Without it, classify takes half the time."""
+    """Classify each face and its mirror image, and average the two. This takes twice the time."""
     batch_messages: Annotated[int, Field(ge=1, le=1_024)] = 32
     """The largest number of chips classified together. A GPU is faster with larger batches."""
     batch_wait_s: Annotated[float, Field(ge=0, le=10)] = 0.02

@@ -1,4 +1,4 @@
-"""Flip augmentation: the mean answer for a face and its mirror image errs less than the answer for one of them."""
+"""Flip augmentation: the mean answer for a face and its mirror image is more accurate."""
 
 from __future__ import annotations
 

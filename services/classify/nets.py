@@ -1,8 +1,8 @@
-"""The nets that read age and gender from aligned chips, and their runtime on a CPU.
+"""The nets that read age and gender from chips, and their runtime on a CPU.
 
-Net A reads age and gender, net B gender; `shared/models/manifest.json` says what each wants to see, and
-`docs/models.md` where they come from and how well they do. Both runtimes, LiteRT here and TensorFlow in
-`tensorflow_nets`, load the same files, cut with the same `inputs` and classify with the same `combine`.
+Net A reads age and gender, net B reads gender. `shared/models/manifest.json` describes their inputs, and
+`docs/models.md` their origin and accuracy. Both runtimes, LiteRT here and TensorFlow in `tensorflow_nets`,
+load the same files and share `inputs` and `combine`.
 """
 
 from __future__ import annotations
@@ -25,31 +25,31 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.float32]
 NETS = ("age_gender_a", "gender_b")
-"""The nets that classify together, by their names in the manifest."""
+"""The nets used together, by their names in the manifest."""
 
 
 class ChipsError(AgeGenderError, ValueError):
-    """Chips of another shape or type than the nets read."""
+    """The chips have another shape or type than the nets read."""
 
 
 class Predictions(NamedTuple):
-    """What the nets read from N chips, in the order of the chips."""
+    """The readings for N chips, in the order of the chips, not calibrated yet."""
 
     age_years: Floats
-    """(N,), not bounded: the net is a regression and may read a little below 0."""
+    """(N,), unbounded: the net is a regression and may read a little below 0."""
     male_logit: Floats
-    """(N,), the logits of male less those of female, summed over the nets. They promise more than they keep;
-    `calibration` says what they are worth."""
+    """(N,): the logits of male minus those of female, summed over the nets. They are overconfident;
+    `calibration` corrects them."""
 
 
 class AgeGenderNets(Protocol):
-    """Nets with a runtime that executes them. One instance belongs to one thread."""
+    """The nets with a runtime that executes them. An instance serves one thread at a time."""
 
     name: str
-    """The name of the nets in their manifest; the same for every runtime."""
+    """The name of the nets in the manifest, the same for every runtime."""
 
     def open(self) -> None:
-        """Import the runtime and load the weights.
+        """Imports the runtime and loads the weights.
 
         Raises:
             WeightsError: a file of weights is missing or damaged.
@@ -57,21 +57,21 @@ class AgeGenderNets(Protocol):
         """
 
     def predict(self, chips_bgr: NDArray[np.uint8]) -> Predictions:
-        """Age and gender of N chips, (N, 160, 160, 3) uint8 in BGR, cut at context 1.5; N may be 0.
+        """The readings of N chips, (N, 160, 160, 3) uint8 in BGR, cut at context 1.5; N may be 0.
 
         Raises:
             ChipsError: the chips have another shape or type.
         """
 
     def close(self) -> None:
-        """Let go of the runtime; may be called more than once, and `open` may follow."""
+        """Frees the runtime. May be called more than once, and `open` may follow."""
 
 
 class LiteRTNets:
     """The nets on a CPU through LiteRT.
 
-    Chips go through one by one: on a CPU a batch gains nothing. Two workers with one thread each do more than
-    one worker with two.
+    Chips are run one by one, because a batch gains nothing on a CPU. Two workers with one thread each do more
+    than one worker with two threads.
     """
 
     def __init__(self, num_threads: int = 1) -> None:
@@ -82,7 +82,7 @@ class LiteRTNets:
         self._interpreters: list[Interpreter] = []
 
     def open(self) -> None:
-        """Import LiteRT and load the weights, about 0.1 s.
+        """Imports LiteRT and loads the weights. Takes about 0.1 s.
 
         Raises:
             WeightsError: a file of weights is missing or damaged.
@@ -96,7 +96,7 @@ class LiteRTNets:
                 interpreter.allocate_tensors()
 
     def predict(self, chips_bgr: NDArray[np.uint8]) -> Predictions:
-        """Age and gender of N chips, (N, 160, 160, 3) uint8 in BGR; N may be 0.
+        """The readings of N chips, (N, 160, 160, 3) uint8 in BGR; N may be 0.
 
         Raises:
             ChipsError: the chips have another shape or type.
@@ -111,7 +111,7 @@ class LiteRTNets:
         return combine(self._nets, outputs)
 
     def close(self) -> None:
-        """Free the interpreters and their memory."""
+        """Frees the interpreters and their memory."""
         self._interpreters = []
 
 
@@ -127,10 +127,10 @@ def _run(interpreter: Interpreter, faces: Floats, columns: int) -> Floats:
 
 
 def check_chips(chips_bgr: NDArray[np.uint8]) -> None:
-    """Refuse what is not (N, 160, 160, 3) uint8.
+    """Refuses chips that are not (N, 160, 160, 3) uint8.
 
     Raises:
-        ChipsError: always says what was expected and what came.
+        ChipsError: the chips have another shape or type.
     """
     expected = (CHIP_SIDE_PX, CHIP_SIDE_PX, 3)
     if chips_bgr.ndim != 4 or chips_bgr.shape[1:] != expected or chips_bgr.dtype != np.uint8:
@@ -141,11 +141,11 @@ def check_chips(chips_bgr: NDArray[np.uint8]) -> None:
 
 
 def inputs(chips_bgr: NDArray[np.uint8], wanted: NetInput) -> Floats:
-    """The centre of each chip as a net wants it: (N, side, side, 3) float32 RGB, normalised.
+    """The input of a net: the centre of each chip, (N, side, side, 3) float32 RGB, normalised.
 
-    The whole chip is scaled so that the part the net wants is `side` pixels wide, averaging over areas; then
-    that part is cut out. For both nets this falls on whole pixels (160 to 160 and 160 to 48 pixels), so
-    nothing is shifted by a fraction of a pixel.
+    The chip is scaled so that the part for the net is `side` pixels wide, averaging over areas. Then that
+    part is cut out. For both nets this falls on whole pixels (160 to 160, and 160 to 48 pixels), so the face
+    is not shifted by a fraction of a pixel.
 
     Raises:
         ValueError: the net does not read aligned faces.
@@ -167,7 +167,7 @@ def inputs(chips_bgr: NDArray[np.uint8], wanted: NetInput) -> Floats:
 
 
 def combine(nets: Sequence[Net], outputs: Sequence[Floats]) -> Predictions:
-    """Age and gender from the outputs of the nets, one (N, columns) array each."""
+    """The readings from the outputs of the nets, one (N, columns) array for each net."""
     sums: dict[str, Floats] = defaultdict(lambda: np.zeros(len(outputs[0]), np.float32))
     for net, columns in zip(nets, outputs, strict=True):
         for meaning, column in zip(net.outputs, columns.T, strict=True):

@@ -15,8 +15,8 @@ _MOST_BYTES = 65_536
 def without_greeting() -> Iterator[None]:
     """Holds stderr back, and afterwards writes all of it but LiteRT's line about XNNPACK.
 
-    LiteRT writes that line from C++, at a level that its Python package cannot set. The redirection applies to
-    the whole process, so the block should be short.
+    LiteRT writes that line from C++, at a level that its Python package cannot set. The redirection applies
+    to the whole process, so the block should be short.
     """
     try:
         stderr = os.dup(_STDERR)

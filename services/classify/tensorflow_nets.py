@@ -1,7 +1,7 @@
-"""The same nets through TensorFlow, for GPUs: the only file of the services that imports TensorFlow.
+"""The nets on a GPU, through TensorFlow. No other module of the services imports TensorFlow.
 
-There is one copy of the weights, the LiteRT files: each of their layers is computed by the TensorFlow
-operation of the same meaning. Weights stored as float16 become float32 first, as they do in LiteRT.
+There is one copy of the weights, the LiteRT files. Each of their layers is computed by the TensorFlow
+operation with the same meaning. Weights stored as float16 become float32 first, as in LiteRT.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ from agegender.shared.models import load_manifest, weights
 
 Tensor = Any
 """A TensorFlow tensor; TensorFlow ships no types."""
-Run = Callable[..., tuple[Tensor, ...]]
+CompiledNets = Callable[..., tuple[Tensor, ...]]
 
 
 class NoGpu(AgeGenderError):
-    """A GPU was asked for, and TensorFlow sees or uses none."""
+    """A GPU is required, and TensorFlow finds or uses none."""
 
 
 class TensorFlowNets:
     """The nets on a GPU, or on a CPU for comparison, in batches of a few fixed sizes.
 
-    N chips are run in a batch of the smallest size that holds them, filled up with zeros: each shape is
-    compiled once, in `open`, and never again. More chips than the largest size holds take several batches.
+    Each batch size is compiled once, in `open`. N chips run in the smallest batch that holds them, padded
+    with zeros. More chips than the largest size take several batches.
     """
 
     def __init__(
@@ -44,14 +44,14 @@ class TensorFlowNets:
         self._nets = [manifest.nets[name] for name in NETS]
         self._device = f"{device.upper()}:0"
         self._batch_sizes = sorted(batch_sizes)
-        self._runs: dict[int, Run] = {}
+        self._runs: dict[int, CompiledNets] = {}
 
     def open(self) -> None:
-        """Import TensorFlow, load the weights, and run each batch size once: several seconds.
+        """Imports TensorFlow, loads the weights, and runs each batch size once. Takes several seconds.
 
         Raises:
             MissingExtra: TensorFlow is not installed.
-            NoGpu: a GPU was asked for, and TensorFlow sees or uses none.
+            NoGpu: a GPU is required, and TensorFlow finds or uses none.
             WeightsError: a file of weights is missing or damaged.
         """
         try:
@@ -65,7 +65,7 @@ class TensorFlowNets:
             return tuple(_replay(tf, graph, x) for graph, x in zip(graphs, faces, strict=True))
 
         compiled = tf.function(classify, autograph=False)
-        runs: dict[int, Run] = {}
+        runs: dict[int, CompiledNets] = {}
         for size in self._batch_sizes:
             shapes = [(size, net.input.side_px, net.input.side_px, 3) for net in self._nets]
             with tf.device(self._device):
@@ -74,7 +74,7 @@ class TensorFlowNets:
         self._runs = runs
 
     def check_device(self, outputs: tuple[Tensor, ...]) -> None:
-        """Refuse `outputs` that were not computed on the device asked for.
+        """Refuses `outputs` that were computed on another device.
 
         Raises:
             NoGpu: TensorFlow placed them elsewhere.
@@ -82,11 +82,11 @@ class TensorFlowNets:
         for output in outputs:
             if not output.device.endswith(self._device):
                 raise NoGpu(
-                    f"the nets were to run on {self._device}, and TensorFlow ran them on {output.device}"
+                    f"expected the nets to run on {self._device}, and TensorFlow ran them on {output.device}"
                 )
 
     def predict(self, chips_bgr: NDArray[np.uint8]) -> Predictions:
-        """Age and gender of N chips, (N, 160, 160, 3) uint8 in BGR; N may be 0.
+        """The readings of N chips, (N, 160, 160, 3) uint8 in BGR; N may be 0.
 
         Raises:
             ChipsError: the chips have another shape or type.
@@ -100,7 +100,7 @@ class TensorFlowNets:
         return combine(self._nets, [np.concatenate(outputs) for outputs in zip(*parts, strict=True)])
 
     def _outputs(self, chips_bgr: NDArray[np.uint8]) -> list[Floats]:
-        """The outputs of each net, (N, columns), for no more chips than the largest batch holds."""
+        """The outputs of each net, (N, columns), for at most the largest batch."""
         count = len(chips_bgr)
         size = next(size for size in self._batch_sizes if size >= count)
         filled = ((0, size - count), (0, 0), (0, 0), (0, 0))
@@ -108,7 +108,7 @@ class TensorFlowNets:
         return [output.numpy()[:count] for output in self._runs[size](*faces)]
 
     def close(self) -> None:
-        """Let go of the compiled nets; TensorFlow itself stays loaded until the process ends."""
+        """Frees the compiled nets. TensorFlow itself stays loaded until the process ends."""
         self._runs = {}
 
 
@@ -116,13 +116,14 @@ def _prepare_gpus(tf: ModuleType, *, required: bool) -> None:
     gpus = tf.config.list_physical_devices("GPU")
     if required and not gpus:
         raise NoGpu(
-            f"a GPU was asked for, and TensorFlow {tf.__version__} sees none: check that `nvidia-smi` lists "
-            "one and that `tensorflow[and-cuda]` is installed, or choose the CPU"
+            f"expected a GPU, and TensorFlow {tf.__version__} finds none: check that `nvidia-smi` lists one "
+            "and that `tensorflow[and-cuda]` is installed, or set CLASSIFY_DEVICE=cpu"
         )
     for gpu in gpus:
-        # Otherwise TensorFlow takes the whole memory of the GPU, and a second worker gets none.
+        # By default TensorFlow takes all memory of the GPU, and a second worker gets none.
         tf.config.experimental.set_memory_growth(gpu, True)
-    # Shortened factors would make a GPU's answers differ from a CPU's, and nets this small gain nothing.
+    # TF32 would make the answers of a GPU differ from those of a CPU. It does not speed up
+    # nets this small.
     tf.config.experimental.enable_tensor_float_32_execution(False)
 
 
@@ -131,17 +132,18 @@ def _replay(tf: ModuleType, graph: Graph, faces: Tensor) -> Tensor:
     tensors: dict[int, Tensor] = {**graph.constants, graph.source: faces}
     for layer in graph.layers:
         output = _computed(tf, layer, [tensors[number] for number in layer.reads])
-        # LiteRT fuses activations into layers: 0 is none, and 1, the only one in these nets, a ReLU.
+        # LiteRT fuses activations into layers: 0 is none, 1 is ReLU. These nets have no others.
         fused = getattr(layer.options, "fusedActivationFunction", 0)
         tensors[layer.writes] = tf.nn.relu(output) if fused else output
     return tensors[graph.sink]
 
 
 def _computed(tf: ModuleType, layer: Layer, read: list[Tensor]) -> Tensor:
-    """What `layer` makes of the tensors it reads.
+    """The output of `layer` for the tensors it reads.
 
-    LiteRT keeps kernels as (out, height, width, in) and depthwise ones as (1, height, width, channels);
-    TensorFlow wants (height, width, in, out) and (height, width, channels, 1), so both are turned alike.
+    LiteRT stores kernels as (out, height, width, in), and depthwise ones as (1, height, width, channels).
+    TensorFlow expects (height, width, in, out) and (height, width, channels, 1). The same transposition fits
+    both.
     """
     x, options = read[0], layer.options
     match layer.kind:
@@ -169,4 +171,4 @@ def _computed(tf: ModuleType, layer: Layer, read: list[Tensor]) -> Tensor:
             return tf.nn.max_pool2d(x, [options.filterHeight, options.filterWidth], strides, padding)
         case "AVERAGE_POOL_2D":
             return tf.nn.avg_pool2d(x, [options.filterHeight, options.filterWidth], strides, padding)
-    raise ValueError(f"no TensorFlow operation is known for the LiteRT layer {layer.kind}")
+    raise ValueError(f"expected a layer that has a TensorFlow operation here, got {layer.kind}")

@@ -1,4 +1,4 @@
-"""A LiteRT file taken apart into its layers and constants, with neither LiteRT nor TensorFlow running it."""
+"""Reads the layers and constants of a LiteRT file, without running it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Options = Any
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """One operation: it reads tensors by their numbers and writes one."""
+    """One operation. It reads some tensors and writes one, by their numbers."""
 
     kind: str
     """The operation's name in LiteRT's schema, such as CONV_2D."""
@@ -26,7 +26,7 @@ class Layer:
 
 @dataclass(frozen=True, slots=True)
 class Graph:
-    """The layers in the order in which they run, and the constants among the tensors by their numbers."""
+    """The layers in the order they run, and the constant tensors by their numbers."""
 
     source: int
     sink: int
@@ -35,7 +35,7 @@ class Graph:
 
 
 def read_graph(path: Path) -> Graph:
-    """Read a file with one graph, one input and one output.
+    """Reads a file with one graph, one input and one output.
 
     The format is a flatbuffer, described at
     https://github.com/google-ai-edge/LiteRT/blob/main/tflite/converter/schema/schema.fbs.

@@ -1,1 +1,1 @@
-"""Frames in; one aligned chip for every face out."""
+"""The service detect: frames in, one aligned chip for each face out, and the tracks of each camera."""

@@ -1,4 +1,4 @@
-"""`python -m services.detect`: faces out of the topic `frames` into the topic `faces`."""
+"""`python -m services.detect`: reads the topic `frames`, writes the topics `faces` and `checkpoints`."""
 
 from __future__ import annotations
 

@@ -1,10 +1,15 @@
-"""Detect's memory of persons outlives its process: after each batch it is written, and read by the next one.
+"""Writes a checkpoint of each camera after each batch, so that another worker can go on after a crash.
 
-The order is what makes a crash harmless. First the faces and track updates of a batch are safe, then the states
-of its cameras, then the position in `frames` is committed. Whoever takes over reads the states and goes on at
-the position. After a crash before the second step it looks at the same frames again from the same states, and
-sends the same again, which the store knows as repeats; after one before the third step it knows the frames
-from the states, and sends nothing.
+The order makes a crash harmless:
+
+1. The faces and track updates of a batch are written.
+2. The checkpoints of its cameras are written.
+3. The position in `frames` is committed.
+
+The next worker reads the checkpoints and goes on at the committed position. After a crash before step 2 it
+processes the same frames again from the same checkpoints. It sends the same messages again, and the store
+recognises them as repeats. After a crash before step 3 the checkpoints already contain the frames, so the
+next worker sends nothing for them.
 """
 
 from __future__ import annotations
@@ -25,8 +30,8 @@ CHECKPOINTS: Changelog[Checkpoint] = Changelog(
     CHECKPOINTS_NAME,
     Codec(
         schema="checkpoint/1",
-        key=lambda state: state.camera_id,
-        split=lambda state: ("{}", state.model_dump_json().encode()),
+        key=lambda checkpoint: checkpoint.camera_id,
+        split=lambda checkpoint: ("{}", checkpoint.model_dump_json().encode()),
         join=lambda _meta, value: Checkpoint.model_validate_json(value),
         value_is_json=True,
     ),
@@ -34,61 +39,69 @@ CHECKPOINTS: Changelog[Checkpoint] = Changelog(
 )
 
 
-class States(Protocol):
-    """Where states are kept."""
+class CheckpointLog(Protocol):
+    """Keeps checkpoints outside of the process."""
 
     def read(self, assignment: Assignment) -> Sequence[Checkpoint]:
-        """The last states of each camera of that share, in the order of their writing. Raises NotNow."""
+        """The last checkpoints of each camera of the assignment, in the order they were written.
+
+        Raises:
+            NotNow: they cannot be read at the moment.
+        """
 
     def write(self, messages: Sequence[Checkpoint]) -> None:
-        """Returns when the states are safe. Raises NotNow, and is then called again."""
+        """Returns when the checkpoints are safe.
+
+        Raises:
+            NotNow: they cannot be written at the moment. The caller tries again.
+        """
 
     def close(self) -> None:
-        """Lets go."""
+        """Closes the connection."""
 
 
 class CheckpointingOutput(Generic[M]):
-    """Writes what detect sends, and after it what detect knows.
+    """Writes the outputs of the stage, then its checkpoints.
 
     Args:
-        stage: the one whose outputs are written.
-        output: where they go.
-        states: where what it knows goes.
+        stage: of these outputs.
+        output: for the outputs.
+        checkpoints: for the checkpoints.
     """
 
-    def __init__(self, stage: DetectStage, output: Output[M], states: States) -> None:
+    def __init__(self, stage: DetectStage, output: Output[M], checkpoints: CheckpointLog) -> None:
         self._stage = stage
         self._output = output
-        self._kept = states
+        self._log = checkpoints
         self._written: Sequence[M] | None = None
-        self._states: Sequence[Checkpoint] = ()
+        self._unwritten: Sequence[Checkpoint] = ()
 
     def open(self) -> None:
         """See `transport.Output`."""
         self._output.open()
 
     def write(self, messages: Sequence[M]) -> None:
-        """See `transport.Output`. Returns when the states are safe too."""
-        if messages is not self._written:  # or else only the states are left to be written
+        """See `transport.Output`. Returns when the checkpoints are safe too."""
+        if messages is not self._written:  # on a retry after NotNow, only the checkpoints may be missing
             self._output.write(messages)
             self._written = messages
-        self._states = self._states or self._stage.take_checkpoints()
-        self._kept.write(self._states)
-        self._written, self._states = None, ()
+        self._unwritten = self._unwritten or self._stage.take_checkpoints()
+        self._log.write(self._unwritten)
+        self._written, self._unwritten = None, ()
 
     def take_over(self, assignment: Assignment) -> None:
-        """Forgets what was known, and goes on from what was written by whoever had that share before.
+        """Replaces the tracks in memory by those of the checkpoints of a new assignment.
 
-        Whatever this process itself knows of the share is written already: no batch is in hand.
+        The checkpoints of this process are written already, because no batch is in progress.
 
         Raises:
-            NotNow: what was written cannot be read at the moment. Nothing was forgotten.
+            NotNow: the checkpoints cannot be read at the moment. The tracks in memory stay.
         """
-        self._stage.restore(newest_checkpoints(self._kept.read(assignment)))
+        self._stage.restore(newest_checkpoints(self._log.read(assignment)))
 
     def close(self) -> None:
         """See `transport.Output`."""
         try:
             self._output.close()
         finally:
-            self._kept.close()
+            self._log.close()

@@ -25,7 +25,7 @@ class DetectSettings(Settings):
     min_score: Annotated[float, Field(gt=0, lt=1)] = 0.7
     """Detections with a lower score are not faces."""
     selection: Selection = "best-shot"
-    """`best-shot` classifies only the faces that can improve the answer for a track, `all` every face found."""
+    """`best-shot` classifies only the faces that can improve the answer for a track, `all` every face."""
     confirm_frames: Annotated[int, Field(ge=1, le=100)] = 3
     """A track is confirmed once its face was found in this many frames. A false detection rarely is."""
     lost_s: Annotated[float, Field(gt=0, le=60)] = 2.0
@@ -39,8 +39,8 @@ class DetectSettings(Settings):
     max_pixels: Annotated[int, Field(ge=1)] = MAX_PIXELS
     """A frame with more pixels is refused before it is decoded."""
     threads: Annotated[int, Field(ge=1, le=64)] = 1
-    """Frames searched in parallel, each on one core. Kafka assigns cameras to workers by chance, so a few large
-    workers share the load more evenly than many small ones."""
+    """Frames searched in parallel, each on one core. Kafka assigns cameras to workers by chance, so a few
+    large workers share the load more evenly than many small ones."""
     batch_messages: Annotated[int, Field(ge=1)] = 8
     """The largest number of frames of each thread between two commits."""
 

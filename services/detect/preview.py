@@ -1,4 +1,4 @@
-"""A small picture of what a camera sees, its faces covered unless told otherwise."""
+"""Previews: small pictures of what a camera sees, with anonymized faces by default."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ from agegender.shared.images.pictures import Bgr, encode_jpeg, shrink
 from agegender.shared.messages.pipeline import BoxXyxy
 
 DOUBTFUL_SCORE = 0.3
-"""What is a face for the detector with so little confidence is none to be classified, but one to be covered."""
+"""Detections from this score up to `min_score` are anonymized but not classified."""
 
 _JPEG_QUALITY = 75
 
 
 @dataclass(frozen=True, slots=True)
 class PreviewRenderer:
-    """How the scene is shown.
+    """Makes the previews of all cameras.
 
     Args:
-        longer_side_px: of the picture.
-        faces: whether they are covered before anything leaves the process.
+        longer_side_px: of a preview.
+        faces: whether faces are anonymized before the picture leaves the process.
     """
 
     longer_side_px: int
     faces: Literal["blurred", "clear"] = "blurred"
 
     def jpeg(self, picture_bgr: Bgr, faces_xyxy: Iterable[BoxXyxy]) -> bytes:
-        """The picture as a small JPEG; `faces_xyxy` are in pixels of the whole one."""
+        """A small JPEG of the picture. `faces_xyxy`: in pixels of the full picture."""
         small_bgr = shrink(picture_bgr, self.longer_side_px)
         if self.faces == "blurred":
             y, x = np.divide(small_bgr.shape[:2], picture_bgr.shape[:2])

@@ -1,1 +1,1 @@
-"""Pictures: reading, sizes, face templates, quality limits and anonymization."""
+"""Pictures: decoding, sizes, the landmark template, quality limits and anonymization."""

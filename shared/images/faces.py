@@ -1,4 +1,4 @@
-"""Geometry of an aligned face chip: what `detect` cuts and `classify` reads."""
+"""The geometry of chips, which detect cuts and classify reads."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 CHIP_SIDE_PX = 160
-"""Side of the square chip that `detect` cuts and `classify` reads."""
+"""The side of a chip, which is a square."""
 
 CHIP_CONTEXT = 1.5
-"""How much more than the landmark template's own square a chip shows; nets crop the part they want."""
+"""The side of a chip in sides of the landmark template's square. Nets crop the part they need."""
 
 LANDMARK_TEMPLATE: NDArray[np.float64] = np.array(
     [
@@ -20,11 +20,11 @@ LANDMARK_TEMPLATE: NDArray[np.float64] = np.array(
         [0.6642, 0.6957],
     ]
 )
-"""Where the landmarks of an aligned face lie, (5, 2), x then y, as shares of the square at context 1.
+"""The positions of the landmarks of an aligned face, (5, 2), x then y, as shares of the square at context 1.
 
-Order: eye, eye, nose, mouth corner, mouth corner, each pair from the left of the picture to its right.
-The eyes and mouth corners that a detector names by the person's own right and left come in this order too,
-because a person's right is the picture's left.
+The order is: left eye, right eye, nose, left mouth corner, right mouth corner, as seen in the picture.
+Detectors that name them by the person's own right and left give the same order, because the person's right is
+the picture's left.
 """
 
 

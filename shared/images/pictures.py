@@ -1,4 +1,4 @@
-"""JPEG and pixels, guarded: what a picture claims to be is read before any of it is decoded."""
+"""Decodes and encodes pictures. The size in the header is checked before a picture is decoded."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from agegender.shared.errors import AgeGenderError
 from agegender.shared.images.sizes import MAX_PIXELS, claimed_size, claims_missing_bytes
 
 Bgr = NDArray[np.uint8]
-"""A colour picture, (height, width, 3), uint8, blue first as OpenCV has it."""
+"""A colour picture, (height, width, 3), uint8, in the order blue, green, red, as in OpenCV."""
 
 
 class UnreadablePicture(AgeGenderError):
-    """The bytes are no picture, a broken one, or one that claims to be larger than allowed."""
+    """The bytes are not a picture, or a damaged or too large one."""
 
 
 class OversizePicture(UnreadablePicture):
-    """The picture claims more pixels than allowed."""
+    """The header of the picture states more pixels than allowed."""
 
 
 def decode_picture(data: bytes, max_pixels: int = MAX_PIXELS) -> Bgr:
-    """The picture that `data` holds, in any format that OpenCV reads.
+    """Decodes a picture in any format that OpenCV reads.
 
     Raises:
-        UnreadablePicture: the bytes are no picture or a broken one; the text says which.
-        OversizePicture: its header claims more than `max_pixels`; nothing was decoded.
+        UnreadablePicture: the bytes are not a picture, or a damaged one; the text says which.
+        OversizePicture: the header states more than `max_pixels`; nothing was decoded.
     """
     if not data:
         raise UnreadablePicture("the picture is empty")
@@ -48,7 +48,11 @@ def decode_picture(data: bytes, max_pixels: int = MAX_PIXELS) -> Bgr:
 
 
 def encode_jpeg(picture_bgr: Bgr, quality: int) -> bytes:
-    """`picture_bgr` as JPEG at `quality`, 1 to 100."""
+    """Encodes `picture_bgr` as JPEG at `quality`, 1 to 100.
+
+    Raises:
+        ValueError: the array is not a picture.
+    """
     ok, data = cv2.imencode(".jpg", picture_bgr, [cv2.IMWRITE_JPEG_QUALITY, quality])
     if not ok:
         raise ValueError(f"cannot encode a picture of shape {picture_bgr.shape} and type {picture_bgr.dtype}")
@@ -56,7 +60,7 @@ def encode_jpeg(picture_bgr: Bgr, quality: int) -> bytes:
 
 
 def shrink(picture_bgr: Bgr, longer_side_px: int) -> Bgr:
-    """`picture_bgr` with its longer side at most `longer_side_px`, sharp and without aliasing."""
+    """`picture_bgr`, shrunk to a longer side of at most `longer_side_px`, without aliasing."""
     height_px, width_px = picture_bgr.shape[:2]
     scale = longer_side_px / max(height_px, width_px)
     if scale >= 1:

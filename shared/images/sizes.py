@@ -1,6 +1,6 @@
-"""How large a picture claims to be, read from its header alone, for every format that OpenCV reads.
+"""The size of a picture from its header alone, for every format that OpenCV reads.
 
-But one: PFM, whose values have no agreed range, so that nobody can say how bright it is.
+PFM is left out: its values have no fixed range, so its brightness is unknown.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ MAX_PIXELS = 50_000_000
 MAX_PICTURE_BYTES = 8 * MAX_PIXELS
 """The largest picture file that is read: `MAX_PIXELS` uncompressed, with 16 bits a channel."""
 
-_HEADER_BYTES = 4096  # of the formats whose header is text
+_HEADER_BYTES = 4096  # for formats with a header of text
 _PNG = b"\x89PNG\r\n\x1a\n"
 _PNG_CHUNK = struct.Struct(">I4s")
 _PNG_CHECKSUM_BYTES = 4
@@ -27,7 +27,7 @@ _SUN_RASTER = b"\x59\xa6\x6a\x95"
 _RADIANCE_SIZE = re.compile(rb"^-Y (\d{1,9}) \+X (\d{1,9})\s*$", re.MULTILINE)
 _PAM_WIDTH = re.compile(rb"^WIDTH\s+(\d+)", re.MULTILINE)
 _PAM_HEIGHT = re.compile(rb"^HEIGHT\s+(\d+)", re.MULTILINE)
-# As OpenCV reads it: a comment ends with either line end, and a number with any one byte.
+# As in OpenCV, a comment ends with either kind of line end, and a number with any byte.
 _NETPBM_GAP = rb"(?:\s|#[^\r\n]*[\r\n])*"
 _NETPBM_SIZE = re.compile(rb"P\d\s" + _NETPBM_GAP + rb"(\d{1,9})\D" + _NETPBM_GAP + rb"(\d{1,9})\D")
 
@@ -35,16 +35,16 @@ Size = tuple[int, int] | None
 
 
 def claimed_size(data: bytes) -> Size:
-    """Width and height in pixels, before any turning by EXIF; None when `data` begins like no picture."""
+    """Width and height in pixels before any EXIF rotation; None when `data` is not a picture."""
     start = next((start for start in _READERS if data.startswith(start)), None)
     size = _any_other(data) if start is None else _READERS[start](data[:_HEADER_BYTES])
     return size if size is not None and min(size) > 0 else None
 
 
 def claims_missing_bytes(data: bytes) -> bool:
-    """Whether a PNG has a chunk that claims to be longer than what is left of it.
+    """Whether `data` is a PNG with a chunk that is longer than the rest of the file.
 
-    OpenCV reserves what a chunk claims before it reads it: 4 GB for a file of 70 bytes.
+    OpenCV allocates the stated length of a chunk before it reads it: up to 4 GB for a file of 70 bytes.
     """
     at = len(_PNG)
     if not data.startswith(_PNG):
@@ -61,7 +61,7 @@ def claims_missing_bytes(data: bytes) -> bool:
 
 def _any_other(data: bytes) -> Size:
     width_px, height_px = imagesize.get(io.BytesIO(data), exif_rotation=False)
-    # An SVG can claim a number with more digits than there are finite ones.
+    # An SVG may state a number so large that it becomes infinite.
     return (int(width_px), int(height_px)) if math.isfinite(width_px) and math.isfinite(height_px) else None
 
 
@@ -75,13 +75,13 @@ def _radiance(header: bytes) -> Size:
 
 
 def _netpbm(header: bytes) -> Size:
-    # Not left to imagesize, which takes minutes for a number of two million digits.
+    # imagesize takes minutes for a number of two million digits.
     found = _NETPBM_SIZE.match(header)
     return (int(found[1]), int(found[2])) if found else None
 
 
 def _pam(header: bytes) -> Size:
-    # Where a field stands twice, the larger counts: a decoder may take either.
+    # A decoder may use either of two equal fields, so the larger one counts.
     sides = [[int(n) for n in side.findall(header)] for side in (_PAM_WIDTH, _PAM_HEIGHT)]
     return (max(sides[0]), max(sides[1])) if all(sides) else None
 

@@ -1,6 +1,6 @@
-"""The weights that ship with the project, and what `manifest.json` says about each.
+"""The weights that ship with the project, and their manifest.
 
-Origins, licences and accuracy are in `docs/models.md`; `tools/rebuild_weights.py` rebuilds every file.
+`docs/models.md` has their origins, licences and accuracy. `tools/rebuild_weights.py` rebuilds every file.
 """
 
 from __future__ import annotations
@@ -19,45 +19,46 @@ Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
 
 class WeightsError(AgeGenderError):
-    """Weights are unknown, missing or not the bytes that the manifest names. The text says what to do."""
+    """A file of weights is unknown, missing or damaged. The text says what to do."""
 
 
 class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class OriginFile(_Frozen):
-    """One file inside a published package, by its path there."""
+class PackageFile(_Frozen):
+    """One file of a published package, by its path in the package."""
 
     path: str
     sha256: Sha256
 
 
-class Origin(_Frozen):
+class PackageOrigin(_Frozen):
     """The published package that a net comes from."""
 
     registry: Literal["pypi", "npm"]
     package: str
     version: str
     archive_sha256: Sha256
-    files: tuple[OriginFile, ...]
+    files: tuple[PackageFile, ...]
 
 
 class NetInput(_Frozen):
-    """What a net reads: (N, side, side, 3) in `colour_order`, (x - mean) / divisor of each 0 to 255."""
+    """The input of a net: (N, side, side, 3) in `colour_order`, with (x - mean) / divisor for x from 0 to
+    255."""
 
     side_px: Annotated[int, Field(gt=0)] | None
-    """Side of the square input; None where the net reads pictures of any size."""
+    """The side of the square input; None when the net reads pictures of any size."""
     colour_order: Literal["RGB", "BGR"]
     mean: tuple[float, float, float]
     """In `colour_order`."""
     divisor: Annotated[float, Field(gt=0)]
     context: Annotated[float, Field(gt=0)] | None
-    """How much more than the landmark template's own square the input shows; None if nothing is aligned."""
+    """The side of the input in sides of the landmark template's square; None when faces are not aligned."""
 
 
 class NetOutput(_Frozen):
-    """One output: a column of the net's output tensor, in order, or for YuNet one part of a detection."""
+    """One output: a column of the output tensor, in order, or for YuNet one part of a detection."""
 
     name: str
     meaning: str
@@ -70,19 +71,19 @@ class Net(_Frozen):
     file: str
     format: Literal["onnx", "tflite"]
     precision: Literal["float32", "float16"]
-    """How the weights are stored; every net computes in float32."""
+    """The type of the stored weights. Every net computes in float32."""
     runtimes: tuple[str, ...]
     size_bytes: Annotated[int, Field(gt=0)]
     sha256: Sha256
     input: NetInput
     outputs: tuple[NetOutput, ...]
     licence: str
-    """SPDX identifier; the notice itself is in NOTICES.md."""
-    origin: Origin
+    """SPDX identifier. The full notice is in NOTICES.md."""
+    origin: PackageOrigin
 
 
 class CalibrationFile(_Frozen):
-    """The file that says what the readings of the nets are worth; it names its own origin."""
+    """The file of `services/classify/calibration.py`. It names its own origin."""
 
     file: str
     size_bytes: Annotated[int, Field(gt=0)]
@@ -90,21 +91,21 @@ class CalibrationFile(_Frozen):
 
 
 class Manifest(_Frozen):
-    """Everything in this folder."""
+    """The contents of this folder."""
 
     age_gender: str
-    """One name for the nets that classify age and gender together; results carry it."""
+    """One name for the nets that are used together. Results contain it."""
     built_with: str
-    """The converter that wrote the `tflite` files; another release may write other bytes for the same net."""
+    """The converter that wrote the `tflite` files. Another release may write other bytes for the same net."""
     nets: dict[str, Net]
     calibration: CalibrationFile
 
 
 def load_manifest() -> Manifest:
-    """Read `manifest.json`.
+    """Reads `manifest.json`.
 
     Raises:
-        WeightsError: it is missing or does not describe nets in the expected form.
+        WeightsError: it is missing or does not have the expected form.
     """
     try:
         return Manifest.model_validate_json((FOLDER / "manifest.json").read_bytes())
@@ -113,14 +114,14 @@ def load_manifest() -> Manifest:
 
 
 def weights(name: str) -> Path:
-    """The file of the net called `name` in the manifest, once its bytes are known to be the right ones.
+    """The file of the net `name`, after its checksum was verified.
 
     Raises:
-        WeightsError: no net has that name, or its file is missing or damaged.
+        WeightsError: there is no net of that name, or its file is missing or damaged.
     """
     nets = load_manifest().nets
     if name not in nets:
-        raise WeightsError(f"no net is called {name!r}; expected one of {', '.join(nets)}")
+        raise WeightsError(f"expected one of the nets {', '.join(nets)}, got {name!r}")
     return _checked(
         f"the weights of {name}",
         nets[name].file,
@@ -130,7 +131,7 @@ def weights(name: str) -> Path:
 
 
 def calibration_file() -> Path:
-    """The file that `services/classify/calibration.py` reads, once its bytes are known to be the right ones.
+    """The file of the calibration, after its checksum was verified.
 
     Raises:
         WeightsError: it is missing or damaged.
@@ -141,14 +142,14 @@ def calibration_file() -> Path:
 
 
 class _GenderThreshold(BaseModel):
-    """The one number of the calibration that concerns whoever sums up several faces."""
+    """The part of the calibration that is needed to sum up the votes of a track."""
 
     unknown_below: Annotated[float, Field(ge=0.5, lt=1)]
 
 
 @functools.cache
 def gender_threshold() -> float:
-    """The calibration's `unknown_below`: a gender that is less likely is not named. Read once.
+    """`unknown_below` of the calibration: a gender with a lower probability is `unknown`. Read once.
 
     Raises:
         WeightsError: the calibration is missing or damaged.

@@ -1,1 +1,1 @@
-"""Faces of one frame: found, aligned, cut out and measured."""
+"""Faces: detection, alignment into chips, and quality."""

@@ -1,4 +1,4 @@
-"""The faces of one frame, each cut out and measured when it is asked for."""
+"""The faces found in one frame. Each is aligned and measured only when it is asked for."""
 
 from __future__ import annotations
 
@@ -12,17 +12,18 @@ from agegender.shared.images.pictures import Bgr, encode_jpeg
 from agegender.shared.messages.pipeline import Face, FaceInfo, FrameInfo
 
 CHIP_QUALITY = 90
+"""The JPEG quality of chips."""
 
 
 @dataclass(frozen=True, slots=True)
 class AlignedFace:
-    """One aligned face, not compressed yet: most are measured and then left out."""
+    """One face with its chip, not compressed yet: most faces are measured and then skipped."""
 
     info: FaceInfo
     chip_bgr: Bgr
 
     def face(self, track_id: str | None = None, vote: int | None = None) -> Face:
-        """The face as it is sent."""
+        """The message for this face."""
         info = self.info
         if track_id is not None:
             info = info.model_copy(update={"track_id": track_id, "vote": vote})
@@ -31,18 +32,18 @@ class AlignedFace:
 
 @dataclass(frozen=True, slots=True)
 class FrameDetections:
-    """A frame's picture and what was found in it."""
+    """The picture of a frame, and what the detector found in it."""
 
     info: FrameInfo
     picture_bgr: Bgr
     faces: Sequence[Detection]
     """From left to right."""
     doubtful: Sequence[Detection]
-    """Those that the detector is not sure enough of: no faces to be classified, but some to be covered."""
+    """Detections with a low score: not classified, but anonymized."""
     searched_at_s: float
 
     def cut(self, index: int) -> AlignedFace:
-        """The face at `index`, with its quality."""
+        """The face at `index` of `faces`, with its quality."""
         found = self.faces[index]
         chip_bgr = cut_chip(self.picture_bgr, found.landmarks_xy)
         quality = face_quality(chip_bgr, found.box_xyxy[3] - found.box_xyxy[1], found.score)
@@ -62,5 +63,5 @@ class FrameDetections:
         return AlignedFace(info, chip_bgr)
 
     def all_faces(self) -> tuple[Face, ...]:
-        """All of them as they are sent, whoever they belong to."""
+        """The messages for all faces, without tracks."""
         return tuple(self.cut(index).face() for index in range(len(self.faces)))

@@ -1,4 +1,4 @@
-"""Large pictures searched for small faces, without losing the large ones."""
+"""Multi-scale detection: finds small faces in large pictures without losing the large ones."""
 
 from __future__ import annotations
 
@@ -9,27 +9,27 @@ from agegender.services.detect.faces.yunet import Detection, YuNet
 from agegender.shared.images.pictures import Bgr
 from agegender.shared.messages.pipeline import BoxXyxy
 
-_MUCH_LARGER = 1.5
-_SAME_SHARE = 0.3  # as within one search
+_FINE_FROM = 1.5
+_SAME_SHARE = 0.3  # as YuNet's own non-maximum suppression
 _PART_SHARE = 0.8
 
 
 class MultiScaleYuNet:
-    """Searches a large picture at two sizes, and gives each face once. Not for several threads at once.
+    """Searches large pictures at two sizes, and gives each face once. Serves one thread at a time.
 
-    Shrunk far, a picture loses its small faces. Shrunk less, it loses its large ones: YuNet misses more and
-    more of those that are higher than 500 px of what it searches, and takes parts of them for faces.
+    A picture that is shrunk a lot loses its small faces. A picture that is shrunk less loses its large ones:
+    YuNet misses more and more faces above 500 px of the searched size, and takes parts of them for faces.
 
     Args:
         weights: the ONNX file.
         longer_side_px: of the first search.
-        finer_side_px: of the second, which is left out where the picture is less than half as large again as
-            the first: there is hardly more to be found.
-        min_score: detections below are left out.
+        finer_side_px: of the second search. Pictures less than 1.5 times as large as the first search skip
+            it, because it would find hardly anything more.
+        min_score: detections with a lower score are left out.
     """
 
     def __init__(self, weights: Path, longer_side_px: int, finer_side_px: int, min_score: float) -> None:
-        self._fine_from_px = _MUCH_LARGER * longer_side_px
+        self._fine_from_px = _FINE_FROM * longer_side_px
         self._coarse = YuNet(weights, longer_side_px, min_score)
         self._fine = YuNet(weights, finer_side_px, min_score)
 
@@ -42,15 +42,15 @@ class MultiScaleYuNet:
 
 
 def without_duplicates(found: Sequence[Detection]) -> Sequence[Detection]:
-    """From left to right, without those that have a better one in the same place, or around them."""
+    """The detections from left to right, without those that overlap, or are a part of, a better one."""
     kept: list[Detection] = []
     for one in sorted(found, key=lambda one: -one.score):
-        if not any(_repeats(one.box_xyxy, other.box_xyxy) for other in kept):
+        if not any(_is_duplicate(one.box_xyxy, other.box_xyxy) for other in kept):
             kept.append(one)
     return sorted(kept, key=lambda one: one.box_xyxy[:2])
 
 
-def _repeats(box_xyxy: BoxXyxy, better_xyxy: BoxXyxy) -> bool:
+def _is_duplicate(box_xyxy: BoxXyxy, better_xyxy: BoxXyxy) -> bool:
     left, top = (max(a, b) for a, b in zip(box_xyxy[:2], better_xyxy[:2], strict=True))
     right, bottom = (min(a, b) for a, b in zip(box_xyxy[2:], better_xyxy[2:], strict=True))
     common = max(0.0, right - left) * max(0.0, bottom - top)

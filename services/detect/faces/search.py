@@ -1,4 +1,4 @@
-"""The pictures of frames decoded and searched for faces, several of them side by side."""
+"""Decodes frames and finds their faces, several frames in parallel."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from agegender.shared.runtime.stage import Bad
 
 
 class FaceDetector(Protocol):
-    """Finds the faces of a picture. One instance belongs to one thread."""
+    """Finds the faces of a picture. Each instance serves one thread at a time."""
 
     def detect(self, picture_bgr: Bgr) -> Sequence[Detection]:
-        """The faces from left to right."""
+        """The faces from left to right; empty when there is none."""
 
 
 class FaceSearch:
-    """Says what is seen in frames, each by itself.
+    """Finds the faces of single frames.
 
     Args:
-        detectors: as many frames are searched side by side; one works in the caller's own thread.
-        max_pixels: a picture that claims more is not decoded.
-        min_score: detections below are no faces, only doubtful.
+        detectors: one for each frame searched in parallel. A single one works in the caller's thread.
+        max_pixels: a picture with more pixels is not decoded.
+        min_score: detections with a lower score are doubtful.
         clock: seconds since 1970.
     """
 
@@ -49,11 +49,11 @@ class FaceSearch:
         self._pool = ThreadPoolExecutor(len(detectors), "search") if len(detectors) > 1 else None
 
     def each(self, frames: Sequence[Frame]) -> Iterator[FrameDetections | Bad]:
-        """What is seen in each frame, in their order, or why it is bad."""
+        """The detections of each frame in order, or why it is bad."""
         return map(self.one, frames) if self._pool is None else self._pool.map(self.one, frames)
 
     def one(self, frame: Frame) -> FrameDetections | Bad:
-        """What is seen in a frame, or why it is bad."""
+        """The detections of a frame, or why it is bad."""
         try:
             picture_bgr = decode_picture(frame.jpeg, self._max_pixels)
         except UnreadablePicture as error:
@@ -61,12 +61,13 @@ class FaceSearch:
         return self.picture(picture_bgr, frame.info)
 
     def picture(self, picture_bgr: Bgr, info: FrameInfo) -> FrameDetections:
-        """What is seen in a decoded picture."""
+        """The detections of a decoded picture."""
         detector = self._free.get()
         try:
             detected = detector.detect(picture_bgr)
         finally:
             self._free.put(detector)
+        # Landmarks on one point cannot be aligned.
         found = [one for one in detected if np.ptp(one.landmarks_xy, axis=0).any()]
         faces = [one for one in found if one.score >= self._min_score]
         doubtful = [one for one in found if one.score < self._min_score]

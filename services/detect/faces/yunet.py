@@ -12,14 +12,14 @@ from numpy.typing import NDArray
 
 from agegender.shared.images.pictures import Bgr, shrink
 
-# x, y, width, height, five times x and y, score. The right eye and the right mouth corner come first; they
-# lie left in the picture, which is the template's order.
+# Left, top, width, height, x and y of five landmarks, score. The person's right eye and right mouth corner
+# come first. They lie left in the picture, as in the landmark template.
 _COLUMNS = 15
 
 
 @dataclass(frozen=True)
 class Detection:
-    """One face in pixels of the picture that was searched."""
+    """One face, in pixels of the searched picture."""
 
     box_xyxy: tuple[float, float, float, float]
     landmarks_xy: NDArray[np.float64]
@@ -28,18 +28,18 @@ class Detection:
 
 
 class YuNet:
-    """Finds faces in one picture at a time. Not for several threads at once.
+    """Finds the faces of one picture at a time. Serves one thread at a time.
 
     Args:
         weights: the ONNX file.
-        longer_side_px: larger pictures are shrunk to this before the search. 640 halves the time and loses
-            the faces under 32 px of a 1280 px picture; 960 loses those under 20 px.
-        min_score: detections below are left out.
+        longer_side_px: larger pictures are shrunk to this for the search. In a picture of 1280 px, 960 loses
+            faces under 20 px; 640 takes half the time and loses faces under 32 px.
+        min_score: detections with a lower score are left out.
     """
 
     def __init__(self, weights: Path, longer_side_px: int = 960, min_score: float = 0.7) -> None:
         self._longer_side_px = longer_side_px
-        # OpenCV 5 warns at every start that it has no other device than the CPU, which is the one meant.
+        # OpenCV 5 warns at every start that it has only the CPU. Errors still raise, and are logged.
         cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)
         self._detector = cv2.FaceDetectorYN.create(
             str(weights), "", (longer_side_px, longer_side_px), score_threshold=min_score, nms_threshold=0.3

@@ -1,1 +1,1 @@
-"""Tracks: the faces of one person linked from frame to frame."""
+"""Tracking: links the faces of a person from frame to frame, and selects those worth classifying. Pure."""

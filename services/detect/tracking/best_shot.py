@@ -1,4 +1,4 @@
-"""Which faces of a person are worth classifying. Pure: qualities and times in, yes or no out."""
+"""Best-shot selection: which faces of a track are worth classifying. Pure."""
 
 from __future__ import annotations
 
@@ -8,46 +8,52 @@ from typing import Literal
 from agegender.shared.messages.votes import MAX_VOTES
 
 Selection = Literal["best-shot", "all"]
-"""Which faces are sent to be classified: those that can improve the answer for their track, or all of them."""
+"""Classify the faces that can improve the answer for their track, or all faces."""
 
 FIRST_GAP_S = 1.0
-"""From the first voting face to the second."""
+"""The gap between the first vote and the second."""
 
 GAP_GROWTH = 1.25
-"""How much longer each gap is than the one before it."""
+"""Each gap is longer than the one before by this factor."""
 
 CLEARLY_BETTER = 0.2
-"""A face whose quality is so much above the best so far does not wait for its time."""
+"""A face that is better than the best vote by this much votes without waiting for the gap."""
 
 KEPT_FOR_BETTER = 4
-"""Votes that only clearly better faces get: who was far off for minutes may come near yet."""
+"""The last votes are kept for clearly better faces: a person who was far away may come closer."""
 
 ENOUGH_QUALITY = 8.0
-"""The sum of the qualities after which no more faces vote: eight very good faces, or twelve fair ones."""
+"""No more faces vote once their qualities add up to this: eight very good faces, or twelve fair ones."""
 
 
 @dataclass
 class Ballot:
-    """The voting faces of one person so far.
+    """The votes of one track so far.
 
-    Faces of one person err alike, and the more so the closer they are in time: what eight good ones leave of
-    the error of one, a hundred lower by hardly a percent (`shared/messages/votes.py`). So the first one votes at once,
-    the next ones after growing gaps, a clearly better one at once, and none once enough was gathered.
+    The errors for faces of one person are alike, the more so the closer the faces are in time. With eight
+    good faces the error is hardly a percent larger than with a hundred (`shared/messages/votes.py`). So the
+    first usable face votes at once, and more follow after growing gaps. A clearly better face does not wait.
+    After enough good votes, no more follow.
     """
 
     votes_sent: int = 0
     quality: float = 0.0
-    """The sum of all voting faces."""
+    """The sum over all votes."""
     best: float = 0.0
     last_s: float = 0.0
 
     @property
     def is_settled(self) -> bool:
-        """Whether no further face votes, however good it is."""
+        """Whether no more faces vote, even better ones."""
         return self.quality >= ENOUGH_QUALITY or self.votes_sent >= MAX_VOTES
 
     def wants(self, quality: float, time_s: float) -> bool:
-        """Whether a face of `quality`, above 0 and up to 1, seen at `time_s`, is worth a vote."""
+        """Whether a face should vote.
+
+        Args:
+            quality: of the face, above 0 and at most 1.
+            time_s: of its frame.
+        """
         if self.is_settled:
             return False
         if self.votes_sent == 0 or quality >= self.best + CLEARLY_BETTER:
@@ -57,7 +63,7 @@ class Ballot:
         return time_s >= self.last_s + FIRST_GAP_S * GAP_GROWTH ** (self.votes_sent - 1)
 
     def add(self, quality: float, time_s: float) -> int:
-        """Counts the face as a vote; the return value is its number, from 1."""
+        """Counts the face as a vote, and returns the number of the vote, from 1."""
         self.votes_sent += 1
         self.quality += quality
         self.best = max(self.best, quality)

@@ -1,4 +1,4 @@
-"""Who is before one camera: its tracks as others are told of them. Pure: boxes in, track updates out."""
+"""The confirmed tracks of a camera, with their ids, votes and updates. Pure: boxes in, track updates out."""
 
 from __future__ import annotations
 
@@ -31,24 +31,24 @@ TRACK_UPDATE_EVERY_S = 1.0
 FORGET_AFTER_S = 600.0
 
 _STREAMS_KNOWN = 8
-"""Frames that come a second time are of the last streams, or of one with as many frames as a batch has."""
+"""Repeated frames belong to one of the last streams, or to a stream with fewer frames than a batch."""
 
 
 @dataclass(frozen=True, slots=True)
 class TrackLimits:
-    """When a track is a person, and for how long that person is waited for."""
+    """When a track is confirmed, and when it ends."""
 
     confirm_frames: int = 3
-    """Faces that make a track a person."""
+    """A track is confirmed once its face was found in this many frames."""
     lost_s: float = 2.0
-    """For how long a person whose face is lost is taken up again at its place."""
+    """A confirmed track ends when its face is lost for longer."""
 
     def tracker(self) -> Tracker:
-        """A tracker that has seen nothing yet."""
+        """A new tracker."""
         return Tracker(confirm_frames=self.confirm_frames, lost_s=self.lost_s)
 
     def tracker_from(self, state: TrackerState) -> Tracker:
-        """A tracker that goes on from there."""
+        """A tracker that goes on from `state`."""
         return Tracker.restored(state, confirm_frames=self.confirm_frames, lost_s=self.lost_s)
 
 
@@ -57,23 +57,23 @@ DEFAULT_LIMITS = TrackLimits()
 
 @dataclass(eq=False)
 class ConfirmedTrack:
-    """One confirmed track."""
+    """A confirmed track with its id and its votes."""
 
     track: Track
     track_id: str
     ballot: Ballot = field(default_factory=Ballot)
     unclassified: Unclassified | None = None
-    """Why no face was good enough so far. Once one was only blurred, size is no longer the reason."""
+    """Why no face was good enough so far. `too-blurred` replaces `too-small`, and never the reverse."""
 
     @classmethod
     def restored(cls, state: ConfirmedTrackState, track: Track) -> Self:
-        """The visitor of which `state` was taken."""
+        """The track with the id and votes of `state`."""
         return cls(track, state.track_id, Ballot(**state.ballot.model_dump()), state.unclassified)
 
     def state(self) -> ConfirmedTrackState:
-        """All that is known of the visitor but the track."""
+        """The id and votes; the track itself is part of `TrackerState`."""
         if self.track.number is None:
-            raise RuntimeError("a track that is not confirmed is no visitor")
+            raise RuntimeError("expected a confirmed track, got one without a number")
         return ConfirmedTrackState(
             number=self.track.number,
             track_id=self.track_id,
@@ -82,7 +82,7 @@ class ConfirmedTrack:
         )
 
     def consider(self, face: FaceInfo, time_s: float) -> SkipReason | None:
-        """Takes a vote of the face, or says why it has none."""
+        """Counts the face as a vote, or returns why it is skipped."""
         why = why_unclassified(face)
         quality = UNUSABLE if face.quality is None else face.quality * facing(face.landmarks_xy)
         if why is not None:
@@ -97,14 +97,13 @@ class ConfirmedTrack:
 
 
 class CameraTracks:
-    """Follows the persons before one camera over all its streams, one after the other.
+    """Tracks the faces of one camera over all its streams, one stream after the other.
 
-    A person is called after the stream, the first frame of it that was looked at, and a number: whoever
-    looks at the same frames gives the same names, and who takes over in the middle of a stream gives none
-    that was given before.
+    A track id consists of the stream, the sequence of the first processed frame, and a number. So the same
+    frames give the same ids, and a worker that takes over in the middle of a stream never repeats an id.
 
     Args:
-        limits: of the trackers.
+        limits: of the tracks.
     """
 
     def __init__(self, limits: TrackLimits = DEFAULT_LIMITS) -> None:
@@ -118,74 +117,78 @@ class CameraTracks:
         self._confirmed: dict[int, ConfirmedTrack] = {}
         self._ended: list[ConfirmedTrack] = []
         self._has_new_tracks = False
-        self._told_s: float | None = None
+        self._updated_s: float | None = None
         self._is_restored = False
-        self._gives_other_names = False
+        self._starts_new_ids = False
 
     @classmethod
-    def restored(cls, state: Checkpoint, limits: TrackLimits = DEFAULT_LIMITS) -> Self:
-        """Tracks that go on exactly as those of which `state` was taken, given the same limits."""
+    def restored(cls, checkpoint: Checkpoint, limits: TrackLimits = DEFAULT_LIMITS) -> Self:
+        """The tracks of the checkpoint. With the same limits and frames they go on exactly as before."""
         camera = cls(limits)
-        camera._tracker = limits.tracker_from(state.tracker)
-        camera._clock = StreamClock(state.clock, state.newest)
-        camera._stream_id, camera._first_sequence = state.newest.stream_id, state.first_sequence
-        camera._newest, camera._seen, camera._told_s = state.newest, dict(state.seen), state.told_s
+        camera._tracker = limits.tracker_from(checkpoint.tracker)
+        camera._clock = StreamClock(checkpoint.clock, checkpoint.newest)
+        camera._stream_id = checkpoint.newest.stream_id
+        camera._first_sequence = checkpoint.first_sequence
+        camera._newest, camera._seen = checkpoint.newest, dict(checkpoint.seen)
+        camera._updated_s = checkpoint.updated_s
         tracks = {track.number: track for track in camera._tracker.tracks}
         camera._is_restored = True
         camera._confirmed = {
-            one.number: ConfirmedTrack.restored(one, tracks[one.number]) for one in state.confirmed
+            one.number: ConfirmedTrack.restored(one, tracks[one.number]) for one in checkpoint.confirmed
         }
         return camera
 
     def checkpoint(self) -> Checkpoint:
-        """All that is known, to be kept and restored.
+        """The state after a frame, for `restored`.
 
-        To be taken after a frame, when others were told what was due.
+        Raises:
+            RuntimeError: no frame was processed yet, or a due track update was not taken.
         """
         if self._newest is None or self._has_new_tracks or self._ended:
-            raise RuntimeError("a state is taken after a frame, when others know who came and who went")
+            raise RuntimeError("expected a processed frame whose due track update was taken")
         return Checkpoint(
             newest=self._newest,
             seen=tuple(self._seen.items()),
             first_sequence=self._first_sequence,
-            told_s=self._told_s,
+            updated_s=self._updated_s,
             clock=self._clock.state(),
             tracker=self._tracker.state(),
             confirmed=tuple(track.state() for track in self._confirmed.values()),
         )
 
     def has_seen(self, info: FrameInfo) -> bool:
-        """Whether this frame, or a later one of its stream, was given to `update` already."""
+        """Whether `update` has had this frame, or a later one of its stream."""
         return info.sequence <= self._seen.get(info.stream_id, -1)
 
     def is_late(self, info: FrameInfo) -> bool:
-        """Whether a live camera's frame comes when a later stream of it was looked at already.
+        """Whether a live camera's frame belongs to an earlier stream than the newest one.
 
-        So does what a worker of ingest had in hand when it was frozen, and another took its cameras over. To
-        follow it would end every visit twice, and count everybody once more.
+        An ingest worker that froze may publish such frames after another worker took its cameras over.
+        Tracking them would end every visit twice, and count every person once more.
         """
         return not info.is_complete and info.stream_id != self._stream_id and info.stream_id in self._seen
 
-    def note_left_out(self) -> None:
-        """A frame is not going to be looked at, because it is stale.
+    def note_dropped(self) -> None:
+        """A frame was dropped as stale and will not be tracked.
 
-        Whoever followed the camera before may have given names in it that were never kept.
+        If the tracks were just restored, the worker before may have given ids in that frame that no
+        checkpoint contains. So the next frame starts a new series of ids.
         """
-        self._gives_other_names = self._is_restored
+        self._starts_new_ids = self._is_restored
 
     def update(self, info: FrameInfo, boxes_xyxy: Sequence[BoxXyxy]) -> list[ConfirmedTrack | None]:
-        """Whose each of the boxes is, in their order; None where that is nobody for sure.
+        """The confirmed track of each box, in the order of the boxes; None where there is none yet.
 
-        To be called for each frame of the camera, also for those without faces.
+        Must be called for each processed frame of the camera, also for those without faces.
         """
         if info.stream_id != self._stream_id:
             self._start(info)
-        elif self._gives_other_names:
+        elif self._starts_new_ids:
             self._first_sequence = info.sequence
-        self._is_restored = self._gives_other_names = False
+        self._is_restored = self._starts_new_ids = False
         self._newest = info
         self._note_seen(info)
-        time_s = self._clock.advance(info, is_anybody_followed=not self._tracker.is_empty)
+        time_s = self._clock.advance(info, has_tracks=not self._tracker.is_empty)
         tracks = self._tracker.update(boxes_xyxy, time_s)
         confirmed = [self._confirmed_track(track) for track in tracks]
         self._collect_ended()
@@ -193,29 +196,29 @@ class CameraTracks:
 
     @property
     def time_s(self) -> float:
-        """When the newest frame was taken, on the clock that the tracks are timed by."""
+        """The time of the newest frame, on the clock of the tracks."""
         return self._clock.now_s
 
     @property
     def present(self) -> list[ConfirmedTrack]:
-        """Everyone confirmed who has not gone, also those who are not in the newest frame."""
+        """The confirmed tracks that have not ended, also those without a face in the newest frame."""
         return list(self._confirmed.values())
 
     @property
     def is_second_over(self) -> bool:
-        """Whether a track update is due by the clock alone."""
-        return self._told_s is None or not 0 <= self.time_s - self._told_s < TRACK_UPDATE_EVERY_S
+        """Whether a second has passed since the last track update."""
+        return self._updated_s is None or not 0 <= self.time_s - self._updated_s < TRACK_UPDATE_EVERY_S
 
     @property
     def is_update_due(self) -> bool:
-        """Whether others should be told: about once a second, and when somebody came or went."""
+        """Whether to send a track update: about once a second, and when a track was confirmed or ended."""
         return self.is_second_over or self._has_new_tracks or bool(self._ended)
 
     def take_update(self, info: FrameInfo, detected_at_s: float) -> TrackUpdateInfo:
-        """Who is there, and who went since the last call."""
+        """The present tracks, and those that ended since the last call."""
         tracks = tuple(_summary(track) for track in (*self._ended, *self._confirmed.values()))
         if self.is_second_over:
-            self._told_s = self.time_s
+            self._updated_s = self.time_s
         self._ended, self._has_new_tracks = [], False
         return TrackUpdateInfo(
             frame=info,
@@ -225,7 +228,7 @@ class CameraTracks:
         )
 
     def finish(self, detected_at_s: float) -> TrackUpdateInfo | None:
-        """The last track update, when no more frames will come: everyone has gone. None where nobody looked."""
+        """The last track update, with all tracks ended. None when no frame was processed."""
         if self._newest is None:
             return None
         self._tracker.end()
@@ -236,7 +239,7 @@ class CameraTracks:
         self._tracker.end()
         self._collect_ended()
         self._tracker, self._clock = self._limits.tracker(), StreamClock()
-        self._stream_id, self._first_sequence, self._told_s = info.stream_id, info.sequence, None
+        self._stream_id, self._first_sequence, self._updated_s = info.stream_id, info.sequence, None
 
     def _note_seen(self, info: FrameInfo) -> None:
         self._seen.pop(info.stream_id, None)
@@ -259,11 +262,10 @@ class CameraTracks:
         return self._confirmed[track.number]
 
 
-class Cameras:
-    """The tracks of each camera that was heard of in the last ten minutes.
+class TracksByCamera:
+    """The tracks of each camera with frames in the last ten minutes.
 
-    Those of a forgotten one are not told to have ended: its camera, or whoever looked at it, is gone as well,
-    and a visit that nothing more is heard of is closed where it is stored.
+    Forgetting a camera sends no track update. The sink closes its visits after the silence timeout.
     """
 
     def __init__(self, limits: TrackLimits = DEFAULT_LIMITS) -> None:
@@ -274,25 +276,27 @@ class Cameras:
         return len(self._by_id)
 
     def finish(self, detected_at_s: float) -> list[TrackUpdateInfo]:
-        """The last track update of each camera; all are forgotten."""
+        """The last track update of each camera. All cameras are forgotten."""
         last = [tracks.finish(detected_at_s) for _, tracks in self._by_id.values()]
         self._by_id.clear()
         return [one for one in last if one is not None]
 
     def checkpoints(self, camera_ids: Iterable[str]) -> list[Checkpoint]:
-        """What is known of those of these cameras that are not forgotten."""
+        """The checkpoints of these cameras, without those that are forgotten."""
         known = [self._by_id[one][1] for one in camera_ids if one in self._by_id]
         return [tracks.checkpoint() for tracks in known]
 
-    def restore(self, states: Iterable[Checkpoint], now_s: float) -> None:
-        """Forgets all cameras, and goes on with these as if they had been heard of at `now_s`."""
-        self._by_id = {one.camera_id: (now_s, CameraTracks.restored(one, self._limits)) for one in states}
+    def restore(self, checkpoints: Iterable[Checkpoint], now_s: float) -> None:
+        """Forgets all cameras, and goes on from these checkpoints as if they had had frames at `now_s`."""
+        self._by_id = {
+            one.camera_id: (now_s, CameraTracks.restored(one, self._limits)) for one in checkpoints
+        }
 
     def of(self, camera_id: str, now_s: float) -> CameraTracks:
-        """The tracks of a camera that was heard of at `now_s`, in seconds of the clock of this process."""
+        """The tracks of a camera that has a frame at `now_s`, in seconds of this process's clock."""
         _, tracks = self._by_id.pop(camera_id, (now_s, None))
         tracks = tracks or CameraTracks(self._limits)
-        # The one heard of last comes last, so those to be forgotten are the first ones.
+        # The dictionary is ordered by the last frame, so the cameras to forget come first.
         self._by_id[camera_id] = (now_s, tracks)
         while now_s - next(iter(self._by_id.values()))[0] > FORGET_AFTER_S:
             del self._by_id[next(iter(self._by_id))]

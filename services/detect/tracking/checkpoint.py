@@ -1,7 +1,7 @@
-"""What detect knows of a camera, as plain data that outlives its process. Pure.
+"""A checkpoint: what detect knows of a camera's tracks, as data that outlives the process. Pure.
 
-It is a function of the camera's frames so far: whoever goes on from it with the frames that follow gives the
-same persons the same names and the same faces the same votes.
+It depends only on the camera's frames so far. A worker that goes on from it with the following frames gives
+the same tracks the same ids, and the same faces the same votes.
 """
 
 from __future__ import annotations
@@ -35,25 +35,25 @@ class TrackState(Model):
     last_s: _Time
     frames: Annotated[int, Field(ge=1)]
     number: Annotated[int, Field(ge=1)] | None
-    misses: Annotated[int, Field(ge=0)]
+    misses: _Count
     ended: bool
     velocity_xy: PointXy
     """Pixels a second."""
 
 
 class TrackerState(Model):
-    """All of a `tracker.Tracker` but its arguments. About 200 bytes of JSON a track."""
+    """A `tracker.Tracker` without its arguments. About 200 bytes of JSON for each track."""
 
     tracks: tuple[TrackState, ...]
-    """Confirmed ones and others, in the tracker's own order."""
+    """Confirmed and unconfirmed ones, in the tracker's order."""
     ended: tuple[TrackState, ...]
-    """Those that nobody has taken yet."""
-    confirmed: Annotated[int, Field(ge=0)]
-    """Tracks confirmed so far: the highest number given."""
+    """Those that `Tracker.take_ended` has not returned yet."""
+    confirmed: _Count
+    """The number of tracks confirmed so far, which is the highest track number."""
     last_s: _Time | None
-    """Time of the last frame; None before the first."""
+    """Time of the last frame; None before the first one."""
     gap_s: Annotated[float, Field(ge=0, allow_inf_nan=False)]
-    """Between the last two frames."""
+    """Time between the last two frames."""
 
 
 class ClockState(Model):
@@ -61,13 +61,13 @@ class ClockState(Model):
 
     file_began_s: _Time | None = None
     offset_s: _Time = 0.0
-    """What is added to the time that the frames tell."""
+    """Added to the capture times of the frames."""
     latest_s: tuple[_Time, ...] = ()
-    """Of the frames of the last seconds."""
+    """Times of the frames of the last seconds."""
 
 
 class BallotState(Model):
-    """A `selection.Ballot`, field by field."""
+    """A `best_shot.Ballot`, field by field."""
 
     model_config = ConfigDict(from_attributes=True)
 
@@ -78,7 +78,7 @@ class BallotState(Model):
 
 
 class ConfirmedTrackState(Model):
-    """A `camera_tracks.Visitor`."""
+    """A `camera_tracks.ConfirmedTrack` without its track."""
 
     number: Annotated[int, Field(ge=1)]
     """Of its track in the tracker."""
@@ -88,18 +88,19 @@ class ConfirmedTrackState(Model):
 
 
 class Checkpoint(Model):
-    """A `camera_tracks.CameraTracks` between two frames, when others know who came and who went.
+    """A `camera_tracks.CameraTracks` between two frames, after the due track update was taken.
 
-    About 1 kB of JSON at five frames a second, and 350 bytes more for each person.
+    About 1 kB of JSON at five frames a second, and 350 bytes for each person.
     """
 
     newest: FrameInfo
-    """The frame that was looked at last."""
+    """The last processed frame."""
     seen: tuple[tuple[str, _Count], ...]
-    """Stream → number of its newest frame, for the last streams, the newest stream last."""
+    """The last streams, each with the sequence of its newest frame; the newest stream comes last."""
     first_sequence: _Count
-    """The frame that the names of the stream's persons begin with."""
-    told_s: _Time | None
+    """The sequence in the track ids of this stream."""
+    updated_s: _Time | None
+    """Time of the last track update sent by the clock; None before the first one."""
     clock: ClockState
     tracker: TrackerState
     confirmed: tuple[ConfirmedTrackState, ...]
@@ -108,33 +109,33 @@ class Checkpoint(Model):
     def _confirmed_have_tracks(self) -> Self:
         missing = {one.number for one in self.confirmed} - {track.number for track in self.tracker.tracks}
         if missing:
-            raise ValueError(f"expected a track for each visitor, got none for {sorted(missing)}")
+            raise ValueError(f"expected a track for each confirmed track, got none for {sorted(missing)}")
         return self
 
     @property
     def camera_id(self) -> str:
-        """Whose state it is."""
+        """The camera of these tracks."""
         return self.newest.camera_id
 
     @property
     def captured_at_s(self) -> float:
-        """When the newest frame was taken."""
+        """The capture time of the newest frame."""
         return self.newest.captured_at_s
 
     def has_seen(self, info: FrameInfo) -> bool:
-        """Whether that frame, or a later one of its stream, is a part of what is known."""
+        """Whether the checkpoint contains that frame, or a later one of its stream."""
         return info.sequence <= dict(self.seen).get(info.stream_id, -1)
 
 
-def newest_checkpoints(states: Iterable[Checkpoint]) -> Sequence[Checkpoint]:
-    """The most advanced state of each camera, out of states in the order in which they were written.
+def newest_checkpoints(checkpoints: Iterable[Checkpoint]) -> Sequence[Checkpoint]:
+    """The most advanced checkpoint of each camera, given checkpoints in the order they were written.
 
-    That is not always the last one: a worker that was taken for dead may write once more what it had in hand,
-    when the next one is further on already.
+    This is not always the last one. A worker that was taken for dead may write once more when the next worker
+    has already processed later frames.
     """
     newest: dict[str, Checkpoint] = {}
-    for state in states:
-        known = newest.get(state.camera_id)
-        if known is None or not known.has_seen(state.newest):
-            newest[state.camera_id] = state
+    for checkpoint in checkpoints:
+        known = newest.get(checkpoint.camera_id)
+        if known is None or not known.has_seen(checkpoint.newest):
+            newest[checkpoint.camera_id] = checkpoint
     return tuple(newest.values())

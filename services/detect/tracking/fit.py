@@ -1,7 +1,7 @@
 """How well each box of a frame fits each track. Pure geometry on arrays.
 
-Distances are in sides of the face (the root of its area), so that near and far people are alike. Somebody who
-walks past a camera makes two to four sides a second, in a hurry eight.
+Distances are in sides of the face, the square root of its area, so that near and far people are treated
+alike. A person who walks past a camera moves two to four sides a second, and in a hurry eight.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
-# How far from the expected way a face may be: at once, more for each second unseen, and at most.
+# The largest distance from the expected path: at once, added for each second unseen, and the limit.
 _REACH, _REACH_A_SECOND, _REACH_MOST = 0.6, 4.0, 1.6
 _NEW_A_SECOND, _NEW_MOST = 9.0, 3.0
-# The same for its size, as a logarithm.
+# The same for the change of size, as a logarithm.
 _GROWTH, _GROWTH_A_SECOND, _GROWTH_MOST = 0.2, 0.8, 0.5
 
 _NEW_COSTS = 0.5
@@ -32,28 +32,31 @@ _TINY = 1e-9
 
 
 @dataclass(frozen=True)
-class Expected:
-    """What is known of some tracks at the time of a frame; all arrays have a row for each track."""
+class ExpectedTracks:
+    """What is known of the tracks at the time of a frame. Each array has one row for each track."""
 
     boxes_xyxy: Floats
-    """(tracks, 4): where each face was last seen."""
+    """(tracks, 4): the last box of each track."""
     velocities_xy: Floats
     """(tracks, 2): pixels a second."""
     unseen_s: Floats
-    """(tracks,): seconds since each was seen, 0 or more."""
+    """(tracks,): seconds since the last box, 0 or more."""
     missed_s: Floats
-    """(tracks,): the same up to the frame before this one: 0 for those that it held."""
+    """(tracks,): the same at the frame before; 0 for tracks that had a box in it."""
     is_new: NDArray[np.bool_]
-    """(tracks,): seen only once, so that nothing is known of the velocity."""
+    """(tracks,): found only once, so the velocity is unknown."""
 
 
-def misfit(expected: Expected, boxes_xyxy: Floats) -> Floats:
-    """How badly each box fits each track, (tracks, boxes), from 0; infinite where it cannot be the same face.
+def misfit(expected: ExpectedTracks, boxes_xyxy: Floats) -> Floats:
+    """The cost of each box for each track, (tracks, boxes), 0 or more; infinite for another face.
 
-    A face is looked for on the way from where it was last seen to where it was heading by now: it may have
-    gone on, slowed down, stopped, or turned round out of sight. What speaks against a box, added up: its
-    distance from that way, sideways the more the faster the face moved; how far it lags behind; how much
-    larger or smaller it is; and how long the track has missed its face.
+    The expected path of a face leads from its last box to where its velocity has taken it by now. The face
+    may have gone on, slowed down, stopped, or turned round while it was not seen. The cost is the sum of:
+
+    - the distance from the path, sideways more for fast faces;
+    - how far the box lags behind the end of the path;
+    - the change of size;
+    - how long the track has missed its face.
     """
     sizes_wh = np.maximum(expected.boxes_xyxy[:, 2:] - expected.boxes_xyxy[:, :2], _LEAST_SIDE_PX)
     sides_px = np.sqrt(sizes_wh.prod(axis=1))
@@ -88,8 +91,8 @@ def best_first(cost: Floats) -> list[tuple[int, int]]:
     return pairs
 
 
-def _distances(expected: Expected, sides_px: Floats, boxes_xyxy: Floats) -> tuple[Floats, Floats]:
-    """Of each box from the way of each track, and how much farther it is from the end of that way."""
+def _distances(expected: ExpectedTracks, sides_px: Floats, boxes_xyxy: Floats) -> tuple[Floats, Floats]:
+    """The distance of each box from each path, and how much farther it is from the end of the path."""
     from_xy = (expected.boxes_xyxy[:, :2] + expected.boxes_xyxy[:, 2:]) / 2
     to_xy = (boxes_xyxy[:, :2] + boxes_xyxy[:, 2:]) / 2
     x = (to_xy[:, 0] - from_xy[:, :1]) / sides_px[:, None]
@@ -107,6 +110,6 @@ def _distances(expected: Expected, sides_px: Floats, boxes_xyxy: Floats) -> tupl
 
 
 def _growth(sizes_wh: Floats, other_wh: Floats) -> Floats:
-    """Of the width or of the height, whichever changed less: at an edge or half covered a face keeps one."""
+    """The smaller change of width and height: a face that is partly occluded keeps one of the two."""
     grown = np.abs(np.log(other_wh[None]) - np.log(sizes_wh[:, None]))
     return np.asarray(np.minimum(grown[..., 0], grown[..., 1]), np.float64)

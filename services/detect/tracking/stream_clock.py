@@ -1,4 +1,4 @@
-"""When the frames of one stream were taken, and how many a second there are. Pure."""
+"""The times of a stream's frames, and their rate. Pure."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ _NEW = ClockState()
 class StreamClock:
     """The time of each frame of one stream.
 
-    The frames of a video file are read as fast as they can be worked on, which says nothing about how long
-    anybody was there. They are timed as if the file had been played from the moment it was opened.
+    Frames of a video file are read as fast as they can be processed, so their capture times say nothing about
+    how long a person was there. They get the times of a file that is played from the moment it was opened.
 
-    The frames of a camera may be told by another clock from one to the next: the camera's own is known from
-    its first report on, and is believed as long as it is not far off. Nobody comes or goes by that: while
-    somebody is followed, the time goes on from where it was, as far as ingest's own clock says, and keeps its
-    distance from what the frames tell until nobody is left.
+    The capture times of a camera may change from one clock to another. The camera's own clock is known from
+    its first report on, and is used while it is not far off. Such a change must not end or begin a track. So
+    while there are tracks, the time goes on by what ingest's clock measured, and keeps its offset to the
+    capture times until no track is left.
 
     Args:
-        state: of the clock that this one goes on from.
-        newest: the frame that it was last advanced to.
+        state: to go on from.
+        newest: the frame that the clock was last advanced to.
     """
 
     def __init__(self, state: ClockState = _NEW, newest: FrameInfo | None = None) -> None:
@@ -34,14 +34,14 @@ class StreamClock:
         self._newest = newest
 
     def state(self) -> ClockState:
-        """All that this clock knows but the newest frame."""
+        """The state of the clock without the newest frame."""
         return ClockState(
             file_began_s=self._file_began_s, offset_s=self._offset_s, latest_s=tuple(self._latest_s)
         )
 
-    def advance(self, info: FrameInfo, *, is_anybody_followed: bool) -> float:
+    def advance(self, info: FrameInfo, *, has_tracks: bool) -> float:
         """The time of the next frame, in seconds since 1970."""
-        now_s = self._time_s(info, is_anybody_followed)
+        now_s = self._time_s(info, has_tracks=has_tracks)
         self._newest = info
         if self._latest_s and now_s < self._latest_s[-1]:
             self._latest_s.clear()
@@ -50,12 +50,12 @@ class StreamClock:
             self._latest_s.popleft()
         return now_s
 
-    def _time_s(self, info: FrameInfo, is_anybody_followed: bool) -> float:
+    def _time_s(self, info: FrameInfo, *, has_tracks: bool) -> float:
         if info.media_time_s is not None:
             if self._file_began_s is None:
                 self._file_began_s = max(0.0, info.captured_at_s - info.media_time_s)
             return self._file_began_s + info.media_time_s
-        if not is_anybody_followed:
+        if not has_tracks:
             self._offset_s = 0.0
         elif self._newest is not None and self._newest.clock != info.clock:
             passed_s = max(0.0, info.published_at_s - self._newest.published_at_s)
@@ -69,6 +69,6 @@ class StreamClock:
 
     @property
     def rate_hz(self) -> float | None:
-        """Frames a second over the last five; None where there are not two yet."""
+        """Frames a second over the last five seconds; None with fewer than two frames."""
         over_s = self._latest_s[-1] - self._latest_s[0] if self._latest_s else 0.0
         return round((len(self._latest_s) - 1) / over_s, 2) if over_s > 0 else None

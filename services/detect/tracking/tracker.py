@@ -1,4 +1,4 @@
-"""Which face of one frame is which of the frames before, by its place alone. Pure: boxes in, tracks out."""
+"""The tracker: links faces from frame to frame by their boxes alone. Pure: boxes in, tracks out."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from typing import Self
 import numpy as np
 
 from agegender.services.detect.tracking.checkpoint import TrackerState, TrackState
-from agegender.services.detect.tracking.fit import Expected, best_first, misfit
+from agegender.services.detect.tracking.fit import ExpectedTracks, best_first, misfit
 from agegender.shared.messages.pipeline import BoxXyxy
 
-MOST_TRACKS = 384
-"""A tracker holds no more: beyond, those that are lost end first, then those that are not confirmed.
+MOST_TRACKS = 400
+"""The largest number of tracks. Beyond it, lost tracks end first, then unconfirmed ones.
 
-What is kept of so many, and what is told of them when all of them have gone and as many came, is read again:
-`agegender.shared.messages.codec` reads no longer JSON than 288 KiB.
+`agegender.shared.messages.codec` reads at most 288 KiB of JSON. A checkpoint of this many tracks fits, and so
+does the track update when all of them end and as many new ones are confirmed.
 """
 
 _VELOCITY_SETTLES_S = 0.25
@@ -27,40 +27,41 @@ _LEAST_STEP_S = 0.001
 
 @dataclass(eq=False)
 class Track:
-    """One face followed over frames."""
+    """The face of one person over the frames of one stream."""
 
     box_xyxy: BoxXyxy
     first_s: float
     last_s: float
     frames: int = 1
+    """The number of frames in which the face was found."""
     number: int | None = None
-    """Counts the confirmed tracks from 1; None until then."""
+    """The number of the confirmed track, from 1; None while it is unconfirmed."""
     misses: int = 0
-    """Frames since the face was last seen."""
+    """Frames since the face was last found."""
     ended: bool = False
     velocity_xy: tuple[float, float] = field(default=(0.0, 0.0))
     """Pixels a second."""
 
     @property
     def is_settled(self) -> bool:
-        """Whether it is known if this track will ever be confirmed."""
+        """Whether the track is confirmed, or has ended without being confirmed."""
         return self.ended or self.number is not None
 
 
 class Tracker:
-    """Follows faces from frame to frame of one stream.
+    """Tracks the faces of one stream.
 
-    A track is confirmed with its third face: a detector's slip makes no person. A confirmed one that is lost
-    is taken up again for two seconds, where it was heading or where it was. A clock that is set back, or a
-    gap far longer than the frames before were apart, ends all tracks.
+    A track is confirmed with its third face, because false detections rarely repeat. A confirmed track with a
+    lost face goes on when a face appears within two seconds near its expected path. All tracks end when
+    the clock is set back, or after a gap much longer than the one between the frames before.
 
-    Each face goes to the track that it fits best, the best pair first; `track_fit.misfit` says what fits.
-    At most `MOST_TRACKS` are held, whatever comes.
+    The best pair of track and box is linked first, then the best of the rest; `fit.misfit` gives the cost.
+    The tracker holds at most `MOST_TRACKS` tracks.
 
     Args:
-        confirm_frames: faces that make a track a confirmed one.
+        confirm_frames: the number of faces that confirms a track.
         lost_s: how long a confirmed track waits for its face.
-        tentative_s: the same for one that is not confirmed. Both wait for two frames at least.
+        tentative_s: how long an unconfirmed track waits. Both wait for at least two frames.
     """
 
     def __init__(self, *, confirm_frames: int = 3, lost_s: float = 2.0, tentative_s: float = 0.5) -> None:
@@ -77,7 +78,7 @@ class Tracker:
     def restored(
         cls, state: TrackerState, *, confirm_frames: int = 3, lost_s: float = 2.0, tentative_s: float = 0.5
     ) -> Self:
-        """A tracker that goes on exactly as the one of which `state` was taken, given the same arguments."""
+        """A tracker with this state. With the same arguments and boxes it goes on exactly as before."""
         tracker = cls(confirm_frames=confirm_frames, lost_s=lost_s, tentative_s=tentative_s)
         tracker._tracks = [Track(**track.model_dump()) for track in state.tracks]
         tracker._ended.extend(Track(**track.model_dump()) for track in state.ended)
@@ -85,7 +86,7 @@ class Tracker:
         return tracker
 
     def state(self) -> TrackerState:
-        """All that this tracker knows, to be kept and restored."""
+        """The state for `restored`."""
         return TrackerState(
             tracks=tuple(TrackState.model_validate(track) for track in self._tracks),
             ended=tuple(TrackState.model_validate(track) for track in self._ended),
@@ -101,13 +102,13 @@ class Tracker:
 
     @property
     def is_empty(self) -> bool:
-        """Whether nobody is followed, not even somebody who is not confirmed."""
+        """Whether there is no track, not even an unconfirmed one."""
         return not self._tracks
 
     def take_ended(self) -> list[Track]:
-        """The confirmed tracks that ended since the last call, the last `MOST_TRACKS` of them.
+        """The confirmed tracks that ended since the last call, at most the last `MOST_TRACKS`.
 
-        Whoever calls it after each `update` and `end` misses none.
+        A call after each `update` and `end` returns all of them.
         """
         ended = list(self._ended)
         self._ended.clear()
@@ -116,7 +117,7 @@ class Tracker:
     def update(self, boxes_xyxy: Sequence[BoxXyxy], time_s: float) -> list[Track]:
         """The track of each box of the frame at `time_s`, in the order of the boxes.
 
-        To be called for frames without faces too. The tracks go on changing with later calls.
+        Must be called for frames without faces too. Later calls change the tracks.
         """
         self._watch_clock(time_s)
         found: dict[int, Track] = {}
@@ -153,7 +154,7 @@ class Tracker:
         if not self._tracks or not boxes_xyxy:
             return []
         unseen_s = np.array([time_s - track.last_s for track in self._tracks])
-        expected = Expected(
+        expected = ExpectedTracks(
             boxes_xyxy=np.array([track.box_xyxy for track in self._tracks], np.float64),
             velocities_xy=np.array([track.velocity_xy for track in self._tracks], np.float64),
             unseen_s=unseen_s,
@@ -189,7 +190,7 @@ def _follow(track: Track, box: BoxXyxy, time_s: float) -> None:
     if passed_s >= _LEAST_STEP_S:
         (x, y), (before_x, before_y) = _centre(box), _centre(track.box_xyxy)
         vx, vy = track.velocity_xy
-        # The first velocities count in full; then they are smoothed over a time, not over a number of frames.
+        # The first velocities are averaged. Later ones are smoothed over a time, not over a number of frames.
         gain = max(1.0 / track.frames, 1.0 - math.exp(-passed_s / _VELOCITY_SETTLES_S))
         track.velocity_xy = (
             vx + gain * ((x - before_x) / passed_s - vx),

@@ -20,9 +20,13 @@ def test_only_the_greeting_is_dropped(capfd: pytest.CaptureFixture[str]) -> None
 
 
 def test_an_exception_passes_with_what_was_written_before(capfd: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(ValueError, match="broken"), without_greeting():
-        os.write(2, b"ERROR: why\n")
-        raise ValueError("broken")
+    def fail() -> None:
+        with without_greeting():
+            os.write(2, b"ERROR: why\n")
+            raise ValueError("broken")
+
+    with pytest.raises(ValueError, match="broken"):
+        fail()
     assert capfd.readouterr().err == "ERROR: why\n"
 
 

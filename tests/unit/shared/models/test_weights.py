@@ -58,7 +58,9 @@ def test_a_missing_file_is_named(copied: Path) -> None:
 
 
 def test_an_unknown_name_is_answered_with_the_known_ones() -> None:
-    with pytest.raises(WeightsError, match="'resnet'; expected one of yunet, age_gender_a, gender_b"):
+    with pytest.raises(
+        WeightsError, match="expected one of the nets yunet, age_gender_a, gender_b, got 'resnet'"
+    ):
         weights("resnet")
 
 

@@ -10,10 +10,10 @@ import pytest
 from agegender.services.detect.tracking.camera_tracks import (
     DEFAULT_LIMITS,
     FORGET_AFTER_S,
-    Cameras,
     CameraTracks,
     ConfirmedTrack,
     TrackLimits,
+    TracksByCamera,
 )
 from agegender.shared.messages.pipeline import (
     BoxXyxy,
@@ -253,10 +253,10 @@ def test_who_goes_on_behind_frames_that_were_left_out_gives_no_name_that_may_hav
     after = Watched()
     after.tracks = CameraTracks.restored(before.tracks.checkpoint())
     if not looked_at_all:
-        after.tracks.note_left_out()
+        after.tracks.note_dropped()
     for index in range(6, 12):
         after.see(info_at(index), box(), box(400.0))
-    after.tracks.note_left_out()
+    after.tracks.note_dropped()
     for index in range(12, 18):
         after.see(info_at(index), box(), box(400.0), box(800.0))
     named = "s1-0" if looked_at_all else "s1-6"
@@ -355,7 +355,7 @@ def test_everything_in_a_sighting_but_the_box_only_grows() -> None:
 
 
 def test_a_camera_not_heard_of_for_ten_minutes_is_forgotten_and_no_other() -> None:
-    cameras = Cameras()
+    cameras = TracksByCamera()
     silent, lively = cameras.of("silent", 0.0), cameras.of("lively", 1.0)
     assert cameras.of("lively", FORGET_AFTER_S) is lively
     assert len(cameras) == 2

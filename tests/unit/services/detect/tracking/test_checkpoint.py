@@ -154,7 +154,7 @@ def test_a_state_of_a_visitor_without_a_track_is_refused() -> None:
         told(camera, (at(i), (box(),)))
     state = camera.checkpoint()
     broken = state.model_copy(update={"tracker": state.tracker.model_copy(update={"tracks": ()})})
-    with pytest.raises(BadMessage, match=r"expected a track for each visitor, got none for \[1\]"):
+    with pytest.raises(BadMessage, match=r"expected a track for each confirmed track, got none for \[1\]"):
         CHECKPOINTS.codec.decode(CHECKPOINTS.codec.encode(broken))
 
 
@@ -169,7 +169,7 @@ def test_a_state_is_not_taken_while_others_do_not_know_who_came() -> None:
     camera = CameraTracks()
     for i in range(3):
         camera.update(at(i), [box()])
-    with pytest.raises(RuntimeError, match="when others know who came and who went"):
+    with pytest.raises(RuntimeError, match="whose due track update was taken"):
         camera.checkpoint()
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from agegender.services.detect.tracking.fit import Expected, best_first, misfit
+from agegender.services.detect.tracking.fit import ExpectedTracks, best_first, misfit
 from agegender.shared.messages.pipeline import BoxXyxy
 
 SIDE = 100.0
@@ -22,7 +22,7 @@ def costs(
     missed_s: float = 0.0,
     is_new: bool = False,
 ) -> list[float]:
-    expected = Expected(
+    expected = ExpectedTracks(
         boxes_xyxy=np.array([square(0.0)]),
         velocities_xy=np.array([[speed_x, 0.0]]),
         unseen_s=np.array([unseen_s]),
@@ -75,9 +75,11 @@ def test_boxes_without_extent_fit_like_small_ones() -> None:
     assert np.isfinite(misfit(_nothing_moved(np.zeros((1, 4))), np.zeros((1, 4)))).all()
 
 
-def _nothing_moved(boxes_xyxy: np.ndarray[tuple[int, int], np.dtype[np.float64]]) -> Expected:
+def _nothing_moved(boxes_xyxy: np.ndarray[tuple[int, int], np.dtype[np.float64]]) -> ExpectedTracks:
     rows = len(boxes_xyxy)
-    return Expected(boxes_xyxy, np.zeros((rows, 2)), np.zeros(rows), np.zeros(rows), np.zeros(rows, bool))
+    return ExpectedTracks(
+        boxes_xyxy, np.zeros((rows, 2)), np.zeros(rows), np.zeros(rows), np.zeros(rows, bool)
+    )
 
 
 def test_the_cheapest_pair_is_taken_first_and_nothing_twice() -> None:
