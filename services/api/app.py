@@ -17,8 +17,8 @@ from starlette.middleware.cors import CORSMiddleware
 from agegender.services.api.answers import HealthAnswer
 from agegender.services.api.config import ApiSettings
 from agegender.services.api.events import Hub
-from agegender.services.api.guard import Counted, Guard
-from agegender.services.api.problems import Refusal, say_what_went_wrong
+from agegender.services.api.guard import Guard, RequestMetrics
+from agegender.services.api.problems import Refusal, add_error_handlers
 from agegender.services.api.watcher import Watcher
 from agegender.shared.process.health import Health
 from agegender.shared.process.metrics import Metrics
@@ -26,18 +26,19 @@ from agegender.shared.process.metrics import Metrics
 _PAGE_TYPES = {"html": "text/html", "css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
 _FOREVER_S = 24 * 3600
 
-_TITLE = "Age and gender of the people before your cameras"
+_TITLE = "Age and gender of the people at your cameras"
 _DESCRIPTION = """\
-Reads what the pipeline has stored; changes nothing. Times are seconds since 1970-01-01 UTC. A *person* is one
-visit of one person to one camera: nobody is recognised again. Errors are JSON (RFC 9457) that says what was
-expected, what came and what to do. Where API_TOKEN is set, send `Authorization: Bearer TOKEN`.
+Reads the results of the pipeline and changes nothing. Times are seconds since 1970-01-01 UTC. A *visit* is
+one stay of one person before one camera. A return is another visit, because faces are never recognised.
+Errors are JSON (RFC 9457) with what was expected, what came and what to do. If API_TOKEN is set, send
+`Authorization: Bearer TOKEN`.
 """
 
 
 def create_app(
     routes: APIRouter, settings: ApiSettings, metrics: Metrics, health: Health, hub: Hub, watcher: Watcher
 ) -> FastAPI:
-    """The application with the routes of a store. `hub` and `watcher` work while it runs."""
+    """The application with `routes`. It starts `watcher` and closes `hub` at its end."""
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -52,11 +53,11 @@ def create_app(
         title=_TITLE,
         version="1",
         description=_DESCRIPTION,
-        # The pages that FastAPI offers load their scripts from other hosts.
+        # These pages of FastAPI load scripts from other hosts.
         docs_url=None,
         redoc_url=None,
         lifespan=lifespan,
-        # Our own metrics are at /metrics; nothing else is to be told of who asked what.
+        # Our metrics are at /metrics. No other system may learn what clients request.
         telemetry={
             "tracing": False,
             "metrics": False,
@@ -65,7 +66,7 @@ def create_app(
             "auto_configure": False,
         },
     )
-    say_what_went_wrong(app)
+    add_error_handlers(app)
     app.include_router(routes)
     _add_health(app, health, metrics)
     _add_page(app)
@@ -78,12 +79,16 @@ def create_app(
             allow_headers=["Authorization", "Last-Event-ID"],
             max_age=_FOREVER_S,
         )
-    app.add_middleware(Counted, metrics=metrics)
+    app.add_middleware(RequestMetrics, metrics=metrics)
     return app
 
 
 def _add_health(app: FastAPI, health: Health, metrics: Metrics) -> None:
-    @app.get("/live", summary="Whether the process need not be restarted", response_model=HealthAnswer)
+    @app.get(
+        "/live",
+        summary="Whether the process works",
+        response_model=HealthAnswer,
+    )
     async def live() -> JSONResponse:
         return _health_answer({} if health.is_live else {health.service: "its loop is hung"})
 
@@ -103,7 +108,7 @@ def _health_answer(problems: dict[str, str]) -> JSONResponse:
 
 
 def _add_page(app: FastAPI) -> None:
-    # Listed once: no name from a request ever becomes a path.
+    # Listed once, so that a name from a request never becomes a path.
     page = {
         one.name: (one.read_bytes(), _PAGE_TYPES[one.name.rsplit(".", 1)[1]])
         for one in files("agegender.services.api").joinpath("page").iterdir()

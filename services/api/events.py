@@ -1,4 +1,4 @@
-"""Server-sent events: one thread reads Redis, and everybody who listens gets what it found."""
+"""Server-sent events: one thread reads Redis, and every client gets what it found."""
 
 from __future__ import annotations
 
@@ -17,29 +17,29 @@ from agegender.services.api.answers import StateAnswer, VisitAnswer
 from agegender.services.api.problems import Problem, Refusal
 from agegender.shared.process.metrics import Metrics
 
-_REMEMBERED = 1_000  # closed persons that can be sent again to who comes back
-_WAITING = 300  # events that a slow reader may fall behind
-_SAY_SOMETHING_S = 15.0  # proxies close connections on which nothing comes
-_TAKE_WITHIN_S = 30.0  # a reader that takes nothing for so long is gone
+_REMEMBERED = 1_000  # closed visits that are sent again to a client that reconnects
+_WAITING = 300  # events that a slow client may fall behind
+_SAY_SOMETHING_S = 15.0  # proxies close idle connections
+_TAKE_WITHIN_S = 30.0  # a client that reads nothing for this long is gone
 _COME_BACK_MS = 2_000
 
 
 @dataclass(frozen=True)
 class Event:
-    """One event as it goes over the line, and which camera it is of; None: of all."""
+    """One event as it is sent, and its camera; None: of all cameras."""
 
     text: str
     camera_id: str | None = None
 
 
-def written(kind: str, data: str, event_id: str | None = None) -> str:
-    """An event in the format of the HTML standard; `data` is JSON and so has no line breaks."""
+def format_event(kind: str, data: str, event_id: str | None = None) -> str:
+    """An event in the format of the HTML standard; `data` is JSON without line breaks."""
     named = f"id: {event_id}\n" if event_id else ""
     return f"{named}event: {kind}\ndata: {data}\n\n"
 
 
 class Subscription:
-    """One reader of the events; to be closed."""
+    """One client of the events. Use it as a context manager."""
 
     def __init__(self, hub: Hub, camera_ids: frozenset[str] | None) -> None:
         self._hub = hub
@@ -48,18 +48,18 @@ class Subscription:
         self._ended = False
 
     def offer(self, event: Event) -> None:
-        """Puts an event into the queue; a reader that is too far behind is let go, and may come back."""
+        """Queues an event. A client that is too far behind is disconnected, and may reconnect."""
         if event.camera_id is None or self._camera_ids is None or event.camera_id in self._camera_ids:
             self._put(event.text)
 
     def offer_state(self, state: StateAnswer, text: str) -> None:
-        """The state, cut to the cameras asked for; `text` is all of it."""
+        """Queues the state of the requested cameras; `text` is the state of all."""
         if self._camera_ids is not None:
-            text = written("state", state.of_cameras(self._camera_ids).model_dump_json())
+            text = format_event("state", state.of_cameras(self._camera_ids).model_dump_json())
         self._put(text)
 
     def end(self) -> None:
-        """Lets the reader go after what is in the queue."""
+        """Disconnects the client after the events in the queue."""
         if not self._ended:
             self._ended = True
             self._queue.put_nowait(None)
@@ -74,7 +74,7 @@ class Subscription:
             self._queue.put_nowait(text)
 
     async def texts(self) -> AsyncIterator[str]:
-        """What goes over the line, until the end of the service."""
+        """The text to send, until the client is disconnected."""
         yield f"retry: {_COME_BACK_MS}\n\n"
         while True:
             try:
@@ -95,7 +95,7 @@ class Subscription:
 
 
 class Hub:
-    """Hands events on to everybody who listens. Lives in the event loop: to be called only there."""
+    """Passes events to all clients. Call it only inside the event loop."""
 
     def __init__(self, most_clients: int, metrics: Metrics) -> None:
         self._most_clients = most_clients
@@ -109,15 +109,15 @@ class Hub:
         self._closed = False
 
     def subscribe(self, camera_ids: frozenset[str] | None, last_event_id: str | None) -> Subscription:
-        """A new reader, who gets the state at once, and what was missed since `last_event_id`.
+        """A new client, which gets the state at once, and the visits missed since `last_event_id`.
 
         Raises:
-            Refusal: as many readers listen as may.
+            Refusal: the limit of clients is reached.
         """
         if self._closed or len(self._clients) >= self._most_clients:
             raise Refusal(
                 HTTPStatus.SERVICE_UNAVAILABLE,
-                f"At most {self._most_clients} readers of events at a time, and all places are taken.",
+                f"Expected at most {self._most_clients} clients of events; that many are connected already.",
                 "Try again later, or raise API_EVENT_CLIENTS.",
                 {"Retry-After": "10"},
             )
@@ -127,40 +127,40 @@ class Hub:
         if self._state is not None:
             client.offer_state(*self._state)
         if self._problem is not None:
-            client.offer(Event(written("problem", self._problem.model_dump_json())))
+            client.offer(Event(format_event("problem", self._problem.model_dump_json())))
         for event in self._missed_since(last_event_id):
             client.offer(event)
         return client
 
     def leave(self, client: Subscription) -> None:
-        """The reader is gone."""
+        """Removes a client."""
         self._clients.discard(client)
         self._gauge.set(len(self._clients))
 
     def visit(self, visit: VisitAnswer) -> None:
-        """A visit is over."""
+        """Sends a closed visit."""
         self._number += 1
         event_id = f"{self._run_id}-{self._number}"
-        event = Event(written("visit", visit.model_dump_json(), event_id), visit.camera_id)
+        event = Event(format_event("visit", visit.model_dump_json(), event_id), visit.camera_id)
         self._remembered.append((self._number, event))
         for client in [*self._clients]:
             client.offer(event)
 
     def state(self, state: StateAnswer) -> None:
-        """How things are now."""
-        # Written once for all who want all of it.
-        self._state, self._problem = (state, written("state", state.model_dump_json())), None
+        """Sends the present state."""
+        # Formatted once for all clients of all cameras.
+        self._state, self._problem = (state, format_event("state", state.model_dump_json())), None
         for client in [*self._clients]:
             client.offer_state(*self._state)
 
     def problem(self, problem: Problem) -> None:
-        """Nothing can be read at the moment."""
+        """Sends the reason why the store cannot be read."""
         self._problem = problem
         for client in [*self._clients]:
-            client.offer(Event(written("problem", problem.model_dump_json())))
+            client.offer(Event(format_event("problem", problem.model_dump_json())))
 
     def close(self) -> None:
-        """Ends all streams."""
+        """Disconnects all clients."""
         self._closed = True
         for client in [*self._clients]:
             client.end()
@@ -173,20 +173,20 @@ class Hub:
 
 
 class EventStream(StreamingResponse):
-    """The answer to one reader; gives the place free however it ends."""
+    """The answer to one client. Removes the client from the hub in every case."""
 
     media_type = "text/event-stream"
 
     def __init__(self, subscription: Subscription) -> None:
         super().__init__(
             subscription.texts(),
-            # nginx would hold events back.
+            # nginx would buffer events.
             headers={"X-Accel-Buffering": "no", "Cache-Control": "no-store"},
         )
         self._subscription = subscription
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Sends until the reader goes, takes nothing any more, or the service ends."""
+        """Sends until the client disconnects or stops reading, or the service ends."""
 
         async def send_soon(message: Message) -> None:
             async with asyncio.timeout(_TAKE_WITHIN_S):

@@ -1,4 +1,4 @@
-"""What every request passes first: method, host, token, sizes; and what every answer carries."""
+"""The checks of every request (method, host, token, sizes) and the headers of every answer."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 OPEN_PATHS = frozenset({"/", "/live", "/ready", "/openapi.json"})
-"""Need no token, and neither does what is under `OPEN_PREFIX`: they say nothing about anybody."""
+"""These paths, and all below `OPEN_PREFIX`, need no token, because they hold no data about people."""
 OPEN_PREFIX = "/page/"
 
 _LONGEST_QUERY_BYTES = 8_192
@@ -43,17 +43,17 @@ _HEADERS = {
 
 
 class Guard:
-    """Wraps the application: refuses what is not for it, before anything else looks at the request."""
+    """Middleware that refuses bad requests before the application sees them."""
 
     def __init__(self, app: ASGIApp, settings: ApiSettings) -> None:
         self._app = app
         self._settings = settings
         token = settings.token
-        self._token_sum = _sum(token.get_secret_value().encode()) if token is not None else None
+        self._token_digest = _digest(token.get_secret_value().encode()) if token is not None else None
         self._only_local_names = settings.is_local and token is None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answers itself, or lets the application answer."""
+        """Refuses the request, or passes it on."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -75,11 +75,12 @@ class Guard:
             return problem(
                 HTTPStatus.METHOD_NOT_ALLOWED,
                 f"Expected GET, got {scope['method'][:20]}.",
-                "The API only reads. Cameras are set up where the pipeline runs.",
+                "The API only reads. Configure cameras with the pipeline.",
                 {"Allow": "GET"},
             )
         if self._only_local_names and not _is_local_name(headers.get("host", "")):
-            # Else a web page could have its own name resolved to this machine and read the answers.
+            # Against DNS rebinding: a web page could point its own name at this machine and read the answers.
+            # Starlette's TrustedHostMiddleware would answer with plain text and without a hint.
             return problem(
                 HTTPStatus.MISDIRECTED_REQUEST,
                 "Without a token the API answers only as localhost, 127.0.0.1 or [::1].",
@@ -89,35 +90,35 @@ class Guard:
             return problem(
                 HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
                 "Expected a request without a body, got one with a body.",
-                "Put what you ask for into the query of the URL.",
+                "Put parameters into the query of the URL.",
                 {"Connection": "close"},
             )
         if len(scope["query_string"]) > _LONGEST_QUERY_BYTES:
             return problem(
                 HTTPStatus.REQUEST_URI_TOO_LONG,
                 f"Expected at most {_LONGEST_QUERY_BYTES} bytes of query, got {len(scope['query_string'])}.",
-                "Ask for fewer cameras at a time.",
+                "Request fewer cameras at a time.",
             )
-        if not self._may_ask(scope["path"], headers.get("authorization")):
+        if not self._is_authorized(scope["path"], headers.get("authorization")):
             return problem(
                 HTTPStatus.UNAUTHORIZED,
                 "Expected the header 'Authorization: Bearer TOKEN' with the API's token; "
                 + ("got another token." if "authorization" in headers else "got none."),
-                "The token is what API_TOKEN, or the file of API_TOKEN_FILE, holds where the API runs.",
+                "The token is in API_TOKEN, or in the file API_TOKEN_FILE, on the machine of the API.",
                 {"WWW-Authenticate": 'Bearer realm="agegender"'},
             )
         return None
 
-    def _may_ask(self, path: str, authorization: str | None) -> bool:
-        if self._token_sum is None or path in OPEN_PATHS or path.startswith(OPEN_PREFIX):
+    def _is_authorized(self, path: str, authorization: str | None) -> bool:
+        if self._token_digest is None or path in OPEN_PATHS or path.startswith(OPEN_PREFIX):
             return True
         scheme, _, token = (authorization or "").partition(" ")
-        # Sums, so that neither content nor length shows in the time this takes.
-        sent = _sum(token.strip().encode("latin-1"))
-        return hmac.compare_digest(sent, self._token_sum) and scheme.lower() == "bearer"
+        # Digests, so that the time of the comparison reveals neither content nor length.
+        sent = _digest(token.strip().encode("latin-1"))
+        return hmac.compare_digest(sent, self._token_digest) and scheme.lower() == "bearer"
 
 
-def _sum(token: bytes) -> bytes:
+def _digest(token: bytes) -> bytes:
     return hashlib.sha256(token).digest()
 
 
@@ -129,15 +130,15 @@ def _is_local_name(host: str) -> bool:
         return False
 
 
-class Counted:
-    """Wraps the application: counts and times requests by the route's template, never by the path."""
+class RequestMetrics:
+    """Middleware that counts and times requests by the template of their route, never by their path."""
 
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
         self._app = app
         self._metrics = metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Passes everything on."""
+        """Passes the request on."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -150,7 +151,7 @@ class Counted:
                 route = _route(scope)
                 self._metrics.requests.labels(route, str(status)).inc()
                 self._metrics.request_seconds.labels(route).observe(seconds)
-                # Neither path nor query: they may hold what is nobody's business.
+                # Without path and query, because they may hold ids of tracks.
                 log.debug("request", extra={"route": route, "status": status, "seconds": round(seconds, 4)})
             await send(message)
 

@@ -1,4 +1,8 @@
-"""Errors as JSON (RFC 9457): what was expected, what came, what to do."""
+"""Errors as JSON (RFC 9457): what was expected, what came, what to do.
+
+The package `fastapi-problem` would not make this shorter. It formats the JSON, but the texts, `hint`,
+`errors` and the masking of secrets would remain here. And it would add three packages of one author.
+"""
 
 from __future__ import annotations
 
@@ -18,8 +22,8 @@ from agegender.shared.process.secrets import mask
 RETRY_AFTER_S = 2
 MEDIA_TYPE = "application/problem+json"
 
-_PREFIX = "Value error, expected "  # pydantic's, and the first word of ours
-_LONGEST_ECHO = 100  # characters of what came that an answer repeats
+_PREFIX = "Value error, expected "  # pydantic's prefix, and the first word of our texts
+_LONGEST_ECHO = 100  # characters of a wrong value that an answer repeats
 
 
 class WrongValue(BaseModel):
@@ -27,13 +31,13 @@ class WrongValue(BaseModel):
 
     where: str = Field(description="The parameter.", examples=["limit"])
     expected: str = Field(examples=["Input should be less than or equal to 1000"])
-    got: str = Field(description="What came, shortened.", examples=["5000"])
+    got: str = Field(description="The value, shortened.", examples=["5000"])
 
 
 class Problem(BaseModel):
     """Why a request was not answered (RFC 9457)."""
 
-    type: str = Field("about:blank", description="Always this: `title` and `status` tell the kind.")
+    type: str = Field("about:blank", description="Always this; see `title` and `status`.")
     title: str = Field(examples=["Unprocessable Entity"])
     status: int = Field(examples=[422])
     detail: str = Field(
@@ -63,7 +67,7 @@ def problem(
     headers: Mapping[str, str] | None = None,
     errors: Sequence[WrongValue] = (),
 ) -> JSONResponse:
-    """The answer to a request that cannot be fulfilled."""
+    """The answer to a request that fails."""
     body = Problem(title=status.phrase, status=status, detail=detail, hint=hint, errors=[*errors])
     return JSONResponse(
         body.model_dump(), status, headers=dict(headers) if headers else None, media_type=MEDIA_TYPE
@@ -121,22 +125,22 @@ def _http_error(_request: Request, error: Exception) -> JSONResponse:
     error = cast("HTTPException", error)
     status = HTTPStatus(error.status_code)
     if status is HTTPStatus.NOT_FOUND:
-        detail, hint = "There is nothing at this address.", "/openapi.json lists what there is."
+        detail, hint = "There is nothing at this address.", "/openapi.json lists all addresses."
     else:
-        detail, hint = str(error.detail), "/openapi.json says what each address takes."
+        detail, hint = str(error.detail), "/openapi.json describes each address."
     return problem(status, detail, hint, error.headers)
 
 
 def _broken(_request: Request, _error: Exception) -> JSONResponse:
     return problem(
         HTTPStatus.INTERNAL_SERVER_ERROR,
-        "The API failed, which is a mistake in it and not in the request.",
-        "Its log has the reason.",
+        "The API failed because of a bug, not because of the request.",
+        "Look into the log of the API.",
     )
 
 
-def say_what_went_wrong(app: FastAPI) -> None:
-    """Makes every error of `app` an answer of this form."""
+def add_error_handlers(app: FastAPI) -> None:
+    """Makes `app` answer every error with a problem."""
     app.add_exception_handler(Refusal, _refused)
     app.add_exception_handler(NotNow, _not_now)
     app.add_exception_handler(RequestValidationError, _invalid)

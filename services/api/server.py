@@ -1,18 +1,20 @@
-"""The API as a server in a thread of this process: alone, or beside the embedded pipeline."""
+"""The API as a server in a thread of this process, alone or beside the embedded pipeline."""
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import socket
 import threading
 from types import TracebackType
 
+import h11
 import redis
 import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from agegender.services.api.app import create_app
 from agegender.services.api.config import ApiSettings
-from agegender.services.api.connection import Connection
 from agegender.services.api.events import Hub
 from agegender.services.api.routes import store_routes
 from agegender.services.api.watcher import Watcher
@@ -26,19 +28,80 @@ log = logging.getLogger(__name__)
 
 _START_WITHIN_S = 10.0
 _END_WITHIN_S = 5
-_MORE_CONNECTIONS = 200  # besides those of the readers of events
+_MORE_CONNECTIONS = 200  # besides those that read events
 _LONGEST_HEAD_BYTES = 32_768
+_REQUEST_WITHIN_S = 10.0  # for the head of a request
+_READ_WITHIN_S = 30.0  # for a client to read what it is sent
+
+
+class _Connection(H11Protocol):
+    """Adds time limits to uvicorn's connection.
+
+    Without them uvicorn waits for ever for the end of a request's head, and for a client to read. A few
+    hundred such clients would use up all connections. And bytes that are not HTTP would make it log an error.
+    """
+
+    _request_timer: asyncio.TimerHandle | None = None
+    _read_timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Starts the time limit."""
+        super().connection_made(transport)
+        self._watch()
+
+    def data_received(self, data: bytes) -> None:
+        """Updates the time limit."""
+        super().data_received(data)
+        self._watch()
+
+    def on_response_complete(self) -> None:
+        """Starts the time limit of the next request."""
+        super().on_response_complete()
+        self._watch()
+
+    def send_400_response(self, msg: str) -> None:
+        """Answers bytes that are not HTTP, unless an answer has already begun."""
+        if self.cycle is not None:
+            self.cycle.disconnected = True
+        if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
+            super().send_400_response(msg)
+        else:
+            self.transport.abort()
+
+    def pause_writing(self) -> None:
+        """The client does not read: starts its time limit."""
+        super().pause_writing()
+        self._read_timer = self.loop.call_later(_READ_WITHIN_S, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        """The client reads again."""
+        _cancel(self._read_timer)
+        super().resume_writing()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The client is gone: ends the time limits."""
+        _cancel(self._request_timer)
+        _cancel(self._read_timer)
+        super().connection_lost(exc)
+
+    def _watch(self) -> None:
+        """The time limit runs until the head is complete, even while parts of it arrive."""
+        if self.conn.their_state is not h11.IDLE or self.transport.is_closing():
+            _cancel(self._request_timer)
+            self._request_timer = None
+        elif self._request_timer is None:
+            self._request_timer = self.loop.call_later(_REQUEST_WITHIN_S, self.transport.abort)
 
 
 class _Server(uvicorn.Server):
-    """Ends the streams of events first: the server waits for open connections."""
+    """Ends the streams of events first, because uvicorn waits for open connections."""
 
     def __init__(self, config: uvicorn.Config, hub: Hub) -> None:
         super().__init__(config)
         self._hub = hub
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """As the server's, which it extends."""
+        """Ends the streams, then the server."""
         self._hub.close()
         await super().shutdown(sockets)
 
@@ -48,14 +111,14 @@ class ApiServer:
 
     Args:
         client: used from several threads at once.
-        health: written by the server; ready while Redis answers.
+        health: set by the server; ready while Redis answers.
 
     Raises:
-        SettingsError: the port is taken, or the settings would open everything to the network.
+        SettingsError: the port is taken, or the settings would open the API to the network without a token.
     """
 
     def __init__(self, client: redis.Redis, settings: ApiSettings, metrics: Metrics, health: Health) -> None:
-        settings.check_who_may_ask()
+        settings.check_access()
         self._settings = settings
         self._socket = _listening(settings.host, settings.port)
         self.port: int = self._socket.getsockname()[1]
@@ -63,7 +126,7 @@ class ApiServer:
         store = ResultStore(client)
 
         def clock() -> float:
-            # By which the store tells who is there now; ours may differ.
+            # The clock of the store, because the clock of this machine may differ.
             with redis_errors_sorted():
                 return server_time_s(client)
 
@@ -72,12 +135,12 @@ class ApiServer:
             create_app(
                 store_routes(store, hub, clock, settings), settings, metrics, health, hub, self._watcher
             ),
-            log_config=None,  # ours stay as they are
+            log_config=None,  # keep the logging of the process
             log_level="warning",
             access_log=False,
             server_header=False,
             proxy_headers=False,
-            http=Connection,
+            http=_Connection,
             ws="none",
             lifespan="on",
             limit_concurrency=settings.event_clients + _MORE_CONNECTIONS,
@@ -89,13 +152,13 @@ class ApiServer:
 
     @property
     def url(self) -> str:
-        """Where a browser on this machine finds the page."""
+        """The address of the page for a browser on this machine."""
         host = "127.0.0.1" if self._settings.host in ("0.0.0.0", "::", "") else self._settings.host  # noqa: S104
         return f"http://{f'[{host}]' if ':' in host else host}:{self.port}/"
 
     @property
     def running(self) -> bool:
-        """False when it ended by itself, which its log explains."""
+        """False if it has failed; its log has the reason."""
         return self._thread.is_alive() and not self._watcher.failed
 
     def _run(self) -> None:
@@ -117,7 +180,7 @@ class ApiServer:
 
 
 def _listening(host: str, port: int) -> socket.socket:
-    """A socket on which connections wait from now on; raises SettingsError."""
+    """A listening socket; raises SettingsError."""
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
@@ -136,3 +199,8 @@ def _listening(host: str, port: int) -> socket.socket:
             "Set API_PORT to another port, or to 0 for any"
         ) from None
     return listening
+
+
+def _cancel(timer: asyncio.TimerHandle | None) -> None:
+    if timer is not None:
+        timer.cancel()

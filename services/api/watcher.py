@@ -1,4 +1,4 @@
-"""One thread that asks Redis what is new, for all readers of the events together."""
+"""One thread that reads news from Redis, for all clients of the events together."""
 
 from __future__ import annotations
 
@@ -8,10 +8,15 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 
-from agegender.services.api.answers import StateAnswer, VisitAnswer
+from agegender.services.api.answers import (
+    StateAnswer,
+    VisitAnswer,
+    camera_answers,
+    cameras_with_preview,
+    present_answers,
+)
 from agegender.services.api.events import Hub
 from agegender.services.api.problems import away
-from agegender.services.api.reading import cameras_now, previews_of, visits_now
 from agegender.shared.errors import NotNow
 from agegender.shared.process.health import Health
 from agegender.shared.runtime.backoff import Backoff
@@ -20,14 +25,14 @@ from agegender.shared.store import ResultStore
 log = logging.getLogger(__name__)
 
 _STATE_EVERY_S = 1.0
-_LOOK_FOR_S = 0.25  # how long the end of the service may have to wait
+_LOOK_FOR_S = 0.25  # at most this much delays the end of the service
 _PREVIEWS_EVERY_S = 5.0
 
 
 class Watcher:
-    """Tells the hub of closed persons as they come and of the state every second, until it is stopped.
+    """Gives the hub each closed visit at once, and the state every second, until it is stopped.
 
-    Its health is that of the service: ready while Redis answers.
+    It sets the health of the service: ready while Redis answers.
     """
 
     def __init__(self, store: ResultStore, hub: Hub, health: Health, clock: Callable[[], float]) -> None:
@@ -40,16 +45,16 @@ class Watcher:
         self._previews: frozenset[str] = frozenset()
         self._previews_at_s = float("-inf")
         self.failed = False
-        """Whether it ended by a mistake of ours; its log says which."""
+        """Whether it ended because of a bug; the log has the reason."""
 
     def start(self, loop: asyncio.AbstractEventLoop) -> threading.Thread:
-        """Starts the thread; what it finds is handed to the hub in `loop`."""
+        """Starts the thread, which calls the hub in `loop`."""
         thread = threading.Thread(target=self._run, args=(loop,), name="api-watcher", daemon=True)
         thread.start()
         return thread
 
     def stop(self) -> None:
-        """Lets the thread end, within about a second while Redis answers."""
+        """Ends the thread, within about a second while Redis answers."""
         self._stop.set()
 
     def _run(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -61,7 +66,7 @@ class Watcher:
                     self._look(loop)
                     backoff.reset()
                 except NotNow as error:
-                    self._say_away(loop, error)
+                    self._report_away(loop, error)
                     self._stop.wait(backoff.next_s())
         except Exception:
             self.failed = True
@@ -76,22 +81,22 @@ class Watcher:
             log.info("Redis answers", extra={"service": "api"})
             self._health.ready()
         while (left_s := until_s - time.monotonic()) > 0 and not self._stop.is_set():
-            people, self._cursor = self._store.closed(self._cursor, wait_s=min(left_s, _LOOK_FOR_S))
-            for visit in people:
+            visits, self._cursor = self._store.closed(self._cursor, wait_s=min(left_s, _LOOK_FOR_S))
+            for visit in visits:
                 loop.call_soon_threadsafe(self._hub.visit, VisitAnswer.of(visit))
 
     def _state(self) -> StateAnswer:
         now_s = self._clock()
         if time.monotonic() - self._previews_at_s > _PREVIEWS_EVERY_S:
-            self._previews = previews_of(self._store)
+            self._previews = cameras_with_preview(self._store)
             self._previews_at_s = time.monotonic()
         return StateAnswer(
             at_s=now_s,
-            cameras=cameras_now(self._store, now_s, self._previews),
-            visits=visits_now(self._store),
+            cameras=camera_answers(self._store, now_s, self._previews),
+            visits=present_answers(self._store),
         )
 
-    def _say_away(self, loop: asyncio.AbstractEventLoop, error: NotNow) -> None:
+    def _report_away(self, loop: asyncio.AbstractEventLoop, error: NotNow) -> None:
         if self._health.waiting_for is None or self._health.waiting_for == "starting":
             log.warning("waiting for Redis", extra={"service": "api", "reason": str(error)})
         self._health.not_ready(str(error))

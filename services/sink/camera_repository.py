@@ -141,7 +141,7 @@ class CameraRepository:
 
 
 def _aged_s(record: VisitRecord | None) -> float:
-    """How much earlier than its latest message an open visit is listed, to exclude people who have left."""
+    """How much earlier than its latest message an open visit is listed, to exclude people that have left."""
     return PRESENT_S if record is not None and record.ended else 0.0
 
 

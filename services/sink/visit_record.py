@@ -57,7 +57,7 @@ class VisitRecord(Model):
         return self.model_copy(update={"votes": votes})._closed_if_complete()
 
     def updated(self, summary: TrackSummary, clock: Clock) -> Self:
-        """With one more track summary, whose times are by `clock`. Unchanged if it is closed."""
+        """With one more track summary, with times by `clock`. Unchanged if it is closed."""
         if self.closed is not None:
             return self
         first_seen_s = summary.first_seen_s if self.first_seen_s is None else self.first_seen_s

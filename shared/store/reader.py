@@ -52,7 +52,7 @@ class ResultStore:
         return [_camera_status(*one) for one in found if b"captured_at_s" in one[1]]
 
     def now(self, camera_ids: Sequence[str] | None = None) -> Sequence[Visit]:
-        """The visits of the people who are there now, see `PRESENT_S`, by camera and first sight."""
+        """The visits of the people present now, see `PRESENT_S`, by camera and first sight."""
         with self._reading():
             names, since_s = self._cameras(camera_ids), self._now_s() - PRESENT_S
             pipeline = self._client.pipeline(transaction=False)
@@ -62,7 +62,7 @@ class ResultStore:
                 Visit.model_validate(fields)
                 for camera_id, ids in zip(names, pipeline.execute(), strict=True)
                 for fields in self._read_records(camera_id, [one.decode() for one in ids])
-                # Exclude people who left in the meantime.
+                # Exclude people that left in the meantime.
                 if _is_visit(fields) and not fields.get("ended") and "closed" not in fields
             ]
         return sorted(found, key=lambda visit: (visit.camera_id, visit.first_seen_s, visit.track_id))

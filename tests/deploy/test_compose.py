@@ -113,7 +113,7 @@ def test_every_variable_is_a_setting_that_its_service_knows(secrets: Path, *, wi
         for kind in kinds:
             loaded = kind.load(here)
             if isinstance(loaded, ApiSettings):
-                loaded.check_who_may_ask()
+                loaded.check_access()
                 assert (loaded.token is not None) == with_secrets
 
 

@@ -119,7 +119,7 @@ def test_the_api_admits_clients_with_its_token(secrets: Path) -> None:
     variables = environment(pod(manifests, "api"), manifests)
     variables["API_TOKEN_FILE"] = variables["API_TOKEN_FILE"].replace("/run/secrets", str(secrets))
     settings = ApiSettings.load(variables)
-    settings.check_who_may_ask()
+    settings.check_access()
     assert settings.token is not None
 
 

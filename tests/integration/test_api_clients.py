@@ -13,7 +13,6 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from agegender.services.api import connection as connection_module
 from agegender.services.api import server as server_module
 from tests.support.api import ApiClient, running_api
 from tests.support.raw_http import answers_to, anything_sent
@@ -31,8 +30,8 @@ _fuzzing = settings(
 def hasty() -> Iterator[None]:
     """As strict as the real one, sooner and with fewer places."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(connection_module, "ASK_WITHIN_S", ASK_WITHIN_S)
-        patch.setattr(connection_module, "TAKE_WITHIN_S", ASK_WITHIN_S)
+        patch.setattr(server_module, "_REQUEST_WITHIN_S", ASK_WITHIN_S)
+        patch.setattr(server_module, "_READ_WITHIN_S", ASK_WITHIN_S)
         patch.setattr(server_module, "_MORE_CONNECTIONS", PLACES - 1)
         yield
 

@@ -230,7 +230,7 @@ def test_nothing_is_opened_to_the_network_without_a_token(host: str) -> None:
 
 def test_to_be_open_without_a_token_is_a_caution() -> None:
     (caution,) = ApiSettings(host="0.0.0.0", without_token=True).cautions()  # noqa: S104
-    assert "can read who was there" in caution
+    assert "can read all visits" in caution
     assert ApiSettings(without_token=True).cautions() == ()
     assert ApiSettings(host="0.0.0.0", token=SecretStr(TOKEN)).cautions() == ()  # noqa: S104
 

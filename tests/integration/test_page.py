@@ -99,7 +99,7 @@ def test_a_person_is_shown_with_range_and_unknown_where_it_is_not_known(
     world.sink.output.write([*classified, track_update(*tracks, frame=frame_info("cam1", "s1", 9, now_s))])
     with looking(browser, world.url) as look:
         look.wait_until_loaded()
-        people = look.page.locator("#present-people .who")
+        people = look.page.locator("#present-people .visitor")
         wait_until(lambda: people.count() == 3, 10, "three are shown")
         texts = people.all_inner_texts()
     # The interval as the votes of the helper have it: 5 years less, 6 more.
@@ -149,7 +149,7 @@ def test_those_who_left_a_quiet_camera_are_shown_however_many_left_another(
 def test_without_a_camera_the_page_says_how_to_start_one(world: World, browser: Browser) -> None:
     with looking(browser, world.url) as look:
         look.wait_for("live")
-        expect(look.page.get_by_text("No camera has been seen yet")).to_be_visible()
+        expect(look.page.get_by_text("No camera yet")).to_be_visible()
         expect(look.page.get_by_text("agegender demo")).to_be_visible()
         expect(look.page.locator(".card:visible")).to_have_count(1)
         write_visit(world.sink, 1, at_s=time.time() - 5)

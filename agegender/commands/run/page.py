@@ -21,7 +21,7 @@ def load_page_settings() -> ApiSettings:
     """The settings of the page; raises MissingExtra where it cannot be served, and SettingsError."""
     _server_type()
     settings = ApiSettings.load()
-    settings.check_who_may_ask()
+    settings.check_access()
     return settings
 
 

@@ -1,9 +1,9 @@
-// Talks to the API: JSON, pictures and events, with the token where one is needed.
+// Reads the API: JSON, pictures and events, with a token if one is needed.
 
 const KEY = "agegender-token";
 const LONGEST_WAIT_MS = 10_000;
 
-/** An answer that is no success; `problem` is what the API says of it. */
+/** An error answer; `problem` is its JSON. */
 export class Refused extends Error {
   constructor(status, problem) {
     super(problem.detail ?? `The service answered with status ${status}.`);
@@ -48,8 +48,8 @@ export async function picture(path) {
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 /**
- * Follows /v1/events for ever. `heard(kind, data)` gets the events; `lost(error)` is told of each end, and may
- * return a promise to be waited for before the next try.
+ * Follows /v1/events for ever. `heard(kind, data)` gets each event. `lost(error)` gets each end of the connection,
+ * and may return a promise, which is awaited before the next try.
  */
 export async function follow({ heard, opened, lost }) {
   let lastId = null;

@@ -1,4 +1,4 @@
-// The live page: what is there now comes as events, what was is asked for.
+// The live page. The present comes as events; the past is requested.
 
 import { Refused, follow, json, token } from "./api.js";
 import * as cards from "./cards.js";
@@ -15,7 +15,7 @@ const nowS = () => Date.now() / 1000 + page.offsetS;
 const ofCamera = (one) => !page.camera || one.camera_id === page.camera;
 const manyCameras = () => !page.camera && (page.state?.cameras.length ?? 0) > 1;
 
-/* ---- how the connection goes ---- */
+/* ---- connection ---- */
 
 const CONNECTIONS = {
   connecting: "connecting …",
@@ -35,7 +35,7 @@ function connection(state, title = "", text = "") {
 
 let asking = null;
 
-/** Asks for the token, once for all who need it; resolves when one was given. */
+/** Asks for the token, once for all requests that need it. Resolves when the user has entered one. */
 function askForToken(refusal) {
   connection("refused", "Token needed.", refusal.message);
   asking ??= new Promise((resolve) => {
@@ -61,16 +61,16 @@ async function explain(error) {
   if (error instanceof Refused && error.status === 401) await askForToken(error);
   else if (error instanceof Refused && error.status === 503) connection("away", "Not now.", `${error.message} Trying again.`);
   else if (error instanceof Refused) connection("unreachable", "The service refuses.", `${error.message} ${error.hint}`);
-  else connection("unreachable", "The service does not answer.", "What you see may be old. Trying again …");
+  else connection("unreachable", "The service does not answer.", "The data may be old. Trying again …");
 }
 
-/* ---- what is there now ---- */
+/* ---- the present ---- */
 
 function showState() {
   const { cameras, visits } = page.state;
   byId("no-camera").hidden = cameras.length > 0;
   listCameras(cameras);
-  // Those that need somebody to look come first.
+  // Silent cameras come first, because they need attention.
   const silentFirst = (a, b) => Number(a.state === "live") - Number(b.state === "live");
   cards.cameras(cameras.filter(ofCamera).sort(silentFirst), page.state.at_s);
   cards.present(visits.filter(ofCamera), manyCameras());
@@ -87,8 +87,8 @@ function listCameras(cameras) {
 }
 
 function showLeft(newcomer = null) {
-  const nobody = page.leftOf === page.camera ? "Nobody has left yet." : "Asking …";
-  cards.left([...page.left.values()].filter(ofCamera), manyCameras(), nobody, newcomer);
+  const none = page.leftOf === page.camera ? "No visit has ended yet." : "Loading …";
+  cards.left([...page.left.values()].filter(ofCamera), manyCameras(), none, newcomer);
 }
 
 function keepLeft(visits) {
@@ -99,7 +99,7 @@ function keepLeft(visits) {
   for (const [key] of oldest) page.left.delete(key);
 }
 
-/* ---- what was ---- */
+/* ---- the past ---- */
 
 function showCounts() {
   if (!page.sums) return;
@@ -148,7 +148,7 @@ async function refreshCounts() {
   if (page.camera) query.camera = page.camera;
   try {
     const { counts } = await json("/v1/counts", query);
-    if (number !== latest) return; // another range was chosen meanwhile
+    if (number !== latest) return; // another range was chosen in the meantime
     page.sums = summed(shown, counts);
     showCounts();
     document.body.dataset.loaded = page.range;
@@ -165,12 +165,12 @@ function refreshSoon() {
   }, 1_000);
 }
 
-/** The newest of all cameras may all be of another than the chosen one: so that one is asked for by itself. */
+/** Requests the chosen camera alone, because the latest visits of all cameras may all be at others. */
 async function refreshLeft() {
   const { camera } = page;
   try {
     const { visits } = await json("/v1/visits", { limit: 100, ...(camera && { camera }) });
-    if (camera !== page.camera) return; // another camera was chosen meanwhile
+    if (camera !== page.camera) return; // another camera was chosen in the meantime
     for (const [key, one] of page.left) if (!ofCamera(one)) page.left.delete(key);
     keepLeft(visits);
     page.leftOf = camera;
@@ -182,7 +182,7 @@ async function refreshLeft() {
 
 /* ---- events and controls ---- */
 
-let people = "";
+let present = "";
 
 function heard(kind, data) {
   if (kind === "state") {
@@ -195,14 +195,14 @@ function heard(kind, data) {
     }
     showState();
     const now = data.visits.map((one) => `${one.camera_id}/${one.track_id}/${one.gender}/${one.age_band}`).join();
-    if (now !== people) refreshSoon(); // somebody came, or is known better now
-    people = now;
+    if (now !== present) refreshSoon(); // a visit began, or its age or gender changed
+    present = now;
   } else if (kind === "visit") {
     keepLeft([data]);
     showLeft(data);
     refreshSoon();
   } else if (kind === "problem") {
-    connection("away", "Redis is away.", `What you see may be old. Trying again … (${data.detail.replace("Redis is away: ", "")})`);
+    connection("away", "Redis is away.", `The data may be old. Trying again … (${data.detail.replace("Redis is away: ", "")})`);
   }
 }
 
@@ -222,7 +222,7 @@ byId("range").addEventListener("change", (event) => {
   refreshCounts();
 });
 byId("token-dialog").addEventListener("close", () => {
-  if (asking) byId("token-dialog").showModal(); // there is nothing to see without one
+  if (asking) byId("token-dialog").showModal(); // without a token there is nothing to show
 });
 new ResizeObserver(draw).observe(byId("time-chart"));
 new ResizeObserver(draw).observe(byId("ages-chart"));

@@ -1,7 +1,7 @@
 // The numbers, lists and cameras of the page.
 
 import { byId, html, setText } from "./dom.js";
-import { GENDERS, capital, clock, count, delay, duration, percent, plural, rate, who } from "./format.js";
+import { GENDERS, capital, clock, count, delay, described, duration, percent, plural, rate } from "./format.js";
 import { picture } from "./api.js";
 import { sum } from "./ranges.js";
 
@@ -54,29 +54,29 @@ function visitItem(visit, showCamera, when) {
     "li",
     { "data-visit": key(visit), "data-gender": visit.gender },
     html("span", { class: `swatch fill-${visit.gender}`, "aria-hidden": "true" }),
-    html("span", { class: "who" }, capital(who(visit))),
+    html("span", { class: "visitor" }, capital(described(visit))),
     html("span", { class: "quiet where" }, [showCamera ? visit.camera_id : null, when].filter(Boolean).join(" · ")),
   );
 }
 
-function listed(place, visits, nobody, item) {
-  if (!visits.length) place.replaceChildren(html("li", { class: "nobody quiet" }, nobody));
+function listed(place, visits, none, item) {
+  if (!visits.length) place.replaceChildren(html("li", { class: "none quiet" }, none));
   else place.replaceChildren(...visits.map(item));
 }
 
 export function present(visits, showCamera) {
   number("present", visits.length);
-  setText(byId("present-unit"), plural(visits.length, "visit", "people"));
+  setText(byId("present-unit"), plural(visits.length, "person", "people"));
   split(byId("present-split"), "present", byGender(visits));
-  listed(byId("present-people"), visits, "Nobody at the moment.", (visit) =>
+  listed(byId("present-people"), visits, "No one at the moment.", (visit) =>
     visitItem(visit, showCamera, `for ${duration(visit.dwell_s)}`),
   );
 }
 
-/** Who left last; `newcomer` has done so just now. */
-export function left(visits, showCamera, nobody, newcomer) {
+/** The visits that ended last; `newcomer` has ended just now. */
+export function left(visits, showCamera, none, newcomer) {
   const shown = [...visits].sort((a, b) => b.last_seen_s - a.last_seen_s).slice(0, LEFT_SHOWN);
-  listed(byId("left-people"), shown, nobody, (visit) => {
+  listed(byId("left-people"), shown, none, (visit) => {
     const item = visitItem(visit, showCamera, `${clock(visit.last_seen_s)} · ${duration(visit.dwell_s)}`);
     if (newcomer && key(visit) === key(newcomer)) item.classList.add("new");
     return item;
@@ -85,7 +85,7 @@ export function left(visits, showCamera, nobody, newcomer) {
 
 const pictures = new Map();
 
-const FACTS = { present: "There now", rate: "Pictures", delay: "Delay" };
+const FACTS = { present: "There now", rate: "Frames", delay: "Delay" };
 
 function cameraItem(camera) {
   return html(
@@ -121,7 +121,7 @@ function fill(item, camera, nowS) {
   const since = `silent since ${clock(camera.written_at_s)} (${duration(nowS - camera.written_at_s)})`;
   setText(item.querySelector(".state"), live ? "live" : since);
   const facts = {
-    present: `${count(camera.present)} ${plural(camera.present, "visit", "people")}`,
+    present: `${count(camera.present)} ${plural(camera.present, "person", "people")}`,
     rate: live && camera.frame_rate_hz !== null ? `${rate(camera.frame_rate_hz)} a second` : "–",
     delay: live ? delay(camera.delay_s) : "–",
   };
@@ -138,13 +138,13 @@ async function showPreview(place, camera) {
   pictures.set(camera.camera_id, true);
   try {
     const address = URL.createObjectURL(await picture(`/v1/cameras/${camera.camera_id}/preview.jpg`));
-    const image = place.querySelector("img") ?? html("img", { alt: `What camera ${camera.camera_id} sees` });
+    const image = place.querySelector("img") ?? html("img", { alt: `Scene of camera ${camera.camera_id}` });
     const before = image.src;
     image.src = address;
     if (!image.isConnected) place.replaceChildren(image);
     if (before) URL.revokeObjectURL(before);
   } catch {
-    place.replaceChildren(); // switched off since, or silent: the next state says so
+    place.replaceChildren(); // previews are off or the camera is silent; the next state shows which
   } finally {
     setTimeout(() => pictures.delete(camera.camera_id), 1_000);
   }

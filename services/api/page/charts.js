@@ -1,4 +1,4 @@
-// The two charts, drawn as SVG in the size of the place they have.
+// The two charts, drawn as SVG in the size of their element.
 
 import { BANDS, GENDERS, band, count, plural } from "./format.js";
 import { svg } from "./dom.js";
@@ -6,7 +6,7 @@ import { sum } from "./ranges.js";
 
 const rem = () => parseFloat(getComputedStyle(document.documentElement).fontSize);
 
-/** Where the lines of a scale lie: whole numbers, about four of them. */
+/** The lines of a scale: about four whole numbers. */
 export function ticks(most) {
   if (most <= 0) return [0, 1];
   const rough = most / 4;
@@ -22,7 +22,7 @@ export function words(visits) {
   return `${count(all)} ${plural(all, "visit", "visits")}${parts.length ? `: ${parts.join(", ")}` : ""}`;
 }
 
-/** Stacked bars, one for each column of time. `chosen(column)` is told which one is looked at. */
+/** Stacked bars, one for each column of time. `chosen(column)` gets the column under the pointer. */
 export function timeChart(place, columns, chosen) {
   const unit = rem();
   const width = place.clientWidth;
@@ -45,7 +45,7 @@ export function timeChart(place, columns, chosen) {
   );
   const longest = Math.max(...columns.map((column) => column.label.length));
   const wide = longest * 0.62 * unit;
-  // The last label ends at the edge where its column is narrower, and so needs more room beside it.
+  // If the last column is narrower than its label, the label ends at the edge and needs more room beside it.
   const every = Math.max(1, Math.ceil(((slot < wide ? 1.5 : 1) * wide + unit * 0.6) / slot));
   const bars = columns.map((column, index) => {
     let base = 0;
@@ -136,7 +136,7 @@ export function agesChart(place, byBand) {
       const { x, text, anchor } = places[gender];
       return [
         svg("rect", { class: `fill-${gender}`, x: x(length), y: centre - thick / 2, width: length, height: thick, rx: 2 }),
-        // Whose age is unknown was not classified, so that there is no gender either.
+        // Visits of unknown age are not classified, so they have no gender either.
         name === "unknown" && !visits ? null : svg("text", { class: visits ? "value" : "value quiet", x: text(length), y: centre, dy: "0.35em", "text-anchor": anchor }, count(visits)),
       ];
     });

@@ -1,4 +1,4 @@
-// Makes elements. Text is set as text, so that nothing that comes from a camera can become markup.
+// Makes elements. Text is set as text, so that no data can become markup.
 
 const SVG = "http://www.w3.org/2000/svg";
 
@@ -20,7 +20,7 @@ function filled(element, attributes, children) {
   return element;
 }
 
-/** Sets the text where it differs, so that screen readers are told of changes only. */
+/** Sets the text if it differs, so that screen readers announce only changes. */
 export function setText(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }

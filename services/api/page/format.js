@@ -46,8 +46,8 @@ export function delay(seconds) {
 
 const WHY_NOT = { "too-small": "not classified: face too small", "too-blurred": "not classified: face too blurred", "not-yet": "not classified yet" };
 
-/** "female, 34 (27–41)": with its range, and unknown where it is not known. */
-export function who(visit) {
+/** "female, 34 (27–41)": gender, age and the range of the age. */
+export function described(visit) {
   if (visit.age_years === null) return WHY_NOT[visit.unclassified];
   const range = visit.age_interval_years;
   const age = Math.floor(visit.age_years);

@@ -1,10 +1,10 @@
-// Which stretch of time is shown, and the cells of the API sorted into its columns.
+// The time ranges of the charts, and the counts of the API sorted into their columns.
 
 import { BANDS, GENDERS, clock, hour, weekday } from "./format.js";
 
 const HOUR_S = 3600;
 
-/** Each asks the API by `by`; a week is asked by hours, so that its days begin at midnight here, not in UTC. */
+/** Each requests counts by `by`. A week is requested by hours, so that its days begin at local midnight, not in UTC. */
 export const RANGES = {
   hour: { by: "minute", label: "last hour, by minute", columns: (now) => even(now, 60, 60) },
   day: { by: "hour", label: "last 24 hours, by hour", columns: (now) => even(now, HOUR_S, 24) },
