@@ -11,7 +11,7 @@ from agegender.services.detect.build import build_detect_stage
 from agegender.services.detect.config import DetectSettings
 from agegender.services.ingest.camera_source import CameraSource
 from agegender.services.ingest.config import IngestSettings
-from agegender.services.ingest.sources.stream import Captured
+from agegender.services.ingest.sources.stream import CapturedFrame
 from agegender.shared.cameras.camera import Camera
 from agegender.shared.messages.pipeline import Face, Frame
 from agegender.shared.process.metrics import Metrics
@@ -21,15 +21,15 @@ FPS = 25.0
 """Of the clips: all of their frames."""
 
 
-def read_frames(path: Path, fps: float) -> list[Captured]:
+def read_frames(path: Path, fps: float) -> list[CapturedFrame]:
     """The frames of a file as ingest picks them."""
     source = CameraSource(
         [Camera(id="bench", source=str(path), fps=fps)], IngestSettings(), Metrics(CollectorRegistry())
     )
     source.open()
-    found: list[Captured] = []
+    found: list[CapturedFrame] = []
     while not source.exhausted:
-        found += [d.message for d in source.poll(8, 0.5) if isinstance(d.message, Captured)]
+        found += [d.message for d in source.poll(8, 0.5) if isinstance(d.message, CapturedFrame)]
     source.close()
     return found
 

@@ -35,7 +35,7 @@ from agegender.services.classify.tensorflow_nets import TensorFlowNets
 from agegender.services.detect.build import build_detect_stage
 from agegender.services.detect.config import DetectSettings
 from agegender.services.ingest.config import IngestSettings
-from agegender.services.ingest.sources.stream import Captured
+from agegender.services.ingest.sources.stream import CapturedFrame
 from agegender.shared.errors import AgeGenderError
 from agegender.shared.images.faces import CHIP_SIDE_PX
 from agegender.shared.images.pictures import decode_picture, encode_jpeg
@@ -64,7 +64,7 @@ def cpu_ms(count: int, work: Callable[[], object], rounds: int = _ROUNDS) -> flo
     return least_s * 1000 / count
 
 
-def ingest_costs(path: Path, pictures: Sequence[Captured], shipped: IngestCosts) -> IngestCosts:
+def ingest_costs(path: Path, pictures: Sequence[CapturedFrame], shipped: IngestCosts) -> IngestCosts:
     """Streams of cameras that play the clip, and the frames of it made JPEGs."""
     stage = IngestSettings().stage()
     encode_ms = cpu_ms(len(pictures), lambda: stage.process(pictures), 3)

@@ -39,7 +39,7 @@ from agegender.services.ingest.config import IngestSettings
 from agegender.services.ingest.decoder.client import Decoder, Decoders
 from agegender.services.ingest.decoder.protocol import Order, send
 from agegender.services.ingest.sources.rtsp import RtspStream, open_container, url_with_login
-from agegender.services.ingest.sources.stream import Captured, OpenStream, StreamFrame, Wanted
+from agegender.services.ingest.sources.stream import CapturedFrame, OpenStream, StreamFrame, Wanted
 from agegender.shared.cameras.camera import Camera
 from agegender.shared.process.metrics import Metrics
 from agegender.simulator.cameras import CameraSimulator
@@ -60,7 +60,7 @@ app = typer.Typer(add_completion=False)
 
 
 class InThread:
-    """A camera decoded by the thread that reads it, as `captured.Stream`."""
+    """A camera decoded by the thread that reads it, as `stream.Stream`."""
 
     def __init__(self, camera: Camera, settings: IngestSettings, _wanted: Wanted) -> None:
         self._trust = ClockTrust(camera.id)
@@ -69,7 +69,7 @@ class InThread:
         )
 
     def frames(self) -> Iterator[StreamFrame]:
-        """See `captured.Stream`."""
+        """See `stream.Stream`."""
         for one in self._stream.frames():
             camera_s = one.camera_time_s
             if camera_s is not None and self._trust.accepts(camera_s, one.arrived_at_s):
@@ -78,7 +78,7 @@ class InThread:
                 yield StreamFrame(one.time_s, one.arrived_at_s, "arrival", one.picture)
 
     def close(self) -> None:
-        """See `captured.Stream`."""
+        """See `stream.Stream`."""
         self._stream.close()
 
 
@@ -188,7 +188,9 @@ def _take(source: CameraSource) -> list[tuple[str, float]]:
     """Camera and age of each frame that lay there."""
     taken = [one.message for one in source.poll(64, _POLL_S)]
     source.commit()
-    return [(one.camera_id, time.time() - one.captured_at_s) for one in taken if isinstance(one, Captured)]
+    return [
+        (one.camera_id, time.time() - one.captured_at_s) for one in taken if isinstance(one, CapturedFrame)
+    ]
 
 
 def _family() -> list[int]:

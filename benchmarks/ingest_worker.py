@@ -20,7 +20,7 @@ from prometheus_client import CollectorRegistry
 
 from agegender.services.ingest.camera_source import CameraSource
 from agegender.services.ingest.config import IngestSettings
-from agegender.services.ingest.sources.stream import Captured
+from agegender.services.ingest.sources.stream import CapturedFrame
 from agegender.services.ingest.stage import IngestStage
 from agegender.shared.cameras.camera import Camera
 from agegender.shared.process.metrics import Metrics
@@ -116,8 +116,8 @@ def _take_for(seconds: float, source: CameraSource, stage: IngestStage | None) -
     return median(ages_s) if ages_s else 0.0
 
 
-def _take(source: CameraSource) -> list[Captured]:
-    taken = [one.message for one in source.poll(64, _POLL_S) if isinstance(one.message, Captured)]
+def _take(source: CameraSource) -> list[CapturedFrame]:
+    taken = [one.message for one in source.poll(64, _POLL_S) if isinstance(one.message, CapturedFrame)]
     source.commit()
     return taken
 

@@ -18,7 +18,7 @@ from agegender.analysis.pictures import Colour, PictureLike, as_bgr
 from agegender.analysis.stages import StagePool, StageSet
 from agegender.services.classify.config import ClassifySettings
 from agegender.services.detect.config import DetectSettings
-from agegender.services.ingest.sources.stream import CameraError, Captured, shown_path
+from agegender.services.ingest.sources.stream import CameraError, CapturedFrame, shown_path
 from agegender.services.ingest.stage import frame_info
 from agegender.shared.errors import AgeGenderError
 from agegender.shared.images.pictures import Bgr, UnreadablePicture
@@ -172,7 +172,7 @@ class Analyzer:
             picture_bgr = as_bgr(picture, colour)
         except UnreadablePicture as error:
             raise Unreadable(str(error) if file is None else f"{file}: {error}") from None
-        captured = Captured(_CAMERA_ID, "0", number, time.time(), "arrival", picture_bgr, file=file)
+        captured = CapturedFrame(_CAMERA_ID, "0", number, time.time(), "arrival", picture_bgr, file=file)
         info = frame_info(captured, picture_bgr, time.time())
         with self._stages.lent() as stages:
             return picture_bgr, stages.still(picture_bgr, info)

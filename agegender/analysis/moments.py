@@ -17,7 +17,7 @@ from prometheus_client import CollectorRegistry
 from agegender.services.ingest.camera_source import CameraSource
 from agegender.services.ingest.config import IngestSettings
 from agegender.services.ingest.sources.sampler import Sampler
-from agegender.services.ingest.sources.stream import CameraError, Captured, FailureReason
+from agegender.services.ingest.sources.stream import CameraError, CapturedFrame, FailureReason
 from agegender.services.ingest.sources.video_file import VideoFileStream
 from agegender.services.ingest.stage import frame_info
 from agegender.shared.cameras.camera import Camera
@@ -51,7 +51,7 @@ class Moment:
 
     def info(self, picture_bgr: Bgr, camera_id: str) -> FrameInfo:
         """What the messages of the pipeline say of a frame."""
-        captured = Captured(
+        captured = CapturedFrame(
             camera_id,
             "0",
             self.number,
@@ -165,7 +165,7 @@ class LiveMoments:
         if away is not None and not self._stopped():
             raise CameraError(FailureReason.ENDED, f"broken after {time_s:.1f} s: {away}")
 
-    def _first(self) -> Captured | None:
+    def _first(self) -> CapturedFrame | None:
         """None where somebody asked for an end."""
         opened_s = time.monotonic()
         while not self._stopped():
@@ -176,10 +176,10 @@ class LiveMoments:
                 raise CameraError(FailureReason.NO_FRAME, self._failure or "it gives no frame")
         return None
 
-    def _next(self) -> Captured | None:
+    def _next(self) -> CapturedFrame | None:
         """The newest frame; None where none came just now."""
         polled = [one.message for one in self._source.poll(1, _POLL_S)]
-        return next((one for one in polled if isinstance(one, Captured)), None)
+        return next((one for one in polled if isinstance(one, CapturedFrame)), None)
 
     @property
     def _failure(self) -> str | None:

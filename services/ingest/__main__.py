@@ -1,16 +1,17 @@
-"""`python -m services.ingest`: cameras into the topic `frames`."""
+"""`python -m services.ingest`: publishes the frames of cameras to the topic `frames`."""
 
 from __future__ import annotations
 
 import sys
 
-from agegender.services.ingest.assigned_cameras import FollowedCameras
+from agegender.services.ingest.assigned_cameras import AssignedCameras
 from agegender.services.ingest.camera_source import CameraSource
 from agegender.services.ingest.config import IngestSettings
 from agegender.services.ingest.publish.backpressure import Backpressure
 from agegender.services.ingest.publish.buffer import FrameBuffer
-from agegender.services.ingest.publish.outbox import Outbox
-from agegender.services.ingest.stage import PublishStage
+from agegender.services.ingest.publish.output import MAX_BATCH, BufferedOutput
+from agegender.services.ingest.reader import SERVICE
+from agegender.services.ingest.sources.stream import CapturedFrame
 from agegender.shared.kafka.lag import KafkaBacklog
 from agegender.shared.kafka.output import KafkaDeadLetters, KafkaOutput
 from agegender.shared.kafka.topics import FRAMES, READERS
@@ -23,36 +24,40 @@ from agegender.shared.runtime.deadline import Deadline
 from agegender.shared.runtime.runner import BatchLimits, Runner
 from agegender.shared.runtime.service import serve
 
-_MOST_FRAMES = 64  # of as many cameras, taken together
 
-
-def build(metrics: Metrics, health: Health) -> Runner[Frame, Frame]:
-    """The service over Kafka: with the cameras of its settings, or with those that the group gives it."""
+def build(metrics: Metrics, health: Health) -> Runner[CapturedFrame, Frame]:
+    """The service over Kafka, with the cameras of its settings or with those that the group assigns."""
     settings, kafka = IngestSettings.load(), KafkaSettings.load()
     register_certificate_gauges(metrics, kafka)
-    return Runner(
-        "ingest",
-        Outbox(
-            _fixed(settings, metrics) if settings.has_list else FollowedCameras(settings, kafka, metrics),
-            settings.stage(),
-            FrameBuffer(settings.buffer_bytes),
-            metrics,
-            Backpressure(KafkaBacklog(kafka, READERS).count, settings.most_waiting),
-        ),
-        PublishStage(Deadline(settings.stale_s)),
+    cameras = _listed(settings, metrics) if settings.has_list else AssignedCameras(settings, kafka, metrics)
+    output = BufferedOutput(
         KafkaOutput(FRAMES, kafka),
+        cameras,
+        FrameBuffer(settings.buffer_bytes),
+        Backpressure(KafkaBacklog(kafka, READERS).count, settings.max_backlog),
+        Deadline(settings.stale_s),
+        metrics=metrics,
+        health=health,
+    )
+    return Runner(
+        SERVICE,
+        cameras,
+        settings.stage(),
+        output,
         KafkaDeadLetters(kafka),
         metrics=metrics,
         health=health,
-        batch=BatchLimits(_MOST_FRAMES),
+        batch=BatchLimits(MAX_BATCH),
+        counts_sent=False,
     )
 
 
-def _fixed(settings: IngestSettings, metrics: Metrics) -> CameraSource:
+def _listed(settings: IngestSettings, metrics: Metrics) -> CameraSource:
     cameras = settings.camera_list()
     metrics.known_cameras.set(len(cameras))
     metrics.held_cameras.set(len(cameras))
-    # It does not end with the last of its files: whoever starts a service anew would have them read again.
+    # With `change` the service does not end after its last file. An orchestrator would start it again, and
+    # the new process would read all files a second time.
     return CameraSource(cameras, settings, metrics, change=True)
 
 

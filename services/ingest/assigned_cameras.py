@@ -12,7 +12,7 @@ from pathlib import Path
 from agegender.services.ingest.camera_source import CameraSource
 from agegender.services.ingest.config import IngestSettings
 from agegender.services.ingest.reader import SERVICE
-from agegender.services.ingest.sources.stream import Captured
+from agegender.services.ingest.sources.stream import CapturedFrame
 from agegender.shared.cameras.camera import Camera
 from agegender.shared.cameras.record import CameraSettings
 from agegender.shared.errors import BadMessage, NotNow
@@ -33,7 +33,7 @@ _LOST = "Kafka: it has not answered for too long, so that the cameras may be ano
 _HUNG_S = 30.0  # who takes no frames for so long, and does not say that it waits, is not worth its cameras
 
 
-class FollowedCameras:
+class AssignedCameras:
     """A source of frames whose cameras change while it runs.
 
     A thread of its own takes part in the group, so that cameras are handed over in time however long the
@@ -127,7 +127,7 @@ class FollowedCameras:
     def _weights(self) -> Mapping[int, int]:
         return Counter(one.partition for one in self._table.entries.values())
 
-    def poll(self, max_messages: int, timeout_s: float) -> Sequence[Delivery[Captured]]:
+    def poll(self, max_messages: int, timeout_s: float) -> Sequence[Delivery[CapturedFrame]]:
         """See `transport.Source`; at most one frame of each camera.
 
         Raises:
@@ -152,6 +152,11 @@ class FollowedCameras:
     def is_ours(self, camera_id: str) -> bool:
         """Whether the camera is one of those that the group gave us last."""
         return self._cameras.is_ours(camera_id)
+
+    @property
+    def is_owner(self) -> bool:
+        """False while this worker is not in the group, or is not sure to be."""
+        return self._cameras.is_owner
 
     def keep_alive(self) -> None:
         """Tells the group that this worker goes on."""

@@ -16,7 +16,7 @@ from agegender.services.ingest.decoder.usage import DecoderUsage
 from agegender.services.ingest.mailbox import Mailbox, WhenFull
 from agegender.services.ingest.reader import SERVICE, CameraReader, ReaderSettings, always
 from agegender.services.ingest.sources.stills import SUFFIXES, StillsStream
-from agegender.services.ingest.sources.stream import Captured, OpenStream, Stream
+from agegender.services.ingest.sources.stream import CapturedFrame, OpenStream, Stream
 from agegender.services.ingest.sources.video_file import VideoFileStream
 from agegender.services.ingest.sources.webcam import WebcamStream
 from agegender.shared.cameras.camera import Camera
@@ -57,7 +57,7 @@ class CameraSource:
         self._mailbox = Mailbox(None if change else len(cameras))
         self._decoders = Decoders()
         metrics.registry.register(DecoderUsage(self._decoders.processes))
-        self._in_hand: list[Captured] = []
+        self._in_hand: list[CapturedFrame] = []
         # Never changed in place, as it is read by one thread and written by another.
         self._readers: Mapping[str, tuple[Camera, CameraReader]] = {
             camera.id: (camera, self._reader(camera)) for camera in cameras
@@ -85,6 +85,11 @@ class CameraSource:
     def is_ours(self, camera_id: str) -> bool:
         """Whether the camera is one of those that are read."""
         return camera_id in self._readers
+
+    @property
+    def is_owner(self) -> bool:
+        """Whether the cameras are ours to read and to publish at this moment."""
+        return self._may_read()
 
     @property
     def _all(self) -> list[CameraReader]:
@@ -128,11 +133,11 @@ class CameraSource:
             if not reader.join(max(0.0, until_s - time.monotonic())):
                 log.warning("camera does not close yet", extra={"camera": reader.camera_id})
 
-    def _count_dropped(self, left: Iterable[Captured], reason: DropReason) -> None:
+    def _count_dropped(self, left: Iterable[CapturedFrame], reason: DropReason) -> None:
         for one in left:
             self._metrics.dropped.labels(SERVICE, one.camera_id, reason.value).inc()
 
-    def poll(self, max_messages: int, timeout_s: float) -> Sequence[Delivery[Captured]]:
+    def poll(self, max_messages: int, timeout_s: float) -> Sequence[Delivery[CapturedFrame]]:
         """See `transport.Source`; at most one frame of each camera."""
         self.keep_alive()
         taken = self._mailbox.take(max_messages, timeout_s)

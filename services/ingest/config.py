@@ -51,7 +51,7 @@ class IngestSettings(Settings):
     """How much of each camera is kept while Kafka takes nothing: 8 MB are 10 to 25 seconds at 1280 x 720."""
     stale_s: Annotated[float, Field(ge=1, allow_inf_nan=False)] = 30.0
     """A frame of a live camera that was taken longer ago is not published any more."""
-    most_waiting: Annotated[int, Field(ge=1)] = 500
+    max_backlog: Annotated[int, Field(ge=1)] = 500
     """Files wait while more messages than this lie before detect, classify or sink."""
     hung_s: Annotated[float, Field(ge=1, le=300)] = 5.0
     """A decoder that says nothing for this much longer hangs: its process is ended and replaced."""

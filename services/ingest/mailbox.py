@@ -6,7 +6,7 @@ import threading
 from collections.abc import Collection, Iterable
 from enum import Enum
 
-from agegender.services.ingest.sources.stream import Captured
+from agegender.services.ingest.sources.stream import CapturedFrame
 
 
 class WhenFull(Enum):
@@ -28,12 +28,12 @@ class Mailbox:
 
     def __init__(self, readers: int | None) -> None:
         self._changed = threading.Condition()
-        self._held: dict[str, Captured] = {}
+        self._held: dict[str, CapturedFrame] = {}
         self._on_hold: frozenset[str] = frozenset()
         self._readers = readers
         self._closed = False
 
-    def put(self, captured: Captured, when_full: WhenFull) -> Captured | None:
+    def put(self, captured: CapturedFrame, when_full: WhenFull) -> CapturedFrame | None:
         """Leaves a frame. Returns the one that is lost by it: an older one, or this one after `close`."""
         with self._changed:
             if when_full is WhenFull.WAIT:
@@ -53,7 +53,7 @@ class Mailbox:
                 self._readers -= 1
             self._changed.notify_all()
 
-    def take(self, max_frames: int, timeout_s: float) -> list[Captured]:
+    def take(self, max_frames: int, timeout_s: float) -> list[CapturedFrame]:
         """Waits for a frame of any camera that is not on hold, unless none can come any more.
 
         Hands out at most one of each camera, the longest waiting first.
@@ -89,7 +89,7 @@ class Mailbox:
     def _is_exhausted(self) -> bool:
         return self._readers == 0 and not self._held
 
-    def clear(self, camera_ids: Iterable[str] | None = None) -> list[Captured]:
+    def clear(self, camera_ids: Iterable[str] | None = None) -> list[CapturedFrame]:
         """Empties the places of these cameras, or all; returns the frames that lay there."""
         with self._changed:
             chosen = list(self._held) if camera_ids is None else camera_ids
@@ -97,7 +97,7 @@ class Mailbox:
             self._changed.notify_all()
             return left
 
-    def close(self) -> list[Captured]:
+    def close(self) -> list[CapturedFrame]:
         """Refuses frames from now on; returns those that nobody took."""
         with self._changed:
             self._closed = True

@@ -17,7 +17,7 @@ from agegender.services.ingest.mailbox import Mailbox, WhenFull
 from agegender.services.ingest.sources.sampler import Sampler
 from agegender.services.ingest.sources.stream import (
     CameraError,
-    Captured,
+    CapturedFrame,
     FailureReason,
     OpenStream,
     Stream,
@@ -235,7 +235,7 @@ class CameraReader:
             picture = frame.picture()
         except UnreadablePicture as error:
             picture = error
-        captured = Captured(
+        captured = CapturedFrame(
             self.camera_id,
             stream_id,
             sequence,

@@ -1,15 +1,14 @@
-"""A captured picture in, a JPEG frame out; and what may still be published of those that had to wait."""
+"""The stage of ingest: shrinks a captured picture and compresses it as JPEG."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
 
-from agegender.services.ingest.sources.stream import Captured
+from agegender.services.ingest.sources.stream import CapturedFrame
 from agegender.shared.images.pictures import Bgr, OversizePicture, UnreadablePicture, encode_jpeg, shrink
 from agegender.shared.messages.codec import MAX_MESSAGE_BYTES
 from agegender.shared.messages.pipeline import Frame, FrameInfo
-from agegender.shared.runtime.deadline import Deadline
 from agegender.shared.runtime.stage import Done, Dropped, DropReason, Outcome
 
 MAX_JPEG_BYTES = MAX_MESSAGE_BYTES - 32_000
@@ -38,11 +37,11 @@ class IngestStage:
         self._max_bytes = max_bytes
         self._clock = clock
 
-    def process(self, batch: Sequence[Captured]) -> Sequence[Outcome[Frame]]:
+    def process(self, batch: Sequence[CapturedFrame]) -> Sequence[Outcome[Frame]]:
         """One outcome a picture: its frame, or why it is dropped."""
         return [self._process(captured) for captured in batch]
 
-    def _process(self, captured: Captured) -> Outcome[Frame]:
+    def _process(self, captured: CapturedFrame) -> Outcome[Frame]:
         picture = captured.picture
         if isinstance(picture, OversizePicture):
             return Dropped(DropReason.OVERSIZE)
@@ -56,29 +55,7 @@ class IngestStage:
         return Done((Frame(info=info, jpeg=jpeg),))
 
 
-class PublishStage:
-    """Drops frames that became stale while they waited to be published, and notes when that was.
-
-    Args:
-        deadline: says which are.
-    """
-
-    def __init__(self, deadline: Deadline, clock: Callable[[], float] = time.time) -> None:
-        self._deadline = deadline
-        self._clock = clock
-
-    def process(self, batch: Sequence[Frame]) -> Sequence[Outcome[Frame]]:
-        """One outcome a frame: the same as it is published, or that it is dropped."""
-        return [self._process(frame, self._clock()) for frame in batch]
-
-    def _process(self, frame: Frame, now_s: float) -> Outcome[Frame]:
-        if not self._deadline.admit(frame.info, now_s):
-            return Dropped(DropReason.STALE)
-        info = frame.info.model_copy(update={"published_at_s": now_s})
-        return Done((Frame(info=info, jpeg=frame.jpeg),))
-
-
-def frame_info(captured: Captured, picture_bgr: Bgr, published_at_s: float) -> FrameInfo:
+def frame_info(captured: CapturedFrame, picture_bgr: Bgr, published_at_s: float) -> FrameInfo:
     """Where, when and in which size `picture_bgr`, made of what was captured, goes on its way."""
     return FrameInfo(
         camera_id=captured.camera_id,

@@ -34,41 +34,54 @@ MOST_CLIENTS = 50
 HUNG_AFTER_S = 60.0
 """A loop without a turn for this long is hung, and an orchestrator should restart the process."""
 
+LOOP = "loop"
+"""The part of a service that its main loop is."""
+
 
 class Health:
-    """The health of one service. Written by its loop, read by the HTTP thread."""
+    """The health of one service. Written by its threads, read by the HTTP thread.
+
+    Most services have one thread, the loop. Where another thread does a part of the work, it passes the name
+    of its part. The service is ready when all parts are, and alive while all parts have turned recently.
+    """
 
     def __init__(self, service: str, metrics: Metrics, clock: Callable[[], float] = time.monotonic) -> None:
         self.service = service
         self._clock = clock
-        self._beat_at_s = clock()
-        self._waiting_for: str | None = "starting"
+        self._lock = threading.Lock()
+        self._beat_at_s = {LOOP: clock()}
+        self._waiting_for = {LOOP: "starting"}
         self._gauge = metrics.ready.labels(service)
         self._gauge.set(0)
 
-    def beat(self) -> None:
-        """Records a turn of the loop."""
-        self._beat_at_s = self._clock()
+    def beat(self, part: str = LOOP) -> None:
+        """Records a turn of the loop of a part."""
+        with self._lock:
+            self._beat_at_s[part] = self._clock()
 
-    def ready(self) -> None:
-        """Marks the service as ready: every server that it needs answers."""
-        self._waiting_for = None
-        self._gauge.set(1)
+    def ready(self, part: str = LOOP) -> None:
+        """Marks a part as ready: every server that it needs answers."""
+        with self._lock:
+            self._waiting_for.pop(part, None)
+            self._gauge.set(not self._waiting_for)
 
-    def not_ready(self, why: str) -> None:
-        """Marks the service as not ready; `why` is shown at `/ready`."""
-        self._waiting_for = why
-        self._gauge.set(0)
+    def not_ready(self, why: str, part: str = LOOP) -> None:
+        """Marks a part, and so the service, as not ready; `why` is shown at `/ready`."""
+        with self._lock:
+            self._waiting_for[part] = why
+            self._gauge.set(0)
 
     @property
     def waiting_for(self) -> str | None:
         """Why the service is not ready; None when it is."""
-        return self._waiting_for
+        with self._lock:
+            return next(iter(self._waiting_for.values()), None)
 
     @property
     def is_live(self) -> bool:
-        """Whether the loop turned recently."""
-        return self._clock() - self._beat_at_s < HUNG_AFTER_S
+        """Whether the loop of each part turned recently."""
+        with self._lock:
+            return self._clock() - min(self._beat_at_s.values()) < HUNG_AFTER_S
 
 
 class _Server(ThreadingMixIn, WSGIServer):

@@ -21,7 +21,7 @@ import logging
 import re
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -84,6 +84,7 @@ class Runner(Generic[In, Out]):
         dead_letters: gets the bad messages.
         grace_s: how long after the stop signal a batch in hand is still retried.
         last_words: returns the messages to send when the source is exhausted.
+        counts_sent: False when the output sends later than `write` returns, and calls `count_sent` itself.
     """
 
     def __init__(
@@ -100,6 +101,7 @@ class Runner(Generic[In, Out]):
         limit: DeadLetterLimit | None = None,
         grace_s: float = 10.0,
         last_words: Callable[[], Sequence[Out]] = tuple,
+        counts_sent: bool = True,
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
         self.service = service
@@ -113,6 +115,7 @@ class Runner(Generic[In, Out]):
         self._limit = limit or DeadLetterLimit()
         self._grace_s = grace_s
         self._last_words = last_words
+        self._counts_sent = counts_sent
         self._wall_clock = wall_clock
         self._stop_seen_s: float | None = None
         self._worker: ThreadPoolExecutor | None = None
@@ -130,8 +133,9 @@ class Runner(Generic[In, Out]):
         """
         with ExitStack() as at_the_end:
             self._worker = at_the_end.enter_context(ThreadPoolExecutor(1, f"stage {self.service}"))
-            # Parts are closed in reverse order, and each one even if another raises.
-            for part in (self._dead_letters, self._output, self._source):
+            # Closed in reverse order, each one even if another raises. The output may still have to send
+            # what only the owner of the source may send, so it is closed before the source.
+            for part in (self._dead_letters, self._source, self._output):
                 at_the_end.callback(part.close)
             at_the_end.callback(self._health.not_ready, "stopped")
             at_the_end.callback(self._time.turn_to, None)
@@ -247,11 +251,8 @@ class Runner(Generic[In, Out]):
                 "bad message",
                 extra={"service": self.service, "reason": letter.reason, "origin": letter.origin},
             )
-        now_s = self._wall_clock()
-        delay = self._metrics.delay.labels(self.service)
-        for output in outcomes.outputs:
-            self._metrics.sent.labels(self.service, output.camera_id, _kind(output)).inc()
-            delay.observe(max(0.0, now_s - output.captured_at_s))
+        if self._counts_sent:
+            count_sent(self._metrics, self.service, outcomes.outputs, self._wall_clock())
 
     def _retry(self, step: Callable[[], None], stop: StopSignal, grace_s: float) -> bool:
         """Calls `step` until it no longer raises NotNow.
@@ -293,6 +294,18 @@ class Runner(Generic[In, Out]):
             else:
                 stop.wait(min(left_s, _POLL_S))
         self._time.turn_to(before)
+
+
+def count_sent(metrics: Metrics, service: str, messages: Iterable[Traceable], now_s: float) -> None:
+    """Counts messages that are safe on the other side, and their delay since the capture.
+
+    Args:
+        now_s: when they were, seconds since 1970.
+    """
+    delay = metrics.delay.labels(service)
+    for message in messages:
+        metrics.sent.labels(service, message.camera_id, _kind(message)).inc()
+        delay.observe(max(0.0, now_s - message.captured_at_s))
 
 
 def _kind(message: Traceable) -> str:

@@ -18,7 +18,7 @@ CAMERAS = 500
 PARTITIONS = 12
 GENDERS = ("female", "male", "unknown")
 KINDS = {
-    "ingest": (("captured",), ("frame",)),
+    "ingest": (("captured_frame",), ("frame",)),
     "detect": (("frame",), ("face", "track_update")),
     "classify": (("face", "track_update"), ("result", "track_update")),
     "sink": (("result", "track_update"), ("result", "track_update")),

@@ -162,7 +162,7 @@ def test_after_an_outage_of_kafka_live_cameras_are_in_the_present_and_a_file_has
         {"door": {}, "archive": {"source": str(clip), "fps": 5}},
         INGEST_STALE_S=str(STALE_S),
         INGEST_BUFFER_BYTES="50000000",
-        INGEST_MOST_WAITING="30",
+        INGEST_MAX_BACKLOG="30",
     )
     with pipeline.running():
         wait_until(lambda: sent(pipeline, "door") >= 5 and sent(pipeline, "archive") >= 5, 60, "frames flow")

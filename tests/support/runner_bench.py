@@ -20,7 +20,7 @@ from tests.support.watched import Watch, WatchedOutput, WatchedSource, WatchedSt
 
 OPENS = ("letters.open", "output.open", "source.open")
 STEPS = ("source.poll", "stage.process", "output.write", "letters.write", "source.commit")
-CLOSES = ["source.close", "output.close", "letters.close"]
+CLOSES = ["output.close", "source.close", "letters.close"]
 NOISE = ("source.poll", "source.keep_alive")
 
 
@@ -43,6 +43,7 @@ class Bench:
         limit: DeadLetterLimit | None = None,
         grace_s: float = 10.0,
         last_words: Callable[[], Sequence[Frame]] = tuple,
+        counts_sent: bool = True,
     ) -> None:
         self.watch, self.stop = Watch(), threading.Event()
         self.topic = MemoryTopic("frames", FRAME_CODEC, capacity=1_000)
@@ -66,6 +67,7 @@ class Bench:
             limit=limit,
             grace_s=grace_s,
             last_words=last_words,
+            counts_sent=counts_sent,
             wall_clock=lambda: 1_700_000_002.0,
         )
 

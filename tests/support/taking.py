@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 
 from agegender.services.ingest.camera_source import CameraSource
 from agegender.services.ingest.config import IngestSettings
-from agegender.services.ingest.sources.stream import Captured
+from agegender.services.ingest.sources.stream import CapturedFrame
 from agegender.shared.cameras.camera import Camera
 from agegender.shared.errors import BadMessage
 from agegender.shared.process.metrics import Metrics
@@ -23,7 +23,7 @@ _POLL_S = 0.05
 class Taken:
     """One frame, and our wall clock when it was taken."""
 
-    frame: Captured
+    frame: CapturedFrame
     at_s: float
 
     @property

@@ -17,7 +17,7 @@ from agegender.services.detect.config import DetectSettings
 from agegender.services.detect.stage import DetectStage
 from agegender.services.ingest.config import IngestSettings
 from agegender.services.ingest.sources.stills import read_still
-from agegender.services.ingest.sources.stream import Captured, shown_path
+from agegender.services.ingest.sources.stream import CapturedFrame, shown_path
 from agegender.shared.images.pictures import Bgr, UnreadablePicture
 from agegender.shared.messages.pipeline import Face, Frame, Result
 from agegender.shared.runtime.stage import Bad, Done, Dropped, Outcome, Stage
@@ -42,7 +42,7 @@ class Classified:
 class FaceFinder:
     """The two stages that bring a picture to the face in its middle."""
 
-    ingest: Stage[Captured, Frame]
+    ingest: Stage[CapturedFrame, Frame]
     detect: DetectStage
 
     @classmethod
@@ -52,7 +52,7 @@ class FaceFinder:
 
     def middle_face(self, picture: Bgr | UnreadablePicture, path: Path) -> Face | str | None:
         """The face nearest to the middle of `picture`, None where there is none, or why it cannot be read."""
-        captured = Captured("evaluation", "0", 0, time.time(), "arrival", picture, file=shown_path(path))
+        captured = CapturedFrame("evaluation", "0", 0, time.time(), "arrival", picture, file=shown_path(path))
         if isinstance(picture, UnreadablePicture):
             return str(picture)
         (framed,) = self.ingest.process([captured])

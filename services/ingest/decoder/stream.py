@@ -24,7 +24,7 @@ _GOODBYE_S = 0.5  # what a decoder may take to say goodbye to its camera before 
 
 
 class IsolatedStream:
-    """The frames of a camera that are due, as `captured.Stream`: they are picked already.
+    """The frames of a camera that are due, as `stream.Stream`: they are picked already.
 
     Whatever the decoder does, it does to itself: a crash is a stream that breaks, and one that says nothing
     is ended. What it had not handed over whole was never captured.
@@ -33,7 +33,7 @@ class IsolatedStream:
         camera: which, with its login.
         decoders: where the process comes from.
         trust: classifies the camera's clock; the same for all streams of the camera.
-        wanted: see `captured.Wanted`.
+        wanted: see `stream.Wanted`.
         fps: frames a second to take.
         longer_side_px: larger frames are shrunk to this by the decoder.
         no_frame_s: the stream breaks when no frame comes for this long.
@@ -70,7 +70,7 @@ class IsolatedStream:
         self._is_ended = False
 
     def frames(self) -> Iterator[StreamFrame]:
-        """See `captured.Stream`; ends when nobody wants the camera any more."""
+        """See `stream.Stream`; ends when nobody wants the camera any more."""
         while True:
             try:
                 message, picture = receive(self._fill)

@@ -45,7 +45,7 @@ SUFFIXES = frozenset(
 
 
 class StillsStream:
-    """The pictures of a folder in the order of their names, or one picture, as `captured.Stream`."""
+    """The pictures of a folder in the order of their names, or one picture, as `stream.Stream`."""
 
     def __init__(self, path: Path) -> None:
         self._files = sorted(p for p in path.rglob("*") if _is_picture(p)) if path.is_dir() else [path]

@@ -85,7 +85,7 @@ OpenStream = Callable[[Wanted], Stream]
 
 
 @dataclass(frozen=True, slots=True)
-class Captured:
+class CapturedFrame:
     """A frame that the sampler picked, and where in which stream it stands."""
 
     camera_id: str

@@ -130,7 +130,7 @@ def _opened(path: str) -> InputContainer:
 
 
 class VideoFileStream:
-    """The frames of a video file in their order, as `captured.Stream`.
+    """The frames of a video file in their order, as `stream.Stream`.
 
     Raises:
         CameraError: there is no such file, or it holds no video.
@@ -152,7 +152,7 @@ class VideoFileStream:
         self._frame_s = 1.0 / float(self.fps)
 
     def frames(self) -> Iterator[StreamFrame]:
-        """See `captured.Stream`."""
+        """See `stream.Stream`."""
         media_time_s = None
         is_broken = False
         try:

@@ -14,7 +14,7 @@ from agegender.shared.images.pictures import Bgr
 
 
 class WebcamStream:
-    """A video device, as `captured.Stream`."""
+    """A video device, as `stream.Stream`."""
 
     def __init__(self, index: int, device: Callable[[int], cv2.VideoCapture] = cv2.VideoCapture) -> None:
         self._capture = device(index)

@@ -15,7 +15,7 @@ from prometheus_client import CollectorRegistry
 
 pytest.importorskip("kafka", reason="the package kafka-python is not installed")
 
-from agegender.services.ingest.assigned_cameras import FollowedCameras
+from agegender.services.ingest.assigned_cameras import AssignedCameras
 from agegender.services.ingest.config import IngestSettings
 from agegender.shared.process.metrics import Metrics
 from agegender.shared.process.settings import KafkaSettings
@@ -29,7 +29,7 @@ class Worker:
 
     def __init__(self, secrets: Path) -> None:
         self.metrics = Metrics(CollectorRegistry())
-        self._followed = FollowedCameras(IngestSettings(secrets_path=secrets), KafkaSettings(), self.metrics)
+        self._followed = AssignedCameras(IngestSettings(secrets_path=secrets), KafkaSettings(), self.metrics)
         self._offset = 0
 
     def reads(self, fields: Mapping[str, Any]) -> None:

@@ -9,12 +9,12 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 from agegender.services.ingest.mailbox import Mailbox, WhenFull
-from agegender.services.ingest.sources.stream import Captured
+from agegender.services.ingest.sources.stream import CapturedFrame
 from tests.support.waiting import wait_until
 
 
-def captured(camera: str, sequence: int) -> Captured:
-    return Captured(camera, "0", sequence, 0.0, "arrival", np.zeros((1, 1, 3), np.uint8))
+def captured(camera: str, sequence: int) -> CapturedFrame:
+    return CapturedFrame(camera, "0", sequence, 0.0, "arrival", np.zeros((1, 1, 3), np.uint8))
 
 
 def taken(mailbox: Mailbox, most: int = 9, timeout_s: float = 0.0) -> list[tuple[str, int]]:
@@ -74,7 +74,7 @@ def test_taking_does_not_wait_once_all_readers_have_finished() -> None:
 def test_closing_gives_back_what_nobody_took_and_frees_a_reader_that_waits() -> None:
     mailbox = Mailbox(1)
     mailbox.put(captured("a", 0), WhenFull.WAIT)
-    returned: list[Captured | None] = []
+    returned: list[CapturedFrame | None] = []
     reader = threading.Thread(target=lambda: returned.append(mailbox.put(captured("a", 1), WhenFull.WAIT)))
     reader.start()
     assert [one.sequence for one in mailbox.close()] == [0]

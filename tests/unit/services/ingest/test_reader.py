@@ -16,7 +16,13 @@ from prometheus_client import CollectorRegistry
 from agegender.services.ingest import reader as reader_module
 from agegender.services.ingest.mailbox import Mailbox, WhenFull
 from agegender.services.ingest.reader import CameraReader, ReaderSettings, always
-from agegender.services.ingest.sources.stream import CameraError, Captured, FailureReason, StreamFrame, Wanted
+from agegender.services.ingest.sources.stream import (
+    CameraError,
+    CapturedFrame,
+    FailureReason,
+    StreamFrame,
+    Wanted,
+)
 from agegender.shared.images.pictures import Bgr, UnreadablePicture
 from agegender.shared.process.metrics import Metrics
 from agegender.shared.runtime.backoff import Backoff
@@ -94,9 +100,9 @@ class Bench:
     def failures(self) -> dict[str, float]:
         return self.metrics.by_label("agegender_camera_failures_total", "reason")
 
-    def take_all(self) -> list[Captured]:
+    def take_all(self) -> list[CapturedFrame]:
         """Everything until the reader has finished."""
-        taken: list[Captured] = []
+        taken: list[CapturedFrame] = []
         while not self.mailbox.exhausted:
             taken += self.mailbox.take(1, 1)
         return taken

@@ -6,13 +6,12 @@ import cv2
 import numpy as np
 import pytest
 
-from agegender.services.ingest.sources.stream import Captured
-from agegender.services.ingest.stage import MAX_JPEG_BYTES, IngestStage, PublishStage
+from agegender.services.ingest.sources.stream import CapturedFrame
+from agegender.services.ingest.stage import MAX_JPEG_BYTES, IngestStage
 from agegender.shared.images.pictures import Bgr, OversizePicture, UnreadablePicture, decode_picture
 from agegender.shared.kafka.topics import FRAMES
 from agegender.shared.messages.codec import MAX_MESSAGE_BYTES
 from agegender.shared.messages.pipeline import Frame
-from agegender.shared.runtime.deadline import Deadline
 from agegender.shared.runtime.stage import Done, Dropped, DropReason
 
 NOW_S = 1_700_000_100.0
@@ -22,8 +21,8 @@ def stage(*, longer_side_px: int = 1280, quality: int = 85, max_bytes: int = 10*
     return IngestStage(longer_side_px, quality, max_bytes=max_bytes, clock=lambda: NOW_S)
 
 
-def captured(picture: Bgr | UnreadablePicture, sequence: int = 3) -> Captured:
-    return Captured("door", "abc123", sequence, 1_700_000_000.5, "camera", picture, 12.5, "a file.mp4")
+def captured(picture: Bgr | UnreadablePicture, sequence: int = 3) -> CapturedFrame:
+    return CapturedFrame("door", "abc123", sequence, 1_700_000_000.5, "camera", picture, 12.5, "a file.mp4")
 
 
 def noise(width_px: int, height_px: int) -> Bgr:
@@ -98,24 +97,3 @@ def test_the_largest_jpeg_let_through_fits_into_a_message_with_the_longest_path(
     info = only_frame(outcome).info.model_copy(update={"camera_id": "c" * 64, "file": "/" + "\x01" * 4_095})
     encoded = FRAMES.codec.encode(Frame(info=info, jpeg=bytes(MAX_JPEG_BYTES)))
     assert encoded.size_bytes <= MAX_MESSAGE_BYTES
-
-
-def test_a_frame_that_waited_too_long_is_dropped_unless_it_is_of_a_complete_source() -> None:
-    made = [only_frame(one) for one in stage().process([captured(noise(64, 48), n) for n in range(2)])]
-    live, complete = (
-        frame.model_copy(update={"info": frame.info.model_copy(update={"file": file})})
-        for frame, file in zip(made, (None, "monday.mp4"), strict=True)
-    )
-    publishing = PublishStage(Deadline(30.0), clock=lambda: live.captured_at_s + 31.0)
-    dropped, kept = publishing.process([live, complete])
-    assert dropped == Dropped(DropReason.STALE)
-    assert only_frame(kept).info.sequence == 1
-
-
-def test_a_frame_says_when_it_was_published_and_not_when_it_was_made() -> None:
-    (made,) = stage().process([captured(noise(64, 48))])
-    frame = only_frame(made)
-    (published,) = PublishStage(Deadline(30.0), clock=lambda: NOW_S + 7.0).process([frame])
-    again = only_frame(published)
-    assert (frame.info.published_at_s, again.info.published_at_s) == (NOW_S, NOW_S + 7.0)
-    assert again.jpeg == frame.jpeg

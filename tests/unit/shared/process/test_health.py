@@ -133,3 +133,20 @@ def test_after_the_block_nobody_listens() -> None:
         socket.create_connection(("127.0.0.1", server.port), timeout=5).close()
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", server.port), timeout=5)
+
+
+def test_a_service_is_ready_and_alive_when_all_its_parts_are() -> None:
+    clock = Clock()
+    health = Health("ingest", Metrics(CollectorRegistry()), clock)
+    health.ready()
+    health.not_ready("Kafka: no answer", "publisher")
+    health.ready()
+    assert health.waiting_for == "Kafka: no answer"
+    health.ready("publisher")
+    assert health.waiting_for is None
+    health.beat("publisher")
+    clock.now_s += HUNG_AFTER_S
+    health.beat()
+    assert not health.is_live
+    health.beat("publisher")
+    assert health.is_live

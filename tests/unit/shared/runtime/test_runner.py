@@ -17,7 +17,7 @@ from agegender.shared.process.health import HUNG_AFTER_S
 from agegender.shared.runtime import runner
 from agegender.shared.runtime.backoff import Backoff
 from agegender.shared.runtime.dead_letters import DeadLetter, DeadLetterLimit
-from agegender.shared.runtime.runner import BatchLimits
+from agegender.shared.runtime.runner import BatchLimits, count_sent
 from agegender.shared.runtime.stage import Done, Outcome
 from tests.support.made_messages import frame
 from tests.support.runner_bench import CLOSES, NOISE, OPENS, STEPS, Bench
@@ -67,6 +67,17 @@ def test_a_batch_is_committed_after_all_its_results() -> None:
     bench.run()
     batch = ["stage.process", "output.write", "letters.write", "source.commit"]
     assert bench.watch.without(*NOISE) == [*OPENS, *batch, *batch, *CLOSES]
+
+
+def test_what_an_output_counts_by_itself_is_not_counted_twice() -> None:
+    bench = Bench(counts_sent=False)
+    bench.put(0, 1)
+    bench.run()
+    assert bench.sent == [0, 1]
+    assert bench.metrics.total("agegender_messages_received_total") == 2
+    assert bench.metrics.total("agegender_messages_sent_total") == 0
+    count_sent(bench.metrics, "relay", bench.output.written, 1_700_000_002.0)
+    assert bench.metrics.total("agegender_messages_sent_total", service="relay", kind="frame") == 2
 
 
 def test_a_crash_between_write_and_commit_repeats_the_batch() -> None:
