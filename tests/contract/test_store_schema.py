@@ -18,11 +18,14 @@ from agegender.shared.store.counts import LONGEST_KEPT_S
 from agegender.shared.store.schema import SCHEMA
 from tests.support.api import running_api
 from tests.support.made_messages import track_summary, track_update
+from tests.support.redis_cli import redis_cli_environment
 from tests.support.redis_server import RedisServer
 from tests.support.sink import opened_sink
 
 ADVICE = "start afresh and delete the keys agegender:*, or set REDIS_URL to another database"
-_NEW_SECRETS = Path(__file__).parents[2] / "deploy" / "new-secrets.sh"
+_ROOT = Path(__file__).parents[2]
+_NEW_SECRETS = _ROOT / "deploy" / "new-secrets.sh"
+_DOCUMENT = (_ROOT / "docs" / "redis.md").read_text()
 
 
 def _made_by_an_older_version(client: redis.Redis) -> None:
@@ -141,3 +144,15 @@ def test_keys_of_a_camera_alone_are_not_enough_to_read_it(redis_database: str) -
         sink.client.delete(SCHEMA_KEY)
         with pytest.raises(SchemaMismatch):
             ResultStore(sink.client).visits()
+
+
+def test_the_documented_step_makes_an_old_store_usable(redis_database: str, tmp_path: Path) -> None:
+    (command,) = re.findall(r"^redis-cli --scan --pattern 'agegender:\*'.*$", _DOCUMENT, re.MULTILINE)
+    with redis.Redis.from_url(redis_database) as client:
+        _made_by_an_older_version(client)
+        client.set("another:key", "stays")
+        environment = redis_cli_environment(redis_database, tmp_path)
+        subprocess.run(["sh", "-c", command], env=environment, check=True, timeout=20, capture_output=True)
+        assert client.keys() == [b"another:key"]
+    with opened_sink(redis_database) as sink:
+        assert sink.store.cameras() == []
