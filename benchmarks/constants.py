@@ -1,6 +1,6 @@
 """Measures what `agegender plan` wants to know of a machine: `make bench CONSTANTS=FILE`.
 
-CPU times are the least of several rounds: whatever else a machine does only adds to them. What a machine
+CPU times are the least of several rounds, because other work of the machine only adds to them. What a machine
 cannot measure, because there is no broker or no GPU, or because it does not tell what processes take, is
 taken from the constants that come with the project, and said.
 """
@@ -173,7 +173,7 @@ def machine() -> Machine:
 
 
 def say(text: str) -> None:
-    """Tells whoever waits."""
+    """Writes a line of progress to standard error."""
     sys.stderr.write(text + "\n")
 
 

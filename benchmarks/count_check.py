@@ -4,8 +4,8 @@ The clips are made of stills: one to twelve people come, cross, cover each other
 with noise, blur and dropped frames. The detector searches every frame; the tracker then follows its boxes at
 5 and at 15 frames a second.
 
-What is counted are visits. The product does not know faces again, for the sake of privacy: somebody who is
-out of sight for longer than two seconds comes as another visitor, and whoever is back sooner is the same one.
+What is counted are visits. For privacy, the product does not recognise faces. So a person out of sight for
+more than two seconds begins another visit, and a person back sooner continues the same one.
 
 Fails where a clip is counted wrong by more than 10 % at either rate, which for fewer than ten visits means at
 all, where the two rates differ by more than 10 %, and where one of four real videos gives not one person.

@@ -127,7 +127,7 @@ class _Visits:
 
 
 def _matched(frame: Watched) -> list[tuple[Sight, int]]:
-    """Whose face each box is, the best pair first; boxes of nobody are left out."""
+    """The known face of each box, the best pair first; boxes without a face are left out."""
     pairs = sorted(
         (
             (_overlap(sight.face_xyxy, box), s, b)

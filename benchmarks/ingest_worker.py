@@ -1,7 +1,7 @@
 """`python -m benchmarks.ingest_worker`: an ingest worker that reads RTSP cameras and tells what it takes.
 
-That is a process of its own, with what the service imports and little else, so that nothing of whoever
-measures is taken for the service's. All processes that decode for it count.
+It is a process of its own, with the imports of the service and few others, so that no cost of the measuring
+program counts for the service. All processes that decode for it count.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Plays one clip for ever, in real time, to everybody who watches."""
+"""Plays one clip for ever, in real time, to all its viewers."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ REPORT_EVERY_S = 2.0
 
 @dataclass(frozen=True)
 class Audience:
-    """Who watches a camera."""
+    """The viewers of a camera."""
 
     now: int = 0
     """Viewers at this moment."""
@@ -60,7 +60,7 @@ class Viewer:
 
 
 class Camera:
-    """The picture source behind one URL. Time goes on while nobody watches and while it is stalled.
+    """The picture source behind one URL. Time goes on without viewers and while it is stalled.
 
     Args:
         track: what it plays, and announces.

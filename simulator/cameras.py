@@ -122,7 +122,7 @@ class CameraSimulator:
         self._servers[name].camera.fault = None
 
     def audience(self, name: str) -> Audience:
-        """Who watches the camera, at this moment and so far."""
+        """The viewers of the camera, at this moment and so far."""
         return self._servers[name].camera.audience
 
     def close(self) -> None:

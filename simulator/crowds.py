@@ -1,4 +1,4 @@
-"""Clips of people who walk through the frame, of which it is known who is where at every moment.
+"""Clips of people that walk through the frame, with the known position of each at every moment.
 
 Heads cut from stills move on straight ways before a soft background. The nearer cover those behind. Sensor
 noise, motion blur and dropped frames make it as hard as a real camera does.
@@ -39,14 +39,14 @@ class Walk:
     """Centre of the face in pixels of the frame; may lie outside."""
     end_xy: tuple[float, float]
     start_px: float
-    """Height of the face: who is nearer is larger."""
+    """Height of the face: nearer faces are larger."""
     end_px: float
     faces_camera: bool = True
 
 
 @dataclass(frozen=True)
 class Actor:
-    """Somebody of the crowd, out of the frame outside the times of the walks."""
+    """One person of the crowd, out of the frame outside the times of the walks."""
 
     head: int
     """Which of the heads, counted from 0."""
@@ -60,7 +60,7 @@ class Crowd:
     name: str
     actors: tuple[Actor, ...]
     visits: int
-    """Counted by hand: somebody who is out of sight for longer than two seconds comes as another visitor."""
+    """Counted by hand: after more than two seconds out of sight, a person begins another visit."""
     seconds: float
     noise_sigma: float = 3.0
     """Of each pixel, of 255."""
@@ -89,7 +89,7 @@ class Sight:
 
     @property
     def is_visible(self) -> bool:
-        """Whether somebody who looks at the frame would count this face."""
+        """Whether a viewer of the frame would count this face."""
         return self.visible_share >= VISIBLE_SHARE
 
 

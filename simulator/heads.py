@@ -63,7 +63,7 @@ class Head:
 def read_heads(cache: Path | None = None) -> tuple[Head, ...]:
     """The heads of `MOST_HEADS` different people; offline as often the astronaut's, every other one mirrored.
 
-    Whoever follows faces by their place alone does not mind that they are all of one person.
+    A tracker that uses positions alone does not mind that all are of one person.
     """
     astronaut = cut_head(read_picture(ASTRONAUT), _FACE_OF_ASTRONAUT_XYXY)
     try:

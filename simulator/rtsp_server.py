@@ -154,7 +154,7 @@ class _Session:
 
 
 def _session_description(track: Track, codec: str, host: str) -> str:
-    """SDP (RFC 8866) of one live H.264 stream (RFC 6184, section 8.2), by whatever name."""
+    """SDP (RFC 8866) of one live H.264 stream (RFC 6184, section 8.2), under any host name."""
     family = "IP6" if ":" in host else "IP4"
     sets = ",".join(base64.b64encode(nal).decode() for nal in (track.sps, track.pps))
     lines = [

@@ -1,4 +1,4 @@
-"""Ready clips of which the truth is known: how many faces every frame shows, and whose they are."""
+"""Ready clips of which the truth is known: how many faces every frame shows, and which person each shows."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _RECIPE = 1
 
 @dataclass(frozen=True)
 class SceneFace:
-    """Somebody in a scene. Nobody's true age is documented: `looks_years` is a generous guess by eye."""
+    """One person in a scene. No true age is documented: `looks_years` is a generous guess by eye."""
 
     name: str
     gender: Literal["female", "male"]

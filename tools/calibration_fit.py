@@ -1,4 +1,4 @@
-"""Fits the tables of `services/classify/calibration.py` to faces whose ages and genders are known.
+"""Fits the tables of `services/classify/calibration.py` to faces of known age and gender.
 
 A label that gives an interval of years stands for a person drawn evenly from it. Each cell of a table is
 fitted to the faces near its age and quality, weighed by a normal curve, so that neighbouring cells share most
@@ -50,7 +50,7 @@ class Readings(LabelledFaces):
 
 
 def fit(faces: Readings, tail: float) -> CalibrationTables:
-    """The tables whose intervals leave the share `tail` of these faces' ages out on either side.
+    """The tables with intervals that leave out the share `tail` of these faces' ages on either side.
 
     Years are rounded to tenths, scales to hundredths.
     """

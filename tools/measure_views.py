@@ -7,7 +7,7 @@ distances, and the pipeline classifies them all. The first table says how far th
 and how far all lie from the truth, so which share of the variance is common to the views of one person; and
 with which share intervals and probabilities keep their word. The second table says what the means over the
 views are worth. The third is about frames of real videos and of the simulator's scene, as far as they can be
-had: nobody's age is known there, but heads turn, and faces move.
+had: no age is known there, but heads turn, and faces move.
 """
 
 from __future__ import annotations

@@ -92,7 +92,7 @@ def _ahead_h(now_s: float) -> int:
 
 
 def _persons(rng: random.Random, now_s: float) -> Iterator[list[Result | TrackUpdate]]:
-    """For each visit its one classifications and who was there; the last few are there still."""
+    """For each visit its one classification and its track updates; the last few visits are still open."""
     number = 0
     at_s = now_s - 24 * _HOUR_S
     while at_s < now_s - 120.0:

@@ -50,7 +50,7 @@ class Spread:
 
 
 def age_spread(views: Views) -> Spread:
-    """In years. Someone whose label is a span is taken for drawn evenly from it, as the intervals have it."""
+    """In years. A label that is a span counts as an age drawn evenly from it, as in the intervals."""
     span_years = views.drawn_end_years - views.low_years
     off_years = views.age_years - (views.low_years + span_years / 2)
     overall = off_years.var() + np.mean(span_years**2) / 12
@@ -68,7 +68,7 @@ def within(values: Floats, person: NDArray[np.int64]) -> float:
     """The standard deviation between the values of one person.
 
     Raises:
-        ValueError: nobody has two values.
+        ValueError: no person has two values.
     """
     freedom = len(values) - len(np.unique(person))
     if freedom == 0:
@@ -157,13 +157,13 @@ def _variance_left(effective_views: Floats, shared: float) -> Floats:
 
 
 def one_each(values: NDArray[np.generic], person: NDArray[np.int64]) -> float:
-    """The mean of the people's means: nobody counts more for being seen more often."""
+    """The mean of the people's means: no person counts more for being seen more often."""
     _, number, counts = np.unique(person, return_inverse=True, return_counts=True)
     return float(np.mean(np.bincount(number, values) / counts))
 
 
 def surprise(male: Chosen, male_log_odds: Floats) -> Floats:
-    """How much each gender surprises those who believe the odds: the negative log likelihoods, (N,)."""
+    """How surprising each gender is, given the odds: the negative log likelihoods, (N,)."""
     return np.logaddexp(0, np.where(male, -male_log_odds, male_log_odds))
 
 

@@ -1,4 +1,4 @@
-"""What is done to whom, and for how long: a plan that a seed gives, the same each time. Pure."""
+"""Which part fails, how and for how long: a plan that follows from a seed. Pure."""
 
 from __future__ import annotations
 

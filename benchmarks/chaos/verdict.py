@@ -56,8 +56,8 @@ def check(found: Found) -> Verdict:
     """Holds the store against the frames that were published.
 
     Both people stand still in every frame, and a person ends with the stream of its camera. So a stream of
-    n frames is 2n faces, and two persons with n faces each. What a frozen worker had in hand, and sent after
-    the first frames of the next worker's stream, nobody looks at.
+    n frames is 2n faces, and two persons with n faces each. Detect drops the frames that a frozen
+    worker had in hand and sent after the first frames of the next worker's stream.
     """
     verdict = Verdict()
     late = late_frames(found.frames)

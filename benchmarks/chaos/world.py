@@ -93,7 +93,7 @@ def patiently(look: Callable[[], _T], timeout_s: float = 30.0) -> _T:
 
 
 class World:
-    """A pipeline under load whose parts can be taken away. To be used in `running`.
+    """A pipeline under load, with parts that can be taken away. To be used in `running`.
 
     Args:
         broker: running; it and `redis` are killed.

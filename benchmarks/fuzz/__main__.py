@@ -1,4 +1,4 @@
-"""`make fuzz`: bytes that nobody would send, into the decoders of pictures and videos.
+"""`make fuzz`: sends damaged data into the decoders of pictures and videos.
 
 Each decoder is fuzzed in a child process with limits on memory and time, beginning with small files of every
 kind. It fails where one crashes, hangs, hoards memory or raises what it should not; the bytes that did it are

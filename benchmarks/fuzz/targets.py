@@ -1,7 +1,7 @@
 """What is fuzzed: the ways of bytes from outside into a decoder, each as a function of bytes.
 
-A target returns whatever the bytes are, or raises what it should not: then it is a finding, as is a crash,
-a hang and a hoard of memory.
+A target returns for all bytes. An unexpected exception is a finding, and so is a crash, a hang, or the use of
+too much memory.
 """
 
 from __future__ import annotations

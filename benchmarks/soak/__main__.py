@@ -1,9 +1,9 @@
 """`make soak`: the services under a steady load for as long as told, and what grows meanwhile.
 
 Five processes, a broker and a Redis of its own, three simulated cameras with real faces and one that is not
-there; somebody asks the API all the time. Memory, open files, threads and delays are drawn as a picture. It
-fails where one of them grows beyond its limit, a process ends, the API fails to answer, or the books of
-`agegender audit` do not balance. Needs Linux.
+there; a client asks the API all the time. Memory, open files, threads and delays are drawn as a picture. It
+fails if one of them grows beyond its limit, a process ends, the API fails to answer, or `agegender audit`
+finds a difference. Needs Linux.
 """
 
 from __future__ import annotations

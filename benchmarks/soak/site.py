@@ -1,4 +1,4 @@
-"""What a soak run watches: cameras with people who come and go, five services, and a reader of the API."""
+"""What a soak run watches: cameras with people that come and go, five services, and a reader of the API."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ _SETTINGS = {"INGEST_FPS": "2", "SINK_SILENCE_TIMEOUT_S": "20"}
 class Site:
     """A pipeline under a steady load. To be used in `running`.
 
-    Two cameras look at people who walk past, so that visits begin and end all the time. A third goes away and
+    Two cameras look at people that walk past, so that visits begin and end all the time. A third goes away and
     comes back every 20 s, and a fourth was never there: what is done about failures must not add up either.
 
     Args:
@@ -206,7 +206,7 @@ def _listened(client: ApiClient) -> str:
 
 
 def _street(people: int, seed: int) -> Path:
-    """The clip, drawn once: people who cross the picture, each once."""
+    """The clip, drawn once: each person crosses the picture once."""
     path = cache_folder() / "clips" / f"street-of-{people}-{seed}.mp4"
     if not path.exists():
         write_crowd(path, street(people, seed), read_heads())
