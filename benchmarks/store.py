@@ -1,7 +1,7 @@
 """`python -m benchmarks.store`: what the store needs for a camera and a day, and how fast the sink writes.
 
-Persons come evenly over 24 hours, of all ages and both genders, each with some classified faces. Sizes are what
-the embedded server says of the keys (`MEMORY USAGE`) and of itself (`used_memory`).
+Visits come evenly over 24 hours, of all ages and both genders, each with some classified faces. The embedded
+server reports the sizes of the keys (`MEMORY USAGE`) and its own (`used_memory`).
 """
 
 from __future__ import annotations

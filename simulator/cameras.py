@@ -75,10 +75,10 @@ class CameraSimulator:
         """Starts a camera that plays `clip`; returns its URL without a login.
 
         `clock`: whether the camera tells the wall clock of its pictures (RTCP sender reports).
-        `untold_pictures`: so many a viewer gets before the first report. `other_clip`: what it plays in
-        between with the fault `OTHER_SIZE`.
-        Raises `ValueError` for a name that is taken or unfit for a URL, `agegender.simulator.media.ClipRefused` for a
-        clip that is not H.264 or has B-frames, `OSError` for a missing file or a port that is taken.
+        `untold_pictures`: the number of pictures that a viewer gets before the first report. `other_clip`: the
+        clip that it plays in between with the fault `OTHER_SIZE`.
+        Raises `ValueError` for a name that is taken or unfit for a URL, `ClipRefused` for a clip that is not
+        H.264 or has B-frames, `OSError` for a missing file or a port that is taken.
         """
         if not _NAME.fullmatch(name) or name in self._servers:
             raise ValueError(f"expected a new name of letters, digits, '.', '_' and '-', got {name!r}")

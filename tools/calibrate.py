@@ -1,12 +1,12 @@
-"""Measures what the readings of the nets are worth, and stores it as `shared/models/calibration.json`.
+"""Measures how reliable the answers of the nets are, and stores it as `shared/models/calibration.json`.
 
     python -m tools.calibrate DATASET                          says how well it holds on people left out
     python -m tools.calibrate DATASET --write --rest REST.csv  stores it, and lists those left out
 
-DATASET is labelled as `agegender evaluate` reads it. Each face is classified as it is, and as smaller and blurred
-copies, by the stages of the pipeline; so the calibration covers the qualities that a street shows, which
-labelled pictures seldom do. What is stored is fitted to every other person of each age and gender. The rest
-are for `agegender evaluate REST.csv`. A person's copies always stay together.
+DATASET is labelled as `agegender evaluate` reads it. The stages of the pipeline classify each face as it is, and
+as smaller and blurred copies. So the calibration covers the qualities of faces on a street, which labelled
+pictures seldom have. It is fitted to every other person of each age and gender. The rest are for
+`agegender evaluate REST.csv`. The copies of one person always stay together.
 """
 
 from __future__ import annotations

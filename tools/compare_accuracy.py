@@ -159,7 +159,7 @@ def _crops() -> Mapping[str, Sequence[Floats]]:
 
 
 def _read(nets: LiteRTNets, jpegs: ChipJpegs, warps: Sequence[Floats] = (), *, flip: bool = True) -> Read:
-    """The mean over the chips, moved by each of `warps` where there are some, and with `flip` also over their mirror images."""
+    """The mean over the chips, or over all of `warps` of them; with `flip` also over their mirror images."""
     ages, logits = [], []
     spent_s = 0.0
     for begin in range(0, len(jpegs), _BATCH_FACES):

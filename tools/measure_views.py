@@ -3,11 +3,14 @@
     python -m tools.measure_views DATASET
 
 Each picture of DATASET, labelled as `agegender evaluate` reads it, becomes several views at each of three
-distances, and the pipeline classifies them all. The first table says how far the views of one person lie apart,
-and how far all lie from the truth, so which share of the variance is common to the views of one person; and
-with which share intervals and probabilities keep their word. The second table says what the means over the
-views are worth. The third is about frames of real videos and of the simulator's scene, as far as they can be
-had: no age is known there, but heads turn, and faces move.
+distances. The pipeline classifies them all.
+
+1. The first table says how far the views of one person lie apart, and how far all lie from the truth. That gives
+   the share of the variance that is common to the views of one person. It also gives the share with which
+   intervals and probabilities are right.
+2. The second table says how good the means over the views are.
+3. The third is about frames of real videos and of the simulator's scene, if they are available. No age is known
+   there, but heads turn, and faces move.
 """
 
 from __future__ import annotations

@@ -118,8 +118,8 @@ def _check_visits(verdict: Verdict, frames_of_stream: Mapping[_Stream, int], fou
 def _untold(stream: _Stream, found: Found) -> int:
     """How many frames of a stream its persons may lack.
 
-    None where they were seen to leave. Where the camera fell silent, the frames after the last track update that
-    was due: nothing came any more that would have had another one sent.
+    Zero if their tracks ended. If the camera fell silent, the frames after the last track update: no later
+    frame came to cause another update.
     """
     if not any(_stream(one) == stream and one.closed == "timed-out" for one in found.visits):
         return 0

@@ -1,7 +1,7 @@
-"""`python -m benchmarks.fuzz.child TARGET [libFuzzer's options]`: fuzzes in this process, which may well not live.
+"""`python -m benchmarks.fuzz.child TARGET [libFuzzer's options]`: fuzzes in this process.
 
-Coverage guides it through what is written in Python: the reading of headers. In the C code of OpenCV and
-FFmpeg it goes by chance, from the seeds.
+The process may crash. Coverage guides the fuzzer through the Python code that reads headers. In the C code of
+OpenCV and FFmpeg, it mutates the seeds at random.
 """
 
 from __future__ import annotations

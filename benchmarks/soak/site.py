@@ -52,8 +52,8 @@ _SETTINGS = {"INGEST_FPS": "2", "SINK_SILENCE_TIMEOUT_S": "20"}
 class Site:
     """A pipeline under a steady load. To be used in `running`.
 
-    Two cameras look at people that walk past, so that visits begin and end all the time. A third goes away and
-    comes back every 20 s, and a fourth was never there: what is done about failures must not add up either.
+    Two cameras look at people that walk past, so that visits begin and end all the time. A third goes away
+    and comes back every 20 s, and a fourth was never there: the handling of failures must not leak either.
 
     Args:
         folder: for the logs.
