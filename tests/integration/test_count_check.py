@@ -1,4 +1,4 @@
-"""A quick part of `make count-check`: the detector and the tracker count people rightly."""
+"""A quick part of `make count-check`: the detector and the tracker count people correctly."""
 
 from __future__ import annotations
 
@@ -66,6 +66,6 @@ def test_a_count_is_right_within_a_tenth(visits: int, counts: tuple[int, int], i
     assert Checked("made", visits, visits, scores).is_right is is_right
 
 
-def test_nobody_is_near_nobody_only() -> None:
+def test_a_count_of_zero_is_right_only_for_zero_visits() -> None:
     assert is_near(0, 0)
     assert not is_near(1, 0)

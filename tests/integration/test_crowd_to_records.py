@@ -1,4 +1,4 @@
-"""From a clip of a crowd to the store: every visit is one record, is counted once and closed once."""
+"""A clip of a crowd passes the pipeline: each visit is one record, counted once and closed once."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_a_crowd_is_as_many_records_as_there_were_visits(
     assert sum(one.visits for one in counts) == visits
     assert sorted(one.track_id for one in closed) == sorted(one.track_id for one in persons)
     assert all(0 < one.dwell_s <= crowd.seconds for one in persons)
-    # Someone who was near enough for long enough was classified, from far fewer faces than were seen.
+    # Each person was classified, from far fewer faces than were found.
     assert all(one.age_years is not None for one in persons)
     classified, seen = (
         sum(getattr(one, field) for one in persons) for field in ("faces_classified", "frames")

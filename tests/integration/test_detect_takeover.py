@@ -1,4 +1,4 @@
-"""Whatever dies when, detect as a whole sends what one that never died would have sent. On a real broker."""
+"""Workers of detect that die at any moment send together what one worker would send. On a real broker."""
 
 from __future__ import annotations
 
@@ -50,8 +50,8 @@ IN_HALF = "in half of it"
 STEPS = (
     "faces",
     f"faces {IN_HALF}",
-    "states",
-    f"states {IN_HALF}",
+    "checkpoints",
+    f"checkpoints {IN_HALF}",
     "commit",
     "next batch",
 )
@@ -100,9 +100,9 @@ class MortalChangelog(KafkaChangelog[Checkpoint]):
 
     def write(self, messages: Sequence[Checkpoint]) -> None:
         if messages:
-            self._fate.meet("states")
+            self._fate.meet("checkpoints")
             half = messages[: len(messages) // 2]
-            self._fate.meet(f"states {IN_HALF}", lambda: super(MortalChangelog, self).write(half))
+            self._fate.meet(f"checkpoints {IN_HALF}", lambda: super(MortalChangelog, self).write(half))
         super().write(messages)
 
 
@@ -170,7 +170,7 @@ def settings(kafka: str, random_suffix: str) -> KafkaSettings:
 
 @pytest.fixture(scope="module")
 def clip() -> list[Frame]:
-    """Frames of several cameras in turn; somebody is always there, somebody else comes and goes."""
+    """Frames of several cameras in turn; one person is always there, another comes and goes."""
     portrait = cv2.resize(astronaut()[0:320, 64:384], (200, 200), interpolation=cv2.INTER_AREA)
     found = []
     for i in range(LENGTH):
@@ -187,13 +187,13 @@ def clip() -> list[Frame]:
 
 @pytest.fixture(scope="module")
 def expected(clip: list[Frame]) -> set[Heard]:
-    """What one worker sends that never dies."""
+    """The messages of one worker that never dies."""
     outcomes = [one for one in detector().process(clip) if isinstance(one, Done)]
     return {output for one in outcomes for output in one.outputs if isinstance(output, Heard)}
 
 
 def sent(settings: KafkaSettings) -> list[Heard]:
-    """All that is in the topic `faces`."""
+    """All messages of the topic `faces`."""
     found = read_topic(settings.bootstrap_servers, settings.topic_prefix + FACES.name)
     return [FACES.codec.decode(one) for one in found]
 
@@ -220,7 +220,7 @@ def working(settings: KafkaSettings) -> Iterator[Worker]:
         worker.close()
 
 
-def test_the_clip_shows_two_visits_at_each_camera_one_of_which_ends(expected: set[Heard]) -> None:
+def test_the_clip_shows_two_visits_at_each_camera(expected: set[Heard]) -> None:
     tracks = {
         (told.camera_id, one.track_id): one
         for told in sorted(expected, key=lambda one: one.captured_at_s)
@@ -231,7 +231,7 @@ def test_the_clip_shows_two_visits_at_each_camera_one_of_which_ends(expected: se
     assert sum(one.ended for one in tracks.values()) == len(CAMERAS)
 
 
-def test_workers_that_die_at_any_step_send_together_what_one_would_have_sent(
+def test_workers_that_die_at_any_step_lose_no_message(
     settings: KafkaSettings, clip: list[Frame], expected: set[Heard]
 ) -> None:
     chance = random.Random(8)  # noqa: S311  (no secret)
@@ -248,7 +248,7 @@ def test_workers_that_die_at_any_step_send_together_what_one_would_have_sent(
     assert len(found) > len(expected), "this test should make repeats"
 
 
-def test_workers_that_come_and_go_take_over_from_each_other_in_the_middle_of_a_visit(
+def test_workers_take_over_in_the_middle_of_a_visit(
     settings: KafkaSettings, clip: list[Frame], expected: set[Heard]
 ) -> None:
     third = len(clip) // 3
@@ -258,7 +258,7 @@ def test_workers_that_come_and_go_take_over_from_each_other_in_the_middle_of_a_v
         output.write(clip[:third])
         wait_until_done(settings, third)
 
-        second = Worker(settings, Fate("states", 2))
+        second = Worker(settings, Fate("checkpoints", 2))
         at_the_end.callback(second.close)
         output.write(clip[third : 2 * third])
         wait_until_done(settings, 2 * third)

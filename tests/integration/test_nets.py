@@ -121,9 +121,7 @@ def test_the_order_and_the_company_of_a_chip_do_not_matter(nets: AgeGenderNets, 
     np.testing.assert_allclose(alone, together.age_years, rtol=0, atol=1e-3)
 
 
-def test_two_very_different_chips_that_swap_places_swap_their_answers(
-    nets: AgeGenderNets, chips: Chips
-) -> None:
+def test_two_chips_that_swap_places_swap_their_answers(nets: AgeGenderNets, chips: Chips) -> None:
     woman, negative = chips[0], chips[3]
     for pair, woman_at in (((woman, negative), 0), ((negative, woman), 1)):
         predictions = nets.predict(np.stack(pair))
@@ -184,7 +182,7 @@ def test_a_gpu_that_is_left_idle_is_noticed() -> None:
         TensorFlowNets("gpu").check_device((computed,))
 
 
-def test_a_missing_tensorflow_is_answered_with_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_tensorflow_the_error_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "tensorflow", None)
     with pytest.raises(MissingExtra, match=r"agegender\[tensorflow\]"):
         TensorFlowNets("cpu").open()

@@ -145,7 +145,7 @@ class CameraTracks:
             RuntimeError: no frame was processed yet, or a due track update was not taken.
         """
         if self._newest is None or self._has_new_tracks or self._ended:
-            raise RuntimeError("expected a processed frame whose due track update was taken")
+            raise RuntimeError("expected a processed frame and no due track update")
         return Checkpoint(
             newest=self._newest,
             seen=tuple(self._seen.items()),

@@ -1,4 +1,4 @@
-"""Readings of the nets put right: intervals that hold the age read, probabilities that keep their word."""
+"""Calibration: intervals that contain the age, and probabilities that hold."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ FLIPS = st.booleans()
 
 
 @given(AGES, LOGITS, QUALITIES, FLIPS)
-def test_whatever_is_read_the_judgement_is_one_that_can_be(
+def test_every_classification_is_in_range(
     age_years: float, logit: float, quality: float | None, flip: bool
 ) -> None:
     classification = STORED.classify(age_years, logit, quality, flip_augmentation=flip)
@@ -90,7 +90,7 @@ def test_both_genders_are_treated_alike() -> None:
         assert {male.gender, female.gender} in ({"male", "female"}, {"unknown"})
 
 
-def test_a_face_that_nobody_rated_is_taken_for_a_poor_one() -> None:
+def test_a_face_of_unknown_quality_counts_as_a_poor_one() -> None:
     assert STORED.classify(40, 3, None, flip_augmentation=True) == STORED.classify(
         40, 3, 0.0, flip_augmentation=True
     )
@@ -113,7 +113,7 @@ def test_without_corrections_the_readings_stay_what_they_are(
     ("age_years", "quality", "width_years"),
     [(20, 0.8, 10), (60, 0.8, 20), (40, 0.8, 15), (20, 0.2, 30), (40, 0.5, 25), (0, 1.0, 10), (75, 0.0, 40)],
 )
-def test_between_the_knots_values_are_linear_and_beyond_them_they_stay(
+def test_values_are_linear_between_knots_and_constant_beyond(
     age_years: float, quality: float, width_years: float
 ) -> None:
     made = calibration(high_years=((30.0, 10.0), (40.0, 20.0)))
@@ -137,13 +137,13 @@ def test_a_gender_is_named_only_where_it_is_likely_enough(logit: float, gender: 
 
 
 @pytest.mark.parametrize("logit", [0.0, -0.0])
-def test_equal_probabilities_name_male_at_the_lowest_threshold(logit: float) -> None:
+def test_equal_probabilities_give_male_without_threshold(logit: float) -> None:
     """At exactly 0.5 the gender is `male`, as `Tally.verdict` has it for tracks."""
     classification = calibration(unknown_below=0.5).classify(30, logit, 0.5, flip_augmentation=True)
     assert (classification.male_probability, classification.gender) == (0.5, "male")
 
 
-def test_a_gender_exactly_as_likely_as_the_threshold_is_named() -> None:
+def test_a_gender_exactly_at_the_threshold_is_named() -> None:
     logit = 2.0
     male = calibration().classify(30, logit, 0.5, flip_augmentation=True).male_probability
     made = calibration(unknown_below=male)
@@ -158,14 +158,14 @@ def test_knots_that_do_not_grow_are_refused(knots: tuple[float, float]) -> None:
         Calibration.model_validate({**fields, "age_knots_years": knots})
 
 
-def test_the_nets_are_believed_less_than_they_say() -> None:
+def test_the_confidence_of_the_nets_is_reduced() -> None:
     for tables in STORED.flip_augmentation.values():
         scales = np.array(tables.gender_scale)
         assert np.all((scales > 0.05) & (scales < 1))
-        assert np.all(scales[0] < scales[-1]), "least of all with small children"
+        assert np.all(scales[0] < scales[-1]), "least for small children"
 
 
-def test_the_calibration_was_made_for_both_numbers_of_views_from_hundreds_of_faces() -> None:
+def test_the_calibration_has_tables_with_and_without_flip() -> None:
     assert set(STORED.flip_augmentation) == {False, True}
     assert STORED.origin.faces > 100
     assert STORED.origin.tool == "tools/calibrate.py"
@@ -173,7 +173,7 @@ def test_the_calibration_was_made_for_both_numbers_of_views_from_hundreds_of_fac
 
 @pytest.fixture
 def copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A copy of the folder of weights, in place of the real one, for tests to damage."""
+    """A copy of the folder of weights in place of the real one, which tests may damage."""
     folder = tmp_path / "models"
     shutil.copytree(FOLDER, folder)
     monkeypatch.setattr(agegender.shared.models, "FOLDER", folder)

@@ -1,4 +1,4 @@
-"""A face and its mirror image are one face."""
+"""Flip augmentation averages the answers for a face and its mirror image."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def chip() -> Bgr:
     return np.asarray(picture[36:196, 146:306], np.uint8)
 
 
-def test_the_answer_is_the_mean_of_the_face_and_its_mirror_image(nets: LiteRTNets, chip: Bgr) -> None:
+def test_the_answer_is_the_mean_of_face_and_mirror_image(nets: LiteRTNets, chip: Bgr) -> None:
     chips = np.stack([chip, chip[:, ::-1]])
     single, double = (predict(nets, chips, flip_augmentation=flip) for flip in (False, True))
     assert abs(single.age_years[0] - single.age_years[1]) > 0.1, "else this test shows nothing"

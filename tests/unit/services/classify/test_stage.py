@@ -1,4 +1,4 @@
-"""Chips in; each face gets its own age and gender, whatever the others in its batch are."""
+"""Each face gets its own age and gender, independent of the other faces in its batch."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ NOW_S = 1_700_000_009.0
 
 
 class _Brightness:
-    """Reads the brightness of a chip as age, and its redness as male: whose answer it is can be told."""
+    """Nets that read the blue of a chip as age and its red as male, so each answer shows its chip."""
 
     name = "brightness"
 
@@ -35,7 +35,7 @@ class _Brightness:
         self.batch_sizes: list[int] = []
 
     def open(self) -> None:
-        """Nothing to load."""
+        """Loads nothing."""
 
     def predict(self, chips_bgr: NDArray[np.uint8]) -> Predictions:
         self.batch_sizes.append(len(chips_bgr))
@@ -44,7 +44,7 @@ class _Brightness:
         return Predictions(middle[:, 0] - 20, np.log(male / (1 - male)))
 
     def close(self) -> None:
-        """Nothing to let go of."""
+        """Frees nothing."""
 
 
 def _chip(blue: int, red: int = 0, side_px: int = CHIP_SIDE_PX) -> bytes:
@@ -67,7 +67,7 @@ def _stage() -> ClassifyStage:
     return ClassifyStage(_Brightness(), calibration(), flip_augmentation=False, clock=lambda: NOW_S)
 
 
-def test_each_face_keeps_its_own_age_and_gender_around_a_broken_chip() -> None:
+def test_a_broken_chip_does_not_mix_up_the_answers() -> None:
     faces = [
         _face(_chip(40, 255), 0),
         _face(b"no picture", 1),
@@ -83,7 +83,7 @@ def test_each_face_keeps_its_own_age_and_gender_around_a_broken_chip() -> None:
     assert [result.face.index for result in results] == [0, 2, 3, 5]
     assert [result.age_years for result in results] == pytest.approx([20, 40, 60, 80], abs=3)
     assert [result.gender for result in results] == ["male", "female", "male", "female"]
-    assert nets.batch_sizes == [4], "all that can be read go through the nets at once"
+    assert nets.batch_sizes == [4], "all readable chips go through the nets together"
 
 
 def test_a_broken_chip_is_bad_with_its_reason() -> None:
@@ -103,13 +103,13 @@ def test_a_chip_of_as_many_pixels_in_another_shape_is_bad() -> None:
     assert _stage().classify([_face(wide)]) == [Bad("the chip is 320 x 80 pixels, expected 160 x 160")]
 
 
-def test_a_chip_that_claims_to_be_larger_is_bad_before_it_is_decoded() -> None:
+def test_an_oversize_chip_is_bad_before_it_is_decoded() -> None:
     (outcome,) = _stage().classify([_face(_chip(9, side_px=4_000))])
     assert isinstance(outcome, Bad)
     assert "claims 4000 x 4000" in outcome.reason
 
 
-def test_without_a_chip_to_judge_the_nets_are_left_alone() -> None:
+def test_without_a_chip_the_nets_do_not_run() -> None:
     nets = _Brightness()
     stage = ClassifyStage(nets, calibration())
     assert stage.classify([]) == []
@@ -117,7 +117,7 @@ def test_without_a_chip_to_judge_the_nets_are_left_alone() -> None:
     assert nets.batch_sizes == []
 
 
-def test_a_result_carries_what_is_known_of_its_face_and_who_judged_when() -> None:
+def test_a_result_carries_its_face_the_nets_and_the_time() -> None:
     sent = _face(_chip(54, 200), 3)
     result = _result(*_stage().classify([sent]))
     assert result.face == sent.info
@@ -139,7 +139,7 @@ def test_the_confidence_is_that_of_the_gender_named(red: int, gender: str, confi
     assert result.gender_confidence == pytest.approx(confidence, abs=0.03)
 
 
-def test_a_face_not_worth_it_is_told_so_and_costs_no_net() -> None:
+def test_an_unclassified_face_says_why_and_runs_no_net() -> None:
     nets = _Brightness()
     small = face_info().model_copy(update={"box_xyxy": (0.0, 0.0, 20.0, 20.0)})
     blurred = face_info().model_copy(update={"quality": 0.0})
@@ -159,7 +159,7 @@ def test_a_face_not_worth_it_is_told_so_and_costs_no_net() -> None:
     assert nets.batch_sizes == [1]
 
 
-def test_each_face_gets_the_interval_of_its_own_age_and_quality() -> None:
+def test_each_face_gets_the_interval_of_its_quality() -> None:
     made = calibration(high_years=((30.0, 10.0), (40.0, 20.0)))
     stage = ClassifyStage(_Brightness(), made, flip_augmentation=False)
     good, poor = (face_info().model_copy(update={"quality": quality}) for quality in (0.8, 0.2))
@@ -168,7 +168,7 @@ def test_each_face_gets_the_interval_of_its_own_age_and_quality() -> None:
     assert widths == pytest.approx([15, 35], abs=1)
 
 
-def test_a_gender_that_is_not_likely_enough_is_unknown_and_its_probability_kept() -> None:
+def test_an_unlikely_gender_is_unknown_with_its_probability() -> None:
     stage = ClassifyStage(_Brightness(), calibration(unknown_below=0.7), flip_augmentation=False)
     result = _result(*stage.classify([_face(_chip(100, 102))]))
     assert result.gender == "unknown"
@@ -186,7 +186,7 @@ def nets() -> Iterator[LiteRTNets]:
 
 @pytest.fixture(scope="module")
 def astronaut() -> Sequence[Face]:
-    """The woman of the portrait as detect hands her on: as she is and mirrored."""
+    """The face of the portrait as detect sends it, upright and mirrored."""
     picture_bgr = np.asarray(cv2.imread(str(ASTRONAUT)), np.uint8)
     both = [np.ascontiguousarray(one) for one in (picture_bgr, picture_bgr[:, ::-1])]
     detect = DetectStage(YuNet(weights("yunet")))
@@ -198,7 +198,7 @@ def _real_stage(nets: LiteRTNets) -> ClassifyStage:
     return ClassifyStage(nets, load_calibration(nets.name), clock=lambda: NOW_S)
 
 
-def test_the_real_nets_judge_a_real_face(nets: LiteRTNets, astronaut: Sequence[Face]) -> None:
+def test_the_real_nets_classify_a_real_face(nets: LiteRTNets, astronaut: Sequence[Face]) -> None:
     results = [_result(outcome) for outcome in _real_stage(nets).classify(astronaut)]
     assert len(results) == 2
     for result in results:
@@ -212,9 +212,7 @@ def test_the_real_nets_judge_a_real_face(nets: LiteRTNets, astronaut: Sequence[F
         assert result.nets == load_manifest().age_gender
 
 
-def test_the_real_nets_judge_a_face_alike_alone_and_among_others(
-    nets: LiteRTNets, astronaut: Sequence[Face]
-) -> None:
+def test_the_batch_does_not_change_the_answer_for_a_face(nets: LiteRTNets, astronaut: Sequence[Face]) -> None:
     stage = _real_stage(nets)
     grey = _face(_chip(128, 128), 5)
     alone = [stage.classify([one])[0] for one in (*astronaut, grey)]

@@ -1,4 +1,4 @@
-"""First what was found is safe, then what is known; and what is known comes back."""
+"""Checkpoints are written after the faces, and restore the tracks."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ Heard = Face | TrackUpdate | Preview
 
 
 class Kept:
-    """A changelog and an output at once, that writes down what comes in which order."""
+    """A checkpoint log and an output that record the order of their calls."""
 
     def __init__(self) -> None:
         self.calls: list[str] = []
-        self.states: list[Checkpoint] = []
+        self.checkpoints: list[Checkpoint] = []
         self.sent: list[Heard] = []
         self.away: set[str] = set()
 
@@ -39,12 +39,12 @@ class Kept:
 
     def read(self, assignment: Assignment) -> Sequence[Checkpoint]:
         self._note("read")
-        return self.states if assignment.held else ()
+        return self.checkpoints if assignment.held else ()
 
     def write(self, messages: Sequence[Checkpoint]) -> None:
         if messages:
-            self._note("states")
-            self.states += messages
+            self._note("checkpoints")
+            self.checkpoints += messages
 
     def note_faces(self, messages: Sequence[Heard]) -> None:
         if messages:
@@ -52,7 +52,7 @@ class Kept:
             self.sent += messages
 
     def close(self) -> None:
-        self.calls.append("close states")
+        self.calls.append("close checkpoints")
 
     def _note(self, call: str) -> None:
         self.calls.append(call)
@@ -88,15 +88,15 @@ def outputs(stage: DetectStage, frames: Sequence[Frame]) -> list[Heard]:
     return [out for one in stage.process(frames) if isinstance(one, Done) for out in one.outputs]
 
 
-def test_states_are_written_after_what_was_found_once_for_each_camera_and_batch(clip: list[Frame]) -> None:
+def test_one_checkpoint_for_each_camera_follows_the_faces(clip: list[Frame]) -> None:
     stage, kept = detect(), Kept()
     output = CheckpointingOutput(stage, kept.output(), kept)
     output.open()
     output.write(outputs(stage, clip[:4]))
     output.write(())
     output.close()
-    assert kept.calls == ["open faces", "faces", "states", "close faces", "close states"]
-    assert [state.newest for state in kept.states] == [clip[3].info]
+    assert kept.calls == ["open faces", "faces", "checkpoints", "close faces", "close checkpoints"]
+    assert [state.newest for state in kept.checkpoints] == [clip[3].info]
 
 
 def test_a_batch_of_which_nothing_came_is_remembered_too(clip: list[Frame]) -> None:
@@ -104,22 +104,22 @@ def test_a_batch_of_which_nothing_came_is_remembered_too(clip: list[Frame]) -> N
     output = CheckpointingOutput(stage, kept.output(), kept)
     outputs(stage, clip[:1])
     output.write(())
-    assert kept.calls == ["states"]
+    assert kept.calls == ["checkpoints"]
 
 
-def test_what_is_safe_already_is_not_sent_again_when_the_states_have_to_wait(clip: list[Frame]) -> None:
+def test_a_retry_of_checkpoints_sends_no_face_again(clip: list[Frame]) -> None:
     stage, kept = detect(), Kept()
     output = CheckpointingOutput(stage, kept.output(), kept)
     batch = outputs(stage, clip[:4])
-    kept.away = {"states"}
+    kept.away = {"checkpoints"}
     for _ in range(2):
         with pytest.raises(NotNow):
             output.write(batch)
     kept.away = set()
     output.write(batch)
-    assert kept.calls == ["faces", "states", "states", "states"]
+    assert kept.calls == ["faces", "checkpoints", "checkpoints", "checkpoints"]
     assert kept.sent == batch
-    assert len(kept.states) == 1
+    assert len(kept.checkpoints) == 1
 
 
 def test_nothing_is_remembered_of_what_could_not_be_sent(clip: list[Frame]) -> None:
@@ -129,13 +129,13 @@ def test_nothing_is_remembered_of_what_could_not_be_sent(clip: list[Frame]) -> N
     kept.away = {"faces"}
     with pytest.raises(NotNow):
         output.write(batch)
-    assert not kept.states
+    assert not kept.checkpoints
     kept.away = set()
     output.write(batch)
-    assert kept.calls == ["faces", "faces", "states"]
+    assert kept.calls == ["faces", "faces", "checkpoints"]
 
 
-def test_another_goes_on_where_the_states_say_and_sends_what_the_first_would_have_sent(
+def test_the_next_worker_sends_what_the_first_would_have(
     clip: list[Frame],
 ) -> None:
     alone = outputs(detect(), clip)
@@ -157,7 +157,7 @@ def test_who_has_lost_a_share_knows_nothing_more_of_it(clip: list[Frame]) -> Non
     outputs(stage, clip[:4])
     output.take_over(Assignment(frozenset(), 1))
     output.write(())
-    assert not kept.states
+    assert not kept.checkpoints
     assert outputs(stage, clip[:4]) == outputs(detect(), clip[:4])
 
 

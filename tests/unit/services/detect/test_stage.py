@@ -1,4 +1,4 @@
-"""Frames in, one chip for every face out."""
+"""Single frames pass detect: a chip for each face, bad frames with their reason."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def astronaut() -> Bgr:
 
 @pytest.fixture(scope="module")
 def head(astronaut: Bgr) -> Bgr:
-    """200 x 200 px, the face about 90 px wide in its middle."""
+    """200 x 200 px with a face of about 90 px in the middle."""
     left, top, right, bottom = HEAD_XYXY
     return astronaut[top:bottom, left:right]
 
@@ -81,7 +81,7 @@ def test_a_face_is_described_and_cut(stage: DetectStage, astronaut: Bgr) -> None
     assert face.info.detected_at_s == NOW_S
     assert face.info.box_xyxy == pytest.approx((178, 63, 268, 176), abs=4)
     chip = decode_picture(face.chip_jpeg)
-    assert chip[40:120, 40:120].std() > 20, "there is something to see"
+    assert chip[40:120, 40:120].std() > 20, "the chip is not flat"
 
 
 def test_a_face_says_how_well_it_is_shown(stage: DetectStage, astronaut: Bgr) -> None:
@@ -95,9 +95,7 @@ def test_a_face_says_how_well_it_is_shown(stage: DetectStage, astronaut: Bgr) ->
     assert bad == 0
 
 
-def test_places_are_told_in_pixels_of_a_frame_larger_than_what_is_searched(
-    stage: DetectStage, astronaut: Bgr
-) -> None:
+def test_boxes_are_in_pixels_of_the_full_frame(stage: DetectStage, astronaut: Bgr) -> None:
     large = np.asarray(cv2.resize(astronaut, None, fx=4, fy=4), np.uint8)
     (face,) = faces_of(*find(stage, [frame_of(large)]))
     assert face.info.box_xyxy == pytest.approx((4 * 178, 4 * 63, 4 * 268, 4 * 176), abs=25)
@@ -116,7 +114,7 @@ def test_two_faces_of_different_size_come_from_left_to_right(stage: DetectStage,
         assert (widths_px[0] > widths_px[1]) == (scales[0] > scales[1])
 
 
-def test_many_faces_are_all_found_each_with_its_own_id_and_chip(stage: DetectStage, head: Bgr) -> None:
+def test_each_of_many_faces_has_its_own_id_and_chip(stage: DetectStage, head: Bgr) -> None:
     faces = faces_of(*find(stage, [frame_of(np.tile(head, (3, 4, 1)))]))
     assert len(faces) == 12
     assert [face.info.index for face in faces] == list(range(12))
@@ -136,9 +134,7 @@ def test_a_face_at_the_edge_of_the_picture_gets_a_whole_chip(
     assert face.info.box_xyxy[0] == pytest.approx(178 - left_px, abs=12)
 
 
-def test_a_frame_that_cannot_be_read_is_bad_and_keeps_no_other_from_being_done(
-    stage: DetectStage, astronaut: Bgr
-) -> None:
+def test_an_unreadable_frame_is_bad_and_stops_no_other(stage: DetectStage, astronaut: Bgr) -> None:
     good, cut_off = frame_of(astronaut), encode_jpeg(astronaut, 90)[:-2_000]
     batch = [good, frame(jpeg=b"no picture"), frame(jpeg=cut_off), good]
     first, no_picture, truncated, last = find(stage, batch)
@@ -171,7 +167,7 @@ def test_the_same_frame_gives_the_same_faces(stage: DetectStage, astronaut: Bgr)
 
 
 class _Given:
-    """Finds what it is told to: YuNet cannot be made to err at will."""
+    """A detector with given detections, because YuNet cannot be made to fail on purpose."""
 
     def __init__(self, *found: Detection) -> None:
         self._found = found
@@ -180,7 +176,7 @@ class _Given:
         return self._found
 
 
-def test_a_detection_with_all_landmarks_on_one_point_is_no_face() -> None:
+def test_landmarks_on_one_point_are_not_a_face() -> None:
     landmarks_xy = np.array([[40.0, 40], [60, 40], [50, 50], [42, 60], [58, 60]])
     real = Detection((30.0, 30.0, 70.0, 70.0), landmarks_xy, 0.9)
     point = Detection((5.0, 5.0, 6.0, 6.0), np.full((5, 2), 5.0), 0.9)

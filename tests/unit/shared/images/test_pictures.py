@@ -1,4 +1,4 @@
-"""Pictures are read from any bytes there are, and never at the price of the memory that a header claims."""
+"""Any bytes are decoded or refused, without allocating the memory that a header claims."""
 
 from __future__ import annotations
 
@@ -112,14 +112,14 @@ def test_a_truncated_picture_is_refused(suffix: str, share: float) -> None:
         decode_picture(whole[: int(len(whole) * share)])
 
 
-def test_a_jpeg_without_its_last_byte_is_refused_and_one_with_more_behind_it_is_not() -> None:
+def test_a_truncated_jpeg_is_refused_a_longer_one_is_not() -> None:
     with pytest.raises(UnreadablePicture, match="64 x 48 pixels cannot be decoded"):
         decode_picture(JPEG[:-1])
-    # As phones write them that store a short video behind the photo.
+    # As phones write them when they store a short video after the photo.
     assert decode_picture(JPEG + bytes(range(256)) * 40).shape == (48, 64, 3)
 
 
-def test_a_png_with_a_chunk_that_claims_more_than_there_is_is_refused_before_that_is_reserved() -> None:
+def test_a_png_chunk_longer_than_the_file_is_refused() -> None:
     whole = encoded(gradient(32, 32), ".png")
     claims_4_gb = whole[:33] + b"\xff" * 8 + whole[41:]
     for data in (claims_4_gb, whole[:60]):
@@ -129,7 +129,7 @@ def test_a_png_with_a_chunk_that_claims_more_than_there_is_is_refused_before_tha
 
 
 @pytest.mark.parametrize("claim", [jpeg_claiming, png_claiming], ids=["jpeg", "png"])
-def test_a_picture_claiming_900_megapixels_is_refused_before_it_costs_memory_or_time(
+def test_a_claim_of_900_megapixels_costs_no_memory_or_time(
     claim: Callable[[int, int], bytes],
 ) -> None:
     data = claim(30_000, 30_000)
@@ -144,7 +144,7 @@ def test_a_picture_claiming_900_megapixels_is_refused_before_it_costs_memory_or_
         tracemalloc.stop()
 
 
-def test_the_decoder_is_never_called_for_a_picture_that_claims_too_much(
+def test_an_oversize_picture_never_reaches_the_decoder(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     called = []
@@ -160,7 +160,7 @@ def test_the_decoder_is_never_called_for_a_picture_that_claims_too_much(
     ("data", "reason"),
     [
         (b"", "empty"),
-        (b"not a picture, whatever its name says\n", "no size in its header"),
+        (b"not a picture, only named like one\n", "no size in its header"),
         (b"\xff\xd8", "no size in its header"),
         (JPEG[:20], "no size in its header"),
         (b"BM", "no size in its header"),
@@ -168,7 +168,7 @@ def test_the_decoder_is_never_called_for_a_picture_that_claims_too_much(
         (jpeg_claiming(0, 48), "no size in its header"),
     ],
 )
-def test_bytes_that_are_no_picture_are_refused_with_the_reason(data: bytes, reason: str) -> None:
+def test_bytes_that_are_not_a_picture_are_refused(data: bytes, reason: str) -> None:
     with pytest.raises(UnreadablePicture, match=reason) as error:
         decode_picture(data)
     assert not isinstance(error.value, OversizePicture)
@@ -210,7 +210,7 @@ def test_no_bytes_at_all_raise_anything_else(start: bytes, rest: bytes) -> None:
         ((3, 5000), 160, (1, 160)),
     ],
 )
-def test_a_picture_is_shrunk_in_proportion_and_never_enlarged(
+def test_a_picture_is_shrunk_in_proportion_never_enlarged(
     size_wh: tuple[int, int], longer_side_px: int, expected_wh: tuple[int, int]
 ) -> None:
     picture = shrink(gradient(*size_wh), longer_side_px)

@@ -1,4 +1,4 @@
-"""What a picture claims to be is read in little time, and is what the decoder would make of it."""
+"""The size in a header is read quickly, and is the size that the decoder finds."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ _ENDLESS = {
 
 
 @pytest.mark.parametrize("pieces", _ENDLESS.values(), ids=_ENDLESS.keys())
-def test_a_header_as_long_as_a_message_may_be_is_read_within_seconds(pieces: tuple[bytes, bytes]) -> None:
+def test_a_header_of_the_largest_message_is_read_in_seconds(pieces: tuple[bytes, bytes]) -> None:
     start, piece = pieces
     data = start + piece * max(1, (MAX_MESSAGE_BYTES - len(start)) // len(piece))
     began_s = time.perf_counter()
@@ -83,7 +83,7 @@ def test_a_netpbm_claims_the_size_that_the_decoder_reads(
     assert claimed_size(header) == size_wh
 
 
-def test_what_stands_behind_a_comment_that_ends_early_is_not_missed() -> None:
+def test_a_size_after_a_short_comment_is_found() -> None:
     with pytest.raises(OversizePicture, match="claims 60000 x 60000 pixels"):
         decode_picture(b"P6\n#\r60000 60000\n3 2\n255\n" + bytes(100))
 
@@ -94,7 +94,7 @@ def test_what_stands_behind_a_comment_that_ends_early_is_not_missed() -> None:
         st.sampled_from([b" ", b"\n", b"\r", b"\t", b"#", b"x", b"3", b"2", b"0", b"16", b"255"]), max_size=14
     ),
 )
-def test_a_netpbm_that_is_decoded_has_the_size_that_it_claimed(kind: bytes, pieces: list[bytes]) -> None:
+def test_a_decoded_netpbm_has_the_size_of_its_header(kind: bytes, pieces: list[bytes]) -> None:
     data = kind + b"\n" + b"".join(pieces) + b" 3 2 255\n" + b"1 " * 200
     try:
         picture = decode_picture(data, max_pixels=100)
@@ -103,5 +103,5 @@ def test_a_netpbm_that_is_decoded_has_the_size_that_it_claimed(kind: bytes, piec
     assert (picture.shape[1], picture.shape[0]) == claimed_size(data)
 
 
-def test_an_svg_that_claims_more_than_any_number_is_no_picture() -> None:
+def test_an_svg_of_infinite_size_is_not_a_picture() -> None:
     assert claimed_size(b"<svg width='" + b"9" * 400 + b"' height='1'></svg>") is None

@@ -1,4 +1,4 @@
-"""The weights that ship with the project are the ones that the manifest describes."""
+"""The weights of the project are those of the manifest."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ NAMES = tuple(load_manifest().nets)
 
 @pytest.fixture
 def copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A copy of the folder of weights, in place of the real one, for tests to damage."""
+    """A copy of the folder of weights in place of the real one, which tests may damage."""
     folder = tmp_path / "models"
     shutil.copytree(FOLDER, folder)
     monkeypatch.setattr(agegender.shared.models, "FOLDER", folder)
@@ -29,7 +29,7 @@ def test_each_file_has_the_size_and_the_sum_of_the_manifest(name: str) -> None:
     assert weights(name).stat().st_size == load_manifest().nets[name].size_bytes
 
 
-def test_the_folder_holds_no_weights_that_the_manifest_leaves_out() -> None:
+def test_the_manifest_lists_all_weights_of_the_folder() -> None:
     stored = {path.name for path in FOLDER.iterdir() if path.suffix in {".onnx", ".tflite", ".bin"}}
     assert stored == {net.file for net in load_manifest().nets.values()}
 
@@ -72,7 +72,7 @@ def test_a_manifest_with_an_unknown_field_is_refused(copied: Path) -> None:
 
 
 @pytest.mark.parametrize("name", NETS)
-def test_each_net_reads_a_part_of_the_chip_that_falls_on_whole_pixels(name: str) -> None:
+def test_each_net_reads_whole_pixels_of_the_chip(name: str) -> None:
     net = load_manifest().nets[name]
     assert net.input.side_px is not None
     assert net.input.context is not None
@@ -83,7 +83,7 @@ def test_each_net_reads_a_part_of_the_chip_that_falls_on_whole_pixels(name: str)
 
 
 @pytest.mark.parametrize("name", NETS)
-def test_each_net_tells_both_genders_apart_and_only_one_reads_the_age(name: str) -> None:
+def test_each_net_reads_the_gender_and_one_reads_the_age(name: str) -> None:
     columns = [output.name for output in load_manifest().nets[name].outputs]
     assert columns.count("male_logit") == columns.count("female_logit") == 1
     assert columns.count("age_years") == (name == "age_gender_a")

@@ -1,4 +1,4 @@
-"""A chip shows a face in the same place whatever its size and turn in the picture."""
+"""A chip shows the face at the same place for every size and rotation in the picture."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def _matrix(degrees: float, scale: float = 1.0) -> Points:
 def turned(picture_bgr: Bgr, scale: float, degrees: float) -> tuple[Bgr, Points]:
     """The picture turned about the face and scaled, and the transform of its points."""
     turn = np.vstack([_matrix(degrees), [0, 0, 1]])
-    half = (scale - 1) / 2  # pixel centres lie at halves
+    half = (scale - 1) / 2  # pixel centres have coordinates of .5
     matrix = np.array([[scale, 0, half], [0, scale, half]]) @ turn
     size_wh = (round(picture_bgr.shape[1] * scale), round(picture_bgr.shape[0] * scale))
     how = cv2.INTER_CUBIC if scale > 1 else cv2.INTER_AREA
@@ -121,13 +121,14 @@ def test_landmarks_land_on_the_template(scale: float, degrees: float) -> None:
     points_xy -= points_xy.min(axis=0) - 60 * scale
     width_px, height_px = (np.ceil(points_xy.max(axis=0)) + 60 * scale).astype(int)
     for point_xy, wanted_xy in zip(points_xy, TEMPLATE, strict=True):
-        # One soft spot a picture: the middle of its light tells where it lies, to a part of a pixel.
-        y, x = np.mgrid[:height_px, :width_px]
+        # A picture with one soft spot: the centre of its light is its position, to a part of a pixel.
         spread = 4 * scale
-        light = 250 * np.exp(-((x - point_xy[0]) ** 2 + (y - point_xy[1]) ** 2) / (2 * spread**2))
-        chip = cut_chip(np.repeat(light[..., None], 3, axis=2).astype(np.uint8), points_xy)[..., 0].astype(
-            float
-        )
+        x = np.exp(-((np.arange(width_px) - point_xy[0]) ** 2) / (2 * spread**2))
+        y = np.exp(-((np.arange(height_px) - point_xy[1]) ** 2) / (2 * spread**2))
+        light = (250 * np.outer(y, x)).astype(np.uint8)
+        chip = cut_chip(np.asarray(cv2.cvtColor(light, cv2.COLOR_GRAY2BGR), np.uint8), points_xy)[
+            ..., 0
+        ].astype(float)
         chip[chip < 20] = 0
         rows, columns = np.mgrid[:CHIP_SIDE_PX, :CHIP_SIDE_PX]
         found_xy = np.array([np.sum(chip * columns), np.sum(chip * rows)]) / np.sum(chip)
@@ -136,13 +137,13 @@ def test_landmarks_land_on_the_template(scale: float, degrees: float) -> None:
 
 @pytest.mark.parametrize("scale", [0.7, 1.0, 1.7, 3.0, 6.0])
 @pytest.mark.parametrize("degrees", [-40, 0, 15, 90])
-def test_the_chip_of_a_face_is_the_same_at_every_scale_and_turn(
+def test_the_chip_is_the_same_at_every_scale_and_rotation(
     astronaut: Bgr, landmarks_xy: Points, scale: float, degrees: float
 ) -> None:
     picture_bgr, matrix = turned(astronaut, scale, degrees)
     chip = cut_chip(picture_bgr, moved(landmarks_xy, matrix))
     difference = np.abs(chip.astype(int) - cut_chip(astronaut, landmarks_xy))
-    assert difference.mean() < 3.0, "of 255 levels; a shift by one pixel costs more than twice that"
+    assert difference.mean() < 3.0, "of 255 levels; a shift by one pixel is more than twice that"
 
 
 def test_that_measure_sees_a_shift_of_one_pixel(astronaut: Bgr, landmarks_xy: Points) -> None:
@@ -162,7 +163,7 @@ def test_a_face_that_is_found_again_is_cut_much_the_same(
 
 
 @pytest.mark.parametrize("scale", [1.0, 6.0])
-def test_a_face_beyond_the_edge_is_filled_with_the_colour_of_the_edge(scale: float) -> None:
+def test_beyond_the_picture_its_edge_is_repeated(scale: float) -> None:
     grey = np.full((round(100 * scale), round(100 * scale), 3), 120, np.uint8)
     for corner_xy in ((-60, -60), (60, 60), (-500, 30)):
         chip = cut_chip(grey, (LANDMARK_TEMPLATE * 100 + corner_xy) * scale)

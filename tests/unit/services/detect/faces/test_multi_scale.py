@@ -1,17 +1,13 @@
-"""Large pictures, searched at two sizes."""
+"""Of the detections of two searches, each face is kept once."""
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 import pytest
 
-from agegender.services.detect.faces.multi_scale import MultiScaleYuNet, without_duplicates
+from agegender.services.detect.faces.multi_scale import without_duplicates
 from agegender.services.detect.faces.yunet import Detection
-from agegender.shared.images.pictures import Bgr
 from agegender.shared.messages.pipeline import BoxXyxy
-from agegender.shared.models import weights
-from tests.support.faces import astronaut, no_face
 
 
 def found(box_xyxy: BoxXyxy, score: float) -> Detection:
@@ -39,7 +35,7 @@ def test_of_detections_in_one_place_the_best_is_kept(other_xyxy: BoxXyxy, is_ano
     assert without_duplicates([other, face]) == expected
 
 
-def test_what_is_suspected_around_faces_takes_none_of_them_away() -> None:
+def test_a_doubtful_box_around_faces_removes_no_face() -> None:
     faces = [found(FACE, 0.9), found((300.0, 100.0, 400.0, 220.0), 0.8)]
     around = found((0.0, 0.0, 900.0, 700.0), 0.4)
     assert without_duplicates([around, *faces]) == [around, *faces]
@@ -47,42 +43,3 @@ def test_what_is_suspected_around_faces_takes_none_of_them_away() -> None:
 
 def test_nothing_is_nothing() -> None:
     assert without_duplicates([]) == []
-
-
-@pytest.fixture(scope="module")
-def detector() -> MultiScaleYuNet:
-    return MultiScaleYuNet(weights("yunet"), 960, 1920, 0.7)
-
-
-def scene(size_wh: tuple[int, int], face_px: int) -> Bgr:
-    """A face at the left, one at the right."""
-    picture = no_face(*size_wh)
-    side_px = round(face_px * 512 / 113)
-    portrait = cv2.resize(astronaut(), (side_px, side_px), interpolation=cv2.INTER_AREA)
-    for left_px in (0, size_wh[0] - side_px):
-        picture[:side_px, left_px : left_px + side_px] = portrait
-    return picture
-
-
-def test_small_faces_are_found_once_each_and_at_their_place(detector: MultiScaleYuNet) -> None:
-    left, right = detector.detect(scene((6_000, 4_000), 80))
-    heights_px = [one.box_xyxy[3] - one.box_xyxy[1] for one in (left, right)]
-    assert heights_px == pytest.approx([80, 80], abs=12)
-    assert right.box_xyxy[0] - left.box_xyxy[0] == pytest.approx(6_000 - 362, abs=6)
-
-
-def test_a_face_that_two_searches_find_is_one(detector: MultiScaleYuNet) -> None:
-    assert len(detector.detect(scene((4_000, 3_000), 300))) == 2
-
-
-def test_a_face_that_fills_the_picture_is_found(detector: MultiScaleYuNet) -> None:
-    head = astronaut()[40:210, 130:320]
-    (face,) = detector.detect(np.asarray(cv2.resize(head, (2_682, 2_400)), np.uint8))
-    assert face.box_xyxy[3] - face.box_xyxy[1] > 1_400
-
-
-def test_a_picture_that_is_hardly_larger_is_searched_once(
-    detector: MultiScaleYuNet, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.delattr(detector, "_fine")
-    assert len(detector.detect(scene((1_280, 720), 100))) == 2

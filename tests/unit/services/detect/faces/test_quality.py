@@ -1,4 +1,4 @@
-"""How well a face is shown, and which faces are left alone."""
+"""The quality of faces, and which of them are not classified."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_the_smaller_a_face_is_the_worse_it_is(astronaut: Bgr, detector: YuNet) 
     assert face_quality(chip_bgr, 23.9, SURE) == 0
 
 
-def test_a_face_that_the_detector_doubts_is_worse_and_never_unusable(astronaut: Bgr, detector: YuNet) -> None:
+def test_a_doubtful_face_has_lower_quality_but_not_zero(astronaut: Bgr, detector: YuNet) -> None:
     chip_bgr = _chip(astronaut, detector)
     qualities = [face_quality(chip_bgr, 200, score) for score in (0.93, 0.9, 0.87, 0.84, 0.7)]
     assert qualities == sorted(set(qualities), reverse=True)
@@ -106,7 +106,7 @@ def _face(height: float, quality: float | None) -> FaceInfo:
         (10.0, None, "too-small"),
     ],
 )
-def test_faces_that_are_too_small_or_too_blurred_are_not_to_be_judged(
+def test_too_small_or_blurred_faces_are_not_classified(
     height: float, quality: float | None, why: str | None
 ) -> None:
     assert why_unclassified(_face(height, quality)) == why
@@ -126,7 +126,7 @@ def _landmarks(nose_x: float, *, tilt_degrees: float = 0.0, scale: float = 1.0) 
 
 @pytest.mark.parametrize("tilt_degrees", [0, 30, -90, 180])
 @pytest.mark.parametrize("scale", [0.5, 3.0])
-def test_a_face_is_turned_as_far_as_its_nose_is_beside_the_middle(tilt_degrees: float, scale: float) -> None:
+def test_turn_is_the_distance_of_the_nose_from_the_middle(tilt_degrees: float, scale: float) -> None:
     for nose_x, expected in ((0, 0.0), (20, 0.5), (-20, 0.5), (40, 1.0)):
         landmarks = _landmarks(nose_x, tilt_degrees=tilt_degrees, scale=scale)
         assert turn(landmarks) == pytest.approx(expected)

@@ -1,4 +1,4 @@
-"""Frames searched side by side: faster, and nothing else is different."""
+"""Frames are searched in parallel, with the outcomes of a search one by one."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ NOW_S = 1_700_000_005.0
 
 
 class _Together:
-    """Answers only when another one is asked at the same time."""
+    """A detector that answers only when another one is called at the same time."""
 
     def __init__(self, meeting: threading.Barrier) -> None:
         self._meeting = meeting
@@ -41,26 +41,26 @@ def _search(detectors: int) -> FaceSearch:
     return FaceSearch([_Together(meeting) for _ in range(detectors)], 10**6, 0.7, lambda: NOW_S)
 
 
-def test_as_many_frames_are_searched_at_once_as_there_are_detectors() -> None:
+def test_each_detector_searches_a_frame_in_parallel() -> None:
     shades = [190, 200, 210, 220]
     found = list(_search(2).each(_frames(shades)))
-    # Their order is that of the frames, whichever was ready first.
+    # They come in the order of the frames.
     assert [round(255 * one.faces[0].score) for one in found if not isinstance(one, Bad)] == shades
 
 
-def test_a_broken_frame_between_others_is_bad_and_takes_no_detector_away() -> None:
+def test_a_broken_frame_blocks_no_detector() -> None:
     whole = _frames([200, 210])
     broken = frame("cam9", jpeg=b"no picture")
     found = list(_search(2).each([whole[0], broken, whole[1]]))
     assert [isinstance(one, Bad) for one in found] == [False, True, False]
 
 
-def test_a_stage_with_threads_gives_what_one_without_gives() -> None:
+def test_threads_do_not_change_the_outcomes() -> None:
     frames = [
         one.model_copy(update={"info": one.info.model_copy(update={"camera_id": "cam1", "sequence": n})})
         for n, one in enumerate(_frames([200] * 6))
     ]
-    frames.insert(3, frames[2])  # it comes twice
+    frames.insert(3, frames[2])  # a repeat
     alone = _stage(1).process(frames)
     together = _stage(2).process(frames)
     assert together == alone
@@ -79,6 +79,6 @@ def _stage(threads: int) -> DetectStage:
     return DetectStage(_Always(), more_detectors=more, selection="all", clock=lambda: NOW_S)
 
 
-def test_the_settings_ask_for_larger_batches_with_more_threads() -> None:
+def test_more_threads_make_larger_batches() -> None:
     assert DetectSettings().batch().max_messages == 8
     assert DetectSettings(threads=4).batch().max_messages == 32

@@ -1,4 +1,4 @@
-"""Which faces of a person vote."""
+"""Which faces of a track vote."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def vote_on(qualities: list[float], step_s: float = 0.2) -> tuple[Ballot, list[f
     return ballot, voted_s
 
 
-def test_the_first_face_that_can_be_judged_votes_at_once_however_poor() -> None:
+def test_the_first_usable_face_votes_at_once() -> None:
     assert vote_on([0.1])[1] == [0.0]
 
 
@@ -36,12 +36,12 @@ def test_the_next_ones_vote_after_gaps_that_grow() -> None:
     assert gaps_s[-1] > 2 * gaps_s[0]
 
 
-def test_a_clearly_better_face_does_not_wait_and_a_slightly_better_one_does() -> None:
+def test_only_a_clearly_better_face_votes_without_waiting() -> None:
     assert vote_on([0.4, 0.4 + CLEARLY_BETTER + 0.01])[1] == [0.0, 0.2]
     assert vote_on([0.4, 0.4 + CLEARLY_BETTER - 0.01])[1] == [0.0]
 
 
-def test_a_face_no_better_than_the_best_waits_although_it_is_better_than_the_last() -> None:
+def test_a_face_no_better_than_the_best_one_waits() -> None:
     assert vote_on([0.9] + [0.2] * 6 + [0.9])[1] == [0.0, 1.0]
 
 
@@ -67,7 +67,7 @@ def test_a_short_visit_has_a_vote_early(rate_hz: float) -> None:
     assert vote_on([0.5] * faces, 1 / rate_hz)[1][0] == 0.0
 
 
-def test_a_poorly_seen_person_keeps_votes_for_the_moment_when_they_come_nearer() -> None:
+def test_the_last_votes_are_kept_for_better_faces() -> None:
     ballot, _ = vote_on([0.2] * 3_000)
     assert not ballot.wants(0.2, 1e12)
     assert ballot.wants(0.9, 1_700_000_600.1)

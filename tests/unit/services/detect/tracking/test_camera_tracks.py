@@ -1,4 +1,4 @@
-"""Who is before a camera, and when others are told."""
+"""The confirmed tracks of a camera, and when a track update is due."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def info_at(index: int, *, stream: str = "s1", step_s: float = 0.2, start_s: flo
 
 
 class Watched:
-    """A camera's tracks, every track update that they were asked for when it was due, and the last visitors."""
+    """The tracks of a camera, with all their track updates and the last confirmed tracks."""
 
     def __init__(self, limits: TrackLimits = DEFAULT_LIMITS) -> None:
         self.tracks = CameraTracks(limits)
@@ -46,7 +46,7 @@ class Watched:
         self.confirmed: list[ConfirmedTrack | None] = []
 
     def see(self, info: FrameInfo, *boxes: BoxXyxy) -> TrackUpdateInfo | None:
-        """One frame; the return value is what others are told of it."""
+        """Processes one frame, and returns its track update if one is due."""
         self.confirmed = self.tracks.update(info, boxes)
         if not self.tracks.is_update_due:
             return None
@@ -55,11 +55,11 @@ class Watched:
 
     @property
     def summaries(self) -> dict[str, TrackSummary]:
-        """The newest of each track."""
+        """The newest summary of each track."""
         return {one.track_id: one for told in self.told for one in told.tracks}
 
 
-def test_an_empty_scene_is_told_of_once_a_second_with_its_frame_rate() -> None:
+def test_an_empty_scene_has_an_update_with_rate_each_second() -> None:
     camera = Watched()
     for index in range(26):
         camera.see(info_at(index))
@@ -68,7 +68,7 @@ def test_an_empty_scene_is_told_of_once_a_second_with_its_frame_rate() -> None:
     assert not any(told.tracks for told in camera.told)
 
 
-def test_the_frame_rate_is_of_late() -> None:
+def test_the_frame_rate_is_of_the_last_seconds() -> None:
     camera = Watched()
     for index in range(100):
         camera.see(info_at(index, step_s=0.04))
@@ -78,13 +78,13 @@ def test_the_frame_rate_is_of_late() -> None:
     assert told.frame_rate_hz == 1.0
 
 
-def test_a_camera_with_a_frame_every_ten_seconds_has_a_rate_too() -> None:
+def test_a_frame_every_ten_seconds_has_a_rate_too() -> None:
     camera = Watched()
     told = [camera.see(info_at(index, step_s=10.0)) for index in range(4)]
     assert [one.frame_rate_hz for one in told if one] == [None, 0.1, 0.1, 0.1]
 
 
-def test_who_comes_is_told_at_once_and_a_slip_of_the_detector_never() -> None:
+def test_a_new_track_is_sent_at_once_a_false_detection_never() -> None:
     camera = Watched()
     told = [camera.see(info_at(0)), camera.see(info_at(1), box(), box(600.0))]
     told += [camera.see(info_at(index), box()) for index in (2, 3, 4)]
@@ -98,7 +98,7 @@ def test_who_comes_is_told_at_once_and_a_slip_of_the_detector_never() -> None:
     assert track_summary.last_seen_s == pytest.approx(START_S + 0.6)
 
 
-def test_who_goes_is_told_at_once_and_once() -> None:
+def test_an_ended_track_is_sent_at_once_and_only_once() -> None:
     camera = Watched()
     for index in range(5):
         camera.see(info_at(index), box())
@@ -112,9 +112,7 @@ def test_who_goes_is_told_at_once_and_once() -> None:
     assert camera.told[-1].tracks == ()
 
 
-def test_when_no_more_frames_will_come_everybody_is_told_to_have_gone_and_is_counted_to_the_last_frame() -> (
-    None
-):
+def test_finish_ends_all_tracks_at_the_last_frame() -> None:
     camera = Watched()
     for index in range(9):
         camera.see(info_at(index), box())
@@ -128,7 +126,7 @@ def test_when_no_more_frames_will_come_everybody_is_told_to_have_gone_and_is_cou
     assert CameraTracks().finish(START_S) is None
 
 
-def test_how_long_somebody_is_waited_for_and_when_a_track_is_a_person_can_be_set() -> None:
+def test_the_limits_of_tracks_can_be_set() -> None:
     camera = Watched(TrackLimits(confirm_frames=1, lost_s=0.7))
     assert [s.frames for s in camera.see(info_at(0), box()).tracks] == [1]  # type: ignore[union-attr]
     for index in range(1, 8):
@@ -136,7 +134,7 @@ def test_how_long_somebody_is_waited_for_and_when_a_track_is_a_person_can_be_set
     assert camera.summaries["s1-0-1"].ended
 
 
-def test_a_new_stream_ends_the_tracks_of_the_old_one_and_names_its_own_after_itself() -> None:
+def test_a_new_stream_ends_tracks_and_starts_ids_of_its_own() -> None:
     camera = Watched()
     for index in range(4):
         camera.see(info_at(index), box())
@@ -150,7 +148,7 @@ def test_a_new_stream_ends_the_tracks_of_the_old_one_and_names_its_own_after_its
 
 
 @pytest.mark.parametrize("jump_s", [-30.0, 60.0])
-def test_a_jump_of_the_clock_ends_the_tracks_and_is_told_at_once(jump_s: float) -> None:
+def test_a_clock_jump_ends_the_tracks_at_once(jump_s: float) -> None:
     camera = Watched()
     for index in range(4):
         camera.see(info_at(index), box())
@@ -161,7 +159,7 @@ def test_a_jump_of_the_clock_ends_the_tracks_and_is_told_at_once(jump_s: float) 
 
 
 def told_by(clock: Clock, index: int, *, ahead_s: float = 0.0, start_s: float = START_S) -> FrameInfo:
-    """A frame of a camera whose own clock is so far ahead of ours."""
+    """A frame of a camera with a clock that is ahead of ours by this time."""
     info = info_at(index, start_s=start_s)
     if clock == "arrival":
         return info
@@ -178,9 +176,7 @@ CLOCKS: dict[str, Callable[[int], Clock]] = {
 
 @pytest.mark.parametrize("ahead_s", [-9.0, -0.3, 0.0, 3.0, 9.0])
 @pytest.mark.parametrize("clock_of", CLOCKS.values(), ids=CLOCKS.keys())
-def test_somebody_stays_the_same_whichever_clock_tells_the_time(
-    clock_of: Callable[[int], Clock], ahead_s: float
-) -> None:
+def test_a_track_survives_a_change_of_clock(clock_of: Callable[[int], Clock], ahead_s: float) -> None:
     camera = Watched()
     for index in range(31):
         camera.see(told_by(clock_of(index), index, ahead_s=ahead_s), box())
@@ -188,11 +184,11 @@ def test_somebody_stays_the_same_whichever_clock_tells_the_time(
     assert (track_summary.track_id, track_summary.frames, track_summary.ended) == ("s1-0-1", 31, False)
     assert track_summary.last_seen_s - track_summary.first_seen_s == pytest.approx(6.0)
     assert track_summary.first_seen_s == told_by(clock_of(0), 0, ahead_s=ahead_s).captured_at_s
-    assert 7 <= len(camera.told) <= 8, "once a second, and when somebody came"
+    assert 7 <= len(camera.told) <= 8, "once a second, and when a track was confirmed"
     assert camera.told[-1].frame_rate_hz == 5
 
 
-def test_when_nobody_is_left_the_time_is_that_of_the_frames_again() -> None:
+def test_without_tracks_the_time_is_the_capture_time_again() -> None:
     camera = Watched()
     for index in range(40):
         frame = told_by("arrival" if index < 5 else "camera", index, ahead_s=-4.0)
@@ -204,7 +200,7 @@ def test_when_nobody_is_left_the_time_is_that_of_the_frames_again() -> None:
 
 
 @pytest.mark.parametrize("jump_s", [-30.0, 60.0])
-def test_a_jump_of_the_clock_that_is_believed_since_somebody_came_ends_the_tracks(jump_s: float) -> None:
+def test_a_jump_of_the_same_clock_ends_the_tracks(jump_s: float) -> None:
     camera = Watched()
     for index in range(10):
         camera.see(told_by("arrival" if index < 5 else "camera", index, ahead_s=-3.0), box())
@@ -213,7 +209,7 @@ def test_a_jump_of_the_clock_that_is_believed_since_somebody_came_ends_the_track
     assert {name: one.ended for name, one in camera.summaries.items()} == {"s1-0-1": True, "s1-0-2": False}
 
 
-def test_eight_seconds_without_frames_end_the_tracks_though_another_clock_tells_the_time_after_it() -> None:
+def test_a_gap_ends_the_tracks_although_the_clock_changes() -> None:
     camera = Watched()
     for index in range(5):
         camera.see(told_by("arrival", index), box())
@@ -222,7 +218,7 @@ def test_eight_seconds_without_frames_end_the_tracks_though_another_clock_tells_
     assert {name: one.ended for name, one in camera.summaries.items()} == {"s1-0-1": True, "s1-0-2": False}
 
 
-def test_after_a_clock_was_set_back_an_empty_scene_is_still_told_of_once_a_second() -> None:
+def test_updates_go_on_after_the_clock_was_set_back() -> None:
     camera = Watched()
     for index in range(10):
         camera.see(info_at(index))
@@ -234,7 +230,7 @@ def test_after_a_clock_was_set_back_an_empty_scene_is_still_told_of_once_a_secon
     assert [told.frame_rate_hz for told in after] == [None, 5, 5]
 
 
-def test_who_takes_over_in_the_middle_of_a_stream_gives_no_name_again() -> None:
+def test_after_a_takeover_no_id_is_given_again() -> None:
     first, second = Watched(), Watched()
     for index in range(10):
         first.see(info_at(index), box())
@@ -244,7 +240,7 @@ def test_who_takes_over_in_the_middle_of_a_stream_gives_no_name_again() -> None:
 
 
 @pytest.mark.parametrize("looked_at_all", [True, False])
-def test_who_goes_on_behind_frames_that_were_left_out_gives_no_name_that_may_have_been_given(
+def test_after_dropped_frames_a_restored_camera_uses_new_ids(
     looked_at_all: bool,
 ) -> None:
     before = Watched()
@@ -263,7 +259,7 @@ def test_who_goes_on_behind_frames_that_were_left_out_gives_no_name_that_may_hav
     assert set(after.summaries) == {"s1-0-1", f"{named}-2", f"{named}-3"}
 
 
-def test_the_same_frames_give_the_same_names() -> None:
+def test_the_same_frames_give_the_same_ids() -> None:
     cameras = Watched(), Watched()
     for camera in cameras:
         for index in range(7, 17):
@@ -272,7 +268,7 @@ def test_the_same_frames_give_the_same_names() -> None:
     assert set(cameras[0].summaries) == {"s1-7-1", "s1-7-2"}
 
 
-def test_a_frame_that_was_looked_at_is_known_again() -> None:
+def test_a_processed_frame_is_recognised() -> None:
     tracks = CameraTracks()
     assert not tracks.has_seen(info_at(0))
     tracks.update(info_at(3), [])
@@ -280,7 +276,7 @@ def test_a_frame_that_was_looked_at_is_known_again() -> None:
     assert not tracks.has_seen(info_at(3, stream="s2"))
 
 
-def test_a_file_is_timed_as_if_it_were_played_however_fast_it_is_read() -> None:
+def test_frames_of_a_file_have_the_times_of_playing_it() -> None:
     camera = Watched()
     for index in range(50):
         read = info_at(index, step_s=0.01)
@@ -296,7 +292,7 @@ def face_of(quality: float, height_px: float = 60.0) -> FaceInfo:
     return face_info().model_copy(update={"quality": quality, "box_xyxy": (0.0, 0.0, height_px, height_px)})
 
 
-def test_a_sighting_says_how_many_faces_voted_or_why_none_did() -> None:
+def test_a_summary_has_the_votes_or_the_reason_for_none() -> None:
     camera = Watched()
     for index in range(3):
         camera.see(info_at(index), box())
@@ -321,7 +317,7 @@ def test_a_sighting_says_how_many_faces_voted_or_why_none_did() -> None:
         assert (track_summary().votes_sent, track_summary().unclassified) == (votes, unclassified)
 
 
-def test_a_face_that_looks_this_way_does_not_wait_behind_one_that_was_turned_away() -> None:
+def test_a_frontal_face_does_not_wait_after_a_turned_one() -> None:
     camera = Watched()
     for index in range(3):
         camera.see(info_at(index), box())
@@ -338,7 +334,7 @@ def test_a_face_that_looks_this_way_does_not_wait_behind_one_that_was_turned_awa
     assert confirmed_track.consider(this_way, START_S + 0.2) is None
 
 
-def test_everything_in_a_sighting_but_the_box_only_grows() -> None:
+def test_each_field_of_a_summary_but_the_box_only_grows() -> None:
     camera = Watched()
     for index in range(60):
         camera.see(info_at(index), *([box(100 + index)] if index % 7 < 5 else []))
@@ -354,7 +350,7 @@ def test_everything_in_a_sighting_but_the_box_only_grows() -> None:
         assert after.votes_sent >= before.votes_sent
 
 
-def test_a_camera_not_heard_of_for_ten_minutes_is_forgotten_and_no_other() -> None:
+def test_only_cameras_silent_for_ten_minutes_are_forgotten() -> None:
     cameras = TracksByCamera()
     silent, lively = cameras.of("silent", 0.0), cameras.of("lively", 1.0)
     assert cameras.of("lively", FORGET_AFTER_S) is lively

@@ -1,4 +1,4 @@
-"""What detect knows, taken at any moment and given to another: it goes on as if nothing had happened."""
+"""A checkpoint of any moment restores tracks that go on exactly as before."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ def at(sequence: int, *, stream: str = "s1", rate_hz: float = 5.0) -> FrameInfo:
 
 
 def handed_over(camera: CameraTracks) -> CameraTracks:
-    """Another that goes on from what was written of this one."""
+    """The tracks restored from the encoded checkpoint of these."""
     return CameraTracks.restored(CHECKPOINTS.codec.decode(CHECKPOINTS.codec.encode(camera.checkpoint())))
 
 
 def told(camera: CameraTracks, seen: Seen) -> list[object]:
-    """All that others hear of one frame: who was classified with which vote, and the track update."""
+    """The outputs of one frame: the votes and the track update."""
     info, boxes = seen
     heard: list[object] = []
     for index, confirmed_track in enumerate(camera.update(info, boxes)):
@@ -59,7 +59,7 @@ def _face(info: FrameInfo, index: int, faces: int) -> FaceInfo:
 
 @st.composite
 def clips(draw: st.DrawFn) -> list[Seen]:
-    """Persons who come, move, are lost and go, over one stream or two, of a camera that may tell its time."""
+    """Frames with faces that appear, move, are lost and disappear, over one or two streams and clocks."""
     rate_hz = draw(st.sampled_from([2.0, 5.0, 25.0]))
     length = draw(st.integers(2, 40))
     new_stream_at = draw(st.integers(0, 2 * length))
@@ -82,9 +82,7 @@ def clips(draw: st.DrawFn) -> list[Seen]:
 
 @settings(max_examples=60, deadline=None)
 @given(clips(), st.data())
-def test_whoever_takes_over_after_any_frame_says_what_the_one_before_would_have_said(
-    clip: list[Seen], data: st.DataObject
-) -> None:
+def test_a_takeover_after_any_frame_changes_no_output(clip: list[Seen], data: st.DataObject) -> None:
     cuts = data.draw(st.sets(st.integers(1, len(clip) - 1), min_size=1, max_size=4))
     one, others = CameraTracks(), CameraTracks()
     for index, seen in enumerate(clip):
@@ -96,7 +94,7 @@ def test_whoever_takes_over_after_any_frame_says_what_the_one_before_would_have_
     assert others.finish(0.0) == one.finish(0.0)
 
 
-def test_what_is_known_of_a_camera_is_small() -> None:
+def test_a_checkpoint_is_small() -> None:
     def size_bytes(persons: int) -> int:
         camera = CameraTracks()
         for i in range(50):
@@ -108,7 +106,7 @@ def test_what_is_known_of_a_camera_is_small() -> None:
 
 
 def states(frames: Sequence[FrameInfo]) -> list[Checkpoint]:
-    """After each of these frames."""
+    """The checkpoints after each of these frames."""
     camera, found = CameraTracks(), []
     for info in frames:
         told(camera, (info, ()))
@@ -116,20 +114,20 @@ def states(frames: Sequence[FrameInfo]) -> list[Checkpoint]:
     return found
 
 
-def test_a_state_that_is_written_late_does_not_set_back_what_is_known() -> None:
+def test_a_checkpoint_written_late_does_not_replace_a_newer() -> None:
     first, second, third = states([at(0), at(1), at(0, stream="s2")])
     assert newest_checkpoints([first, second]) == (second,)
     assert newest_checkpoints([first, third, second]) == (third,)
     assert newest_checkpoints([second, second]) == (second,)
 
 
-def test_a_stream_counts_as_later_by_what_was_seen_of_it_and_not_by_its_name() -> None:
+def test_the_later_stream_is_known_by_its_frames_not_its_id() -> None:
     before, after = states([at(5, stream="s9"), at(0, stream="s1")])
     assert newest_checkpoints([before, after]) == (after,)
     assert newest_checkpoints([after, before]) == (after,)
 
 
-def test_frames_of_the_streams_before_that_come_again_are_known_again() -> None:
+def test_frames_of_earlier_streams_are_recognised() -> None:
     camera = CameraTracks()
     for stream in ("s1", "s2", "s3"):
         told(camera, (at(7, stream=stream), ()))
@@ -140,7 +138,7 @@ def test_frames_of_the_streams_before_that_come_again_are_known_again() -> None:
     assert not camera.has_seen(at(0, stream="s4"))
 
 
-def test_each_camera_has_its_own_state() -> None:
+def test_each_camera_has_its_own_checkpoint() -> None:
     one, other = at(0), frame_info("cam2")
     assert {state.camera_id for state in newest_checkpoints([*states([one]), *states([other])])} == {
         "cam1",
@@ -148,7 +146,7 @@ def test_each_camera_has_its_own_state() -> None:
     }
 
 
-def test_a_state_of_a_visitor_without_a_track_is_refused() -> None:
+def test_a_confirmed_track_without_its_track_is_refused() -> None:
     camera = CameraTracks()
     for i in range(3):
         told(camera, (at(i), (box(),)))
@@ -158,23 +156,23 @@ def test_a_state_of_a_visitor_without_a_track_is_refused() -> None:
         CHECKPOINTS.codec.decode(CHECKPOINTS.codec.encode(broken))
 
 
-def test_a_state_of_a_worker_that_knew_of_one_clock_only_is_understood() -> None:
+def test_a_checkpoint_without_clock_fields_is_read() -> None:
     (state,) = states([at(0)])
     fields = state.model_dump(mode="json")
     del fields["clock"]["offset_s"]
     assert Checkpoint.model_validate(fields) == state
 
 
-def test_a_state_is_not_taken_while_others_do_not_know_who_came() -> None:
+def test_no_checkpoint_is_taken_before_a_due_track_update() -> None:
     camera = CameraTracks()
     for i in range(3):
         camera.update(at(i), [box()])
-    with pytest.raises(RuntimeError, match="whose due track update was taken"):
+    with pytest.raises(RuntimeError, match="expected a processed frame and no due track update"):
         camera.checkpoint()
 
 
 _LONGEST = -2.2250738585072014e-308
-"""No number of this kind has more signs."""
+"""No number of this kind has more characters."""
 
 
 def crowd(faces: int = MOST_TRACKS + 100) -> tuple[BoxXyxy, ...]:
@@ -182,7 +180,7 @@ def crowd(faces: int = MOST_TRACKS + 100) -> tuple[BoxXyxy, ...]:
 
 
 def with_a_crowd() -> tuple[CameraTracks, list[TrackUpdateInfo]]:
-    """A camera before which as many were as can be held, and after them as many others; all it told."""
+    """A camera with the largest number of tracks, then as many others, and all its track updates."""
     camera, track_updates = CameraTracks(TrackLimits(confirm_frames=1)), []
     for stream in ("first-stream-of-24-signs", "other-stream-of-24-signs"):
         info = at(2**53 - 1, stream=stream.replace("-", "0"), rate_hz=1e9)
@@ -192,7 +190,7 @@ def with_a_crowd() -> tuple[CameraTracks, list[TrackUpdateInfo]]:
 
 
 def widest(state: Checkpoint) -> Checkpoint:
-    """The same with numbers that take as many signs as they can."""
+    """The same checkpoint with the longest numbers possible."""
     tracks = [
         one.model_copy(
             update={
@@ -214,7 +212,7 @@ def widest(state: Checkpoint) -> Checkpoint:
     return state.model_copy(update={"tracker": tracker, "confirmed": tuple(confirmed)})
 
 
-def test_what_is_known_of_the_largest_crowd_is_read_again() -> None:
+def test_the_checkpoint_of_the_largest_crowd_is_readable() -> None:
     camera, _ = with_a_crowd()
     state = camera.checkpoint()
     assert len(state.confirmed) == len(state.tracker.tracks) == MOST_TRACKS
@@ -223,7 +221,7 @@ def test_what_is_known_of_the_largest_crowd_is_read_again() -> None:
     assert handed_over(camera).checkpoint() == state
 
 
-def test_what_is_told_when_the_largest_crowd_goes_and_another_comes_is_read_again() -> None:
+def test_the_largest_track_update_is_readable() -> None:
     _, (_, told_last) = with_a_crowd()
     assert len(told_last.tracks) == 2 * MOST_TRACKS
     longest = {

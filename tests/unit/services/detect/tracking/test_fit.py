@@ -1,4 +1,4 @@
-"""Which box may be which face."""
+"""Which box fits which track."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_a_face_that_did_not_move_fits_perfectly() -> None:
     assert costs(square(0.0)) == [0.0]
 
 
-def test_who_walks_is_expected_farther_on_and_may_have_stopped_on_the_way() -> None:
+def test_a_walking_face_may_go_on_or_stop() -> None:
     farther, halfway, stopped, turned = costs(
         square(60.0), square(30.0), square(0.0), square(-60.0), speed_x=300.0
     )
@@ -44,21 +44,21 @@ def test_who_walks_is_expected_farther_on_and_may_have_stopped_on_the_way() -> N
     assert farther < halfway < stopped < turned
 
 
-def test_beside_its_way_a_face_fits_worse_than_on_it() -> None:
+def test_a_face_beside_the_path_fits_worse_than_one_on_it() -> None:
     ahead, beside = costs(square(90.0), square(60.0, 30.0), speed_x=300.0)
     assert ahead < beside
     still_ahead, still_beside = costs(square(30.0), square(0.0, 30.0))
     assert still_ahead == still_beside
 
 
-def test_a_new_face_may_turn_up_farther_away_than_one_whose_pace_is_known() -> None:
+def test_a_new_face_may_move_farther_than_a_known_one() -> None:
     assert costs(square(180.0), is_new=True)[0] < np.inf
     assert costs(square(180.0), is_new=False) == [np.inf]
     assert costs(square(240.0), is_new=True, unseen_s=0.3)[0] < np.inf
     assert costs(square(350.0), is_new=True) == [np.inf]
 
 
-def test_a_face_of_another_size_is_another_one_but_not_one_cut_off_by_the_edge() -> None:
+def test_another_size_is_another_face_unless_cut_by_an_edge() -> None:
     larger, cut_off = costs(square(-50.0, -50.0, 2 * SIDE), (40.0, 0.0, 100.0, 100.0))
     assert larger == np.inf
     assert cut_off < 1.0
@@ -89,7 +89,7 @@ def test_the_cheapest_pair_is_taken_first_and_nothing_twice() -> None:
     assert best_first(np.zeros((0, 3))) == []
 
 
-def test_many_in_one_place_are_paired_all() -> None:
+def test_many_boxes_at_one_place_are_all_paired() -> None:
     boxes = np.array([square(0.0)] * 50)
     pairs = best_first(misfit(_nothing_moved(boxes), boxes))
     assert sorted(row for row, _ in pairs) == sorted(column for _, column in pairs) == list(range(50))

@@ -1,4 +1,4 @@
-"""Which face is whose over time, by place alone."""
+"""Faces are linked over time by their boxes alone."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_a_track_is_confirmed_with_its_third_face() -> None:
     assert numbers(feed(Tracker(), 0, [[box(100)], [box(100)]])) == [None]
 
 
-def test_a_frame_without_faces_has_no_tracks_and_a_slip_of_the_detector_makes_no_person() -> None:
+def test_a_single_false_detection_confirms_no_track() -> None:
     tracker = Tracker()
     assert tracker.update([], 0.0) == []
     (slip,) = tracker.update([box(500)], 0.2)
@@ -47,21 +47,21 @@ def test_a_frame_without_faces_has_no_tracks_and_a_slip_of_the_detector_makes_no
     assert numbers(feed(tracker, 1.4, [[box(100)]] * 3)) == [1]
 
 
-def test_a_face_that_is_lost_for_under_two_seconds_is_the_same_person() -> None:
+def test_a_face_lost_for_under_two_seconds_keeps_its_track() -> None:
     tracker = Tracker()
     feed(tracker, 0, [[box(100)]] * 5)
     feed(tracker, 1.0, [[]] * 8)
     assert numbers(tracker.update([box(112)], 2.6)) == [1]
 
 
-def test_after_more_than_two_seconds_it_is_someone_else() -> None:
+def test_after_more_than_two_seconds_it_is_a_new_track() -> None:
     tracker = Tracker()
     feed(tracker, 0, [[box(100)]] * 5)
     feed(tracker, 1.0, [[]] * 12)
     assert numbers(feed(tracker, 3.4, [[box(100)]] * 3)) == [2]
 
 
-def test_two_people_side_by_side_stay_apart_in_whatever_order_they_are_found() -> None:
+def test_the_order_of_boxes_does_not_swap_neighbours() -> None:
     tracker = Tracker()
     first = feed(tracker, 0, [[box(100), box(150)]] * 3)
     second = tracker.update([box(150), box(100)], 0.6)
@@ -79,7 +79,7 @@ def test_people_who_pass_each_other_keep_their_numbers(apart_px: float) -> None:
     assert numbers(tracks) == [1, 2]
 
 
-def test_a_walker_is_followed_although_the_boxes_no_longer_overlap() -> None:
+def test_a_fast_face_is_tracked_without_overlapping_boxes() -> None:
     tracker = Tracker()
     tracks = feed(tracker, 0, [[box(100 + 30 * i)] for i in range(10)])
     assert numbers(tracks) == [1]
@@ -102,7 +102,7 @@ def test_a_jump_of_the_clock_ends_all_tracks(jump_s: float) -> None:
     assert after is not before
 
 
-def test_the_confirmed_tracks_that_are_alive_and_those_that_ended_are_told() -> None:
+def test_confirmed_tracks_are_either_alive_or_ended() -> None:
     tracker = Tracker()
     one, other = feed(tracker, 0, [[box(100), box(300)]] * 4)
     feed(tracker, 0.8, [[box(100), box(500)]])
@@ -132,7 +132,7 @@ def test_people_are_followed_at_any_rate_of_frames(step_s: float) -> None:
         max_size=12,
     )
 )
-def test_whatever_comes_each_face_gets_a_track_of_its_own(frames: list[tuple[float, list[BoxXyxy]]]) -> None:
+def test_any_boxes_get_a_track_each(frames: list[tuple[float, list[BoxXyxy]]]) -> None:
     tracker = Tracker()
     for time_s, boxes in frames:
         tracks = tracker.update(boxes, time_s)
@@ -140,7 +140,7 @@ def test_whatever_comes_each_face_gets_a_track_of_its_own(frames: list[tuple[flo
 
 
 def walkers(frames: int, seed: int = 0) -> list[list[BoxXyxy]]:
-    """Five people on their ways, each of whom the detector misses now and then."""
+    """Five people who walk; the detector misses each face now and then."""
     rng = np.random.default_rng(seed)
     starts, speeds = rng.uniform(0, 600, (5, 2)), rng.uniform(-15, 15, (5, 2))
     places = [starts + speeds * index + rng.normal(0, 2, (5, 2)) for index in range(frames)]
@@ -152,7 +152,7 @@ def history(tracks: list[Track]) -> list[tuple[int | None, BoxXyxy, float, int, 
 
 
 @pytest.mark.parametrize("break_at", [0, 1, 2, 7, 30])
-def test_a_tracker_restored_in_the_middle_goes_on_as_if_nothing_had_happened(break_at: int) -> None:
+def test_a_restored_tracker_goes_on_exactly_as_before(break_at: int) -> None:
     whole, broken = Tracker(), Tracker()
     for index, boxes in enumerate(walkers(60)):
         if index == break_at:
@@ -166,7 +166,7 @@ def test_a_tracker_restored_in_the_middle_goes_on_as_if_nothing_had_happened(bre
     assert history(whole.take_ended()) == history(broken.take_ended()) != []
 
 
-def test_a_restored_tracker_still_notices_a_jump_of_the_clock() -> None:
+def test_a_restored_tracker_still_notices_a_clock_jump() -> None:
     tracker = Tracker()
     feed(tracker, 0, [[box(100)]] * 3)
     state = tracker.state()
@@ -181,7 +181,7 @@ def test_the_pace_of_a_face_is_known_from_its_second_sight() -> None:
     assert track.velocity_xy == pytest.approx((300.0, -50.0))
 
 
-def test_tracks_that_ended_before_the_break_and_were_not_taken_are_told_after_it() -> None:
+def test_a_restored_tracker_returns_tracks_that_had_ended() -> None:
     tracker = Tracker()
     feed(tracker, 0, [[box(100)]] * 3)
     tracker.end()
@@ -190,7 +190,7 @@ def test_tracks_that_ended_before_the_break_and_were_not_taken_are_told_after_it
     assert numbers(feed(restored, 1.0, [[box(300)]] * 3)) == [2]
 
 
-def test_no_more_tracks_are_held_than_may_be_whatever_comes() -> None:
+def test_the_number_of_tracks_is_limited() -> None:
     tracker = Tracker()
     people = [box(50.0 * i, 9_000) for i in range(5)]
     feed(tracker, 0, [people] * 3)
@@ -204,7 +204,7 @@ def test_no_more_tracks_are_held_than_may_be_whatever_comes() -> None:
     assert numbers(tracks[:5]) == [1, 2, 3, 4, 5]
 
 
-def test_a_frame_of_more_faces_than_can_be_held_gives_each_a_track_and_holds_the_confirmed() -> None:
+def test_surplus_faces_never_displace_confirmed_tracks() -> None:
     tracker = Tracker()
     crowd = [box(50.0 * i) for i in range(MOST_TRACKS + 50)]
     feed(tracker, 0, [crowd[-20:]] * 3)
@@ -213,7 +213,7 @@ def test_a_frame_of_more_faces_than_can_be_held_gives_each_a_track_and_holds_the
     assert not any(track.ended for track in tracks[-20:])
 
 
-def test_of_a_crowd_that_is_confirmed_at_once_only_those_that_are_held_are_persons() -> None:
+def test_in_a_surplus_only_kept_tracks_are_confirmed() -> None:
     tracker = Tracker(confirm_frames=1)
     tracks = tracker.update([box(50.0 * i) for i in range(MOST_TRACKS + 50)], 0.0)
     assert sum(track.number is not None for track in tracks) == len(tracker.tracks) == MOST_TRACKS
@@ -221,7 +221,7 @@ def test_of_a_crowd_that_is_confirmed_at_once_only_those_that_are_held_are_perso
     assert tracker.state().confirmed == MOST_TRACKS
 
 
-def test_thousands_of_visitors_leave_nothing_behind_but_their_count() -> None:
+def test_thousands_of_tracks_leave_only_their_count() -> None:
     tracker = Tracker()
     taken = 0
     for confirmed_track in range(1_200):
@@ -235,7 +235,7 @@ def test_thousands_of_visitors_leave_nothing_behind_but_their_count() -> None:
     assert len(tracker.take_ended()) == MOST_TRACKS
 
 
-def test_a_thousand_faces_hold_nobody_up() -> None:
+def test_a_thousand_faces_are_tracked_in_time() -> None:
     tracker = Tracker()
     rng = np.random.default_rng(0)
     places = rng.uniform(0, 4_000, (1_000, 2))

@@ -1,4 +1,4 @@
-"""Frames of a camera in, one after the other: who is followed, who is classified, what others are told."""
+"""The frames of a camera pass detect with the real detector: tracks, votes, track updates and previews."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ RATE_HZ = 5.0
 
 
 def scene(shift_px: int = 0, *, blurred: bool = False, face: bool = True) -> Bgr:
-    """640 x 360 pixels, a face of about 110 px in it that moves with `shift_px`."""
+    """640 x 360 pixels with a face of about 110 px, moved by `shift_px`."""
     canvas = np.full((360, 640, 3), 128, np.uint8)
     if face:
         canvas[20:340, 60 + shift_px : 380 + shift_px] = astronaut()[0:320, 64:384]
@@ -69,7 +69,7 @@ def _done(outcomes: Sequence[Outcome[DetectOutput]]) -> list[Done[DetectOutput]]
     return [outcome for outcome in outcomes if isinstance(outcome, Done)]
 
 
-def test_a_person_is_judged_from_a_few_faces_with_numbers_and_every_face_is_accounted_for() -> None:
+def test_a_few_numbered_faces_vote_and_all_are_counted() -> None:
     outcomes = stage().process(frames([scene(2 * i) for i in range(20)]))
     sent = faces(outcomes)
     assert [face.info.vote for face in sent] == [1, 2, 3]
@@ -78,7 +78,7 @@ def test_a_person_is_judged_from_a_few_faces_with_numbers_and_every_face_is_acco
     assert skipped(outcomes) == {SkipReason.UNCONFIRMED: 2, SkipReason.ENOUGH: 15}
 
 
-def test_others_are_told_once_a_second_how_many_faces_to_expect() -> None:
+def test_track_updates_come_once_a_second_with_votes_sent() -> None:
     shown = [scene(2 * i) for i in range(20)] + [scene(face=False)] * 15
     told = track_updates(stage().process(frames(shown)))
     assert [one.info.frame.sequence for one in told] == [0, 2, 5, 10, 15, 20, 25, 30]
@@ -88,7 +88,7 @@ def test_others_are_told_once_a_second_how_many_faces_to_expect() -> None:
     assert (last.ended, last.frames, last.unclassified) == (True, 20, None)
 
 
-def test_a_short_visit_has_a_face_to_be_judged() -> None:
+def test_a_short_visit_has_a_vote() -> None:
     shown = [scene(face=False)] * 3 + [scene(12 * i) for i in range(8)] + [scene(face=False)] * 13
     outcomes = stage().process(frames(shown))
     assert len(faces(outcomes)) >= 1
@@ -97,14 +97,14 @@ def test_a_short_visit_has_a_face_to_be_judged() -> None:
     assert last.votes_sent == len(faces(outcomes))
 
 
-def test_after_how_many_frames_somebody_is_a_person_can_be_set() -> None:
+def test_the_frames_that_confirm_a_track_are_a_setting() -> None:
     outcomes = stage(confirm_frames=1, lost_s=0.3).process(frames([scene()] + [scene(face=False)] * 4))
     assert [face.info.vote for face in faces(outcomes)] == [1]
     (last,) = track_updates(outcomes)[-1].info.tracks
     assert last.ended
 
 
-def test_a_person_seen_only_blurred_is_told_of_and_not_judged_until_a_face_is_sharp() -> None:
+def test_a_blurred_person_has_no_vote_until_a_face_is_sharp() -> None:
     detect = stage(min_score=0.4)
     blurred = detect.process(frames([scene(i, blurred=True) for i in range(8)]))
     assert not faces(blurred)
@@ -120,7 +120,7 @@ def test_a_person_seen_only_blurred_is_told_of_and_not_judged_until_a_face_is_sh
     assert track_summary.unclassified is None
 
 
-def test_where_every_face_is_wanted_every_face_is_sent_and_the_same_ones_vote() -> None:
+def test_selection_all_sends_all_faces_with_the_same_votes() -> None:
     shown = frames([scene(2 * i) for i in range(12)])
     every, best = stage(selection="all").process(shown), stage().process(shown)
     assert not skipped(every)
@@ -143,7 +143,7 @@ def test_stills_are_frames_by_themselves() -> None:
     assert not skipped(outcomes)
 
 
-def test_a_frame_that_comes_again_gives_nothing_and_the_next_one_goes_on() -> None:
+def test_a_repeated_frame_gives_no_output() -> None:
     detect, shown = stage(), frames([scene(2 * i) for i in range(12)])
     first = detect.process(shown[:8])
     assert detect.process(shown[4:8]) == [Done()] * 4
@@ -152,7 +152,7 @@ def test_a_frame_that_comes_again_gives_nothing_and_the_next_one_goes_on() -> No
     assert {s.track_id for one in track_updates(again) for s in one.info.tracks} == {"s1-0-1"}
 
 
-def test_another_process_gives_the_same_names_and_votes_for_the_same_frames() -> None:
+def test_the_same_frames_give_the_same_ids_and_votes() -> None:
     shown = frames([scene(2 * i) for i in range(12)])
     sent, again = (faces(stage().process(shown)) for _ in range(2))
     assert [(f.info.face_id, f.info.track_id, f.info.vote) for f in sent] == [
@@ -160,7 +160,7 @@ def test_another_process_gives_the_same_names_and_votes_for_the_same_frames() ->
     ]
 
 
-def test_cameras_are_followed_apart_and_a_bad_frame_harms_nobody() -> None:
+def test_cameras_are_independent_and_survive_a_bad_frame() -> None:
     here = frames([scene(2 * i) for i in range(6)])
     there = [f.model_copy(update={"info": f.info.model_copy(update={"camera_id": "cam2"})}) for f in here]
     mixed = [frame for pair in zip(here, there, strict=True) for frame in pair]
@@ -174,7 +174,7 @@ def test_cameras_are_followed_apart_and_a_bad_frame_harms_nobody() -> None:
 
 
 @pytest.mark.parametrize("mode", ["live", "complete"])
-def test_what_comes_behind_a_later_stream_counts_nobody_again_unless_nothing_may_be_dropped(
+def test_late_frames_of_an_old_stream_count_in_complete_mode(
     mode: Mode,
 ) -> None:
     first, second = (
@@ -204,7 +204,7 @@ def test_a_new_connection_ends_the_visit() -> None:
 
 
 @pytest.mark.parametrize("preview", ["off", "blurred", "clear"])
-def test_a_preview_is_small_comes_once_a_second_and_shows_faces_only_where_told_to(preview: str) -> None:
+def test_a_preview_is_small_and_anonymized_as_configured(preview: str) -> None:
     detect = stage(preview=preview, preview_px=320)
     shown = previews(detect.process(frames([scene(2 * i) for i in range(11)])))
     if preview == "off":
@@ -219,7 +219,7 @@ def test_a_preview_is_small_comes_once_a_second_and_shows_faces_only_where_told_
         assert len(detector.detect(small)) == (1 if preview == "clear" else 0)
 
 
-def test_a_preview_covers_also_what_is_no_face_to_be_judged() -> None:
+def test_a_preview_anonymizes_doubtful_faces() -> None:
     doubtful = scene(blurred=True)
     certain = YuNet(weights("yunet"), min_score=0.3).detect(doubtful)[0].score + 0.01
     detect = stage(preview="blurred", min_score=certain, preview_px=640)
@@ -229,7 +229,7 @@ def test_a_preview_covers_also_what_is_no_face_to_be_judged() -> None:
     assert not YuNet(weights("yunet"), min_score=0.3).detect(decode_picture(shown.jpeg))
 
 
-def test_a_preview_covers_who_was_there_a_moment_ago() -> None:
+def test_a_preview_anonymizes_the_last_box_of_a_lost_face() -> None:
     detect = stage(preview="blurred", preview_px=640)
     shown = [scene()] * 5 + [scene(face=False)]
     outcomes = detect.process(frames(shown))
@@ -237,18 +237,18 @@ def test_a_preview_covers_who_was_there_a_moment_ago() -> None:
     assert told[-1].info.frame.sequence == newest.info.sequence == 5
     shown_empty = decode_picture(encode_jpeg(scene(face=False), 75))
     assert told[-1].info.tracks[0].frames == 5
-    # A flat grey face area stays what it is but for the rounding of its colour.
+    # The place of the lost face is anonymized, so its flat grey changes by the rounding of its colour.
     assert np.any(decode_picture(newest.jpeg) != shown_empty)
 
 
-def test_what_is_told_travels() -> None:
+def test_track_updates_survive_encoding() -> None:
     for track_update in track_updates(
         stage(preview="blurred").process(frames([scene(2 * i) for i in range(8)]))
     ):
         assert FACES_CODEC.decode(FACES_CODEC.encode(track_update)) == track_update
 
 
-def test_a_stale_frame_is_dropped_without_being_decoded_and_the_next_fresh_one_tells_who_has_gone() -> None:
+def test_stale_frames_are_dropped_and_the_next_ends_tracks() -> None:
     now_s = START_S
     detect = DetectStage(YuNet(weights("yunet")), deadline=Deadline(10.0), clock=lambda: now_s)
     (came,) = track_updates(detect.process(frames([scene()] * 5)))[-1].info.tracks
@@ -260,7 +260,7 @@ def test_a_stale_frame_is_dropped_without_being_decoded_and_the_next_fresh_one_t
     assert [(one.track_id, one.ended) for one in told.info.tracks] == [(came.track_id, True)]
 
 
-def test_an_old_frame_of_a_complete_source_is_looked_at() -> None:
+def test_an_old_frame_in_complete_mode_is_processed() -> None:
     detect = DetectStage(YuNet(weights("yunet")), deadline=Deadline(10.0))
     complete = [
         one.model_copy(update={"info": one.info.model_copy(update={"mode": "complete"})})
@@ -269,7 +269,7 @@ def test_an_old_frame_of_a_complete_source_is_looked_at() -> None:
     assert faces(detect.process(complete))
 
 
-def test_a_frame_that_was_looked_at_and_comes_again_too_late_is_a_repeat_and_no_drop() -> None:
+def test_a_repeated_stale_frame_is_a_repeat_and_not_a_drop() -> None:
     now_s = START_S
     detect = DetectStage(YuNet(weights("yunet")), deadline=Deadline(10.0), clock=lambda: now_s)
     some = frames([scene()] * 3)

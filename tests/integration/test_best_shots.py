@@ -1,4 +1,4 @@
-"""A few well chosen faces of a person say what all of them say: real videos, real detector, real nets."""
+"""Best shots give the answers of all faces: real videos, real detector, real nets."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from agegender.simulator.scenes import demo_scene, pair_scene
 from tests.support.faces import fetched_samples
 
 AGREE_YEARS = 2.5
-"""Measured on 12 persons of these videos: 2.0 years at most, 1.0 in the root mean square. Single faces of one
-person scatter by up to 4.8 years (standard deviation), and the interval that holds the true age in 80 of 100
-cases is some 20 years wide."""
+"""Measured on 12 persons of these videos: at most 2.0 years, with a root mean square of 1.0. The standard
+deviation of single faces of one person is up to 4.8 years, and the interval that contains the true age in 80
+of 100 cases is about 20 years wide."""
 
 
 class Kept:
@@ -33,7 +33,7 @@ class Kept:
         self.messages: list[Stored] = []
 
     def open(self) -> None:
-        """Nothing to connect to."""
+        """Connects to nothing."""
 
     def write(self, messages: Sequence[Stored]) -> None:
         """Keeps them."""
@@ -54,12 +54,12 @@ class Kept:
 
     @property
     def tracks(self) -> dict[str, TrackSummary]:
-        """The last one of each track."""
+        """The last summary of each track."""
         return {s.track_id: s for one in self.track_updates for s in one.info.tracks}
 
 
 def run(path: Path, selection: Selection) -> tuple[Kept, Metrics]:
-    """The whole pipeline in one process on a video file, at the usual frame rate."""
+    """The whole pipeline in one process on a video file, at the default frame rate."""
     kept, metrics = Kept(), Metrics(CollectorRegistry())
     settings = PipelineSettings(detect=DetectSettings(selection=selection))
     Pipeline([Camera(id="cam1", source=str(path))], settings, kept, metrics).run(threading.Event())
@@ -81,13 +81,13 @@ def videos() -> dict[str, Path]:
         "pair": pair_scene(swapped=False).path,
         "woman": samples.woman_video,
         "man": samples.single_face_video,
-        "man, then nobody": samples.face_then_no_face_video,
-        "nobody, then man": samples.no_face_then_face_video,
+        "man, then no face": samples.face_then_no_face_video,
+        "no face, then man": samples.no_face_then_face_video,
     }
 
 
 @pytest.mark.timeout(120)
-def test_at_least_five_times_fewer_faces_are_judged_and_the_answers_are_the_same() -> None:
+def test_best_shots_give_the_answers_of_all_faces() -> None:
     found = voted = 0
     for name, path in videos().items():
         results = run(path, "all")[0].results
@@ -103,7 +103,7 @@ def test_at_least_five_times_fewer_faces_are_judged_and_the_answers_are_the_same
     assert found >= 5 * voted
 
 
-def test_in_the_pipeline_every_face_is_accounted_for_and_as_many_results_come_as_are_announced() -> None:
+def test_every_face_is_counted_and_every_vote_has_a_result() -> None:
     kept, metrics = run(demo_scene().path, "best-shot")
     sent = metrics.total("agegender_messages_sent_total", service="detect", kind="face")
     skipped = metrics.by_label("agegender_faces_skipped_total", "reason")
@@ -117,7 +117,7 @@ def test_in_the_pipeline_every_face_is_accounted_for_and_as_many_results_come_as
         assert sorted(one.face.vote or 0 for one in faces) == list(range(1, len(faces) + 1))
 
 
-def test_presences_come_through_the_pipeline_and_the_last_one_says_that_all_have_gone() -> None:
+def test_the_last_track_update_ends_all_tracks() -> None:
     kept, _ = run(pair_scene(swapped=False).path, "best-shot")
     sequences = [one.info.frame.sequence for one in kept.track_updates]
     assert sequences == sorted(sequences)
