@@ -75,8 +75,8 @@ class CameraSimulator:
         """Starts a camera that plays `clip`; returns its URL without a login.
 
         `clock`: whether the camera tells the wall clock of its pictures (RTCP sender reports).
-        `untold_pictures`: the number of pictures that a viewer gets before the first report. `other_clip`: the
-        clip that it plays in between with the fault `OTHER_SIZE`.
+        `untold_pictures`: the number of pictures that a viewer gets before the first report.
+        `other_clip`: the clip that it plays in between with the fault `OTHER_SIZE`.
         Raises `ValueError` for a name that is taken or unfit for a URL, `ClipRefused` for a clip that is not
         H.264 or has B-frames, `OSError` for a missing file or a port that is taken.
         """

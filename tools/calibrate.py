@@ -3,9 +3,9 @@
     python -m tools.calibrate DATASET                          says how well it holds on people left out
     python -m tools.calibrate DATASET --write --rest REST.csv  stores it, and lists those left out
 
-DATASET is labelled as `agegender evaluate` reads it. The stages of the pipeline classify each face as it is, and
-as smaller and blurred copies. So the calibration covers the qualities of faces on a street, which labelled
-pictures seldom have. It is fitted to every other person of each age and gender. The rest are for
+DATASET is labelled as `agegender evaluate` reads it. The stages of the pipeline classify each face as it
+is, and as smaller and blurred copies. So the calibration covers the qualities of faces on a street, which
+labelled pictures seldom have. It is fitted to every other person of each age and gender. The rest are for
 `agegender evaluate REST.csv`. The copies of one person always stay together.
 """
 

@@ -1,8 +1,8 @@
 """`make chaos`: kills, stops and continues every part of the pipeline under load, then looks for damage.
 
-Seven processes, a broker and a Redis of its own, two simulated cameras with two people each. A seed decides the
-faults and their times; without one, a new seed is drawn. The run fails if a published face is lost or doubled,
-if a person is counted twice or not at all, or if `agegender audit` finds a difference.
+Seven processes, a broker and a Redis of its own, two simulated cameras with two people each. A seed decides
+the faults and their times; without one, a new seed is drawn. The run fails if a published face is lost or
+doubled, if a person is counted twice or not at all, or if `agegender audit` finds a difference.
 """
 
 from __future__ import annotations
