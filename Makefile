@@ -56,10 +56,10 @@ test-gpu: $(FULL)/installed ## Run the tests that need an NVIDIA GPU
 	@$(FULL)/bin/pytest tests -m gpu $(PYTEST_ARGS)
 
 bench: $(FULL)/installed ## Measure each stage and the pipeline on this machine, or the constants of a plan (CONSTANTS=FILE)
-	@$(FULL)/bin/python -m benchmarks.pipeline $(if $(CONSTANTS),--constants $(CONSTANTS))
+	@$(FULL)/bin/python -m benchmarks.throughput.pipeline $(if $(CONSTANTS),--constants $(CONSTANTS))
 
 bench-scaling: $(FULL)/installed ## Measure 1, 2, 4 and 8 workers of classify and detect; takes 20 minutes
-	@$(FULL)/bin/python -m benchmarks.scaling
+	@$(FULL)/bin/python -m benchmarks.throughput.scaling
 
 chaos: $(FULL)/installed ## Kill, stop and continue every part under load, then audit (ROUNDS=100 SEED=any)
 	@$(FULL)/bin/python -m benchmarks.chaos --rounds $(ROUNDS) $(if $(SEED),--seed $(SEED))
@@ -71,11 +71,11 @@ fuzz: $(FULL)/installed ## Send malformed bytes to the decoders (SECONDS=20); Li
 	@$(FULL)/bin/python -m benchmarks.fuzz --seconds $(SECONDS)
 
 count-check: $(FULL)/installed ## Count the people in clips with a known number, at 5 and 15 frames a second
-	@$(FULL)/bin/python -m benchmarks.count_check
+	@$(FULL)/bin/python -m benchmarks.counting.check
 
 pictures: $(FULL)/installed ## Draw the pictures of the documentation
 	@$(FULL)/bin/python -m tools.pictures
-	@$(FULL)/bin/python -m tools.scale_pictures
+	@$(FULL)/bin/python -m tools.pictures.scale
 
 dashboards: $(FULL)/installed ## Write the Grafana dashboards and the table of all metrics
 	@$(FULL)/bin/python -m tools.dashboards

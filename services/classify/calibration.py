@@ -1,6 +1,6 @@
 """Calibration: turns what the nets read into an age interval and a gender probability that hold.
 
-The numbers are measured. `tools/calibrate.py` makes them from labelled faces, and from copies of these that
+The numbers are measured. `tools/calibration/calibrate.py` makes them from labelled faces, and from copies of these that
 are smaller or blurred, and stores them beside the weights. `docs/models.md` says how well they hold.
 """
 
@@ -144,7 +144,7 @@ def load_calibration(nets: str) -> Calibration:
     if calibration.nets != nets:
         raise CalibrationError(
             f"the calibration was made for the nets {calibration.nets!r}, and these are {nets!r}: "
-            "run `python -m tools.calibrate DATASET --write` in a checkout"
+            "run `python -m tools.calibration.calibrate DATASET --write` in a checkout"
         )
     return calibration
 

@@ -137,7 +137,7 @@ def calibration_file() -> Path:
         WeightsError: it is missing or damaged.
     """
     stored = load_manifest().calibration
-    made_by = "python -m tools.calibrate DATASET --write"
+    made_by = "python -m tools.calibration.calibrate DATASET --write"
     return _checked("the calibration", stored.file, stored.sha256, made_by)
 
 

@@ -13,11 +13,11 @@ pytest.importorskip("kafka", reason="the package kafka-python is not installed")
 from agegender.commands.plan.constants import Constants
 from agegender.simulator.clips import make_clip
 from agegender.simulator.media import ClipRefused
-from benchmarks.clip import read_frames
-from benchmarks.constants import ingest_costs
-from benchmarks.constants_ingest import least_ms, read_cameras, told_apart
-from benchmarks.constants_store import memory_costs
-from benchmarks.ingest_worker import Span
+from benchmarks.planning.constants import ingest_costs
+from benchmarks.planning.ingest_costs import least_ms, read_cameras, told_apart
+from benchmarks.planning.ingest_worker import Span
+from benchmarks.planning.store_costs import memory_costs
+from benchmarks.throughput.clip import read_frames
 from tests.support.process_family import can_be_told
 
 WORKER_AND_HOST = 2

@@ -8,8 +8,8 @@ from agegender.services.detect.faces.yunet import YuNet
 from agegender.simulator.crowd_clips import crowd_clips
 from agegender.simulator.heads import MOST_HEADS, Head, read_heads
 from agegender.simulator.samples import Samples
-from benchmarks.count_check import ONE_PERSON_VIDEOS, Checked, check, detector, is_near, people_in_video
-from benchmarks.counting import Score
+from benchmarks.counting.check import ONE_PERSON_VIDEOS, Checked, check, detector, is_near, people_in_video
+from benchmarks.counting.score import Score
 from tests.support.faces import fetched_samples
 
 

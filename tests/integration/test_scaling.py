@@ -17,7 +17,7 @@ from agegender.shared.kafka.topics import FACES, RESULTS
 from agegender.shared.messages.pipeline import Face
 from agegender.shared.process.settings import KafkaSettings
 from agegender.shared.store.embedded import EmbeddedStore
-from benchmarks.scaling import Run, complaints, options
+from benchmarks.throughput.scaling import Run, complaints, options
 from tests.support.made_messages import face, face_info, result
 from tests.support.scaling import (
     KINDS,
@@ -32,7 +32,7 @@ from tests.support.scaling import (
     wait_until_done,
     write,
 )
-from tools.scale_tables import DOCUMENT
+from tools.pictures.scale_tables import DOCUMENT
 
 MESSAGES = 640
 DEVICE_MS: dict[Kind, float] = {"classify": 300.0, "detect": 30.0}

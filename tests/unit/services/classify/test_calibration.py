@@ -168,7 +168,7 @@ def test_the_confidence_of_the_nets_is_reduced() -> None:
 def test_the_calibration_has_tables_with_and_without_flip() -> None:
     assert set(STORED.flip_augmentation) == {False, True}
     assert STORED.origin.faces > 100
-    assert STORED.origin.tool == "tools/calibrate.py"
+    assert STORED.origin.tool == "tools/calibration/calibrate.py"
 
 
 @pytest.fixture
@@ -183,7 +183,7 @@ def copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_a_changed_calibration_is_noticed_and_the_file_named(copied: Path) -> None:
     copied.write_text(copied.read_text().replace("0.7", "0.8", 1))
     with pytest.raises(
-        WeightsError, match=r"calibration\.json, is damaged: expected sha256 .* tools\.calibrate"
+        WeightsError, match=r"calibration\.json, is damaged: expected sha256 .* tools\.calibration\.calibrate"
     ):
         load_calibration(STORED.nets)
 
