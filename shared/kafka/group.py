@@ -1,6 +1,6 @@
 """Membership in a consumer group that assigns partitions to workers and reads no messages.
 
-Ingest uses it: a worker reads the cameras whose partitions it holds. Three rules keep two workers from
+Ingest uses it: a worker reads the cameras of the partitions that it holds. Three rules keep two workers from
 holding the same partition at the same time.
 
 1. A partition that moves is given up first and assigned afterwards (cooperative rebalancing). Kafka waits

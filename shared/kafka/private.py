@@ -56,7 +56,7 @@ class Network:
         return self._opened[-1]
 
     def close(self) -> None:
-        """Ends the threads and connections of a client whose constructor failed."""
+        """Ends the threads and connections of a client after its constructor failed."""
         for network in self._opened:
             network.close()
 

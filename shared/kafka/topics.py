@@ -103,7 +103,7 @@ class TopicConfig:
 
     @classmethod
     def deleting(cls, kafka: KafkaSettings, name: str, retention_s: int) -> TopicConfig:
-        """Of a topic whose messages are deleted after a time."""
+        """The configuration of a topic that deletes its messages after a time."""
         segment_ms = max(_SHORTEST_SEGMENT_MS, retention_s * 1000 // 4)
         cleanup = {
             POLICY: "delete",

@@ -139,7 +139,7 @@ def schema_of(encoded: Encoded) -> str:
 
 
 def _refusal(schema: str, codecs: Sequence[Codec[Any]]) -> BadMessage | SchemaMismatch:
-    """The error for a message whose schema none of these codecs reads."""
+    """The error for a message with a schema that none of these codecs reads."""
     schema = schema[:40]
     name, _, version = schema.rpartition("/")
     number = int(version) if version.isascii() and version.isdigit() else 0

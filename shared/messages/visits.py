@@ -29,7 +29,7 @@ Closed = Literal["left", "timed-out"]
 class Visit(Model):
     """One stay of one person before one camera.
 
-    A person who comes back later is another visit, because faces are never recognised. An open visit is
+    If the person comes back later, another visit begins, because faces are never recognised. An open visit is
     updated until it is closed. A closed visit never changes.
     """
 

@@ -97,7 +97,7 @@ def mean_reading(readings: Sequence[Reading], shared: float = SHARED_ERROR) -> R
     allows.
 
     Each half of the interval is the weighted mean of the halves, times sqrt(s + (1 - s) / n) with s =
-    `shared`. That is the standard error of the mean of n readings whose errors have the correlation s.
+    `shared`. That is the standard error of the mean of n readings with errors of correlation s.
 
     Args:
         readings: the best one first; at least one.

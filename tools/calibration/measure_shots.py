@@ -6,7 +6,7 @@ Each picture of DATASET, labelled as `agegender evaluate` reads it, becomes seve
 distances. The pipeline classifies them all.
 
 1. The first table says how far the views of one person lie apart, and how far all lie from the truth. That
-   gives the share of the variance that is common to the views of one person. It also gives the share that makes
+   gives the share of the variance that is common to the views of a person. It also gives the share that makes
    intervals and probabilities right.
 2. The second table says how good the means over the views are.
 3. The third is about frames of real videos and of the simulator's scene, if they are available. No age is

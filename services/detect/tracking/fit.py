@@ -1,7 +1,7 @@
 """How well each box of a frame fits each track. Pure geometry on arrays.
 
 Distances are in sides of the face, the square root of its area, so that near and far people are treated
-alike. A person who walks past a camera moves two to four sides a second, and in a hurry eight.
+alike. A person walking past a camera moves two to four sides a second, and in a hurry eight.
 """
 
 from __future__ import annotations
