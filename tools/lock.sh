@@ -33,6 +33,7 @@ export_to requirements/service.txt --extra api --extra kafka
 export_to requirements.txt --all-extras
 # And the tools of the tests.
 export_to requirements/test.txt --all-extras --group dev --group weights
-for image in build ingest detect classify classify-gpu sink api camera; do
-    export_to "requirements/$image.txt" --only-group "image-$image"
-done
+# uv itself, for the stage of the Dockerfile that installs the other images' packages from uv.lock.
+export_to requirements/build.txt --only-group image-build
+# Classify on a GPU, without containers.
+export_to requirements/classify-gpu.txt --only-group image-classify-gpu

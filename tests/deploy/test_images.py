@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.deploy_tools import DEPLOY, REPOSITORY, check, program
+from tests.support.deploy_tools import DEPLOY, REPOSITORY, check, locked, names_of, program
 from tests.support.dockerfile import Dockerfile
 
 DOCKERFILE = Dockerfile(DEPLOY / "Dockerfile")
@@ -30,19 +30,14 @@ PLATFORMS = ("x86_64-manylinux_2_28", "aarch64-manylinux_2_28")
 """linux/amd64 and linux/arm64, with an older C library than that of the images."""
 
 
-def requirements(target: str) -> Path:
+def requirements(target: str) -> str:
     """The locked packages of an image."""
-    (found,) = [
-        one.rest.split()[0]
+    (sync,) = [
+        one.rest
         for one in DOCKERFILE.stages[f"{target}-packages"].instructions
-        if one.word == "COPY" and one.rest.startswith("requirements/")
+        if one.word == "RUN" and "uv sync" in one.rest
     ]
-    return REPOSITORY / found
-
-
-def packages(target: str) -> set[str]:
-    """The names of all packages of an image."""
-    return set(re.findall(r"^([a-z0-9-]+)==", requirements(target).read_text(), re.MULTILINE))
+    return locked(*re.findall(r"--(?:only-group|extra)|(?<=group )\S+|(?<=extra )\S+", sync))
 
 
 def test_the_dockerfile_is_without_findings() -> None:
@@ -107,8 +102,9 @@ def test_an_image_has_every_package_that_its_code_may_import(target: str) -> Non
         # Imported only on request. Without it, a sentence says how to install it.
         needed -= {"tensorflow"}
 
-    assert needed <= packages(target)
-    assert LARGE & packages(target) == LARGE & needed
+    installed = names_of(requirements(target))
+    assert needed <= installed
+    assert LARGE & installed == LARGE & needed
 
 
 @pytest.mark.parametrize("platform", PLATFORMS)
@@ -120,10 +116,19 @@ def test_every_package_is_a_hashed_wheel_for_amd64_and_arm64(
     if (target, platform) == ("classify-gpu", "aarch64-manylinux_2_28"):
         return
     uv = program("uv", where_from="pip install uv")
+    file = tmp_path / "requirements.txt"
+    file.write_text(requirements(target))
     check(uv, "venv", "--quiet", "--python", sys.executable, tmp_path / "empty")
 
     check(
         *(uv, "pip", "install", "--no-config", "--dry-run", "--python", tmp_path / "empty"),
         *("--no-deps", "--only-binary", ":all:", "--require-hashes"),
-        *("--python-version", "3.11", "--python-platform", platform, "--requirement", requirements(target)),
+        *(
+            "--python-version",
+            "3.11",
+            "--python-platform",
+            platform,
+            "--requirement",
+            tmp_path / "requirements.txt",
+        ),
     )

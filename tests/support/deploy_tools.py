@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
@@ -59,3 +60,21 @@ def check(
     done = run(*command, folder=folder, environment=environment)
     assert done.returncode == 0, f"{command[0]} ended with {done.returncode}:\n{done.stdout}"
     return done.stdout
+
+
+def locked(*options: str) -> str:
+    """The requirements that `uv export` makes of uv.lock, without a network.
+
+    Args:
+        options: the extras and groups, in the words of uv.
+    """
+    uv = program("uv", where_from="pip install uv")
+    return check(
+        *(uv, "export", "--no-config", "--offline", "--quiet", "--frozen", "--no-header"),
+        *("--no-default-groups", "--no-emit-project", *options),
+    )
+
+
+def names_of(requirements: str) -> set[str]:
+    """The packages that requirements name."""
+    return set(re.findall(r"^([a-z0-9-]+)(?:\[[a-z-]+\])?==", requirements, re.MULTILINE))
