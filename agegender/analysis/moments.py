@@ -103,7 +103,7 @@ class FileMoments:
         """See `Moments`."""
         for number, frame in enumerate(self._stream.frames()):
             time_s = frame.media_time_s or 0.0
-            due = self._sampler is None or self._sampler.is_due(time_s)
+            due = self._sampler is None or self._sampler.pick(time_s)
             yield Moment(
                 number, time_s, due, frame.captured_at_s, frame.clock, frame.picture, time_s, frame.file
             )

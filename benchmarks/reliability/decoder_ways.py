@@ -36,7 +36,7 @@ from agegender.services.ingest import camera_source
 from agegender.services.ingest.camera_clock import ClockTrust
 from agegender.services.ingest.camera_source import CameraSource
 from agegender.services.ingest.config import IngestSettings
-from agegender.services.ingest.decoder.client import Decoder, Decoders
+from agegender.services.ingest.decoder.client import DecoderPool, DecoderProcess
 from agegender.services.ingest.decoder.protocol import Order, send
 from agegender.services.ingest.sources.rtsp import RtspStream, open_container, url_with_login
 from agegender.services.ingest.sources.stream import CapturedFrame, OpenStream, StreamFrame, Wanted
@@ -72,18 +72,18 @@ class InThread:
         """See `stream.Stream`."""
         for one in self._stream.frames():
             camera_s = one.camera_time_s
-            if camera_s is not None and self._trust.accepts(camera_s, one.arrived_at_s):
+            if camera_s is not None and self._trust.admit(camera_s, one.captured_at_s):
                 yield StreamFrame(one.time_s, camera_s, "camera", one.picture)
             else:
-                yield StreamFrame(one.time_s, one.arrived_at_s, "arrival", one.picture)
+                yield StreamFrame(one.time_s, one.captured_at_s, "arrival", one.picture)
 
     def close(self) -> None:
         """See `stream.Stream`."""
         self._stream.close()
 
 
-class Programs(Decoders):
-    """Decoders that are started like any program, each with threads for `size` cameras.
+class Programs(DecoderPool):
+    """DecoderPool that are started like any program, each with threads for `size` cameras.
 
     Args:
         cameras: how many there will be.
@@ -97,15 +97,15 @@ class Programs(Decoders):
         self._size = size
         self.running: list[subprocess.Popen[bytes]] = []
 
-    def start(self, order: Order) -> Decoder:
-        """See `Decoders.start`."""
+    def start(self, order: Order) -> DecoderProcess:
+        """See `DecoderPool.start`."""
         with self._lock:
             if not self._pairs:
                 self._start_program(min(self._size, max(1, self._left)))
                 self._left -= len(self._pairs)
             ours = self._pairs.pop()
         send(ours, order)
-        return Decoder(_Nobody(), 0, ours)  # type: ignore[arg-type]
+        return DecoderProcess(_Nobody(), 0, ours)  # type: ignore[arg-type]
 
     def _start_program(self, cameras: int) -> None:
         with ExitStack() as stack:
@@ -121,7 +121,7 @@ class Programs(Decoders):
             self._pairs = [pair[0] for pair in pairs]
 
     def close(self) -> None:
-        """See `Decoders.close`."""
+        """See `DecoderPool.close`."""
         for one in self.running:
             one.kill()
             one.wait()
@@ -140,7 +140,7 @@ def work(way: str, seconds: float, urls: list[str]) -> None:
     programs = None if size is None else Programs(size, len(cameras))
     usual = camera_source._opener
 
-    def opener(camera: Camera, settings: IngestSettings, decoders: Decoders) -> OpenStream:
+    def opener(camera: Camera, settings: IngestSettings, decoders: DecoderPool) -> OpenStream:
         if way == "threads":
             return partial(InThread, camera, settings)
         return usual(camera, settings, programs or decoders)

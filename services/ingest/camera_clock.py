@@ -19,7 +19,7 @@ class ClockTrust:
         self._said = False
         self._last_s = -math.inf
 
-    def accepts(self, captured_at_s: float, now_s: float) -> bool:
+    def admit(self, captured_at_s: float, now_s: float) -> bool:
         """Whether a capture time by the camera's clock can be true at `now_s` by ours, and is a later one."""
         skew_s = now_s - captured_at_s
         is_later, self._last_s = captured_at_s > self._last_s, captured_at_s

@@ -10,12 +10,12 @@ from pathlib import Path
 
 from agegender.services.ingest.camera_clock import ClockTrust
 from agegender.services.ingest.config import IngestSettings
-from agegender.services.ingest.decoder.client import Decoders
+from agegender.services.ingest.decoder.client import DecoderPool
 from agegender.services.ingest.decoder.stream import IsolatedStream
 from agegender.services.ingest.decoder.usage import DecoderUsage
 from agegender.services.ingest.mailbox import Mailbox, WhenFull
 from agegender.services.ingest.reader import SERVICE, CameraReader, ReaderSettings, always
-from agegender.services.ingest.sources.stills import SUFFIXES, StillsStream
+from agegender.services.ingest.sources.stills import PICTURE_SUFFIXES, StillsStream
 from agegender.services.ingest.sources.stream import CapturedFrame, OpenStream, Stream
 from agegender.services.ingest.sources.video_file import VideoFileStream
 from agegender.services.ingest.sources.webcam import WebcamStream
@@ -55,7 +55,7 @@ class CameraSource:
         self._metrics = metrics
         self._may_read = may_read
         self._mailbox = Mailbox(None if change else len(cameras))
-        self._decoders = Decoders()
+        self._decoders = DecoderPool()
         metrics.registry.register(DecoderUsage(self._decoders.processes))
         self._in_hand: list[CapturedFrame] = []
         # Never changed in place, as it is read by one thread and written by another.
@@ -115,7 +115,7 @@ class CameraSource:
         for camera_id, reader in gone.items():
             self._count_dropped(self._mailbox.clear([camera_id]), DropReason.STOPPED)
             if camera_id not in wanted:
-                reader.forget()
+                reader.drop_gauges()
                 log.info("camera given up", extra={"camera": camera_id})
         new = {i: (camera, self._reader(camera)) for i, camera in wanted.items() if i not in kept}
         for camera, reader in new.values():
@@ -191,7 +191,7 @@ def reader_settings(camera: Camera, settings: IngestSettings) -> ReaderSettings:
     )
 
 
-def _opener(camera: Camera, settings: IngestSettings, decoders: Decoders) -> OpenStream:
+def _opener(camera: Camera, settings: IngestSettings, decoders: DecoderPool) -> OpenStream:
     if camera.is_rtsp:
         return partial(
             IsolatedStream,
@@ -210,6 +210,6 @@ def _opener(camera: Camera, settings: IngestSettings, decoders: Decoders) -> Ope
 
 def _file_stream(source: str) -> Stream:
     path = Path(source)
-    if path.is_dir() or path.suffix.lower() in SUFFIXES:
+    if path.is_dir() or path.suffix.lower() in PICTURE_SUFFIXES:
         return StillsStream(path)
     return VideoFileStream(source)

@@ -139,7 +139,7 @@ class CameraReader:
         self._up.set(0)
         return self._current is None or not self._current.is_alive()
 
-    def forget(self) -> None:
+    def drop_gauges(self) -> None:
         """Takes the camera's state out of the metrics: it is not ours any more, or a file at its end.
 
         Its counters stay.
@@ -170,7 +170,7 @@ class CameraReader:
                 continue
             if not self._settings.reopens:
                 if error is None:
-                    self.forget()
+                    self.drop_gauges()
                 else:
                     self._failed(error)
                 self._mailbox.finished()
@@ -225,7 +225,7 @@ class CameraReader:
             self._alive_at_s = time.monotonic()
             if sequence == 0:
                 self._recovered()
-            if frame.time_s is None or sampler.is_due(frame.time_s):
+            if frame.time_s is None or sampler.pick(frame.time_s):
                 self._hand_over(frame, stream_id, sequence)
                 sequence += 1
 

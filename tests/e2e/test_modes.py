@@ -214,7 +214,7 @@ def test_what_ingest_has_in_hand_when_it_is_stopped_while_kafka_is_away_is_count
             assert ingest.stop() == 0
         finally:
             mortal_broker.start()
-    (last,) = [one for one in ingest.log_events() if one["event"] == "frames given up"]
+    (last,) = [one for one in ingest.log_events() if one["event"] == "frames dropped at the stop"]
     assert isinstance(last["frames"], int)
     assert last["frames"] >= kept - 3
 

@@ -16,6 +16,7 @@ import pytest
 
 from agegender.services.ingest import camera_source
 from agegender.services.ingest.decoder import client as decoders
+from agegender.services.ingest.decoder.child import MAX_MEMORY_BYTES
 from agegender.services.ingest.reader import ReaderSettings
 from agegender.shared.cameras.camera import Camera
 from agegender.shared.images.pictures import UnreadablePicture
@@ -215,11 +216,23 @@ def test_what_they_have_used_stays_told_when_the_process_they_come_from_dies(cam
     assert told_s == sorted(told_s)
 
 
+def test_each_running_decoder_has_its_memory_limit(cameras: list[Camera]) -> None:
+    with Taker(cameras) as taker:
+        all_up(taker)
+        limits = [
+            line.split()[3:5]
+            for pid in decoder_processes.decoders().values()
+            for line in Path(f"/proc/{pid}/limits").read_text().splitlines()
+            if line.startswith("Max data size")
+        ]
+    assert limits == [[str(MAX_MEMORY_BYTES)] * 2] * len(cameras)
+
+
 def test_a_decoder_that_reserves_too_much_memory_gets_none() -> None:
     code = (
         "import numpy, agegender.services.ingest.decoder.child as decoder; decoder._limit_memory();"
         "numpy.ones(200_000_000, numpy.uint8); print('enough');"
-        "numpy.ones(decoder._MOST_MEMORY_BYTES, numpy.uint8)"
+        "numpy.ones(decoder.MAX_MEMORY_BYTES, numpy.uint8)"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=_ROOT, capture_output=True, text=True, timeout=60, check=False

@@ -95,10 +95,13 @@ def test_a_camera_that_floods_gives_hardly_more_than_its_share(seen: Seen) -> No
     assert seen.seconds * FPS * 0.8 < len(given) + dropped < (seen.seconds + 2) * FPS * 1.2
 
 
-def test_a_camera_whose_time_runs_backwards_gives_its_frames_with_the_time_of_arrival(seen: Seen) -> None:
-    given = [one for one in seen.cameras.taker.of(Fault.BACKWARDS) if one.at_s > seen.since_s + 2]
-    assert len(given) > (seen.seconds - 2) * FPS * 0.8
-    assert {one.frame.clock for one in given} == {"arrival"}
+def test_a_clock_that_runs_backwards_is_never_believed_again(seen: Seen) -> None:
+    """The order of the frames decides: a busy machine may deliver frames long after they were sent."""
+    clocks = [one.frame.clock for one in seen.cameras.taker.of(Fault.BACKWARDS)]
+    turned = clocks.index("arrival", clocks.index("camera"))
+    assert set(clocks[turned:]) == {"arrival"}
+    dropped = seen.cameras.taker.metrics.total("agegender_messages_dropped_total", camera=Fault.BACKWARDS)
+    assert len(clocks) - turned + dropped > (seen.seconds - 2) * FPS * 0.8
 
 
 def test_a_camera_whose_pictures_change_their_size_gives_them_as_they_are(seen: Seen) -> None:

@@ -26,7 +26,7 @@ def children(pid: int) -> list[int]:
 
 def hosts(pid: int | None = None) -> list[int]:
     """The processes that decoders of `pid`, or of this process, are forked from."""
-    return [one for one in children(pid or os.getpid()) if b"decoder_host" in _command(one)]
+    return [one for one in children(pid or os.getpid()) if b"decoder.host" in _command(one)]
 
 
 def decoders(pid: int | None = None) -> dict[str, int]:

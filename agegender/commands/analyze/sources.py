@@ -162,9 +162,9 @@ def _file(path: Path, relative: PurePath, shown: str | None = None) -> Source:
 
 def _kind_by_name(path: Path) -> Kind | None:
     suffix = path.suffix.lower()
-    if suffix in stills.SUFFIXES:
+    if suffix in stills.PICTURE_SUFFIXES:
         return "picture"
-    return "video" if suffix in video_file.SUFFIXES else None
+    return "video" if suffix in video_file.VIDEO_SUFFIXES else None
 
 
 def _kind_by_content(path: Path) -> Kind:

@@ -31,7 +31,7 @@ class HostGone(Exception):
     """The process that decoders are forked from has ended, or does not answer."""
 
 
-class _Host:
+class _HostClient:
     """A running `decoder_host`. Its decoders are in its process group, and end with it."""
 
     def __init__(self) -> None:
@@ -103,10 +103,10 @@ def _import_path() -> list[str]:
     return [str(Path(entry).absolute()) for entry in sys.path]
 
 
-class Decoder:
+class DecoderProcess:
     """One decoder process, which has been told what to read."""
 
-    def __init__(self, host: _Host, pid: int, connection: socket.socket) -> None:
+    def __init__(self, host: _HostClient, pid: int, connection: socket.socket) -> None:
         self._host = host
         self.pid = pid
         self.connection = connection
@@ -126,15 +126,15 @@ class Decoder:
         return os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
 
 
-class Decoders:
+class DecoderPool:
     """Starts decoders. May be used by many threads; a host that is gone is replaced by the next start."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._host: _Host | None = None
+        self._host: _HostClient | None = None
         self._is_closed = False
 
-    def start(self, order: Order) -> Decoder:
+    def start(self, order: Order) -> DecoderProcess:
         """A new process that carries out `order`.
 
         Raises:
@@ -150,7 +150,7 @@ class Decoders:
                     pid = host.start(theirs)
                 if pid < 0:
                     raise OSError(-pid, os.strerror(-pid))
-                decoder = Decoder(host, pid, ours)
+                decoder = DecoderProcess(host, pid, ours)
                 undo.callback(decoder.end)
                 # Over the connection, as everybody may read the arguments of a process.
                 send(ours, order)
@@ -163,14 +163,14 @@ class Decoders:
             undo.pop_all()
             return decoder
 
-    def _running_host(self) -> _Host:
+    def _running_host(self) -> _HostClient:
         with self._lock:
             if self._is_closed:
                 raise HostGone
             if self._host is None or self._host.is_gone:
                 if self._host is not None:
                     log.error("decoders are started anew, as the process they come from has ended")
-                self._host = _Host()
+                self._host = _HostClient()
             return self._host
 
     def processes(self) -> Sequence[int]:

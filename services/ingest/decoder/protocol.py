@@ -48,10 +48,10 @@ class Alive(Model):
     kind: Literal["alive"] = "alive"
 
 
-class Picked(Model):
+class FrameHeader(Model):
     """A frame that was due; its pixels follow."""
 
-    kind: Literal["picked"] = "picked"
+    kind: Literal["frame"] = "frame"
     arrived_at_s: Seconds
     """When it was decoded, seconds since 1970 by our clock."""
     camera_time_s: Annotated[float, Field(allow_inf_nan=False)] | None
@@ -73,7 +73,7 @@ class Failed(Model):
     """Where it failed, if it was the fault of our code."""
 
 
-Message = Order | Alive | Picked | Failed
+Message = Order | Alive | FrameHeader | Failed
 _MESSAGE: TypeAdapter[Message] = TypeAdapter(Annotated[Message, Field(discriminator="kind")])
 
 
@@ -107,7 +107,7 @@ def receive(fill: Callable[[memoryview], None]) -> tuple[Message, Bgr | None]:
         message = _MESSAGE.validate_json(bytes(text))
     except ValidationError as error:
         raise Garbled(f"{error.error_count()} faults in a message of {text_bytes} bytes") from None
-    size_wh = message.size_wh if isinstance(message, Picked) else None
+    size_wh = message.size_wh if isinstance(message, FrameHeader) else None
     width_px, height_px = size_wh or (0, 0)
     if pixel_bytes != width_px * height_px * _CHANNELS:
         raise Garbled(f"{pixel_bytes} bytes of pixels for {width_px} x {height_px}")

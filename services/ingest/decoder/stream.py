@@ -9,8 +9,8 @@ import time
 from collections.abc import Iterator
 
 from agegender.services.ingest.camera_clock import ClockTrust
-from agegender.services.ingest.decoder.client import Decoders
-from agegender.services.ingest.decoder.protocol import Failed, Garbled, Order, Picked, receive
+from agegender.services.ingest.decoder.client import DecoderPool
+from agegender.services.ingest.decoder.protocol import Failed, FrameHeader, Garbled, Order, receive
 from agegender.services.ingest.sources.rtsp import OPENS_WITHIN_S, url_with_login
 from agegender.services.ingest.sources.stream import CameraError, FailureReason, StreamFrame, Wanted
 from agegender.shared.cameras.camera import Camera
@@ -46,7 +46,7 @@ class IsolatedStream:
     def __init__(
         self,
         camera: Camera,
-        decoders: Decoders,
+        decoders: DecoderPool,
         trust: ClockTrust,
         wanted: Wanted,
         *,
@@ -82,7 +82,7 @@ class IsolatedStream:
                 raise CameraError(FailureReason.CRASHED, f"the decoder's process sent {error}") from None
             self._silence_s = self._later_silence_s
             match message:
-                case Picked():
+                case FrameHeader():
                     yield self._frame(message, picture)
                 case Failed():
                     if message.trace is not None:
@@ -117,12 +117,12 @@ class IsolatedStream:
         how = f"was ended by {signal.Signals(number).name}" if number else "ended without a word"
         return f"the decoder's process {how}"
 
-    def _frame(self, picked: Picked, picture: Bgr | None) -> StreamFrame:
+    def _frame(self, picked: FrameHeader, picture: Bgr | None) -> StreamFrame:
         return StreamFrame(None, *self._capture_time(picked), lambda: _pixels(picked, picture))
 
-    def _capture_time(self, picked: Picked) -> tuple[float, Clock]:
+    def _capture_time(self, picked: FrameHeader) -> tuple[float, Clock]:
         camera_s = picked.camera_time_s
-        if camera_s is not None and self._trust.accepts(camera_s, picked.arrived_at_s):
+        if camera_s is not None and self._trust.admit(camera_s, picked.arrived_at_s):
             return camera_s, "camera"
         return picked.arrived_at_s, "arrival"
 
@@ -148,7 +148,7 @@ class _Unwanted(Exception):
     """Nobody wants this stream any more."""
 
 
-def _pixels(picked: Picked, picture: Bgr | None) -> Bgr:
+def _pixels(picked: FrameHeader, picture: Bgr | None) -> Bgr:
     if picture is None:
         raise (OversizePicture if picked.is_oversize else UnreadablePicture)(picked.problem)
     return picture

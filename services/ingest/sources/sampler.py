@@ -19,7 +19,7 @@ class Sampler:
         self._passed_s = 0.0
         self._due_s = 0.0
 
-    def is_due(self, time_s: float) -> bool:
+    def pick(self, time_s: float) -> bool:
         """Whether the frame at `time_s` is to be picked. Frames come in order."""
         if self._last_s is not None:
             self._passed_s += max(0.0, time_s - self._last_s)
@@ -40,7 +40,7 @@ class ForwardTime:
         self._stream_s: float | None = None
         self._now_s = 0.0
 
-    def passed_s(self, stream_s: float, now_s: float) -> float:
+    def advance(self, stream_s: float, now_s: float) -> float:
         """Seconds since the first frame, of one at `stream_s` by the stream's clock and `now_s` by ours."""
         if self._stream_s is not None:
             step_s = stream_s - self._stream_s
@@ -63,7 +63,7 @@ class Allowance:
         self._left = at_once
         self._seen_s: float | None = None
 
-    def wait_s(self, now_s: float) -> float:
+    def take(self, now_s: float) -> float:
         """0 when one more is allowed at `now_s`, which is thereby used up; else the seconds until one is."""
         passed_s = 0.0 if self._seen_s is None else max(0.0, now_s - self._seen_s)
         self._seen_s = now_s

@@ -16,7 +16,7 @@ from agegender.shared.images.pictures import (
 )
 from agegender.shared.images.sizes import MAX_PICTURE_BYTES
 
-SUFFIXES = frozenset(
+PICTURE_SUFFIXES = frozenset(
     [
         ".avif",
         ".bmp",
@@ -64,7 +64,7 @@ class StillsStream:
 
 
 def _is_picture(path: Path) -> bool:
-    return path.suffix.lower() in SUFFIXES and path.is_file()
+    return path.suffix.lower() in PICTURE_SUFFIXES and path.is_file()
 
 
 def read_still(path: Path) -> Bgr:

@@ -1,4 +1,4 @@
-"""What comes out of a camera before it is a message, and what a camera's stream is."""
+"""The interface of a stream, and the types of a frame before it is a message."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ class FailureReason(StrEnum):
     """Why a camera gives no frames."""
 
     REFUSED = "refused"
-    """Nothing listens at that address and port, or the camera turns us away."""
+    """No server listens at this address and port, or the camera refuses the request."""
     UNREACHABLE = "unreachable"
     """No answer: the host is off, the name is unknown, or a firewall swallows the packets."""
     LOGIN = "login"
     """The user or the password is wrong, or missing."""
     NOT_FOUND = "not-found"
-    """The camera or the disk has nothing under that path."""
+    """The camera or the disk has nothing at this path."""
     NOT_VIDEO = "not-video"
-    """What is there holds no pictures that can be decoded."""
+    """The source holds no picture that can be decoded."""
     ENDED = "ended"
-    """The camera closed the stream, or the file breaks off."""
+    """The camera closed the stream, or the file is cut short."""
     NO_FRAME = "no-frame"
-    """The connection stands, and no frame that can be decoded came for too long."""
+    """The connection is open, but for too long no frame arrived that can be decoded."""
     HUNG = "hung"
-    """The process that decodes the camera gave no sign of life, and was ended."""
+    """The decoder process gave no sign of life and was killed."""
     CRASHED = "crashed"
-    """The process that decodes the camera has ended by itself, or none could be started."""
+    """The decoder process ended by itself, or could not be started."""
     SETTINGS = "settings"
     """The password's variable or file is missing, or the login is too long."""
 
@@ -48,45 +48,47 @@ class CameraError(AgeGenderError):
 
 @dataclass(frozen=True, slots=True)
 class StreamFrame:
-    """One decoded frame, its pixels not yet converted: most frames are never looked at."""
+    """One frame as a stream gives it. Its pixels are not converted yet, because most frames are skipped."""
 
     time_s: float | None
-    """On the stream's own clock, to which the sampler holds; None where each frame is to be picked."""
+    """By the clock of the stream, for the sampler. None: the frame must not be skipped."""
     captured_at_s: float
     """Seconds since 1970, by `clock`."""
     clock: Clock
     picture: Callable[[], Bgr]
-    """Gives the pixels; may raise UnreadablePicture."""
+    """Returns the pixels; may raise UnreadablePicture."""
     media_time_s: float | None = None
     file: str | None = None
     """The path in valid UTF-8, see `shown_path`."""
+    camera_time_s: float | None = None
+    """Seconds since 1970 by the camera's clock, not checked yet; None while the camera reports no time."""
 
 
 class Stream(Protocol):
-    """An open camera or file. Used by one thread."""
+    """An open camera or file, for one thread."""
 
     def frames(self) -> Iterator[StreamFrame]:
-        """Blocks for each next frame; ends with the file; raises CameraError when the stream breaks."""
+        """Waits for each next frame. Ends with the file; raises CameraError if the stream breaks."""
 
     def close(self) -> None:
-        """Lets go of the connection or the file."""
+        """Closes the connection or the file."""
 
 
 def shown_path(path: str | os.PathLike[str]) -> str:
-    """`path` as text that any message can hold: bytes that are no UTF-8 are shown as question marks."""
+    """`path` as valid UTF-8: other bytes become replacement characters."""
     return os.fsencode(path).decode("utf-8", "replace")
 
 
 Wanted = Callable[[], bool]
-"""Whether the thread that reads is to go on; a stream that waits asks this over and over where it can."""
+"""Whether the reader still wants frames. A stream that waits asks this again and again."""
 
 OpenStream = Callable[[Wanted], Stream]
-"""Opens the camera. Blocks for seconds at most; raises CameraError."""
+"""Opens the camera, within seconds. Raises CameraError."""
 
 
 @dataclass(frozen=True, slots=True)
 class CapturedFrame:
-    """A frame that the sampler picked, and where in which stream it stands."""
+    """A frame that the sampler picked, with its place in the stream."""
 
     camera_id: str
     stream_id: str
@@ -97,7 +99,7 @@ class CapturedFrame:
     media_time_s: float | None = None
     file: str | None = None
     mode: Mode | None = None
-    """As the settings of the camera have it."""
+    """From the settings of the camera; None: the default of its kind."""
 
     @property
     def is_complete(self) -> bool:

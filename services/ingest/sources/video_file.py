@@ -76,7 +76,7 @@ _NOT_OPENED = (
     errno.EPERM,
 )
 
-SUFFIXES = frozenset(
+VIDEO_SUFFIXES = frozenset(
     [
         ".3gp",
         ".asf",

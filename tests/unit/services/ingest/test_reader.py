@@ -57,14 +57,14 @@ class Scripted:
         self.closed.set()
 
 
-LIVE = ReaderSettings(
+LIVE_SETTINGS = ReaderSettings(
     fps=60,
     when_full=WhenFull.REPLACE,
     reopens=True,
     backoff=lambda: Backoff(0.01, 0.08),
     login_backoff=lambda: Backoff(0.02, 0.64),
 )
-FILE = replace(LIVE, when_full=WhenFull.WAIT, reopens=False)
+FILE_SETTINGS = replace(LIVE_SETTINGS, when_full=WhenFull.WAIT, reopens=False)
 
 
 class Bench:
@@ -73,7 +73,7 @@ class Bench:
     def __init__(
         self,
         open_stream: Callable[[], Scripted],
-        settings: ReaderSettings = LIVE,
+        settings: ReaderSettings = LIVE_SETTINGS,
         may_read: Callable[[], bool] = always,
     ) -> None:
         self.metrics = Metrics(CollectorRegistry())
@@ -165,7 +165,7 @@ def test_a_camera_that_flaps_is_counted_each_time_and_logged_once(caplog: pytest
 
 def test_after_a_steady_stream_the_first_wait_is_short_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reader_module, "_STEADY_S", 0)
-    settings = replace(LIVE, backoff=lambda: Backoff(0.01, 60))
+    settings = replace(LIVE_SETTINGS, backoff=lambda: Backoff(0.01, 60))
     with Bench(lambda: Scripted(frames(1)), settings) as bench:
         # Twelve waits that double would take 20 s at least.
         wait_until(lambda: len(bench.opened_at_s) >= 13, 5, "thirteen connections")
@@ -229,7 +229,7 @@ def test_a_file_is_read_to_its_end_in_order_and_its_bad_pictures_are_handed_on()
         for number in range(20):
             yield StreamFrame(None, 1.0, "arrival", bad if number == 7 else picture)
 
-    with Bench(lambda: Scripted(given()), FILE) as bench:
+    with Bench(lambda: Scripted(given()), FILE_SETTINGS) as bench:
         taken = bench.take_all()
     assert [one.sequence for one in taken] == list(range(20))
     assert len({one.stream_id for one in taken}) == 1
@@ -241,7 +241,7 @@ def test_a_file_is_read_to_its_end_in_order_and_its_bad_pictures_are_handed_on()
 
 @pytest.mark.parametrize("error", [REFUSED, ZeroDivisionError("oh")])
 def test_a_file_that_fails_is_not_tried_again_and_counts_as_read(error: Exception) -> None:
-    with Bench(failing(error), FILE) as bench:
+    with Bench(failing(error), FILE_SETTINGS) as bench:
         assert bench.take_all() == []
         wait_until(lambda: bench.threads() == 0, 5, "the thread ends")
     assert sum(bench.failures().values()) == 1
@@ -265,7 +265,7 @@ def test_a_thread_stuck_in_open_is_given_up_and_replaced_but_never_more_than_thr
         while not bench.reader._stop.wait(0.005):
             yield StreamFrame(time.time(), time.time(), "arrival", picture)
 
-    with Bench(hang, replace(LIVE, hang_s=0.1)) as bench:
+    with Bench(hang, replace(LIVE_SETTINGS, hang_s=0.1)) as bench:
 
         def watched(failures: int) -> bool:
             bench.reader.watch()
@@ -302,7 +302,7 @@ def test_a_thread_stuck_in_a_read_is_replaced_and_what_it_reads_later_is_not_han
         streams.append(Scripted(alive() if streams else stuck()))
         return streams[-1]
 
-    with Bench(open_stream, replace(LIVE, hang_s=0.2)) as bench:
+    with Bench(open_stream, replace(LIVE_SETTINGS, hang_s=0.2)) as bench:
         assert bench.mailbox.take(1, 5)[0].captured_at_s == 1.0
 
         def watched() -> bool:
@@ -319,7 +319,7 @@ def test_a_thread_stuck_in_a_read_is_replaced_and_what_it_reads_later_is_not_han
 
 
 def test_a_reader_of_a_file_is_never_given_up_on() -> None:
-    with Bench(lambda: Scripted(frames(3)), FILE) as bench:
+    with Bench(lambda: Scripted(frames(3)), FILE_SETTINGS) as bench:
         wait_until(lambda: bench.metrics.total("agegender_frames_captured_total") == 2, 5, "it waits for us")
         bench.reader._alive_at_s -= 1_000
         bench.reader.watch()
@@ -339,7 +339,7 @@ def test_stopping_is_prompt_in_every_state(state: str) -> None:
             if state == "stuck":
                 release.wait(20)
 
-    slow = replace(LIVE, backoff=lambda: Backoff(60, 60))
+    slow = replace(LIVE_SETTINGS, backoff=lambda: Backoff(60, 60))
     opener = failing(REFUSED) if state == "waiting for a retry" else lambda: Scripted(endless())
     with Bench(opener, slow) as bench:
         wait_until(lambda: bench.opened_at_s, 5, "it has begun")
@@ -398,7 +398,7 @@ def test_a_camera_given_up_leaves_the_gauges_and_keeps_its_counters() -> None:
         wait_until(lambda: bench.mailbox.take(1, 0.1), 5, "a frame is taken")
         bench.reader.stop()
         assert bench.reader.join(2)
-        bench.reader.forget()
-        bench.reader.forget()
+        bench.reader.drop_gauges()
+        bench.reader.drop_gauges()
     assert bench.metrics.by_label("agegender_camera_up_bool", "camera") == {}
     assert bench.metrics.total("agegender_frames_captured_total", camera="door") > 0

@@ -16,10 +16,10 @@ import pytest
 from agegender.services.ingest.decoder.protocol import (
     Alive,
     Failed,
+    FrameHeader,
     Garbled,
     Message,
     Order,
-    Picked,
     receive,
     send,
 )
@@ -54,7 +54,7 @@ def framed(text: bytes, pixels: bytes = b"") -> bytes:
     [
         Order(camera_id="door", url="rtsp://u:p@host/x", no_frame_s=10, fps=5, longer_side_px=1280),
         Alive(),
-        Picked(arrived_at_s=2.0, camera_time_s=None, problem="broken", is_oversize=True),
+        FrameHeader(arrived_at_s=2.0, camera_time_s=None, problem="broken", is_oversize=True),
         Failed(reason=FailureReason.ENDED, text="the stream ended"),
     ],
 )
@@ -82,14 +82,14 @@ def test_a_message_is_sent_also_to_somebody_who_goes_when_it_is_there() -> None:
 def test_a_picture_comes_out_as_it_went_in_also_a_turned_one() -> None:
     picture = np.random.default_rng(0).integers(0, 255, (20, 30, 3), np.uint8)
     turned = np.rot90(picture)
-    message = Picked(arrived_at_s=2.0, camera_time_s=1.5, size_wh=(20, 30))
+    message = FrameHeader(arrived_at_s=2.0, camera_time_s=1.5, size_wh=(20, 30))
     got, pixels = receive(filler(sent(message, turned)))
     assert got == message
     assert pixels is not None
     assert np.array_equal(pixels, turned)
 
 
-PICKED = {"kind": "picked", "arrived_at_s": 1.0, "camera_time_s": None, "size_wh": [2, 1]}
+PICKED = {"kind": "frame", "arrived_at_s": 1.0, "camera_time_s": None, "size_wh": [2, 1]}
 
 
 @pytest.mark.parametrize(

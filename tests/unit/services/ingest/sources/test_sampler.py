@@ -17,7 +17,7 @@ GAPS_S = st.lists(st.one_of(st.floats(0, 0.2), st.floats(-5, 5), st.floats(-1e6,
 
 def picked(fps: float, times_s: list[float]) -> list[float]:
     sampler = Sampler(fps)
-    return [time_s for time_s in times_s if sampler.is_due(time_s)]
+    return [time_s for time_s in times_s if sampler.pick(time_s)]
 
 
 @pytest.mark.parametrize(
@@ -59,7 +59,7 @@ def test_no_window_of_time_holds_more_than_its_share_and_two(
     sampler = Sampler(fps)
     for before_s, time_s in pairwise([start_s, *accumulate(gaps_s, initial=start_s)]):
         passed_s += max(0.0, time_s - before_s)
-        if sampler.is_due(time_s):
+        if sampler.pick(time_s):
             picks.append(passed_s)
     for first in range(len(picks)):
         for last in range(first, len(picks)):
@@ -74,7 +74,7 @@ def test_no_frame_is_left_out_that_comes_an_interval_after_the_last_one_picked(
     sampler = Sampler(fps)
     for before_s, time_s in pairwise([start_s, *accumulate(gaps_s, initial=start_s)]):
         since_pick_s += max(0.0, time_s - before_s)
-        if sampler.is_due(time_s):
+        if sampler.pick(time_s):
             since_pick_s = 0.0
         else:
             assert since_pick_s < 1 / fps + 1e-5
@@ -83,20 +83,20 @@ def test_no_frame_is_left_out_that_comes_an_interval_after_the_last_one_picked(
 @pytest.mark.parametrize("run", [-1.0, 0.0, -1e6])
 def test_a_stream_whose_clock_stands_or_runs_backwards_is_timed_by_ours(run: float) -> None:
     clock = ForwardTime()
-    passed_s = [clock.passed_s(100 + run * n / 25, 7 + n / 25) for n in range(251)]
+    passed_s = [clock.advance(100 + run * n / 25, 7 + n / 25) for n in range(251)]
     assert passed_s == pytest.approx([n / 25 for n in range(251)])
 
 
 @given(st.lists(st.floats(-1e6, 1e6)), st.lists(st.floats(0, 1e3)))
 def test_the_time_of_a_stream_never_goes_back(times_s: list[float], gaps_s: list[float]) -> None:
     clock = ForwardTime()
-    passed_s = [clock.passed_s(*both) for both in zip(times_s, accumulate(gaps_s), strict=False)]
+    passed_s = [clock.advance(*both) for both in zip(times_s, accumulate(gaps_s), strict=False)]
     assert passed_s == sorted(passed_s)
 
 
 def test_a_stream_whose_clock_is_right_keeps_its_own_time_however_its_frames_come() -> None:
     clock = ForwardTime()
-    assert [clock.passed_s(n / 25, 0.0) for n in range(50)] == pytest.approx([n / 25 for n in range(50)])
+    assert [clock.advance(n / 25, 0.0) for n in range(50)] == pytest.approx([n / 25 for n in range(50)])
 
 
 @given(st.floats(0.5, 100), st.floats(1, 50), st.lists(st.floats(0, 0.5), max_size=200))
@@ -104,7 +104,7 @@ def test_no_more_is_allowed_than_so_many_a_second_and_so_many_at_once(
     per_s: float, at_once: float, gaps_s: list[float]
 ) -> None:
     allowance = Allowance(per_s, at_once)
-    allowed_s = [now_s for now_s in accumulate(gaps_s) if allowance.wait_s(now_s) == 0]
+    allowed_s = [now_s for now_s in accumulate(gaps_s) if allowance.take(now_s) == 0]
     for first, since_s in enumerate(allowed_s):
         for last, until_s in enumerate(allowed_s[first:], first):
             assert last - first + 1 <= at_once + (until_s - since_s) * per_s + 1e-6
@@ -113,13 +113,13 @@ def test_no_more_is_allowed_than_so_many_a_second_and_so_many_at_once(
 def test_who_waits_as_long_as_told_is_allowed_the_next_one() -> None:
     allowance, now_s = Allowance(5, 2), 0.0
     for _ in range(100):
-        wait_s = allowance.wait_s(now_s)
+        wait_s = allowance.take(now_s)
         if wait_s > 0:
             now_s += wait_s + 1e-9
-            assert allowance.wait_s(now_s) == 0
+            assert allowance.take(now_s) == 0
     assert now_s == pytest.approx(98 / 5, rel=0.05)
 
 
 def test_one_that_stays_below_is_never_held_up() -> None:
     allowance = Allowance(5.5, 3)
-    assert all(allowance.wait_s(n / 5) == 0 for n in range(1_000))
+    assert all(allowance.take(n / 5) == 0 for n in range(1_000))
