@@ -1,6 +1,6 @@
-"""How the clients of Kafka log in, and in plain words why a broker turned them away.
+"""Login and TLS of the clients, and the reasons of brokers that refuse them.
 
-Knows no client: `login_settings` gives the names that kafka-python has for the settings.
+Imports no client; only the names of settings are those of kafka-python.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from agegender.shared.process.tls import why_refused
 
 
 def login_settings(kafka: KafkaSettings) -> dict[str, Any]:
-    """What every client needs besides the addresses. Holds the password: never to be logged.
+    """The settings of kafka-python for login and TLS. They hold the password: never log them.
 
     Raises:
         SettingsError: a certificate or a key has become unreadable since the settings were loaded.
@@ -32,26 +32,26 @@ def login_settings(kafka: KafkaSettings) -> dict[str, Any]:
 
 
 def _as_sent(username: str, mechanism: str | None) -> str:
-    """SCRAM has commas and equal signs of its own between its fields (RFC 5802, section 5.1)."""
+    """The user name as sent. SCRAM separates fields by commas and equal signs (RFC 5802, section 5.1)."""
     return username if mechanism == "PLAIN" else username.replace("=", "=3D").replace(",", "=2C")
 
 
 class Refusals:
-    """Which brokers turned us away when last asked, and why.
+    """The brokers that refused the last connection, with the reasons.
 
-    Written by the threads of the clients, which try on in silence; read where a call got no answer.
+    The threads of the clients write it while they retry in silence. A call without an answer reads it.
     """
 
     def __init__(self) -> None:
         self._why: dict[tuple[str, str], str] = {}
 
     def note(self, kafka: KafkaSettings, node: str, error: BaseException | None, *, is_login: bool) -> bool:
-        """Remembers how a try to connect ended; True where the broker turned us away.
+        """Records the outcome of a connection; True when the broker refused it.
 
         Args:
-            node: which of the brokers.
+            node: the address of the broker.
             error: None for a success.
-            is_login: the broker refused user and password, or the way to prove them.
+            is_login: the broker refused user and password, or the SASL mechanism.
         """
         key = (kafka.bootstrap_servers, node)
         why = None if error is None else _why(kafka, str(error), is_login=is_login)
@@ -62,14 +62,14 @@ class Refusals:
         return why is not None
 
     def of(self, kafka: KafkaSettings) -> str | None:
-        """Why one of these brokers turns us away at the moment; None when none does."""
+        """The reason of one of these brokers for refusing; None when no broker refuses."""
         found = (why for (servers, _), why in list(self._why.items()) if servers == kafka.bootstrap_servers)
         return next(found, None)
 
 
 _ANOTHER_PROTOCOL = (
-    "the broker does not understand us or hangs up: check that KAFKA_SECURITY_PROTOCOL is that of this "
-    "listener, SASL_… where it wants a login and …SSL where it speaks TLS"
+    "the broker does not understand the connection or hangs up: check that KAFKA_SECURITY_PROTOCOL is that "
+    "of this listener, SASL_… for a login and …SSL for TLS"
 )
 
 
@@ -82,8 +82,8 @@ def _why(kafka: KafkaSettings, text: str, *, is_login: bool) -> str | None:
     if "socket disconnected" in text or "Invalid frame length" in text:
         return _ANOTHER_PROTOCOL
     reason = why_refused(text, "KAFKA_")
-    return None if reason is None else f"the broker cannot be trusted or does not trust us: {reason}"
+    return None if reason is None else f"the broker or our certificate is not trusted: {reason}"
 
 
 refusals = Refusals()
-"""Of all clients of this process."""
+"""The refusals of all clients in this process."""

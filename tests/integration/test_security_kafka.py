@@ -176,7 +176,7 @@ def test_a_broker_that_wants_a_certificate_says_so(broker: SecuredKafka, tmp_pat
     [
         ("login", "unencrypted", "it does not speak TLS at this port"),
         ("unencrypted", "login", "SSL where it speaks TLS"),
-        ("mutual", "login", "SASL_… where it wants a login"),
+        ("mutual", "login", "SASL_… for a login"),
     ],
 )
 def test_a_protocol_that_is_not_that_of_the_listener_is_named(

@@ -321,7 +321,7 @@ def test_slow_work_keeps_the_assignment_but_not_liveness(
     bench.watch.on("source.keep_alive", later)
     bench.watch.on("source.keep_alive", stage.enough.set, nth=4)
     bench.run()
-    assert alive[:3] == [True, True, False], "who hangs is to be started anew"
+    assert alive[:3] == [True, True, False], "a hung service is to be restarted"
     assert bench.sent == [0]
     assert bench.uncommitted == []
 

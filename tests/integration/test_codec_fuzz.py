@@ -56,7 +56,7 @@ _TOKENS = (
     b"[" * 200,
 )
 _MOST_SIGNS = 300
-_MOST_JSON_BYTES = 256 * 1024
+_MOST_JSON_BYTES = 288 * 1024
 _MOST_MORE_MB = 250
 """Parsing JSON takes up to 400 times its size in memory."""
 
