@@ -20,7 +20,7 @@ from agegender.shared.models import gender_threshold
 from agegender.shared.process.metrics import Metrics
 from agegender.shared.store import CAMERAS_KEY, SCHEMA_KEY, CameraKeys, redis_errors_sorted, server_time_s
 from agegender.shared.store.counts import LONGEST_KEPT_S
-from agegender.shared.store.schema import SCHEMA, claim_schema
+from agegender.shared.store.schema import SCHEMA, check_schema, claim_schema
 
 _SWEPT_AT_ONCE = 200
 _PREVIEW_S = 10
@@ -54,6 +54,7 @@ class RedisStore:
         self._silence_timeout = SilenceTimeout(settings.silence_timeout_s)
         self._size = StoreSize(client, metrics)
         self._repository: CameraRepository | None = None
+        self._has_claimed_schema = False
         self._shown: dict[str, tuple[str, int]] = {}
 
     def open(self) -> None:
@@ -66,7 +67,7 @@ class RedisStore:
         """
         gender_threshold()
         with redis_errors_sorted():
-            claim_schema(self._client)
+            check_schema(self._client)
         self._repository = CameraRepository(self._client, self._settings, self._clock)
 
     def write(self, messages: Sequence[Stored]) -> None:
@@ -79,6 +80,9 @@ class RedisStore:
                 by_camera[message.camera_id].append(message)
         with redis_errors_sorted():
             self._size.measure()  # first, because a full store refuses the writes below
+            if by_camera and not self._has_claimed_schema:
+                claim_schema(self._client)
+                self._has_claimed_schema = True
             for camera_id, some in by_camera.items():
                 results = [one for one in some if isinstance(one, Result)]
                 how = functools.partial(merge, some)

@@ -1,4 +1,4 @@
-"""`docs/redis.md` says what is so: its commands give data, its keys are all there are."""
+"""`docs/redis.md` is correct: its commands give data, and it lists every key."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ _EMPTY = ("", "0", "nil")
 
 
 def blocks(language: str) -> list[str]:
-    """What stands in the document between fences of this language."""
+    """The code blocks of the document in this language."""
     return re.findall(rf"^```{language}\n(.*?)^```", _DOCUMENT, re.DOTALL | re.MULTILINE)
 
 
 def _write(sink: Sink, number: int) -> None:
-    """Somebody leaves, and somebody stays, at this moment."""
+    """One visit ends now, and one stays open."""
     now_s = time.time()
     gone, there = f"s1-{2 * number + 1}", f"s1-{2 * number}"
     frame = frame_info("entrance", sequence=number, captured_at_s=now_s)
@@ -43,7 +43,7 @@ def _write(sink: Sink, number: int) -> None:
 
 @pytest.fixture
 def busy_url(redis_database: str) -> Iterator[str]:
-    """A store into which somebody leaves every tenth of a second."""
+    """A store in which a visit ends every tenth of a second."""
     done = threading.Event()
     with opened_sink(redis_database) as sink:
         _write(sink, 0)
@@ -63,7 +63,7 @@ def busy_url(redis_database: str) -> Iterator[str]:
 
 @pytest.fixture
 def shell(busy_url: str, tmp_path: Path) -> dict[str, str]:
-    """An environment in which `redis-cli` asks that store, and fails where the server does."""
+    """An environment in which `redis-cli` uses that store and fails if the server does."""
     return {**redis_cli_environment(busy_url, tmp_path), "REDIS_URL": busy_url}
 
 
@@ -93,7 +93,7 @@ def test_every_program_runs_and_says_something(busy_url: str, tmp_path: Path) ->
     assert len(programs) == 2
     environment = {**os.environ, "REDIS_URL": busy_url, "PYTHONPATH": str(_ROOT)}
     for program in programs:
-        # The one that follows would go on for ever, as somebody leaves all the time.
+        # The program that follows the stream would never end, because visits end all the time.
         text = program.replace("while found", "if found").replace(
             "            break\n", "            continue\n"
         )
@@ -110,7 +110,7 @@ def test_every_program_runs_and_says_something(busy_url: str, tmp_path: Path) ->
         assert "female" in done.stdout, program
 
 
-def test_the_example_is_a_person_with_all_that_a_person_has() -> None:
+def test_the_example_has_every_field_of_a_visit() -> None:
     (example,) = blocks("json")
     visit = Visit.model_validate_json(example)
     assert visit.model_fields_set == set(Visit.model_fields) - {"unclassified"}
@@ -124,5 +124,5 @@ def test_every_key_is_in_the_table(busy_url: str) -> None:
 
 
 def _kind(key: str) -> str:
-    """The key without what differs from person to person and from hour to hour."""
+    """The key without track id and time."""
     return re.sub(r"(visit|minute|hour|day):.*", r"\1", key)

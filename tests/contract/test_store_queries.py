@@ -1,4 +1,4 @@
-"""What can be asked of the store, and what it answers."""
+"""Queries of the store and their answers."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def names(visits: Sequence[Visit]) -> list[str]:
 
 @pytest.fixture
 def busy(sink: Sink) -> Sink:
-    """Five visits to two cameras, two of them at the same moment."""
+    """Five visits to two cameras, two of them at the same time."""
     write(
         sink,
         visit(1, 0, camera="door", age=8),
@@ -63,21 +63,21 @@ def busy(sink: Sink) -> Sink:
     return sink
 
 
-def test_persons_come_newest_first_over_all_cameras(busy: Sink) -> None:
+def test_visits_come_newest_first_over_all_cameras(busy: Sink) -> None:
     page = busy.store.visits()
     assert names(page.items) == ["door/s1-5", "hall/s1-4", "hall/s1-3", "door/s1-2", "door/s1-1"]
     assert page.next is None
     assert page.items[0].closed is None, "who is still there is among them"
 
 
-def test_persons_of_some_cameras(busy: Sink) -> None:
+def test_visits_of_some_cameras(busy: Sink) -> None:
     assert names(busy.store.visits(camera_ids=["hall"]).items) == ["hall/s1-4", "hall/s1-3"]
     twice = busy.store.visits(camera_ids=["hall", "nowhere", "hall"])
     assert names(twice.items) == ["hall/s1-4", "hall/s1-3"]
     assert busy.store.visits(camera_ids=[]).items == []
 
 
-def test_persons_since_one_moment_and_before_another(busy: Sink) -> None:
+def test_visits_between_two_times(busy: Sink) -> None:
     store = busy.store
     assert names(store.visits(since_s=T0 + 60, until_s=T0 + 3600).items) == ["hall/s1-3", "door/s1-2"]
     assert names(store.visits(since_s=T0 + 3600).items) == ["door/s1-5", "hall/s1-4"]
@@ -85,7 +85,7 @@ def test_persons_since_one_moment_and_before_another(busy: Sink) -> None:
     assert store.visits(since_s=T0 + 60, until_s=T0 + 60).items == []
 
 
-def test_persons_of_an_age_or_a_gender(busy: Sink) -> None:
+def test_visits_of_an_age_or_a_gender(busy: Sink) -> None:
     store = busy.store
     assert names(store.visits(age_bands=["0-9", "70+"]).items) == ["hall/s1-4", "door/s1-1"]
     assert names(store.visits(genders=["male"]).items) == ["door/s1-2"]
@@ -94,7 +94,7 @@ def test_persons_of_an_age_or_a_gender(busy: Sink) -> None:
 
 
 @pytest.mark.parametrize("limit", [1, 2, 3, 5])
-def test_pages_put_together_are_everybody_once(busy: Sink, limit: int) -> None:
+def test_the_pages_together_hold_each_visit_once(busy: Sink, limit: int) -> None:
     found: list[Visit] = []
     before = None
     while True:
@@ -107,7 +107,7 @@ def test_pages_put_together_are_everybody_once(busy: Sink, limit: int) -> None:
     assert found == list(busy.store.visits().items)
 
 
-def test_who_comes_between_two_pages_moves_nobody(busy: Sink) -> None:
+def test_a_visit_between_two_pages_moves_no_other(busy: Sink) -> None:
     first = busy.store.visits(limit=2)
     write(busy, visit(6, 2 * DAY_S, camera="hall"))
     second = busy.store.visits(limit=3, before=first.next)
@@ -115,7 +115,7 @@ def test_who_comes_between_two_pages_moves_nobody(busy: Sink) -> None:
     assert second.next is None
 
 
-def test_a_page_may_end_anywhere_among_many_of_one_moment(sink: Sink) -> None:
+def test_a_page_may_end_among_visits_of_the_same_time(sink: Sink) -> None:
     write(sink, *(visit(number, 0) for number in range(450)))
     first = sink.store.visits(limit=215)
     second = sink.store.visits(limit=1_000, before=first.next)
@@ -124,7 +124,7 @@ def test_a_page_may_end_anywhere_among_many_of_one_moment(sink: Sink) -> None:
     assert len(set(both)) == 450
 
 
-def test_who_comes_while_a_page_is_read_is_no_reason_to_tell_anybody_twice(sink: Sink) -> None:
+def test_a_visit_while_a_page_is_read_repeats_no_other(sink: Sink) -> None:
     write(sink, *(visit(number, number) for number in range(100)))
 
     def read(camera_id: str, track_ids: Sequence[str]) -> list[Visit | None]:
@@ -137,19 +137,19 @@ def test_who_comes_while_a_page_is_read_is_no_reason_to_tell_anybody_twice(sink:
 
 
 @pytest.mark.parametrize("before", ["", "x", "é", "W10", "WzEsMl0", "bm9uc2Vuc2U"])
-def test_a_cursor_that_is_none_is_refused(sink: Sink, before: str) -> None:
+def test_a_malformed_cursor_is_refused(sink: Sink, before: str) -> None:
     with pytest.raises(ValueError, match="before: expected the `next` of an earlier page"):
         sink.store.visits(before=before)
 
 
-def test_an_answer_of_nobody_cannot_be_asked_for(sink: Sink) -> None:
+def test_a_limit_below_one_is_refused(sink: Sink) -> None:
     with pytest.raises(ValueError, match="limit: expected 1 or more, got 0"):
         sink.store.visits(limit=0)
     with pytest.raises(ValueError, match="limit: expected 1 or more, got 0"):
         sink.store.closed(limit=0)
 
 
-def test_one_person_is_found_by_camera_and_id(busy: Sink) -> None:
+def test_a_visit_is_found_by_camera_and_id(busy: Sink) -> None:
     visit = busy.store.visit("door", "s1-2")
     assert visit is not None
     assert (visit.gender, visit.first_seen_s, visit.closed) == ("male", T0 + 60, "left")
@@ -185,14 +185,14 @@ def test_counts_go_on_over_the_end_of_a_month_and_of_a_year(sink: Sink) -> None:
         assert [one.start_s for one in counts] == [new_year - length_s, new_year]
 
 
-def test_more_counts_than_anybody_reads_are_refused_with_a_way_out(busy: Sink) -> None:
+def test_too_many_counts_are_refused_with_advice(busy: Sink) -> None:
     with pytest.raises(ValueError, match="at most 100000 minutes over all cameras, got 115200: ask for"):
         busy.store.counts(since_s=T0 - 20, until_s=T0 - 20 + 40 * DAY_S, by="minute")
     assert len(busy.store.counts(since_s=T0, until_s=T0 + 40 * DAY_S, by="day")) == 5
     assert busy.store.counts(since_s=T0, until_s=T0 - 9e9, by="minute") == []
 
 
-def test_the_closed_are_told_from_now_on_and_each_once(sink: Sink) -> None:
+def test_closed_visits_come_from_now_on_and_each_once(sink: Sink) -> None:
     write(sink, visit(1, 0))
     nobody, cursor = sink.store.closed()
     assert nobody == []
@@ -205,7 +205,7 @@ def test_the_closed_are_told_from_now_on_and_each_once(sink: Sink) -> None:
     assert names(sink.store.closed(cursor)[0]) == ["cam1/s1-6"]
 
 
-def test_the_closed_come_in_portions_that_leave_nobody_out(sink: Sink) -> None:
+def test_closed_visits_come_in_parts_without_a_gap(sink: Sink) -> None:
     _, cursor = sink.store.closed()
     write(sink, *(visit(number, 0, camera=f"cam{number % 3}") for number in range(20)))
     found: list[str] = []
@@ -218,7 +218,7 @@ def test_the_closed_come_in_portions_that_leave_nobody_out(sink: Sink) -> None:
     assert sorted(found) == sorted(f"cam{number % 3}/s1-{number}" for number in range(20))
 
 
-def test_a_busy_camera_keeps_no_other_waiting(busy: Sink) -> None:
+def test_a_busy_camera_delays_no_other(busy: Sink) -> None:
     (someone,) = busy.store.visits(camera_ids=["hall"], limit=1).items
     for camera_id, moments in (("a", [1, 2, 5, 6]), ("b", [3, 4])):
         for ms in moments:
@@ -229,7 +229,7 @@ def test_a_busy_camera_keeps_no_other_waiting(busy: Sink) -> None:
     assert names(visits) == ["a/s1-1", "a/s1-2", "b/s1-3", "b/s1-4"]
 
 
-def test_the_closed_of_one_camera(busy: Sink) -> None:
+def test_the_closed_visits_of_one_camera(busy: Sink) -> None:
     _, cursor = busy.store.closed(camera_ids=["hall"])
     write(busy, visit(7, 5, camera="door"), visit(8, 6, camera="hall"))
     visits, cursor = busy.store.closed(cursor, camera_ids=["hall"])
@@ -238,7 +238,7 @@ def test_the_closed_of_one_camera(busy: Sink) -> None:
 
 
 @pytest.mark.parametrize("known", [True, False])
-def test_a_wait_for_the_closed_ends_when_somebody_is(redis_database: str, known: bool) -> None:
+def test_a_wait_for_closed_visits_ends_with_the_first(redis_database: str, known: bool) -> None:
     with opened_sink(redis_database) as sink:
         if known:
             write(sink, visit(1, 0))
@@ -250,7 +250,7 @@ def test_a_wait_for_the_closed_ends_when_somebody_is(redis_database: str, known:
         assert names(visits) == ["cam1/s1-2"]
 
 
-def test_a_wait_for_the_closed_that_is_in_vain_ends(busy: Sink) -> None:
+def test_a_wait_for_closed_visits_ends_in_time(busy: Sink) -> None:
     # Longer than the half second for which the client waits for an answer.
     visits, cursor = busy.store.closed(wait_s=0.8)
     assert visits == []

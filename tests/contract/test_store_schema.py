@@ -55,15 +55,16 @@ QUESTIONS: list[Callable[[ResultStore], object]] = [
 
 def test_the_sink_notes_the_number_in_an_empty_store(redis_database: str) -> None:
     with opened_sink(redis_database) as sink:
+        sink.output.write([track_update(track_summary())])
         assert sink.client.get(SCHEMA_KEY) == str(SCHEMA).encode()
         assert 0 < int(sink.client.ttl(SCHEMA_KEY)) <= LONGEST_KEPT_S
-        sink.output.write([track_update(track_summary())])
     with opened_sink(redis_database) as sink:
         assert len(sink.store.visits().items) == 1
 
 
 def test_the_number_is_noted_again_after_a_loss_of_all_keys(redis_database: str) -> None:
     with opened_sink(redis_database) as sink:
+        sink.output.write([track_update(track_summary())])
         sink.client.flushall()
         sink.output.write([track_update(track_summary())])
         assert sink.client.get(SCHEMA_KEY) == str(SCHEMA).encode()
@@ -77,6 +78,14 @@ def test_the_sink_refuses_another_schema(redis_database: str, make: Callable[[re
         with pytest.raises(SchemaMismatch, match=re.escape(ADVICE)), opened_sink(redis_database):
             pass
         assert {key: client.dump(key) for key in client.scan_iter()} == before
+
+
+def test_of_two_versions_on_an_empty_store_one_writes(redis_database: str) -> None:
+    with opened_sink(redis_database) as sink:
+        _made_by_a_newer_version(sink.client)
+        with pytest.raises(SchemaMismatch):
+            sink.output.write([track_update(track_summary())])
+        assert sink.client.keys() == [SCHEMA_KEY.encode()]
 
 
 @pytest.mark.parametrize("make", OTHERS)
@@ -136,7 +145,7 @@ def test_the_users_of_deploy_may_do_all_that_is_needed(own_redis: RedisServer) -
             ask(ResultStore(client))
 
 
-def test_keys_of_a_camera_alone_are_not_enough_to_read_it(redis_database: str) -> None:
+def test_a_store_that_lost_its_number_counts_as_old(redis_database: str) -> None:
     """A store that lost its number, but not its cameras, counts as old."""
     with opened_sink(redis_database) as sink:
         sink.output.write([track_update(track_summary())])

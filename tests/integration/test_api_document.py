@@ -1,4 +1,4 @@
-"""`docs/api.md` says what is so: its examples are answered, and it names every route and every setting."""
+"""`docs/api.md` is correct: its examples work, and it names every route and setting."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Events as they come, through outages of Redis and to the end of the service."""
+"""Events of the API, during outages of Redis and at the end of the service."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ TOKEN = "correct-horse-battery"
 
 
 def _leave(sink: Sink, number: int, camera_id: str = "cam1") -> None:
-    """Somebody is seen, classified and gone."""
+    """A visit begins, is classified and ends."""
     at_s = time.time() - 3
     track_id = f"s1-{number}"
     classified = vote(track_id, camera_id=camera_id, captured_at_s=at_s)
@@ -42,7 +42,7 @@ def _visits(events: Iterator[SentEvent], number: int) -> list[SentEvent]:
     return [next(found) for _ in range(number)]
 
 
-def test_who_leaves_after_a_reader_came_is_told(redis_database: str) -> None:
+def test_a_visit_that_closes_later_is_sent(redis_database: str) -> None:
     with opened_sink(redis_database) as sink, contextlib.ExitStack() as stack:
         _leave(sink, 1)
         api = stack.enter_context(running_api(redis_database))
@@ -68,7 +68,7 @@ def test_the_state_comes_at_once_and_again_and_again(redis_database: str) -> Non
         assert len(second.data["visits"]) == 1
 
 
-def test_a_reader_of_one_camera_hears_of_no_other(redis_database: str) -> None:
+def test_a_client_of_one_camera_gets_no_other(redis_database: str) -> None:
     with opened_sink(redis_database) as sink, running_api(redis_database) as api:
         wait_until(lambda: api.get("/ready").status == 200, 10, "the API is ready")
         with api.events(camera=["door", "shop"]) as events:
@@ -80,7 +80,7 @@ def test_a_reader_of_one_camera_hears_of_no_other(redis_database: str) -> None:
             assert [one["camera_id"] for one in state.data["cameras"]] == ["door", "shop"]
 
 
-def test_who_comes_back_gets_what_was_missed_and_nothing_twice(redis_database: str) -> None:
+def test_a_reconnected_client_gets_each_missed_visit_once(redis_database: str) -> None:
     with opened_sink(redis_database) as sink, running_api(redis_database) as api:
         wait_until(lambda: api.get("/ready").status == 200, 10, "the API is ready")
         with api.events() as events:
@@ -98,7 +98,7 @@ def test_who_comes_back_gets_what_was_missed_and_nothing_twice(redis_database: s
 
 
 @pytest.mark.parametrize("event_id", ["", "nonsense", "0-1", "-", "a-" + "9" * 60, "\xb2-\xb2"])
-def test_an_id_that_is_not_ours_is_as_none(redis_database: str, event_id: str) -> None:
+def test_a_foreign_event_id_is_ignored(redis_database: str, event_id: str) -> None:
     with running_api(redis_database) as api, api.events(last_event_id=event_id) as events:
         assert _next(events, "state").data["visits"] == []
 
@@ -108,7 +108,7 @@ def _wait_for_gauge(api: ApiClient, readers: int) -> None:
     wait_until(lambda: line in api.get("/metrics").body.decode(), 10, f"there are {readers} readers")
 
 
-def test_only_so_many_readers_are_served_and_a_place_becomes_free_again(redis_database: str) -> None:
+def test_clients_are_limited_and_a_place_becomes_free_again(redis_database: str) -> None:
     with running_api(redis_database, event_clients=2) as api:
         with contextlib.ExitStack() as stack:
             for _ in range(2):
@@ -122,7 +122,7 @@ def test_only_so_many_readers_are_served_and_a_place_becomes_free_again(redis_da
             next(events)
 
 
-def test_readers_hold_no_thread(redis_database: str) -> None:
+def test_clients_of_events_hold_no_thread(redis_database: str) -> None:
     with running_api(redis_database, threads=1, event_clients=30) as api, contextlib.ExitStack() as stack:
         # The first reader and the first request start what all others share.
         next(stack.enter_context(api.events()))
@@ -134,7 +134,7 @@ def test_readers_hold_no_thread(redis_database: str) -> None:
         assert api.get("/v1/now").status == 200
 
 
-def test_while_redis_is_away_the_api_says_so_and_comes_back_by_itself(own_redis: RedisServer) -> None:
+def test_while_redis_is_away_the_api_says_so_and_recovers(own_redis: RedisServer) -> None:
     with opened_sink(own_redis.url) as sink, running_api(own_redis.url) as api:
         wait_until(lambda: api.get("/ready").status == 200, 10, "the API is ready")
         _leave(sink, 1)
@@ -191,7 +191,7 @@ def service(own_redis: RedisServer, tmp_path: Path) -> Iterator[Service]:
     service.close()
 
 
-def test_the_service_ends_at_once_although_readers_listen(service: Service) -> None:
+def test_the_service_ends_at_once_despite_clients_of_events(service: Service) -> None:
     service.start().wait_until_ready()
     api = ApiClient(service.port, TOKEN)
     with api.events() as events:

@@ -1,4 +1,4 @@
-"""Whatever is asked, the API answers with what was asked for or with what is wrong about it."""
+"""The API answers every request with data or with a clear error."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who may ask the API, and for what."""
+"""Access to the API: names, tokens, methods and sizes."""
 
 from __future__ import annotations
 
@@ -37,14 +37,14 @@ OPEN = ("/", "/page/app.js", "/page/style.css", "/live", "/ready", "/openapi.jso
 
 @pytest.fixture(scope="module")
 def api(redis_url: str) -> Iterator[ApiClient]:
-    """Asks for no token."""
+    """An API without a token."""
     with running_api(redis_url) as api:
         yield api
 
 
 @pytest.fixture(scope="module")
 def locked(redis_url: str) -> Iterator[ApiClient]:
-    """Asks for a token."""
+    """An API with a token."""
     with running_api(redis_url, token=TOKEN) as api:
         yield api
 
@@ -64,7 +64,7 @@ def locked(redis_url: str) -> Iterator[ApiClient]:
         "Bearer \xfc",
     ],
 )
-def test_without_the_token_nothing_is_told(locked: ApiClient, path: str, authorization: str | None) -> None:
+def test_without_the_token_no_data_is_sent(locked: ApiClient, path: str, authorization: str | None) -> None:
     stranger = ApiClient(locked.port)
     answer = stranger.get(path, headers={} if authorization is None else {"Authorization": authorization})
     assert answer.status == 401
@@ -79,7 +79,7 @@ def test_the_empty_page_and_the_health_need_no_token(locked: ApiClient, path: st
     assert ApiClient(locked.port).get(path).status in (200, 503)
 
 
-def test_with_the_token_everything_is_told(locked: ApiClient) -> None:
+def test_with_the_token_all_data_is_sent(locked: ApiClient) -> None:
     assert locked.get("/v1/visits").status == 200
     assert locked.get("/metrics").status == 200
     assert locked.get("/v1/now", headers={"Authorization": f"bearer {TOKEN}"}).status == 200
@@ -87,7 +87,7 @@ def test_with_the_token_everything_is_told(locked: ApiClient) -> None:
         assert next(events).kind == "state"
 
 
-def test_a_token_in_the_address_does_not_count(locked: ApiClient) -> None:
+def test_a_token_in_the_url_does_not_count(locked: ApiClient) -> None:
     assert ApiClient(locked.port).get("/v1/now", token=TOKEN).status == 401
 
 
@@ -103,7 +103,7 @@ def test_the_api_only_reads(api: ApiClient, method: str, path: str) -> None:
 @pytest.mark.parametrize(
     "path", ["/", "/page/app.js", "/v1/visits", "/v1/visits?limit=0", "/nowhere", "/live"]
 )
-def test_every_answer_tells_the_browser_to_be_careful(api: ApiClient, path: str) -> None:
+def test_every_answer_has_the_security_headers(api: ApiClient, path: str) -> None:
     headers = api.get(path).headers
     policy = headers["content-security-policy"]
     assert "default-src 'none'" in policy
@@ -116,7 +116,7 @@ def test_every_answer_tells_the_browser_to_be_careful(api: ApiClient, path: str)
     assert "access-control-allow-origin" not in headers
 
 
-def test_the_page_loads_nothing_from_elsewhere_and_has_no_inline_code(api: ApiClient) -> None:
+def test_the_page_has_no_foreign_and_no_inline_code(api: ApiClient) -> None:
     page = api.get("/").body.decode()
     assert "https:" not in page
     assert "http:" not in page
@@ -163,22 +163,22 @@ def test_a_head_without_an_end_is_refused(api: ApiClient) -> None:
 
 
 @pytest.mark.parametrize("host", ["evil.example", "evil.example:8080", "127.0.0.1.evil.example", ""])
-def test_without_a_token_only_names_of_this_machine_are_answered(api: ApiClient, host: str) -> None:
+def test_without_a_token_only_names_of_this_machine_work(api: ApiClient, host: str) -> None:
     answer = api.get("/v1/visits", headers={"Host": host})
     assert answer.status == 421
     assert "API_TOKEN" in answer.json["hint"]
 
 
 @pytest.mark.parametrize("host", ["localhost", "LOCALHOST:80", "127.0.0.1:8080", "[::1]:8080", "[::1]"])
-def test_names_of_this_machine_are_answered(api: ApiClient, host: str) -> None:
+def test_names_of_this_machine_work(api: ApiClient, host: str) -> None:
     assert api.get("/v1/visits", headers={"Host": host}).status == 200
 
 
-def test_with_a_token_any_name_is_answered(locked: ApiClient) -> None:
+def test_with_a_token_any_name_works(locked: ApiClient) -> None:
     assert locked.get("/v1/visits", headers={"Host": "shop.example"}).status == 200
 
 
-def test_other_pages_may_read_only_where_they_are_named(redis_url: str) -> None:
+def test_other_pages_may_read_only_if_they_are_listed(redis_url: str) -> None:
     origin = "https://wall.example"
     preflight = {
         "Origin": origin,
@@ -228,24 +228,24 @@ def test_nothing_is_opened_to_the_network_without_a_token(host: str) -> None:
         _server(ApiSettings(host=host, port=0))
 
 
-def test_to_be_open_without_a_token_is_a_caution() -> None:
+def test_open_access_without_a_token_is_a_caution() -> None:
     (caution,) = ApiSettings(host="0.0.0.0", without_token=True).cautions()  # noqa: S104
     assert "can read all visits" in caution
     assert ApiSettings(without_token=True).cautions() == ()
     assert ApiSettings(host="0.0.0.0", token=SecretStr(TOKEN)).cautions() == ()  # noqa: S104
 
 
-def test_a_port_that_is_taken_is_named(api: ApiClient) -> None:
+def test_a_port_in_use_is_named(api: ApiClient) -> None:
     with pytest.raises(SettingsError, match=f"127.0.0.1:{api.port}.*API_PORT"):
         _server(ApiSettings(port=api.port))
 
 
-def test_a_host_that_is_none_is_named() -> None:
+def test_an_unknown_host_is_named() -> None:
     with pytest.raises(SettingsError, match="API_HOST=no such host"):
         _server(ApiSettings(host="no such host", without_token=True))
 
 
-def test_the_token_may_lie_in_a_file_and_a_short_one_is_refused_unseen(tmp_path: Path) -> None:
+def test_a_token_in_a_file_works_and_a_short_one_is_refused(tmp_path: Path) -> None:
     (tmp_path / "token").write_text(TOKEN + "\n")
     settings = ApiSettings.load({"API_TOKEN_FILE": str(tmp_path / "token")})
     assert settings.token is not None

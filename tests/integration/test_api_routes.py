@@ -1,4 +1,4 @@
-"""What the API answers, of a store that the sink has filled."""
+"""The answers of the API over a store that the sink has filled."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def _write_visit(
     male_probability: float = 0.02,
     ended: bool = True,
 ) -> None:
-    """One person with one vote, who stayed for ten seconds."""
+    """A visit of ten seconds with one vote."""
     track_id = f"s1-{number}"
     seen = track_summary(track_id, first_seen_s=at_s, seconds=10.0, votes_sent=1, ended=ended)
     classified = vote(
@@ -65,7 +65,7 @@ def test_an_empty_store_is_no_error(world: World) -> None:
     assert world.api.get("/v1/counts").json["counts"] == []
 
 
-def test_a_person_is_told_with_age_interval_and_gender(world: World) -> None:
+def test_a_visit_has_age_interval_and_gender(world: World) -> None:
     _write_visit(world.sink, 1)
     stored = world.sink.store.visit("cam1", "s1-1")
     assert stored is not None
@@ -77,14 +77,14 @@ def test_a_person_is_told_with_age_interval_and_gender(world: World) -> None:
     assert (answer.json["gender"], answer.json["age_years"]) == ("female", 34.0)
 
 
-def test_an_unknown_person_is_not_found(world: World) -> None:
+def test_an_unknown_visit_is_not_found(world: World) -> None:
     answer = world.api.get("/v1/visits/cam1/s1-99")
     assert answer.status == 404
     assert answer.headers["content-type"] == "application/problem+json"
     assert "'s1-99'" in answer.json["detail"]
 
 
-def test_cameras_tell_their_state_and_who_is_there(world: World) -> None:
+def test_cameras_have_a_state_and_the_number_of_people_present(world: World) -> None:
     now_s = time.time()
     _write_visit(world.sink, 1, at_s=now_s - 10.5, ended=False)
     _write_visit(world.sink, 2, at_s=now_s - 10.5)
@@ -100,14 +100,14 @@ def test_cameras_tell_their_state_and_who_is_there(world: World) -> None:
     assert world.api.get("/v1/now", camera="cam2").json["visits"] == []
 
 
-def test_a_camera_of_which_nothing_is_heard_is_silent(world: World) -> None:
+def test_a_camera_without_messages_is_silent(world: World) -> None:
     _write_visit(world.sink, 1)
     world.sink.client.hset("agegender:{cam1}:state", "written_at_s", repr(time.time() - 11))
     (camera,) = world.api.get("/v1/cameras").json["cameras"]
     assert camera["state"] == "silent"
 
 
-def test_persons_are_filtered_and_come_newest_first(world: World) -> None:
+def test_visits_are_filtered_and_come_newest_first(world: World) -> None:
     for number in range(6):
         _write_visit(
             world.sink,
@@ -131,7 +131,7 @@ def test_persons_are_filtered_and_come_newest_first(world: World) -> None:
     assert ids(since="2026-11-22T12:04:00", tz="UTC") == ["s1-5", "s1-4"]
 
 
-def test_pages_together_hold_everybody_once(world: World) -> None:
+def test_pages_together_hold_each_visit_once(world: World) -> None:
     for number in range(7):
         _write_visit(world.sink, number, at_s=NOON_S + number)
     found: list[str] = []
@@ -165,9 +165,7 @@ def test_counts_are_those_of_the_store(world: World, by: str, starts: list[int])
     assert [(one["camera_id"], one["age_band"], one["visits"]) for one in of_one] == [("cam2", "70+", 1)]
 
 
-def test_with_a_least_count_nothing_but_large_enough_counts_is_given_out(
-    world: World, redis_url: str
-) -> None:
+def test_with_a_least_count_only_large_counts_are_published(world: World, redis_url: str) -> None:
     over_s = time.time() // 86_400 * 86_400 - 3 * 86_400
     for number in range(3):
         _write_visit(world.sink, number, at_s=over_s + number, age_years=20.0 + 10 * number)
@@ -204,7 +202,7 @@ def test_a_preview_is_the_picture_that_detect_sent(world: World) -> None:
     assert world.api.get("/v1/cameras").json["cameras"][0]["has_preview"]
 
 
-def test_where_previews_are_off_the_answer_says_how_to_have_them(world: World) -> None:
+def test_without_previews_the_answer_says_how_to_enable_them(world: World) -> None:
     _write_visit(world.sink, 1)
     answer = world.api.get("/v1/cameras/cam1/preview.jpg")
     assert answer.status == 404
@@ -235,7 +233,7 @@ def test_where_previews_are_off_the_answer_says_how_to_have_them(world: World) -
         ("/v1/visits/cam1/No_Id", {}, "track_id"),
     ],
 )
-def test_what_is_wrong_with_a_request_is_named(
+def test_an_error_names_the_wrong_parameter(
     world: World, path: str, query: dict[str, Any], named: str
 ) -> None:
     answer = world.api.get(path, **query)
@@ -255,7 +253,7 @@ def test_a_range_of_too_many_cells_is_refused(world: World) -> None:
     assert "fewer cameras" in answer.json["detail"]
 
 
-def test_what_is_nowhere_is_not_found(world: World) -> None:
+def test_an_unknown_address_is_not_found(world: World) -> None:
     for path in ("/v2", "/v1", "/page/../config.py", "/page/..%2fconfig.py", "/page/config.py", "/docs"):
         answer = world.api.get(path)
         assert (answer.status, answer.headers["content-type"]) == (404, "application/problem+json"), path

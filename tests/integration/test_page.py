@@ -38,7 +38,7 @@ def world() -> Iterator[World]:
 
 
 def _stored(sink: Sink, time_range: str, camera_ids: list[str] | None = None) -> dict[str, int]:
-    """What the store says of the stretch of time that the page shows for a range."""
+    """The counts of the store for the time that the page shows."""
     step_s, steps = {"hour": (60.0, 60), "day": (HOUR_S, 24)}[time_range]
     since_s = time.time() // step_s * step_s - (steps - 1) * step_s
     by: Period = "minute" if time_range == "hour" else "hour"
@@ -55,7 +55,7 @@ def test_the_numbers_on_the_page_are_those_of_the_store(world: World, browser: B
     with looking(browser, world.url) as look:
         look.wait_until_loaded()
         assert look.numbers("visits") == _stored(world.sink, "day")
-        # The page may have been told last of the second before anybody came.
+        # The latest event may be from the second before the visits began.
         wait_until(lambda: look.number("present") == len(world.sink.store.now()) == 3, 10, "three are there")
         by_gender = Counter(visit.gender for visit in world.sink.store.now())
         assert {one: look.number(f"present-{one}") for one in by_gender} == by_gender
@@ -67,7 +67,7 @@ def test_the_numbers_on_the_page_are_those_of_the_store(world: World, browser: B
             10,
             "the shop's are shown",
         )
-        wait_until(lambda: look.number("present") == 0, 10, "nobody is in the shop")
+        wait_until(lambda: look.number("present") == 0, 10, "the shop is empty")
         assert look.page.locator("[data-camera]").count() == 1
         assert look.complaints == []
         assert all(address.startswith(world.url) for address in look.addresses)
@@ -87,9 +87,7 @@ def test_the_charts_hold_the_same_visits_as_the_numbers(world: World, browser: B
         assert look.complaints == []
 
 
-def test_a_person_is_shown_with_range_and_unknown_where_it_is_not_known(
-    world: World, browser: Browser
-) -> None:
+def test_a_visit_is_shown_with_age_range_or_as_unknown(world: World, browser: Browser) -> None:
     now_s = time.time()
     tracks = [track_summary(f"s1-{number}", first_seen_s=now_s - 3, votes_sent=1) for number in range(1, 4)]
     classified = [
@@ -110,7 +108,7 @@ def test_a_person_is_shown_with_range_and_unknown_where_it_is_not_known(
     ]
 
 
-def test_who_leaves_appears_without_a_reload(world: World, browser: Browser) -> None:
+def test_a_closed_visit_appears_without_a_reload(world: World, browser: Browser) -> None:
     fill(world.sink)
     with looking(browser, world.url) as look:
         look.wait_until_loaded()
@@ -120,9 +118,7 @@ def test_who_leaves_appears_without_a_reload(world: World, browser: Browser) -> 
         wait_until(lambda: look.number("visits") == visits + 1, 10, "one more visit is counted")
 
 
-def test_those_who_left_a_quiet_camera_are_shown_however_many_left_another(
-    world: World, browser: Browser
-) -> None:
+def test_visits_at_a_quiet_camera_are_shown_beside_a_busy_one(world: World, browser: Browser) -> None:
     now_s = time.time()
     for number in range(3):
         write_visit(world.sink, number, at_s=now_s - 3_000 + number, camera_id="shop")
@@ -167,7 +163,7 @@ def test_a_silent_camera_says_since_when(world: World, browser: Browser) -> None
         )
 
 
-def test_while_redis_is_away_the_page_says_so_and_goes_on_afterwards(world: World, browser: Browser) -> None:
+def test_while_redis_is_away_the_page_says_so_and_recovers(world: World, browser: Browser) -> None:
     fill(world.sink)
     with looking(browser, world.url) as look:
         look.wait_until_loaded()
@@ -190,7 +186,7 @@ def test_when_the_service_ends_the_page_says_so(world: World, browser: Browser) 
             expect(look.page.locator("#banner")).to_contain_text("does not answer")
 
 
-def test_the_token_is_asked_for_and_kept_out_of_addresses(world: World, browser: Browser) -> None:
+def test_the_page_asks_for_the_token_and_keeps_it_out_of_urls(world: World, browser: Browser) -> None:
     fill(world.sink)
     with (
         running_api(world.redis.url, token=TOKEN) as api,

@@ -1,4 +1,4 @@
-"""Real stores that want a login, and one that wants certificates: who is let in, and what others hear."""
+"""Real stores with logins and one with certificates: which clients get in, and what others are told."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def ours(authority: Authority) -> Certificate:
 
 
 def users_file(folder: Path) -> str:
-    """Two users: one for all that is ours, and one that may only look."""
+    """Two users: one with all rights for our keys, and one that may only read."""
     digest = hashlib.sha256(PASSWORD.encode()).hexdigest()
     path = folder / "users.acl"
     path.write_text(
@@ -42,7 +42,7 @@ def users_file(folder: Path) -> str:
 def with_users(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[RedisServer]:
-    """A store that lets nobody in but its users, once for each kind."""
+    """A store with users, once for each kind of server."""
     more = {"aclfile": users_file(tmp_path_factory.mktemp("users"))}
     yield from running_redis(lambda: RedisServer(find_redis_server(request.param), more_settings=more))
 
@@ -69,14 +69,14 @@ def written(settings: RedisSettings) -> bytes:
 
 
 def reason(settings: RedisSettings) -> str:
-    """What somebody hears who is turned away, without a secret in it."""
+    """The error of a refused client, which must not contain a secret."""
     with pytest.raises(NotNow) as raised:
         written(settings)
     assert not any(needle in str(raised.value) for needle in NEEDLES)
     return str(raised.value)
 
 
-def test_a_user_with_any_sign_in_its_password_is_let_in(with_users: RedisServer, tmp_path: Path) -> None:
+def test_a_password_may_hold_any_character(with_users: RedisServer, tmp_path: Path) -> None:
     file = tmp_path / "password"
     file.write_text(PASSWORD + "\n")
     beside = RedisSettings.load(
@@ -88,17 +88,17 @@ def test_a_user_with_any_sign_in_its_password_is_let_in(with_users: RedisServer,
 
 
 @pytest.mark.parametrize("more", [{"password": WRONG}, {"username": "nobody"}], ids=["password", "user"])
-def test_a_wrong_login_is_refused_in_plain_words(with_users: RedisServer, more: dict[str, str]) -> None:
+def test_a_wrong_login_is_reported_in_plain_words(with_users: RedisServer, more: dict[str, str]) -> None:
     assert "Redis: the login of REDIS_URL or REDIS_USERNAME and REDIS_PASSWORD was refused" in reason(
         settings_for(with_users, **more)
     )
 
 
-def test_without_a_login_one_is_asked_for(with_users: RedisServer) -> None:
+def test_a_missing_login_is_reported(with_users: RedisServer) -> None:
     assert "REDIS_PASSWORD was refused" in reason(RedisSettings().at(with_users.url))
 
 
-def test_what_the_user_may_not_do_is_waited_for_and_named(with_users: RedisServer) -> None:
+def test_a_missing_permission_is_named_and_awaited(with_users: RedisServer) -> None:
     assert reason(settings_for(with_users, username="guest")).startswith(
         "Redis: the ACL of this user forbids a command that is needed: "
     )
@@ -130,7 +130,7 @@ def certificates(authority: Authority, ours: Certificate) -> dict[str, object]:
     }
 
 
-def test_a_trusted_certificate_and_the_right_login_are_let_in(
+def test_a_trusted_certificate_and_the_right_login_work(
     with_tls: RedisServer, authority: Authority, ours: Certificate
 ) -> None:
     assert written(settings_for(with_tls, **certificates(authority, ours))) == b"here"
@@ -144,7 +144,7 @@ def test_a_server_of_an_unknown_authority_is_not_trusted(
     assert told.endswith("its certificate is not signed by a trusted authority: check REDIS_CA_PATH")
 
 
-def test_a_certificate_for_another_host_is_not_trusted_unless_told_so(
+def test_a_certificate_of_another_host_is_refused_by_default(
     with_tls: RedisServer, authority: Authority, ours: Certificate
 ) -> None:
     # It is made out for the address.

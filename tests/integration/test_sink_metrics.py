@@ -1,4 +1,4 @@
-"""What the sink tells Prometheus: how full the store is, and what was read from faces; on real stores."""
+"""Metrics of the sink: the size of the store and the results, on real stores."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.support.sink import opened_sink
 USED, LIMIT = "agegender_store_used_bytes", "agegender_store_limit_bytes"
 
 
-def test_the_sink_tells_how_much_memory_the_store_uses_and_may_use(own_redis: RedisServer) -> None:
+def test_the_sink_reports_used_and_allowed_memory(own_redis: RedisServer) -> None:
     with redis.Redis.from_url(own_redis.url) as client:
         client.config_set("maxmemory", "64mb")
     with opened_sink(own_redis.url) as sink:
@@ -27,7 +27,7 @@ def test_the_sink_tells_how_much_memory_the_store_uses_and_may_use(own_redis: Re
         assert 100_000 < sink.metrics.total(USED) < 64 * 1024**2
 
 
-def test_a_store_that_is_full_is_told_of_although_it_takes_nothing(own_redis: RedisServer) -> None:
+def test_a_full_store_is_reported_although_it_refuses_writes(own_redis: RedisServer) -> None:
     with redis.Redis.from_url(own_redis.url) as client:
         client.config_set("maxmemory", "1")
     with opened_sink(own_redis.url) as sink:
@@ -36,7 +36,7 @@ def test_a_store_that_is_full_is_told_of_although_it_takes_nothing(own_redis: Re
         assert sink.metrics.total(USED) > sink.metrics.total(LIMIT) == 1
 
 
-def test_a_user_who_may_not_ask_writes_all_the_same_and_is_told_once(
+def test_without_permission_for_info_the_sink_warns_once(
     own_redis: RedisServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     metrics = Metrics(CollectorRegistry())
@@ -47,11 +47,13 @@ def test_a_user_who_may_not_ask_writes_all_the_same_and_is_told_once(
         with caplog.at_level(logging.WARNING):
             size.measure()
             size.measure()
-    assert [one.getMessage() for one in caplog.records] == ["how full the store is will not be known"]
+    assert [one.getMessage() for one in caplog.records] == [
+        "the ACL forbids INFO, so the metrics lack the size of the store"
+    ]
     assert metrics.total(USED) == 0
 
 
-def test_each_judged_face_is_described_once_and_no_camera_is_named(redis_database: str) -> None:
+def test_each_classified_face_is_measured_once_without_camera(redis_database: str) -> None:
     unclassified = unclassified_result(face_info(frame_info(sequence=7)))
     with opened_sink(redis_database) as sink:
         votes = [vote(number=number, age_years=age) for number, age in ((1, 20.0), (2, 40.0))]

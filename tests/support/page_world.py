@@ -28,7 +28,7 @@ class World(NamedTuple):
 
 @contextlib.contextmanager
 def running_world() -> Iterator[World]:
-    """With a server of its own, whose data outlives `stop`."""
+    """With a server of its own, which keeps its data after `stop`."""
     server = RedisServer(find_redis_server("valkey"), keep_data=True)
     try:
         server.start()
@@ -39,7 +39,7 @@ def running_world() -> Iterator[World]:
 
 
 def write_visit(sink: Sink, number: int, *, at_s: float, camera_id: str = "door", ended: bool = True) -> None:
-    """Somebody whose age and gender follow from the number; every seventh stays unknown."""
+    """A visit with age and gender by its number; every seventh stays unknown."""
     track_id = f"s1-{number}"
     seen = track_summary(track_id, first_seen_s=at_s, seconds=4.0, votes_sent=1, ended=ended)
     classified = vote(
@@ -54,7 +54,7 @@ def write_visit(sink: Sink, number: int, *, at_s: float, camera_id: str = "door"
 
 
 def fill(sink: Sink) -> None:
-    """A week at two cameras, and three people who are there now."""
+    """A week at two cameras, and three people there now."""
     now_s = time.time()
     for number in range(40):
         ago_s = 120.0 + number**2 * 360.0

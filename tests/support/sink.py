@@ -26,7 +26,7 @@ class Sink(NamedTuple):
     metrics: Metrics
 
     def closed(self, camera_id: str = "cam1") -> list[Visit]:
-        """Everyone in the stream of closed persons of a camera."""
+        """All visits in the stream of closed visits of a camera."""
         entries = self.client.xrange(CameraKeys.of(camera_id).closed)
         found = cast("list[tuple[bytes, dict[bytes, bytes]]]", entries)
         return [Visit.model_validate_json(fields[b"visit"]) for _, fields in found]
@@ -36,7 +36,7 @@ class Sink(NamedTuple):
 def opened_sink(
     url: str, settings: SinkSettings | None = None, *, now_s: Callable[[], float] | None = None
 ) -> Iterator[Sink]:
-    """A sink for the store at `url`, ready to write; by the clock of the server unless told otherwise."""
+    """A sink for the store at `url`, ready to write. `now_s` replaces the clock of the server."""
     redis_settings = RedisSettings(timeout_s=0.5).at(url)
     metrics = Metrics(CollectorRegistry())
     output = RedisStore(connect(redis_settings), settings or SinkSettings(), metrics, clock=now_s)

@@ -1,4 +1,4 @@
-"""The hub never loses a person for a reader who comes back, and never waits for one who does not read."""
+"""The hub loses no visit for a client that reconnects, and never waits for a slow one."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def _visit(number: int, camera_id: str = "cam1") -> VisitAnswer:
 
 
 async def _all_of(reader: Subscription) -> str:
-    """What the reader gets until it is let go."""
+    """The text that the client gets until it is disconnected."""
     return "".join([text async for text in reader.texts()])
 
 
@@ -45,7 +45,7 @@ def _numbers(text: str) -> Iterator[int]:
     return (int(number) for number in re.findall(r'"track_id":"s1-(\d+)"', text))
 
 
-def test_a_reader_too_far_behind_is_let_go_and_gets_everybody_when_it_comes_back() -> None:
+def test_a_slow_client_is_disconnected_and_may_catch_up() -> None:
     async def story() -> list[int]:
         hub = _hub()
         reader = hub.subscribe(None, None)
@@ -64,7 +64,7 @@ def test_a_reader_too_far_behind_is_let_go_and_gets_everybody_when_it_comes_back
     assert asyncio.run(story()) == list(range(1_000))
 
 
-def test_a_state_is_cut_to_the_cameras_asked_for() -> None:
+def test_a_state_has_only_the_requested_cameras() -> None:
     async def story() -> tuple[str, str]:
         hub = _hub()
         everything, door = hub.subscribe(None, None), hub.subscribe(frozenset({"door"}), None)
@@ -77,10 +77,10 @@ def test_a_state_is_cut_to_the_cameras_asked_for() -> None:
     assert [*_numbers(door)] == [1]
 
 
-def test_who_comes_while_redis_is_away_is_told_at_once() -> None:
+def test_a_new_client_learns_at_once_that_redis_is_away() -> None:
     async def story() -> tuple[str, str]:
         hub = _hub()
-        hub.problem(away(NotNow("Redis: nobody answers")))
+        hub.problem(away(NotNow("Redis: no answer")))
         reader = hub.subscribe(None, None)
         reader.end()
         during = await _all_of(reader)
@@ -91,5 +91,5 @@ def test_who_comes_while_redis_is_away_is_told_at_once() -> None:
 
     during, afterwards = asyncio.run(story())
     assert "event: problem" in during
-    assert "nobody answers" in during
+    assert "no answer" in during
     assert "event: problem" not in afterwards

@@ -24,19 +24,19 @@ def known_after(messages: Sequence[Result | TrackUpdate], heard_s: float = T0) -
 
 
 def fields(change: CameraChange) -> dict[str, int]:
-    """What moves in the counts of the day."""
+    """The differences in the counts by day."""
     return {
         cell.field: more for cell, more in change.count_differences.items() if cell.hash.startswith("day:")
     }
 
 
-def test_nothing_makes_nothing() -> None:
+def test_no_messages_change_nothing() -> None:
     merged = merge([], CameraSnapshot())
     assert not any((merged.visits, merged.newest, merged.late, merged.gone, merged.count_differences))
     assert track_ids_of([]) == []
 
 
-def test_the_messages_tell_whom_they_are_about() -> None:
+def test_the_tracks_of_messages_are_listed_once() -> None:
     messages: list[Result | TrackUpdate] = [
         vote("s1-3"),
         track_update(track_summary("s1-1"), track_summary("s1-3")),
@@ -46,13 +46,13 @@ def test_the_messages_tell_whom_they_are_about() -> None:
     assert track_ids_of(messages) == ["s1-3", "s1-1"]
 
 
-def test_a_face_without_a_vote_says_nothing_of_its_person() -> None:
+def test_a_face_without_a_vote_changes_no_visit() -> None:
     unheard = vote("s1-1").model_copy(update={"face": vote().face.model_copy(update={"vote": None})})
     merged = merge([unheard], CameraSnapshot())
     assert (merged.visits, merged.late) == ([], [False])
 
 
-def test_somebody_is_counted_in_all_periods_at_once() -> None:
+def test_a_visit_is_counted_in_all_periods_at_once() -> None:
     moved = merge([track_update(track_summary())], CameraSnapshot()).count_differences
     assert {(cell.hash, cell.field): more for cell, more in moved.items()} == {
         ("minute:2023-11-14T22", "13|unknown|unknown"): 1,
@@ -61,7 +61,7 @@ def test_somebody_is_counted_in_all_periods_at_once() -> None:
     }
 
 
-def test_a_count_moves_when_the_answer_does_and_only_then() -> None:
+def test_a_count_moves_only_with_the_answer() -> None:
     known = known_after([track_update(track_summary(votes_sent=3))])
     assert fields(merge([vote(age_years=34.0)], known)) == {"14|unknown|unknown": -1, "14|30-39|female": 1}
     known = known_after([track_update(track_summary(votes_sent=3)), vote(age_years=34.0)])
@@ -70,7 +70,7 @@ def test_a_count_moves_when_the_answer_does_and_only_then() -> None:
     assert fields(merge([earlier], known)) == {"14|30-39|female": -1, "13|30-39|female": 1}
 
 
-def test_a_count_is_taken_from_where_it_was_made_whatever_the_votes_would_say_today() -> None:
+def test_a_count_is_removed_from_the_cell_that_has_it() -> None:
     known = known_after([track_update(track_summary(votes_sent=3)), vote(age_years=34.0)])
     once = known.visits["s1-1"].model_copy(update={"age_years": 41.0})
     counted = CameraSnapshot(records=known.records, visits={"s1-1": once})
@@ -78,7 +78,7 @@ def test_a_count_is_taken_from_where_it_was_made_whatever_the_votes_would_say_to
     assert moved == {"14|40-49|female": -1, "14|30-39|female": 1}
 
 
-def test_only_what_is_newer_than_the_store_becomes_the_state() -> None:
+def test_only_newer_messages_become_the_state() -> None:
     stored = CameraSnapshot(state={"from": "track_update", "stream": "s2", "sequence": "7"})
     for stream, sequence, is_newer in (("s2", 8, True), ("s2", 7, False), ("s1", 99, False), ("s3", 0, True)):
         message = track_update(frame=frame_info(stream_id=stream, sequence=sequence))
@@ -86,18 +86,18 @@ def test_only_what_is_newer_than_the_store_becomes_the_state() -> None:
     assert merge([vote("s9-1")], stored).newest is None, "a face says less than a track update"
 
 
-def test_only_who_is_still_silent_is_closed() -> None:
+def test_only_visits_that_are_still_silent_time_out() -> None:
     heard = known_after([track_update(track_summary())], heard_s=T0 + 5)
     assert time_out(["s1-1"], T0 + 4, [], heard).visits == []
     assert [one.record.closed for one in time_out(["s1-1"], T0 + 5, [], heard).visits] == ["timed-out"]
     assert [one.record.closed for one in time_out(["s1-1"], T0, ["s1-1"], heard).visits] == ["timed-out"]
 
 
-def test_who_was_closed_meanwhile_is_not_closed_again() -> None:
+def test_a_visit_closed_in_the_meantime_is_not_closed_again() -> None:
     known = known_after([track_update(track_summary(ended=True)), vote()])
     assert time_out(["s1-1"], T0 + 99, ["s1-1"], known).visits == []
 
 
-def test_who_left_nothing_behind_is_gone() -> None:
+def test_an_open_visit_without_a_record_is_gone() -> None:
     record = VisitRecord(camera_id="cam1", track_id="s1-1")
     assert time_out(["s1-1", "s1-2"], T0, [], CameraSnapshot(records={"s1-1": record})).gone == ["s1-2"]

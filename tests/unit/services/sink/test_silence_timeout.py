@@ -1,4 +1,4 @@
-"""When the sink may take silence for an answer."""
+"""When the sink may close visits that have timed out."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ def sweeps(times_s: Iterable[float], timeout_s: float = 20.0) -> list[float]:
     return [now_s for now_s in times_s if silence_timeout.claim_sweep(now_s)]
 
 
-def test_a_sink_sweeps_every_five_seconds_once_it_has_listened_long_enough() -> None:
+def test_a_sink_sweeps_every_five_seconds_after_the_timeout() -> None:
     assert sweeps(range(1_000, 1_040)) == [1_020, 1_025, 1_030, 1_035]
 
 

@@ -1,4 +1,4 @@
-"""One visit, put together from what came of it."""
+"""One visit, put together from its messages."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ def visit(record: VisitRecord) -> Visit:
     return record.visit
 
 
-def test_there_is_nobody_before_the_first_sighting() -> None:
+def test_there_is_no_visit_before_the_first_track_summary() -> None:
     assert NEW.voted(vote(1)).visit is None
 
 
-def test_the_widest_of_all_sightings_is_what_was_seen() -> None:
+def test_a_visit_spans_all_its_track_summaries() -> None:
     tracks = [
         track_summary(first_seen_s=T0 + 1, seconds=1, frames=4, votes_sent=0),
         track_summary(first_seen_s=T0, seconds=9, frames=3, votes_sent=2),
@@ -46,7 +46,7 @@ def test_the_widest_of_all_sightings_is_what_was_seen() -> None:
         assert (record.frames, record.votes_sent) == (30, 2)
 
 
-def test_of_two_sightings_the_one_with_more_frames_says_why_nobody_was_judged() -> None:
+def test_the_summary_with_more_frames_has_the_reason() -> None:
     far, near = (
         track_summary(frames=5, votes_sent=0, unclassified="too-small"),
         track_summary(frames=9, votes_sent=0, unclassified="too-blurred"),
@@ -56,7 +56,7 @@ def test_of_two_sightings_the_one_with_more_frames_says_why_nobody_was_judged() 
         assert visit(record).unclassified == "too-blurred"
 
 
-def test_the_times_are_by_the_clock_of_the_latest_sighting() -> None:
+def test_the_clock_is_that_of_the_latest_track_summary() -> None:
     early, late = track_summary(frames=5), track_summary(frames=9)
     assert visit(NEW.updated(early, "arrival").updated(late, "camera")).clock == "camera"
     assert visit(NEW.updated(late, "camera").updated(early, "arrival")).clock == "camera"
@@ -71,7 +71,7 @@ def test_a_vote_counts_once() -> None:
     assert visit(record).faces_classified == 2
 
 
-def test_votes_beyond_the_most_are_neither_taken_nor_waited_for() -> None:
+def test_votes_beyond_the_limit_are_neither_used_nor_awaited() -> None:
     record = NEW.updated(track_summary(votes_sent=MAX_VOTES + 5, ended=True), "arrival")
     for number in range(MAX_VOTES + 5, 0, -1):
         assert record.closed is None
@@ -80,7 +80,7 @@ def test_votes_beyond_the_most_are_neither_taken_nor_waited_for() -> None:
     assert len(record.votes) == MAX_VOTES
 
 
-def test_it_is_closed_only_when_it_ended_and_its_votes_are_in() -> None:
+def test_it_closes_only_after_its_end_and_with_all_votes() -> None:
     gone, there = track_summary(votes_sent=1, ended=True), track_summary(votes_sent=1)
     assert NEW.updated(gone, "arrival").closed is None
     assert NEW.updated(there, "arrival").voted(vote(1)).closed is None
@@ -99,7 +99,7 @@ def test_a_closed_visit_never_changes(how: str) -> None:
     assert closed.timed_out() is closed
 
 
-def test_a_person_whose_faces_were_all_too_poor_for_the_nets_says_why() -> None:
+def test_a_visit_without_a_usable_face_has_the_reason() -> None:
     waiting = NEW.updated(track_summary(votes_sent=1), "arrival")
     assert visit(waiting).unclassified == "not-yet"
     blurred = Vote.of(unclassified_result(why="too-blurred"), 1)
@@ -107,7 +107,7 @@ def test_a_person_whose_faces_were_all_too_poor_for_the_nets_says_why() -> None:
     assert visit(waiting.voted(blurred).voted(vote(2))).unclassified is None
 
 
-def test_what_is_kept_of_a_visit_is_a_person_and_what_is_needed_to_go_on() -> None:
+def test_the_json_of_an_open_visit_restores_its_record() -> None:
     record = NEW.updated(track_summary(votes_sent=2, ended=True), "camera").voted(vote(1))
     kept = record.to_json(record.visit)
     assert VisitRecord.model_validate_json(kept) == record

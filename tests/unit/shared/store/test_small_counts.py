@@ -1,4 +1,4 @@
-"""Small counts: what is given out, and that nobody can tell from it what is not."""
+"""Published counts, and that they do not reveal the hidden ones."""
 
 from __future__ import annotations
 
@@ -57,13 +57,13 @@ def told(given: Sequence[GivenCount]) -> list[tuple[str | None, str | None, int 
         ({("20-29", "female"): 1, ("70+", "male"): 1}, [(None, None, None, 3)]),
     ],
 )
-def test_the_finest_detail_without_a_small_number_is_given(
+def test_the_finest_level_without_a_small_number_is_published(
     cells: Cells, expected: list[tuple[str | None, str | None, int | None, int | None]]
 ) -> None:
     assert told(given_of(cells, 3)) == expected
 
 
-def test_each_camera_and_hour_has_a_detail_of_its_own() -> None:
+def test_each_camera_and_hour_has_its_own_level() -> None:
     rows = [
         *counts({("20-29", "male"): 9}, 0.0, "door"),
         *counts({("20-29", "male"): 1}, 0.0, "hall"),
@@ -77,7 +77,7 @@ def test_each_camera_and_hour_has_a_detail_of_its_own() -> None:
     ]
 
 
-def test_what_may_still_move_is_not_given() -> None:
+def test_counts_that_may_still_change_are_not_published() -> None:
     rows = counts({("20-29", "male"): 9})
     assert given_out(rows, 3, "hour", HOUR_S + SETTLED_S - 1) == []
     assert len(given_out(rows, 3, "hour", HOUR_S + SETTLED_S)) == 1
@@ -86,19 +86,19 @@ def test_what_may_still_move_is_not_given() -> None:
 
 
 @given(cells)
-def test_with_a_least_of_one_everything_is_given_as_it_is(cells: Cells) -> None:
+def test_with_a_least_of_one_every_count_is_published(cells: Cells) -> None:
     expected = [(one.age_band, one.gender, one.visits, None) for one in counts(cells)]
     assert told(given_of(cells, 1)) == expected
 
 
 @pytest.mark.parametrize("least", [2, 0, -5])
-def test_a_least_that_hides_nothing_is_refused(least: int) -> None:
+def test_a_least_that_would_hide_nothing_is_refused(least: int) -> None:
     with pytest.raises(ValueError, match=r"expected 1 .* or at least 3"):
         given_of({}, least)
 
 
 @given(cells, leasts)
-def test_numbers_that_are_given_are_true_and_never_small(cells: Cells, least: int) -> None:
+def test_published_numbers_are_true_and_never_small(cells: Cells, least: int) -> None:
     for one in given_of(cells, least):
         truth = sum(
             visits
@@ -112,8 +112,8 @@ def test_numbers_that_are_given_are_true_and_never_small(cells: Cells, least: in
 
 
 @given(cells, leasts)
-def test_other_numbers_of_people_give_the_same_for_every_small_cell(cells: Cells, least: int) -> None:
-    """A proof for each cell: the same is given where it has another value, so nobody can compute it."""
+def test_every_small_cell_could_have_held_another_number(cells: Cells, least: int) -> None:
+    """For each small cell, another value gives the same publication, so it cannot be computed."""
     for (band, gender), visits in cells.items():
         if visits >= least:
             continue
@@ -124,7 +124,7 @@ def test_other_numbers_of_people_give_the_same_for_every_small_cell(cells: Cells
 
 
 def _with_another_value(cells: Cells, band: str, gender: str, visits: int) -> list[Cells]:
-    """The cell exchanged for one of another age, or one person of it moved there."""
+    """The cell with another age, or with one visit of it moved there."""
     found: list[Cells] = []
     for other in BANDS:
         number = cells.get((other, gender), 0)
@@ -136,7 +136,7 @@ def _with_another_value(cells: Cells, band: str, gender: str, visits: int) -> li
 
 
 @pytest.mark.parametrize("least", [3, 4])
-def test_of_all_tables_of_two_ages_and_two_genders_none_gives_a_small_cell_away(least: int) -> None:
+def test_no_table_of_two_ages_and_genders_reveals_a_small_cell(least: int) -> None:
     kinds = list(itertools.product(BANDS[:2], GENDERS[:2]))
     possible: dict[tuple[object, ...], list[tuple[int, ...]]] = defaultdict(list)
     for numbers in itertools.product(range(7), repeat=len(kinds)):

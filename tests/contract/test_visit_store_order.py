@@ -1,4 +1,4 @@
-"""Whatever becomes of the messages on their way, the store ends up the same."""
+"""The order, repeats and delays of messages do not change what the store holds in the end."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Contents = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Somebody:
+class MadeVisit:
     """One visit, as a test makes it up."""
 
     camera_id: str
@@ -35,13 +35,13 @@ class Somebody:
     """In seconds after T0."""
     stayed: int
     ages: tuple[int, ...]
-    """What each of the faces that have a say is classified as."""
+    """The age of each vote, in years."""
     male_probability: float
     left: bool
 
 
-_SOMEBODY = st.builds(
-    Somebody,
+_MADE_VISITS = st.builds(
+    MadeVisit,
     camera_id=st.sampled_from(["door", "hall", "hall.2"]),
     stream_id=st.sampled_from(["s1", "s2"]),
     came=st.integers(0, 200),
@@ -52,11 +52,11 @@ _SOMEBODY = st.builds(
 )
 
 
-def story(everybody: Sequence[Somebody]) -> list[Message]:
+def story(visits: Sequence[MadeVisit]) -> list[Message]:
     """All messages of these visits, in the order in which they would be sent."""
-    told: list[tuple[float, Message]] = []
+    timed: list[tuple[float, Message]] = []
     scenes: dict[tuple[str, str, int], list[TrackSummary]] = {}
-    for number, one in enumerate(everybody):
+    for number, one in enumerate(visits):
         track_id = f"{one.stream_id}-{number}"
         for second in range(1, one.stayed + 1):
             votes = len(one.ages) * second // one.stayed
@@ -80,19 +80,19 @@ def story(everybody: Sequence[Somebody]) -> list[Message]:
                 male_probability=one.male_probability,
                 captured_at_s=T0 + one.came + place / len(one.ages),
             )
-            told.append((classified.captured_at_s, classified))
+            timed.append((classified.captured_at_s, classified))
     for (camera_id, stream_id, second), tracks in scenes.items():
         frame = frame_info(camera_id, stream_id, second, T0 + second)
-        told.append((T0 + second, track_update(*tracks, frame=frame)))
-        told.append((T0 + second, result(face_info(frame, 900))))
-    return [message for _, message in sorted(told, key=lambda one: one[0])]
+        timed.append((T0 + second, track_update(*tracks, frame=frame)))
+        timed.append((T0 + second, result(face_info(frame, 900))))
+    return [message for _, message in sorted(timed, key=lambda one: one[0])]
 
 
-_STORIES = st.lists(_SOMEBODY, max_size=8).map(story)
+_STORIES = st.lists(_MADE_VISITS, max_size=8).map(story)
 
 
 def batches(messages: Sequence[Message], chance: Random) -> Iterator[list[Message]]:
-    """The messages cut anywhere; after some batches the sink dies, and they come again."""
+    """The messages in batches of any size; after some batches the sink crashes, and they come again."""
     start = 0
     while start < len(messages):
         size = chance.randint(1, 9)
@@ -113,7 +113,7 @@ def contents(client: redis.Redis) -> Contents:
     return {key.decode(): _content(client, key.decode()) for key in client.scan_iter(count=1_000)}
 
 
-def _content(client: redis.Redis, key: str) -> Any:  # noqa: ANN401  (of whatever type the key is)
+def _content(client: redis.Redis, key: str) -> Any:  # noqa: ANN401  (depends on the type of the key)
     match client.type(key):
         case b"hash" if key.endswith(":state"):
             return {k: v for k, v in client.hgetall(key).items() if k not in _OF_WRITING}
@@ -160,7 +160,7 @@ def assert_counts_equal_visits(sink: Sink, found: Sequence[Visit]) -> None:
 
 @settings(max_examples=25, deadline=None)
 @given(_STORIES, st.randoms(use_true_random=False))
-def test_shuffled_doubled_delayed_and_repeated_messages_leave_the_same_store(
+def test_order_and_repeats_of_messages_do_not_change_the_store(
     redis_url: str, messages: list[Message], chance: Random
 ) -> None:
     expected = write_in_order(redis_url, messages)
@@ -172,7 +172,7 @@ def test_shuffled_doubled_delayed_and_repeated_messages_leave_the_same_store(
 
 @settings(max_examples=15, deadline=None)
 @given(_STORIES, st.randoms(use_true_random=False))
-def test_at_every_moment_the_counts_equal_the_persons_and_the_closed_do_not_change(
+def test_counts_always_equal_visits_and_closed_ones_never_change(
     redis_url: str, messages: list[Message], chance: Random
 ) -> None:
     with opened_sink(redis_url) as sink:
@@ -196,13 +196,13 @@ def _id(visit: Visit) -> str:
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_two_sinks_at_once_leave_the_same_store(redis_url: str, seed: int) -> None:
     chance = Random(seed)  # noqa: S311  (a test)
-    everybody = [
-        Somebody(
+    visits = [
+        MadeVisit(
             "door", "s1", chance.randint(0, 5), chance.randint(2, 6), (20, 30 + n, 40), 0.9, left=n % 3 > 0
         )
         for n in range(20)
     ]
-    messages = story(everybody)
+    messages = story(visits)
     expected = write_in_order(redis_url, messages)
     shares = [disturbed(messages[half::2] + messages[::5], chance) for half in (0, 1)]
     errors: list[BaseException] = []

@@ -1,4 +1,4 @@
-"""What the sink promises of persons: one record each, and counts that are equal to the records."""
+"""The sink keeps one record for each visit, and counts that equal the visits."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Clock:
         return self.now_s
 
     def run(self, sink: Sink, seconds: float) -> None:
-        """Goes on by so many seconds, in which the sink is idle."""
+        """Advances by this many seconds, in which the sink is idle."""
         for _ in range(math.ceil(seconds / 5)):
             self.now_s += 5
             sink.output.write(())
@@ -74,7 +74,7 @@ def counted(sink: Sink, by: str = "day") -> dict[tuple[str, str], int]:
     return {(one.age_band, one.gender): one.visits for one in counts}
 
 
-def test_somebody_is_counted_as_unknown_until_a_face_is_judged(sink: Sink) -> None:
+def test_a_visit_counts_as_unknown_until_a_face_is_classified(sink: Sink) -> None:
     sink.output.write([track_update(track_summary(votes_sent=1))])
     assert only(sink).unclassified == "not-yet"
     for by in ("minute", "hour", "day"):
@@ -88,7 +88,7 @@ def test_somebody_is_counted_as_unknown_until_a_face_is_judged(sink: Sink) -> No
     assert only(sink).faces_classified == 2
 
 
-def test_a_vote_alone_makes_nobody(sink: Sink) -> None:
+def test_a_vote_alone_makes_no_visit(sink: Sink) -> None:
     sink.output.write([vote()])
     assert (visits(sink), sink.store.now(), counted(sink)) == ([], [], {})
     assert sink.store.visit("cam1", "s1-1") is None
@@ -97,7 +97,7 @@ def test_a_vote_alone_makes_nobody(sink: Sink) -> None:
     assert only(sink).age_years == 34.0
 
 
-def test_a_visit_is_closed_when_it_has_ended_and_all_its_votes_are_in(sink: Sink) -> None:
+def test_a_visit_closes_when_it_has_ended_and_all_votes_are_in(sink: Sink) -> None:
     sink.output.write([track_update(track_summary(votes_sent=2, ended=True)), vote(number=1)])
     assert only(sink).closed is None
     assert sink.closed() == []
@@ -109,13 +109,13 @@ def test_a_visit_is_closed_when_it_has_ended_and_all_its_votes_are_in(sink: Sink
     assert sink.store.now() == []
 
 
-def test_somebody_too_far_away_to_be_judged_is_counted_and_closed_all_the_same(sink: Sink) -> None:
+def test_an_unclassified_visit_is_counted_and_closed(sink: Sink) -> None:
     sink.output.write([track_update(track_summary(votes_sent=0, unclassified="too-small", ended=True))])
     assert (only(sink).unclassified, only(sink).closed) == ("too-small", "left")
     assert counted(sink) == {("unknown", "unknown"): 1}
 
 
-def test_what_comes_after_the_end_changes_nothing_and_is_counted_as_late(sink: Sink) -> None:
+def test_a_message_after_the_end_counts_as_late_only(sink: Sink) -> None:
     sink.output.write([track_update(track_summary(ended=True)), vote()])
     before = (only(sink), counted(sink), sink.closed())
     sink.output.write(
@@ -130,7 +130,7 @@ def test_what_comes_after_the_end_changes_nothing_and_is_counted_as_late(sink: S
     assert sink.metrics.total("agegender_results_late_total") == 1, "a repeat is no late result"
 
 
-def test_somebody_who_is_not_heard_of_is_closed_as_silent(sink: Sink, clock: Clock) -> None:
+def test_a_silent_visit_times_out(sink: Sink, clock: Clock) -> None:
     sink.output.write(
         [track_update(track_summary("s1-1")), track_update(track_summary("s1-2"), frame=frame_info("cam2"))]
     )
@@ -143,7 +143,7 @@ def test_somebody_who_is_not_heard_of_is_closed_as_silent(sink: Sink, clock: Clo
     assert sink.metrics.by_label("agegender_visits_closed_total", "reason") == {"timed-out": 1}
 
 
-def test_the_silent_are_closed_though_the_sink_is_never_idle(sink: Sink, clock: Clock) -> None:
+def test_visits_time_out_though_the_sink_is_never_idle(sink: Sink, clock: Clock) -> None:
     sink.output.write([track_update(track_summary())])
     for number in range(30):
         clock.now_s += 5
@@ -151,7 +151,7 @@ def test_the_silent_are_closed_though_the_sink_is_never_idle(sink: Sink, clock: 
     assert only(sink).closed == "timed-out"
 
 
-def test_nobody_is_silent_because_the_sink_was_away(sink: Sink, clock: Clock) -> None:
+def test_no_visit_times_out_because_the_sink_was_away(sink: Sink, clock: Clock) -> None:
     sink.output.write([track_update(track_summary())])
     clock.run(sink, 100)
     clock.now_s += 600
@@ -161,7 +161,7 @@ def test_nobody_is_silent_because_the_sink_was_away(sink: Sink, clock: Clock) ->
     assert only(sink).closed == "timed-out"
 
 
-def test_two_sinks_that_sweep_close_nobody_twice(redis_database: str, clock: Clock) -> None:
+def test_two_sinks_that_sweep_close_a_visit_once(redis_database: str, clock: Clock) -> None:
     with opened_sink(redis_database, now_s=clock) as one, opened_sink(redis_database, now_s=clock) as other:
         one.output.write([track_update(track_summary("s1-1"), track_summary("s1-2"))])
         for _ in range(26):
@@ -171,14 +171,14 @@ def test_two_sinks_that_sweep_close_nobody_twice(redis_database: str, clock: Clo
         assert [visit.closed for visit in one.closed()] == ["timed-out", "timed-out"]
 
 
-def test_votes_of_nobody_are_forgotten(redis_database: str) -> None:
+def test_votes_without_a_track_summary_expire(redis_database: str) -> None:
     with opened_sink(redis_database, SinkSettings(silence_timeout_s=10)) as sink:
         sink.output.write([vote()])
         key = CameraKeys.of("cam1").visit("s1-1")
         assert 0 < int(sink.client.pttl(key)) <= 10_000
 
 
-def test_who_is_there_now_was_heard_of_in_the_last_ten_seconds(sink: Sink, clock: Clock) -> None:
+def test_a_present_visit_had_a_message_in_the_last_ten_seconds(sink: Sink, clock: Clock) -> None:
     sink.output.write(
         [track_update(track_summary("s1-2", first_seen_s=T0), track_summary("s1-1", first_seen_s=T0 + 1))]
     )
@@ -201,9 +201,7 @@ def test_who_is_there_now_was_heard_of_in_the_last_ten_seconds(sink: Sink, clock
     assert {state.present for state in sink.store.cameras()} == {0}
 
 
-def test_who_was_seen_to_leave_is_not_there_now_however_many_votes_are_awaited(
-    sink: Sink, clock: Clock
-) -> None:
+def test_an_ended_visit_is_not_present_while_it_waits_for_votes(sink: Sink, clock: Clock) -> None:
     def there() -> tuple[list[str], list[int]]:
         now = [one.track_id for one in sink.store.now()]
         return now, [state.present for state in sink.store.cameras()]
@@ -224,9 +222,7 @@ def test_who_was_seen_to_leave_is_not_there_now_however_many_votes_are_awaited(
     assert [(one.track_id, one.faces_classified) for one in sink.closed()] == [("s1-1", 3)]
 
 
-def test_who_was_seen_to_leave_waits_for_votes_as_long_as_anybody_may_be_silent(
-    redis_database: str, clock: Clock
-) -> None:
+def test_an_ended_visit_waits_for_votes_until_it_times_out(redis_database: str, clock: Clock) -> None:
     with opened_sink(redis_database, SinkSettings(silence_timeout_s=20), now_s=clock) as sink:
         clock.run(sink, 25)
         sink.output.write([track_update(track_summary(votes_sent=2, ended=True))])
@@ -238,7 +234,7 @@ def test_who_was_seen_to_leave_waits_for_votes_as_long_as_anybody_may_be_silent(
         assert (only(sink).closed, only(sink).faces_classified) == ("timed-out", 1)
 
 
-def test_the_state_of_a_camera_is_that_of_its_newest_presence(sink: Sink, clock: Clock) -> None:
+def test_the_state_of_a_camera_is_from_its_newest_track_update(sink: Sink, clock: Clock) -> None:
     clock.now_s = T0 + 8.25
     newest = frame_info(sequence=8, captured_at_s=T0 + 8)
     sink.output.write([track_update(frame=newest), track_update(frame=frame_info(sequence=7)), vote()])
@@ -277,7 +273,7 @@ def crowd(number: int, *, ended: bool = True) -> list[TrackUpdate]:
     ]
 
 
-def test_closed_persons_are_bounded_and_their_counts_are_not(redis_database: str, clock: Clock) -> None:
+def test_closed_visits_are_limited_and_counts_are_not(redis_database: str, clock: Clock) -> None:
     bounded = SinkSettings(visits_per_camera=100, closed_per_camera=100)
     with opened_sink(redis_database, bounded, now_s=clock) as sink:
         stays = track_summary("s2-1", first_seen_s=T0 - 60)
@@ -291,9 +287,7 @@ def test_closed_persons_are_bounded_and_their_counts_are_not(redis_database: str
         assert sum(counted(sink).values()) == 351
 
 
-def test_above_the_bound_of_open_persons_the_longest_silent_is_closed(
-    redis_database: str, clock: Clock
-) -> None:
+def test_above_the_limit_of_open_visits_the_most_silent_close(redis_database: str, clock: Clock) -> None:
     with opened_sink(
         redis_database, SinkSettings(open_per_camera=10, silence_timeout_s=30), now_s=clock
     ) as sink:
@@ -334,7 +328,7 @@ def _all_but_counts(of: CameraKeys) -> set[str]:
     return {of.state, of.visits, of.open, of.closed, of.results, of.seen, of.preview}
 
 
-def test_expired_records_leave_the_list(redis_database: str, clock: Clock) -> None:
+def test_expired_visits_leave_the_list(redis_database: str, clock: Clock) -> None:
     with opened_sink(redis_database, now_s=clock) as sink:
         sink.output.write(crowd(30))
         keys = CameraKeys.of("cam1")
@@ -346,7 +340,7 @@ def test_expired_records_leave_the_list(redis_database: str, clock: Clock) -> No
         assert sink.client.zcard(keys.visits) == 5
 
 
-def test_an_open_person_whose_record_is_gone_is_forgotten(sink: Sink, clock: Clock) -> None:
+def test_an_open_visit_without_a_record_leaves_the_list(sink: Sink, clock: Clock) -> None:
     sink.output.write([track_update(track_summary())])
     keys = CameraKeys.of("cam1")
     sink.client.delete(keys.visit("s1-1"))
@@ -354,7 +348,7 @@ def test_an_open_person_whose_record_is_gone_is_forgotten(sink: Sink, clock: Clo
     assert not sink.client.exists(keys.open)
 
 
-def test_the_keys_of_a_camera_live_on_one_node_of_a_cluster(sink: Sink) -> None:
+def test_the_keys_of_a_camera_lie_on_one_node_of_a_cluster(sink: Sink) -> None:
     for camera in ("cam1", "cam2"):
         frame = frame_info(camera)
         there = track_update(track_summary(), track_summary("s1-2", ended=True), frame=frame)
@@ -381,7 +375,7 @@ def test_all_of_a_batch_is_written_or_nothing(own_redis: RedisServer) -> None:
         assert counted(sink) == {("30-39", "female"): 1, ("unknown", "unknown"): 1}
 
 
-def test_what_becomes_of_a_camera_is_decided_anew_when_another_sink_wrote_meanwhile(sink: Sink) -> None:
+def test_a_sink_merges_again_when_another_one_wrote_first(sink: Sink) -> None:
     repository = CameraRepository(sink.client, SinkSettings(), None)
     seen: list[CameraSnapshot] = []
 
@@ -396,7 +390,7 @@ def test_what_becomes_of_a_camera_is_decided_anew_when_another_sink_wrote_meanwh
     assert only(sink).faces_classified == 2
 
 
-def test_a_sink_that_is_always_too_late_waits_its_turn(sink: Sink) -> None:
+def test_a_sink_that_always_comes_second_gives_up_for_now(sink: Sink) -> None:
     repository = CameraRepository(sink.client, SinkSettings(), None)
 
     def decide(known: CameraSnapshot) -> CameraChange:
@@ -425,7 +419,7 @@ def test_cameras_are_listed_by_the_time_of_their_last_write(sink: Sink, clock: C
     assert sink.client.zrange(CAMERAS_KEY, 0, -1) == [b"cam2"]
 
 
-def test_persons_are_counted_in_the_metrics_once(sink: Sink) -> None:
+def test_visits_are_counted_in_the_metrics_once(sink: Sink) -> None:
     batch: list[Result | TrackUpdate] = [
         track_update(track_summary(ended=True), track_summary("s1-2")),
         vote(),
