@@ -47,6 +47,18 @@ def test_every_named_file_exists(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)
+def test_every_named_program_exists(name: str) -> None:
+    programs = re.findall(rf"python -m ((?:{FOLDERS})[\w.]*\w)", (ROOT / name).read_text())
+    missing = [
+        program
+        for program in programs
+        if "NAME" not in program
+        and not any((ROOT / program.replace(".", "/")).with_suffix(end).exists() for end in (".py", ""))
+    ]
+    assert missing == []
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
 def test_every_link_leads_somewhere(name: str) -> None:
     page = ROOT / name
     broken = []
