@@ -1,4 +1,4 @@
-"""Clips of crowds: what they show is what they say. Drawn with the one face of the repository."""
+"""Clips of crowds show what their truth says. They are drawn with the one face of the repository."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def crowd(*actors: Actor, seconds: float = 1.0) -> Crowd:
     return Crowd("made", actors, visits=len(actors), seconds=seconds)
 
 
-def test_equal_crowds_give_equal_clips_and_another_seed_another_one(heads: Sequence[Head]) -> None:
+def test_only_another_seed_changes_a_crowd(heads: Sequence[Head]) -> None:
     short = replace(street(3, 1), seconds=0.5)
     one, same, other = (
         [frame.picture for frame in crowd_frames(clip, heads)]
@@ -55,7 +55,7 @@ def test_the_detector_finds_each_face_where_the_truth_says(heads: Sequence[Head]
         assert sight.visible_share > 0.95
 
 
-def test_who_is_covered_outside_or_turned_away_is_not_visible(heads: Sequence[Head]) -> None:
+def test_hidden_outside_and_averted_faces_are_not_visible(heads: Sequence[Head]) -> None:
     behind, before = standing(480.0, 80.0), standing(485.0, 140.0)
     outside, away = standing(-20.0, 100.0), standing(800.0, 100.0, faces_camera=False)
     frame = next(crowd_frames(crowd(behind, before, outside, away), heads))
@@ -66,7 +66,7 @@ def test_who_is_covered_outside_or_turned_away_is_not_visible(heads: Sequence[He
     assert shares[3] == 0.0
 
 
-def test_a_walker_enters_at_one_edge_and_leaves_at_the_other(heads: Sequence[Head]) -> None:
+def test_a_walker_crosses_from_edge_to_edge(heads: Sequence[Head]) -> None:
     way = across(0.0, 270.0, 100.0, 5.0)
     frames = list(crowd_frames(crowd(Actor(0, (way,)), seconds=way.end_s), heads))
     centres = [(box[0] + box[2]) / 2 for frame in frames for box in [s.face_xyxy for s in frame.sights]]
@@ -89,7 +89,7 @@ def test_moving_blurs_and_noise_roughens(heads: Sequence[Head]) -> None:
     assert detail[2] > 1.5 * detail[1]
 
 
-def test_dropped_frames_are_missing_and_in_a_file_the_one_before_stands_for_them(
+def test_a_file_repeats_the_last_frame_for_a_dropped_one(
     heads: Sequence[Head], tmp_path: Path
 ) -> None:
     clip = replace(crowd(standing(300.0, 100.0), seconds=2.0), dropped_share=0.3)
@@ -106,19 +106,19 @@ def test_dropped_frames_are_missing_and_in_a_file_the_one_before_stands_for_them
         assert sum(1 for _ in container.decode(video)) == 30
 
 
-def test_a_head_that_is_not_there_is_refused(heads: Sequence[Head]) -> None:
+def test_a_missing_head_is_refused(heads: Sequence[Head]) -> None:
     with pytest.raises(ValueError, match="expected heads below 12"):
         next(crowd_frames(crowd(Actor(12, ())), heads))
 
 
 @pytest.mark.parametrize("name", ["one is back after 1 s", "one is back after 8 s"])
-def test_the_visits_that_were_counted_by_hand_are_those_to_be_seen(heads: Sequence[Head], name: str) -> None:
+def test_the_visible_visits_are_those_counted_by_hand(heads: Sequence[Head], name: str) -> None:
     (clip,) = (clip for clip in crowd_clips() if clip.name == name)
     frames = [(frame.time_s, frame.sights) for frame in crowd_frames(clip, heads)]
     assert count_visits(frames, PATIENCE_S) == clip.visits
 
 
-def test_the_clips_show_one_to_twelve_people_under_names_of_their_own() -> None:
+def test_the_clips_show_one_to_twelve_people() -> None:
     clips = crowd_clips()
     assert {1, 2, 3, 4, 6, 8, 10, 12} <= {clip.people for clip in clips}
     assert len({clip.name for clip in clips}) == len(clips)
