@@ -89,9 +89,7 @@ def test_moving_blurs_and_noise_roughens(heads: Sequence[Head]) -> None:
     assert detail[2] > 1.5 * detail[1]
 
 
-def test_a_file_repeats_the_last_frame_for_a_dropped_one(
-    heads: Sequence[Head], tmp_path: Path
-) -> None:
+def test_a_file_repeats_the_last_frame_for_a_dropped_one(heads: Sequence[Head], tmp_path: Path) -> None:
     clip = replace(crowd(standing(300.0, 100.0), seconds=2.0), dropped_share=0.3)
     frames = list(crowd_frames(clip, heads))
     assert 15 <= len(frames) <= 21
