@@ -157,7 +157,7 @@ def test_a_limit_of_size_is_given_to_the_topics_that_pass(
 def test_the_order_of_two_policies_is_no_difference(prefix: str, admin: Admin) -> None:
     assert topics("apply").exit_code == 0
     turned = {"cleanup.policy": "delete,compact"}
-    admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, f"{prefix}tracks", turned)])
+    admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, f"{prefix}checkpoints", turned)])
     assert topics("check").exit_code == 0
 
 
@@ -185,13 +185,11 @@ def test_partitions_that_a_worker_has_added_meanwhile_are_no_error(prefix: str, 
     assert topics("apply").exit_code == 0
     with open_topics(KafkaSettings.load()) as found:
         for _ in ("ours", "theirs"):
-            found.add_partitions(f"{prefix}tracks", 6)
+            found.add_partitions(f"{prefix}checkpoints", 6)
     assert there(admin, prefix)["checkpoints"] == 6
 
 
-def test_fewer_partitions_than_there_are_is_told_and_tracks_follow_the_frames(
-    prefix: str, admin: Admin
-) -> None:
+def test_too_few_partitions_are_told_and_checkpoints_follow(prefix: str, admin: Admin) -> None:
     admin.create_topics({f"{prefix}frames": {"num_partitions": 4}}, wait_for_metadata=True)
     made = topics("apply", "--json")
     assert made.exit_code == 1

@@ -29,7 +29,7 @@ from agegender.commands.evaluate.dataset import Label, labels_file, load_labels
 from agegender.services.classify.calibration import Calibration, CalibrationSource, CalibrationTables
 from agegender.services.classify.flip_augmentation import predict
 from agegender.services.classify.nets import LiteRTNets
-from agegender.services.detect.faces.quality import turn
+from agegender.services.detect.faces.pose import turn
 from agegender.shared.images.pictures import Bgr, UnreadablePicture, decode_picture
 from agegender.shared.images.quality import UNUSABLE, height_px
 from agegender.shared.models import FOLDER, load_manifest

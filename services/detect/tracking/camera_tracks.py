@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Self
 
-from agegender.services.detect.faces.quality import facing
+from agegender.services.detect.faces.pose import facing
 from agegender.services.detect.tracking.best_shot import Ballot
 from agegender.services.detect.tracking.checkpoint import (
     BallotState,
