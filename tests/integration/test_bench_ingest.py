@@ -43,7 +43,7 @@ def test_the_process_that_decodes_each_camera_is_measured_too(clip: Path) -> Non
 
 
 @needs_linux
-def test_the_constants_of_a_plan_are_those_of_cameras_and_not_of_a_file(tmp_path: Path) -> None:
+def test_plan_constants_come_from_cameras_and_not_from_a_file(tmp_path: Path) -> None:
     video = tmp_path / "no_camera_sends_this.avi"
     writer = cv2.VideoWriter(str(video), cv2.VideoWriter.fourcc(*"MJPG"), 25, (320, 180))
     for _ in range(3):
@@ -56,13 +56,13 @@ def test_the_constants_of_a_plan_are_those_of_cameras_and_not_of_a_file(tmp_path
         memory_costs(video, shipped.memory)
 
 
-def test_what_decoding_costs_is_told_from_what_is_done_with_the_frames_that_are_picked() -> None:
+def test_decoding_costs_are_separated_from_picking_costs() -> None:
     decode_ms, pick_ms = told_apart(every_ms=2.0 + 1.5, few_ms=5 * 2.0 + 1.5, decoded_for_each=5)
     assert (decode_ms, pick_ms) == pytest.approx((2.0, 1.5))
 
 
 @pytest.mark.parametrize(("every_ms", "few_ms"), [(3.0, 2.9), (3.0, 40.0)])
-def test_a_measurement_that_cannot_be_gives_no_costs_below_nothing(every_ms: float, few_ms: float) -> None:
+def test_an_impossible_measurement_gives_no_negative_costs(every_ms: float, few_ms: float) -> None:
     decode_ms, pick_ms = told_apart(every_ms, few_ms, 5)
     assert decode_ms >= 0
     assert pick_ms >= 0

@@ -132,7 +132,7 @@ def site(kafka: str, random_suffix: str, clip: Path, tmp_path: Path) -> Iterator
     one.close()
 
 
-def test_two_workers_share_the_cameras_and_follow_every_change_without_a_restart(site: Site) -> None:
+def test_two_workers_share_cameras_and_follow_every_change(site: Site) -> None:
     first, second = site.start_worker(), site.start_worker()
     for worker in (first, second):
         worker.wait_until_ready()
@@ -172,7 +172,7 @@ def test_two_workers_share_the_cameras_and_follow_every_change_without_a_restart
     assert PASSWORD not in "".join(worker.log_text() for worker in site.workers)
 
 
-def test_the_cameras_of_a_dead_or_frozen_worker_go_to_the_other_and_none_is_pulled_twice_afterwards(
+def test_cameras_of_a_dead_or_frozen_worker_are_taken_over_once(
     site: Site,
 ) -> None:
     site.add(*SIX)
@@ -210,7 +210,7 @@ def test_the_cameras_of_a_dead_or_frozen_worker_go_to_the_other_and_none_is_pull
     assert all(later[: len(streams[i])] == streams[i] for i, later in site.streams().items())
 
 
-def test_while_kafka_is_away_for_longer_than_a_session_nothing_is_pulled_and_then_all_again(
+def test_cameras_are_closed_while_kafka_is_away_for_a_session(
     own_broker: KafkaBroker, random_suffix: str, clip: Path, tmp_path: Path
 ) -> None:
     site = Site(own_broker.bootstrap_servers, f"{random_suffix}-", clip, tmp_path)

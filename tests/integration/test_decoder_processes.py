@@ -114,7 +114,7 @@ def test_no_process_outlives_a_worker_that_is_killed(simulator: CameraSimulator,
     wait_until(lambda: not any(simulator.audience(one).now for one in NAMES), 5, "nobody watches")
 
 
-def test_a_signal_to_everybody_leaves_it_to_the_worker_what_to_do(cameras: list[Camera]) -> None:
+def test_a_signal_to_the_group_is_left_to_the_worker(cameras: list[Camera]) -> None:
     with Taker(cameras) as taker:
         all_up(taker)
         processes = decoder_processes.decoders()
@@ -128,7 +128,7 @@ def test_a_signal_to_everybody_leaves_it_to_the_worker_what_to_do(cameras: list[
     assert hosts() == []
 
 
-def test_no_decoder_shows_a_password_or_is_given_one_it_does_not_need(cameras: list[Camera]) -> None:
+def test_no_decoder_shows_or_gets_a_password_it_does_not_need(cameras: list[Camera]) -> None:
     with Taker(cameras) as taker:
         all_up(taker)
         shown = [
@@ -141,9 +141,7 @@ def test_no_decoder_shows_a_password_or_is_given_one_it_does_not_need(cameras: l
     assert not any(b"CAMERA_" in one for one in shown)
 
 
-def test_what_decoders_are_forked_from_has_one_thread_and_no_file_of_the_workers(
-    cameras: list[Camera], tmp_path: Path
-) -> None:
+def test_the_host_has_one_thread_and_no_file_of_the_worker(cameras: list[Camera], tmp_path: Path) -> None:
     with (tmp_path / "open").open("w") as file, Taker(cameras) as taker:
         all_up(taker)
         (host,) = hosts()
@@ -155,7 +153,7 @@ def test_what_decoders_are_forked_from_has_one_thread_and_no_file_of_the_workers
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP])
-def test_when_the_process_they_come_from_dies_or_hangs_all_decoders_are_replaced(
+def test_all_decoders_are_replaced_if_the_host_dies_or_hangs(
     cameras: list[Camera], how: signal.Signals, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(decoders, "_ANSWER_S", 2.0)
@@ -182,7 +180,7 @@ def _cpu_of_children_s() -> float:
     return times.children_user + times.children_system
 
 
-def test_what_decoders_use_is_told_and_stays_told_when_they_end(cameras: list[Camera]) -> None:
+def test_usage_of_decoders_is_reported_and_kept_when_they_end(cameras: list[Camera]) -> None:
     before_s = _cpu_of_children_s()
     with Taker(cameras, fps=25) as taker:
         all_up(taker)
@@ -199,7 +197,7 @@ def test_what_decoders_use_is_told_and_stays_told_when_they_end(cameras: list[Ca
     assert told_s == pytest.approx(_cpu_of_children_s() - before_s, abs=0.1)
 
 
-def test_what_they_have_used_stays_told_when_the_process_they_come_from_dies(cameras: list[Camera]) -> None:
+def test_usage_is_still_reported_after_the_host_died(cameras: list[Camera]) -> None:
     with Taker(cameras) as taker:
         all_up(taker)
         before = [*hosts(), *decoder_processes.decoders().values()]
@@ -246,9 +244,7 @@ def _resident_kb(pid: int) -> int:
     return int(fields[1].split()[0])
 
 
-def test_a_thousand_failed_reconnects_leave_memory_files_and_threads_as_they_were(
-    clip: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_thousand_failed_reconnects_leak_nothing(clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     usual = camera_source.reader_settings
 
     def hasty(*given: object) -> ReaderSettings:

@@ -31,7 +31,7 @@ def frames(path: Path) -> int:
 
 
 @pytest.mark.parametrize("name", files_that_name(Path("other.ts"), "http://127.0.0.1:1"))
-def test_a_file_that_names_another_opens_neither_files_nor_connections(tmp_path: Path, name: str) -> None:
+def test_a_playlist_opens_neither_files_nor_connections(tmp_path: Path, name: str) -> None:
     other = tmp_path / "other.ts"
     write_video(
         tmp_path / "other.mp4", (np.zeros((64, 64, 3), np.uint8) for _ in range(5)), size_wh=(64, 64), fps=5
@@ -63,7 +63,7 @@ print(grown // (1024 * 1024 if sys.platform == "darwin" else 1024))
 """
 
 
-def test_a_video_that_claims_256_megapixels_is_refused_before_its_frames_are_reserved(tmp_path: Path) -> None:
+def test_a_video_of_256_megapixels_is_refused_before_decoding(tmp_path: Path) -> None:
     path = tmp_path / "huge.h264"
     write_h264(path, claims_px=64)
     assert frames(path) == 5

@@ -77,7 +77,7 @@ def camera(simulator: CameraSimulator, name: str, **fields: object) -> Camera:
     return Camera.model_validate({"id": name, "source": simulator.url(name), **fields})
 
 
-def test_cameras_come_and_go_and_those_that_stay_are_not_interrupted(simulator: CameraSimulator) -> None:
+def test_cameras_that_stay_are_not_interrupted_by_a_change(simulator: CameraSimulator) -> None:
     door, hall, yard = (camera(simulator, name) for name in ("door", "hall", "yard"))
     with Source() as source:
         assert source.take() == set()
@@ -113,7 +113,7 @@ def test_a_camera_that_changes_is_closed_before_it_is_opened_anew(
     assert [simulator.audience(name).most for name in ("door", "hall", "yard")] == [1, 1, 1]
 
 
-def test_a_camera_that_is_silent_or_away_does_not_hold_up_a_change(simulator: CameraSimulator) -> None:
+def test_a_silent_or_absent_camera_does_not_delay_a_change(simulator: CameraSimulator) -> None:
     away = Camera.model_validate({"id": "away", "source": "rtsp://127.0.0.1:1/x"})
     with Source() as source:
         source.source.set_cameras([camera(simulator, "door"), away])
@@ -126,7 +126,7 @@ def test_a_camera_that_is_silent_or_away_does_not_hold_up_a_change(simulator: Ca
         source.gives("hall")
 
 
-def test_what_lies_there_when_the_cameras_are_lost_is_dropped_and_counted(simulator: CameraSimulator) -> None:
+def test_waiting_frames_of_lost_cameras_are_dropped_and_counted(simulator: CameraSimulator) -> None:
     ours = threading.Event()
     ours.set()
     with Source(ours.is_set) as source:
@@ -147,7 +147,7 @@ def test_what_lies_there_when_the_cameras_are_lost_is_dropped_and_counted(simula
         source.gives("door")
 
 
-def test_a_complete_camera_is_closed_while_it_is_on_hold_and_nothing_of_it_is_dropped(
+def test_a_held_complete_camera_is_closed_and_loses_nothing(
     simulator: CameraSimulator,
 ) -> None:
     with Source() as source:

@@ -107,7 +107,7 @@ def reasons(taker: Taker) -> list[str]:
 
 
 @pytest.mark.parametrize("slow_s", [0.0, 0.02])
-def test_a_video_is_read_to_its_end_without_a_drop_however_slow_the_taker(clip: Path, slow_s: float) -> None:
+def test_a_slow_taker_still_gets_every_frame_of_a_video(clip: Path, slow_s: float) -> None:
     taker = read(clip, slow_s=slow_s)
     frames = [one.frame for one in taker.taken]
     assert [number_of(frame.picture) for frame in frames] == list(range(FPS * SECONDS))
@@ -120,7 +120,7 @@ def test_a_video_is_read_to_its_end_without_a_drop_however_slow_the_taker(clip: 
     assert taker.failures("file") == {}
 
 
-def test_frames_that_were_handed_out_and_not_committed_are_counted_as_dropped_at_the_end(clip: Path) -> None:
+def test_frames_not_committed_at_the_end_count_as_dropped(clip: Path) -> None:
     metrics = Metrics(CollectorRegistry())
     source = CameraSource([camera(clip)], IngestSettings(fps=60), metrics)
     source.open()
@@ -165,7 +165,7 @@ def test_every_container_gives_all_frames_and_their_times(
     assert taker.failures("file") == {}
 
 
-def test_a_video_with_frames_that_depend_on_later_ones_comes_in_order(tmp_path: Path) -> None:
+def test_a_video_with_b_frames_comes_in_order(tmp_path: Path) -> None:
     path = tmp_path / "b-frames.mp4"
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=FPS, options={"bf": "3", "preset": "veryfast"})
@@ -181,7 +181,7 @@ def test_a_video_with_frames_that_depend_on_later_ones_comes_in_order(tmp_path: 
     assert [frame.media_time_s for frame in frames] == pytest.approx([n / FPS for n in range(30)])
 
 
-def test_a_video_in_which_a_frame_claims_to_come_after_years_breaks_off_there(tmp_path: Path) -> None:
+def test_a_frame_time_of_years_ends_the_video(tmp_path: Path) -> None:
     path = tmp_path / "absurd.mkv"
     write_frames(path, [(numbered(n), 1e9 if n == 20 else n / FPS) for n in range(21)])
     taker = read(path)
@@ -189,7 +189,7 @@ def test_a_video_in_which_a_frame_claims_to_come_after_years_breaks_off_there(tm
     assert taker.failures("file") == {"ended": 1}
 
 
-def test_a_video_taken_sideways_is_turned_upright_as_opencv_turns_it(clip: Path, tmp_path: Path) -> None:
+def test_a_rotated_video_is_turned_upright_as_opencv_does(clip: Path, tmp_path: Path) -> None:
     data = clip.read_bytes()
     # In the track header (ISO 14496-12, 8.3.2), version 0: 40 bytes behind its name begins the matrix.
     at = data.index(b"tkhd") + 44
@@ -212,7 +212,7 @@ def test_a_video_taken_sideways_is_turned_upright_as_opencv_turns_it(clip: Path,
     ("container_format", "states_its_length"),
     [("mov", True), ("matroska", True), ("avi", True), ("asf", True), ("flv", False), ("mpegts", False)],
 )
-def test_a_truncated_video_gives_its_frames_up_to_the_break_and_ends(
+def test_a_truncated_video_gives_its_frames_up_to_the_break(
     clip: Path, tmp_path: Path, container_format: str, states_its_length: bool
 ) -> None:
     """A MOV has its index at the end, if it is not told otherwise: moved to the front here."""
@@ -294,7 +294,7 @@ def test_a_video_with_a_side_that_no_message_holds_is_refused(tmp_path: Path) ->
         VideoFileStream(str(path))
 
 
-def test_a_folder_gives_every_picture_in_order_and_drops_the_bad_ones_by_reason(tmp_path: Path) -> None:
+def test_a_folder_gives_its_pictures_in_order_and_drops_bad_ones(tmp_path: Path) -> None:
     good = encode_jpeg(numbered(10), 90)
     at = good.index(b"\xff\xc0")
     oversize = good[: at + 5] + struct.pack(">HH", 30_000, 30_000) + good[at + 9 :]
@@ -343,7 +343,7 @@ def test_a_single_picture_is_one_frame_without_a_time_in_a_video(tmp_path: Path)
     assert abs(only.age_s) < 5
 
 
-def test_several_files_are_read_side_by_side_and_each_keeps_its_books(clip: Path, tmp_path: Path) -> None:
+def test_files_read_in_parallel_are_counted_separately(clip: Path, tmp_path: Path) -> None:
     (tmp_path / "one.jpg").write_bytes(encode_jpeg(numbered(3), 90))
     cameras = [camera(clip, "a"), camera(clip, "b"), camera(tmp_path, "c"), camera(tmp_path / "none", "d")]
     with Taker(cameras, fps=25) as taker:

@@ -83,7 +83,7 @@ def camera(simulator: CameraSimulator, name: str) -> Camera:
     return Camera.model_validate({"id": name, "source": simulator.url_with_login(name)})
 
 
-def test_frames_come_at_the_wanted_rate_with_the_time_of_the_cameras_own_clock(
+def test_frames_have_the_wanted_rate_and_the_cameras_clock(
     simulator: CameraSimulator,
 ) -> None:
     """The pictures tell when they were taken: 25 a second from the start of each round of the clip."""
@@ -134,7 +134,7 @@ def test_a_camera_without_a_clock_gets_the_time_of_arrival(simulator: CameraSimu
 
 
 @pytest.mark.parametrize("hours", [-3, 3])
-def test_a_camera_whose_clock_is_hours_off_gets_the_time_of_arrival_and_one_warning(
+def test_a_clock_hours_off_means_arrival_time_and_one_warning(
     short_clip: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, hours: int
 ) -> None:
     wrong = SimpleNamespace(time=lambda: time.time() + hours * 3600)
@@ -163,7 +163,7 @@ def test_a_camera_slower_than_the_rate_gives_all_its_frames(simulator: CameraSim
     assert numbers == [(numbers[0] + n) % 12 for n in range(len(numbers))]
 
 
-def test_when_nobody_took_frames_for_a_while_the_next_one_is_fresh_and_the_rest_are_counted(
+def test_after_a_pause_the_next_frame_is_fresh_and_others_counted(
     simulator: CameraSimulator,
 ) -> None:
     with Taker([camera(simulator, "door")], fps=25) as taker:

@@ -17,9 +17,7 @@ from tests.support.waiting import wait_until
 FRAMES = 30
 
 
-def test_it_goes_on_when_its_last_file_is_read_so_that_nobody_who_starts_it_anew_counts_all_again(
-    kafka: str, random_suffix: str, tmp_path: Path
-) -> None:
+def test_the_service_does_not_end_after_its_last_file(kafka: str, random_suffix: str, tmp_path: Path) -> None:
     clip = tmp_path / "monday.mp4"
     write_video(clip, (np.zeros((90, 160, 3), np.uint8) for _ in range(FRAMES)), size_wh=(160, 90), fps=10)
     settings = {

@@ -77,7 +77,7 @@ def test_the_others_keep_their_streams_and_their_decoders(seen: Seen) -> None:
         assert seen.processes[name] == seen.processes_before[name]
 
 
-def test_each_misbehaviour_that_breaks_a_stream_is_counted_under_its_name(seen: Seen) -> None:
+def test_each_misbehaviour_is_counted_with_its_reason(seen: Seen) -> None:
     for name, reason in FAILS_WITH.items():
         assert reason in seen.cameras.taker.failures(name)
 
@@ -104,13 +104,13 @@ def test_a_clock_that_runs_backwards_is_never_believed_again(seen: Seen) -> None
     assert len(clocks) - turned + dropped > (seen.seconds - 2) * FPS * 0.8
 
 
-def test_a_camera_whose_pictures_change_their_size_gives_them_as_they_are(seen: Seen) -> None:
+def test_pictures_may_change_their_size(seen: Seen) -> None:
     pictures = [one.frame.picture for one in seen.cameras.taker.of(Fault.OTHER_SIZE)]
     sizes = {one.shape[:2] for one in pictures if not isinstance(one, UnreadablePicture)}
     assert sizes == {(180, 320), (360, 640)}
 
 
-def test_the_books_of_all_balance(seen: Seen) -> None:
+def test_the_counts_of_all_cameras_balance(seen: Seen) -> None:
     cameras = seen.cameras
     assert {one: cameras.taker.balance(one) for one in (*cameras.good, *cameras.bad)} == dict.fromkeys(
         (*cameras.good, *cameras.bad), 0.0

@@ -35,7 +35,7 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("ahead_s", [-1.5, 3.0])
-def test_somebody_stays_one_person_when_the_camera_tells_its_time(
+def test_a_person_stays_one_track_when_the_camera_reports_time(
     clip: Path, monkeypatch: pytest.MonkeyPatch, ahead_s: float
 ) -> None:
     monkeypatch.setattr(simulated_camera, "time", SimpleNamespace(time=lambda: time.time() + ahead_s))

@@ -164,7 +164,7 @@ def read(port: int, most_frames: int = 50) -> CameraError | None:
     hangs_up=True,
 )
 @example(script={"OPTIONS": b"RTSP/1.0 200 OK\r\n" + b"X: y\r\n" * 20_000}, packets=b"", hangs_up=True)
-def test_reading_a_camera_that_answers_anything_ends_in_time_with_a_reason(
+def test_any_answer_of_a_camera_ends_in_time_with_a_reason(
     liar: Liar, script: dict[str, bytes], packets: bytes, hangs_up: bool
 ) -> None:
     liar.script, liar.packets, liar.hangs_up = script, packets, hangs_up
@@ -190,7 +190,7 @@ def test_a_title_in_any_encoding_does_not_matter(liar: Liar) -> None:
 
 @settings(max_examples=25, deadline=None)
 @given(garbage=st.binary(min_size=1, max_size=3_000))
-def test_reading_a_camera_that_speaks_no_rtsp_ends_in_time_with_a_reason(liar: Liar, garbage: bytes) -> None:
+def test_a_server_without_rtsp_ends_in_time_with_a_reason(liar: Liar, garbage: bytes) -> None:
     liar.script, liar.hangs_up = dict.fromkeys(("OPTIONS", "DESCRIBE"), garbage), True
     started_s = time.monotonic()
     error = read(liar.port)

@@ -84,7 +84,7 @@ def worker(folder: Path) -> Iterator[Worker]:
     ],
     ids=lambda value: str(value)[:9],
 )
-def test_a_record_whose_password_file_is_none_of_ours_leaves_its_camera_out_and_no_other(
+def test_a_foreign_password_file_excludes_only_its_own_camera(
     worker: Worker, folder: Path, name: str, is_held: bool
 ) -> None:
     path = f"{folder}/{name}" if name else ""

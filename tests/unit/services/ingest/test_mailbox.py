@@ -21,7 +21,7 @@ def taken(mailbox: Mailbox, most: int = 9, timeout_s: float = 0.0) -> list[tuple
     return [(one.camera_id, one.sequence) for one in mailbox.take(most, timeout_s)]
 
 
-def test_a_live_camera_keeps_its_newest_frame_and_the_older_is_given_back() -> None:
+def test_a_live_camera_keeps_its_newest_frame() -> None:
     mailbox = Mailbox(1)
     assert mailbox.put(captured("a", 0), WhenFull.REPLACE) is None
     lost = mailbox.put(captured("a", 1), WhenFull.REPLACE)
@@ -31,7 +31,7 @@ def test_a_live_camera_keeps_its_newest_frame_and_the_older_is_given_back() -> N
     assert taken(mailbox) == []
 
 
-def test_the_frame_that_waits_longest_goes_first_so_that_no_camera_starves() -> None:
+def test_the_frame_that_waits_longest_goes_first() -> None:
     mailbox = Mailbox(3)
     for camera, sequence in (("a", 0), ("b", 0), ("c", 0), ("a", 1)):
         mailbox.put(captured(camera, sequence), WhenFull.REPLACE)
@@ -71,7 +71,7 @@ def test_taking_does_not_wait_once_all_readers_have_finished() -> None:
     assert mailbox.exhausted
 
 
-def test_closing_gives_back_what_nobody_took_and_frees_a_reader_that_waits() -> None:
+def test_close_returns_frames_left_and_frees_a_waiting_reader() -> None:
     mailbox = Mailbox(1)
     mailbox.put(captured("a", 0), WhenFull.WAIT)
     returned: list[CapturedFrame | None] = []
@@ -86,7 +86,7 @@ def test_closing_gives_back_what_nobody_took_and_frees_a_reader_that_waits() -> 
     assert mailbox.put(late, WhenFull.REPLACE) is late
 
 
-def test_where_cameras_come_and_go_no_frame_is_the_last_and_taking_waits() -> None:
+def test_with_changing_cameras_there_is_no_last_frame() -> None:
     mailbox = Mailbox(None)
     mailbox.finished()
     assert not mailbox.exhausted
@@ -120,7 +120,7 @@ def test_cameras_on_hold_keep_their_frames_and_the_others_go_on() -> None:
     assert mailbox.exhausted
 
 
-def test_whoever_waits_for_a_frame_has_it_as_soon_as_its_camera_is_released() -> None:
+def test_a_waiting_take_returns_when_its_camera_is_released() -> None:
     mailbox = Mailbox(1)
     mailbox.hold({"a"})
     mailbox.put(captured("a", 0), WhenFull.WAIT)

@@ -118,7 +118,7 @@ def failing(error: Exception) -> Callable[[], Scripted]:
     return open_stream
 
 
-def test_a_camera_that_fails_is_tried_again_after_growing_waits_and_named_once(
+def test_a_failing_camera_is_retried_with_backoff_and_logged_once(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     with Bench(failing(REFUSED)) as bench:
@@ -143,7 +143,7 @@ def test_a_wrong_password_is_tried_ever_more_seldom() -> None:
     )
 
 
-def test_the_waits_are_chosen_for_a_quick_return_and_against_a_lockout() -> None:
+def test_waits_allow_a_quick_return_and_avoid_a_lockout() -> None:
     settings = ReaderSettings(fps=5, when_full=WhenFull.REPLACE, reopens=True)
     backoff, login = settings.backoff(), settings.login_backoff()
     waits_s = [backoff.next_s() for _ in range(50)]
@@ -171,7 +171,7 @@ def test_after_a_steady_stream_the_first_wait_is_short_again(monkeypatch: pytest
         wait_until(lambda: len(bench.opened_at_s) >= 13, 5, "thirteen connections")
 
 
-def test_a_camera_that_is_up_shows_no_failure_and_counts_its_streams_apart() -> None:
+def test_a_camera_that_is_up_has_no_failure_and_new_streams() -> None:
     release = threading.Event()
     tries: list[int] = []
 
@@ -209,7 +209,7 @@ def test_an_error_that_nobody_thought_of_is_a_failure_like_others(caplog: pytest
     assert any(record.exc_info for record in caplog.records)
 
 
-def test_captured_equals_taken_and_dropped_at_any_moment_of_a_stop() -> None:
+def test_captured_is_taken_plus_dropped_whenever_it_stops() -> None:
     with Bench(lambda: Scripted(frames(10_000))) as bench:
         taken = bench.mailbox.take(1, 5)
         wait_until(lambda: bench.metrics.total("agegender_frames_captured_total") > 100, 5, "100 frames")
@@ -221,7 +221,7 @@ def test_captured_equals_taken_and_dropped_at_any_moment_of_a_stop() -> None:
     assert total("agegender_frames_captured_total") == len(taken) + len(left) + dropped
 
 
-def test_a_file_is_read_to_its_end_in_order_and_its_bad_pictures_are_handed_on() -> None:
+def test_a_file_is_read_in_order_with_its_bad_pictures() -> None:
     def bad() -> Bgr:
         raise UnreadablePicture("broken")
 
@@ -248,7 +248,7 @@ def test_a_file_that_fails_is_not_tried_again_and_counts_as_read(error: Exceptio
     assert bench.metrics.by_label("agegender_camera_up_bool", "camera") == {"door": 0}
 
 
-def test_a_thread_stuck_in_open_is_given_up_and_replaced_but_never_more_than_three(
+def test_at_most_three_threads_stuck_in_open_are_replaced(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     release = threading.Event()
@@ -284,7 +284,7 @@ def test_a_thread_stuck_in_open_is_given_up_and_replaced_but_never_more_than_thr
     assert [record.message for record in caplog.records].count("camera down") <= 2
 
 
-def test_a_thread_stuck_in_a_read_is_replaced_and_what_it_reads_later_is_not_handed_on() -> None:
+def test_a_thread_stuck_in_a_read_is_replaced_and_ignored_later() -> None:
     release = threading.Event()
     streams: list[Scripted] = []
 
@@ -353,7 +353,7 @@ def test_stopping_is_prompt_in_every_state(state: str) -> None:
     wait_until(lambda: bench.threads() == 0, 5, "the thread ends")
 
 
-def test_a_reader_that_may_not_read_hands_nothing_over_closes_the_stream_and_comes_back() -> None:
+def test_a_reader_without_permission_closes_and_later_reopens() -> None:
     allowed = threading.Event()
     allowed.set()
     streams: list[Scripted] = []
@@ -378,7 +378,7 @@ def test_a_reader_that_may_not_read_hands_nothing_over_closes_the_stream_and_com
     assert bench.failures() == {}
 
 
-def test_a_camera_lost_while_it_was_connected_to_is_let_go_before_its_first_frame() -> None:
+def test_a_camera_lost_during_connect_gives_no_frame() -> None:
     allowed = threading.Event()
     allowed.set()
 
@@ -393,7 +393,7 @@ def test_a_camera_lost_while_it_was_connected_to_is_let_go_before_its_first_fram
         assert bench.mailbox.take(1, 0.1) == []
 
 
-def test_a_camera_given_up_leaves_the_gauges_and_keeps_its_counters() -> None:
+def test_a_lost_camera_loses_its_gauges_and_keeps_its_counters() -> None:
     with Bench(lambda: Scripted(frames(3))) as bench:
         wait_until(lambda: bench.mailbox.take(1, 0.1), 5, "a frame is taken")
         bench.reader.stop()

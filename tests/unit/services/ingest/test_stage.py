@@ -56,7 +56,7 @@ def test_a_frame_tells_where_and_when_it_was_taken() -> None:
         ((3000, 2), (640, 1)),
     ],
 )
-def test_a_large_picture_is_shrunk_in_proportion_and_a_small_one_is_left(
+def test_a_large_picture_is_shrunk_in_proportion(
     size_wh: tuple[int, int], expected_wh: tuple[int, int]
 ) -> None:
     (outcome,) = stage(longer_side_px=640).process([captured(noise(*size_wh))])
@@ -71,14 +71,14 @@ def test_the_jpeg_shows_the_picture() -> None:
     assert np.abs(decode_picture(only_frame(outcome).jpeg).astype(int) - smooth).mean() < 2
 
 
-def test_a_jpeg_larger_than_a_message_is_dropped_and_the_others_go_on() -> None:
+def test_only_a_jpeg_larger_than_a_message_is_dropped() -> None:
     pictures = [noise(400, 300), np.zeros((300, 400, 3), np.uint8)]
     first, second = stage(max_bytes=20_000).process([captured(one) for one in pictures])
     assert first == Dropped(DropReason.OVERSIZE)
     assert len(only_frame(second).jpeg) <= 20_000
 
 
-def test_what_could_not_be_read_is_dropped_by_its_reason_in_its_place() -> None:
+def test_an_unreadable_picture_is_dropped_with_its_reason() -> None:
     outcomes = stage().process(
         [
             captured(UnreadablePicture("no picture"), 0),
@@ -92,7 +92,7 @@ def test_what_could_not_be_read_is_dropped_by_its_reason_in_its_place() -> None:
     assert stage().process([]) == []
 
 
-def test_the_largest_jpeg_let_through_fits_into_a_message_with_the_longest_path() -> None:
+def test_the_largest_jpeg_and_path_fit_into_a_message() -> None:
     (outcome,) = stage().process([captured(noise(8, 8), sequence=10**12)])
     info = only_frame(outcome).info.model_copy(update={"camera_id": "c" * 64, "file": "/" + "\x01" * 4_095})
     encoded = FRAMES.codec.encode(Frame(info=info, jpeg=bytes(MAX_JPEG_BYTES)))

@@ -72,7 +72,7 @@ class HangsUp(socket.socket):
         self.theirs.close()
 
 
-def test_a_message_is_sent_also_to_somebody_who_goes_when_it_is_there() -> None:
+def test_a_message_arrives_although_the_reader_then_closes() -> None:
     pair = socket.socketpair()
     with HangsUp(fileno=pair[0].detach()) as ours:
         ours.theirs = pair[1]
@@ -110,7 +110,7 @@ PICKED = {"kind": "frame", "arrived_at_s": 1.0, "camera_time_s": None, "size_wh"
         struct.pack("!II", 10, 3 * MAX_PIXELS + 1),
     ],
 )
-def test_what_is_no_message_is_refused_before_its_pixels_are_reserved(data: bytes) -> None:
+def test_an_invalid_message_is_refused_before_memory_is_reserved(data: bytes) -> None:
     with pytest.raises(Garbled):
         receive(filler(data))
 

@@ -33,13 +33,11 @@ def backpressure(world: World, most: int = 50) -> Backpressure:
     ("waiting", "room"),
     [({}, 50), ({"detect": 20}, 30), ({"detect": 20, "sink": 45}, 5), ({"classify": 1_000}, 0)],
 )
-def test_there_is_room_for_as_many_as_the_slowest_of_all_is_short_of_the_bound(
-    waiting: dict[str, int], room: int
-) -> None:
+def test_room_is_what_the_longest_backlog_leaves(waiting: dict[str, int], room: int) -> None:
     assert backpressure(World(**waiting)).room() == room
 
 
-def test_what_was_published_takes_room_until_the_next_look_which_comes_after_a_second() -> None:
+def test_published_frames_take_room_until_the_next_look() -> None:
     world = World()
     paced = backpressure(world)
     for left in (50, 40, 30):
@@ -72,7 +70,7 @@ def test_what_is_not_known_is_no_room_and_no_error(caplog: pytest.LogCaptureFixt
     assert paced.room() == 50
 
 
-def test_for_whom_a_file_waits_is_said_once_a_minute(caplog: pytest.LogCaptureFixture) -> None:
+def test_the_reason_why_files_wait_is_logged_once_a_minute(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO", "agegender.services.ingest.publish.backpressure")
     world = World(classify=60)
     paced = backpressure(world)

@@ -24,7 +24,7 @@ def names(frames: list[Frame]) -> list[tuple[str, int]]:
     return [(one.camera_id, one.info.sequence) for one in frames]
 
 
-def test_of_a_live_camera_the_newest_are_kept_and_come_out_in_their_order() -> None:
+def test_the_newest_frames_of_a_live_camera_are_kept_in_order() -> None:
     buffer, pushed_out = filled(3_000, *(frame(n) for n in range(10)))
     assert pushed_out == list(range(7))
     assert buffer.numbers == {"door": 3}
@@ -33,7 +33,7 @@ def test_of_a_live_camera_the_newest_are_kept_and_come_out_in_their_order() -> N
     assert buffer.numbers == {}
 
 
-def test_of_a_complete_camera_nothing_is_pushed_out_and_it_is_said_to_be_full() -> None:
+def test_a_complete_camera_loses_nothing_and_is_reported_full() -> None:
     buffer, pushed_out = filled(3_000, *(frame(n, mode="complete") for n in range(2)))
     assert buffer.full == frozenset()
     buffer.put(frame(2, mode="complete"))
@@ -50,7 +50,7 @@ def test_one_camera_never_takes_the_place_of_another() -> None:
     assert buffer.numbers == {"hall": 1, "door": 2}
 
 
-def test_a_frame_that_is_larger_than_all_that_is_allowed_is_kept_alone() -> None:
+def test_a_frame_over_the_limit_is_kept_alone() -> None:
     buffer, pushed_out = filled(0, frame(0), frame(1, jpeg=KILO * 50))
     assert pushed_out == [0]
     assert names(buffer.take(9, 0)) == [("door", 1)]
@@ -63,7 +63,7 @@ def test_cameras_take_turns_also_over_several_takes() -> None:
     assert names(buffer.take(9, 0)) == [("a", 2), ("b", 2), ("c", 2)]
 
 
-def test_complete_frames_come_out_only_as_far_as_there_is_room_and_hold_up_no_live_ones() -> None:
+def test_complete_frames_need_room_and_never_delay_live_ones() -> None:
     frames = [made for n in range(4) for made in (frame(n, "file", "complete"), frame(n))]
     buffer, _ = filled(9_000, *frames)
     assert (buffer.has_complete, buffer.has_live) == (True, True)

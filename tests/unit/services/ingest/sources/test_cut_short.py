@@ -105,7 +105,7 @@ def test_no_bytes_are_an_error(tmp_path: Path, container: str, data: bytes) -> N
         ("asf", {}),
     ],
 )
-def test_whole_files_whose_sound_is_longer_and_whose_frames_come_when_they_like_are_whole(
+def test_longer_sound_and_uneven_frames_do_not_mean_cut_short(
     tmp_path: Path, container: str, options: dict[str, str]
 ) -> None:
     path = tmp_path / "video"

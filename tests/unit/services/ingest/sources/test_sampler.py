@@ -45,7 +45,7 @@ def test_the_rhythm_goes_on_after_the_clock_jumps(jump_s: float) -> None:
     assert 49 <= counts[1] <= 51
 
 
-def test_a_clock_that_starts_anew_again_and_again_does_not_starve_the_pipeline() -> None:
+def test_a_clock_that_keeps_restarting_does_not_stop_the_frames() -> None:
     """As a short clip in a loop whose times are not carried on."""
     times_s = [n / 25 for n in range(20)] * 50
     assert len(picked(1, times_s)) == pytest.approx(38, abs=2)  # 50 rounds of 0.76 s
@@ -67,7 +67,7 @@ def test_no_window_of_time_holds_more_than_its_share_and_two(
 
 
 @given(RATES, st.floats(-1e9, 1e9), GAPS_S)
-def test_no_frame_is_left_out_that_comes_an_interval_after_the_last_one_picked(
+def test_a_frame_an_interval_after_the_last_is_picked(
     fps: float, start_s: float, gaps_s: list[float]
 ) -> None:
     since_pick_s = 0.0
@@ -81,7 +81,7 @@ def test_no_frame_is_left_out_that_comes_an_interval_after_the_last_one_picked(
 
 
 @pytest.mark.parametrize("run", [-1.0, 0.0, -1e6])
-def test_a_stream_whose_clock_stands_or_runs_backwards_is_timed_by_ours(run: float) -> None:
+def test_our_clock_replaces_one_that_stands_or_runs_backwards(run: float) -> None:
     clock = ForwardTime()
     passed_s = [clock.advance(100 + run * n / 25, 7 + n / 25) for n in range(251)]
     assert passed_s == pytest.approx([n / 25 for n in range(251)])
@@ -94,13 +94,13 @@ def test_the_time_of_a_stream_never_goes_back(times_s: list[float], gaps_s: list
     assert passed_s == sorted(passed_s)
 
 
-def test_a_stream_whose_clock_is_right_keeps_its_own_time_however_its_frames_come() -> None:
+def test_a_correct_stream_clock_counts_even_if_frames_are_late() -> None:
     clock = ForwardTime()
     assert [clock.advance(n / 25, 0.0) for n in range(50)] == pytest.approx([n / 25 for n in range(50)])
 
 
 @given(st.floats(0.5, 100), st.floats(1, 50), st.lists(st.floats(0, 0.5), max_size=200))
-def test_no_more_is_allowed_than_so_many_a_second_and_so_many_at_once(
+def test_the_allowance_limits_the_rate_and_the_burst(
     per_s: float, at_once: float, gaps_s: list[float]
 ) -> None:
     allowance = Allowance(per_s, at_once)
