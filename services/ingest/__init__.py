@@ -1,1 +1,1 @@
-"""Cameras, webcams and files in; JPEG frames with their capture time out."""
+"""Reads cameras, webcams and files, and publishes JPEG frames with the time of their capture."""

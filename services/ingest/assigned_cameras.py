@@ -1,4 +1,4 @@
-"""The cameras that the group gives to this worker, out of those that the topic `cameras` holds."""
+"""The cameras of the topic `cameras` that the consumer group assigns to this worker."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ log = logging.getLogger(__name__)
 
 _POLL_S = 0.1
 _AGAIN_S = 1.0  # between tries while Kafka refuses
-_NOT_YET = "Kafka: the group has not shared out its cameras yet"
-_LOST = "Kafka: it has not answered for too long, so that the cameras may be another worker's"
-_HUNG_S = 30.0  # who takes no frames for so long, and does not say that it waits, is not worth its cameras
+_NOT_YET = "Kafka: the group has not assigned its cameras yet"
+_LOST = "Kafka: no answer for too long; another worker may have the cameras"
+_HUNG_S = 30.0  # a worker that neither takes frames nor calls `keep_alive` for so long gives its cameras away
 
 
 class AssignedCameras:
     """A source of frames whose cameras change while it runs.
 
-    A thread of its own takes part in the group, so that cameras are handed over in time however long the
-    worker waits for Kafka to take its frames. The rest is `CameraSource`.
+    A thread of its own takes part in the group, so that cameras are handed over in time even if the stage is
+    slow. `CameraSource` does the rest.
     """
 
     def __init__(self, settings: IngestSettings, kafka: KafkaSettings, metrics: Metrics) -> None:
@@ -57,13 +57,13 @@ class AssignedCameras:
         metrics.held_cameras.set_function(lambda: self._number if self._group.is_ours() else 0)
 
     def open(self) -> None:
-        """Reads which cameras there are and joins the group; the cameras come soon after."""
+        """Reads the list of cameras and joins the group. The assignment follows soon after."""
         self._table.open()
         self._group.open()
         self._turned_at_s = time.monotonic()
         if not self._table.entries:
             log.warning(
-                "there are no cameras yet: `agegender cameras add` puts them there",
+                "there are no cameras yet: add them with `agegender cameras add`",
                 extra={"topic": self._table.name},
             )
         self._thread.start()
@@ -98,7 +98,7 @@ class AssignedCameras:
             self._held = held
 
     def _camera(self, entry: TableEntry[CameraSettings]) -> Camera | str:
-        """The camera, or why this worker reads none of this record."""
+        """The camera, or the reason why this worker does not read it."""
         if isinstance(entry.message, BadMessage):
             return str(entry.message)
         camera = entry.message.camera()
@@ -107,28 +107,28 @@ class AssignedCameras:
         folder = self._settings.secrets_path
         try:
             is_ours = camera.password_file is None or _lies_in(camera.password_file, folder)
-        except (ValueError, OSError, RuntimeError) as error:  # what is no path, and links that go in circles
+        except (ValueError, OSError, RuntimeError) as error:  # not a path, or a loop of links
             return f"camera {camera.id}: its password_file cannot be followed: {error}"
         if not is_ours:
             return f"camera {camera.id}: its password_file is not in INGEST_SECRETS_PATH, {str(folder)!r}"
         return camera
 
     def _report(self, bad: Mapping[str, str]) -> None:
-        """Counts and logs each record that is left out, once."""
+        """Counts and logs each excluded record once."""
         for origin in bad.keys() - self._bad:
             self._metrics.bad.labels(SERVICE).inc()
-            log.error("camera left out", extra={"origin": origin, "reason": mask(bad[origin])})
+            log.error("camera excluded", extra={"origin": origin, "reason": mask(bad[origin])})
         self._bad = bad.keys()
 
     def _give_up(self, partitions: Set[int]) -> None:
-        """Called by a thread of Kafka's client while `_follow` waits for it."""
+        """Called by a thread of the Kafka client, while `_follow` waits for it."""
         self._take(self._held - partitions)
 
     def _weights(self) -> Mapping[int, int]:
         return Counter(one.partition for one in self._table.entries.values())
 
     def poll(self, max_messages: int, timeout_s: float) -> Sequence[Delivery[CapturedFrame]]:
-        """See `transport.Source`; at most one frame of each camera.
+        """See `transport.Source`. At most one frame of each camera.
 
         Raises:
             NotNow: this worker is not in the group, or not sure to be.
@@ -137,20 +137,20 @@ class AssignedCameras:
         if self._error is not None:
             raise self._error
         if not self._group.is_ours():
-            self._cameras.poll(max_messages, 0.0)  # counts as dropped what was taken before
+            self._cameras.poll(max_messages, 0.0)  # counts the frames taken before as dropped
             raise NotNow(_LOST if self._held else _NOT_YET)
         return self._cameras.poll(max_messages, timeout_s)
 
     def commit(self) -> None:
-        """Forgets what was handed out."""
+        """Marks the frames handed out as done."""
         self._cameras.commit()
 
     def hold(self, camera_ids: Collection[str]) -> None:
-        """Hands out nothing of these cameras until the next call; their readers wait."""
+        """Hands out no frames of these cameras until the next call; their readers wait."""
         self._cameras.hold(camera_ids)
 
     def is_ours(self, camera_id: str) -> bool:
-        """Whether the camera is one of those that the group gave us last."""
+        """Whether the last assignment included the camera."""
         return self._cameras.is_ours(camera_id)
 
     @property
@@ -159,17 +159,17 @@ class AssignedCameras:
         return self._cameras.is_owner
 
     def keep_alive(self) -> None:
-        """Tells the group that this worker goes on."""
+        """Tells the group that this worker still works."""
         self._turned_at_s = time.monotonic()
         self._cameras.keep_alive()
 
     @property
     def exhausted(self) -> bool:
-        """More cameras may come at any time."""
+        """Never: more cameras may come at any time."""
         return False
 
     def close(self) -> None:
-        """Stops reading, and then leaves the group, so that others take the cameras over at once."""
+        """Stops reading, then leaves the group, so that other workers take the cameras over at once."""
         self._stop.set()
         if self._thread.is_alive():
             self._thread.join()

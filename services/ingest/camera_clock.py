@@ -1,4 +1,4 @@
-"""Whether a camera's clock can be believed."""
+"""Decides whether the clock of a camera is used."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import math
 log = logging.getLogger(__name__)
 
 CLOCK_TOLERANCE_S = 10.0
-"""A camera's clock that differs more from ours is wrong rather than late, and ours is taken instead."""
+"""If the clock of a camera differs more from ours, it is wrong, and ours is used instead."""
 
 
 class ClockTrust:
-    """Judges one camera's clock and says once when it turns wrong, over all its reconnects."""
+    """Checks the clock of one camera over all its streams. Logs once when the clock becomes wrong."""
 
     def __init__(self, camera_id: str) -> None:
         self._camera_id = camera_id
@@ -20,7 +20,10 @@ class ClockTrust:
         self._last_s = -math.inf
 
     def admit(self, captured_at_s: float, now_s: float) -> bool:
-        """Whether a capture time by the camera's clock can be true at `now_s` by ours, and is a later one."""
+        """True when a capture time by the camera's clock is plausible and later than the last one.
+
+        Remembers the time for the next call. `now_s`: the time of arrival by our clock.
+        """
         skew_s = now_s - captured_at_s
         is_later, self._last_s = captured_at_s > self._last_s, captured_at_s
         if is_later and abs(skew_s) <= CLOCK_TOLERANCE_S:

@@ -1,4 +1,4 @@
-"""All cameras of a worker as one source of captured pictures."""
+"""All cameras of a worker, as one source of captured frames."""
 
 from __future__ import annotations
 
@@ -26,20 +26,20 @@ from agegender.shared.runtime.transport import Delivery
 
 log = logging.getLogger(__name__)
 
-_CLOSE_S = 2.0  # less than a third of the shortest session: giving a camera away must not cost the membership
+_CLOSE_S = 2.0  # under a third of the shortest session, so that a handover never costs the membership
 
 
 class CameraSource:
     """Hands out the newest frame of each live camera and every frame of each file.
 
-    A frame handed out cannot be asked for again: a live camera has no past. What was not committed by the end
-    is counted as dropped. What is lost with a crashed worker was never published, and the next stream begins
-    a new count.
+    A frame is handed out once only: a live camera has no past. Frames that are not committed at the end are
+    counted as dropped. Frames lost with a crashed worker were never published. The next stream begins to
+    count anew.
 
     Args:
-        cameras: what is read from `open` on.
-        change: whether `set_cameras` will be called; such a source is never exhausted.
-        may_read: whether the cameras are ours to read at this moment; asked by all readers, at every frame.
+        cameras: the cameras that `open` starts to read.
+        change: whether `set_cameras` will be called. Such a source is never exhausted.
+        may_read: whether this worker owns the cameras at the moment. All readers ask it at every frame.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class CameraSource:
         self._decoders = DecoderPool()
         metrics.registry.register(DecoderUsage(self._decoders.processes))
         self._in_hand: list[CapturedFrame] = []
-        # Never changed in place, as it is read by one thread and written by another.
+        # Replaced, never changed in place: one thread writes it while another reads it.
         self._readers: Mapping[str, tuple[Camera, CameraReader]] = {
             camera.id: (camera, self._reader(camera)) for camera in cameras
         }
@@ -75,15 +75,15 @@ class CameraSource:
         )
 
     def _may_look(self, camera_id: str) -> bool:
-        """A camera does not wait for us: where nothing of it may be dropped, it is closed meanwhile."""
+        """Whether to read a complete camera. It cannot wait, so it is closed while it is on hold."""
         return self._may_read() and not self._mailbox.is_on_hold(camera_id)
 
     def hold(self, camera_ids: Collection[str]) -> None:
-        """Hands out nothing of these cameras until the next call; their readers wait."""
+        """Hands out no frames of these cameras until the next call; their readers wait."""
         self._mailbox.hold(camera_ids)
 
     def is_ours(self, camera_id: str) -> bool:
-        """Whether the camera is one of those that are read."""
+        """Whether this worker reads the camera."""
         return camera_id in self._readers
 
     @property
@@ -96,16 +96,15 @@ class CameraSource:
         return [reader for _, reader in self._readers.values()]
 
     def open(self) -> None:
-        """Starts reading all cameras; one that is away is tried again by its own reader."""
+        """Starts reading all cameras. The reader of a camera that is away tries again by itself."""
         for reader in self._all:
             reader.start()
 
     def set_cameras(self, cameras: Iterable[Camera]) -> None:
-        """From now on these cameras are read. Those that stay as they are go on undisturbed.
+        """Reads these cameras from now on. Cameras that do not change are not interrupted.
 
-        Returns when those that went, and those that are to be read in another way, are closed, or after 2 s:
-        a camera that sends nothing just then closes later, by itself. May be called by one thread while
-        another polls.
+        Returns when the removed and the changed cameras are closed, after 2 s at most: a camera that is
+        silent at that moment closes later, by itself. One thread may call this while another polls.
         """
         wanted = {camera.id: camera for camera in cameras}
         gone = {i: reader for i, (camera, reader) in self._readers.items() if camera != wanted.get(i)}
@@ -116,7 +115,7 @@ class CameraSource:
             self._count_dropped(self._mailbox.clear([camera_id]), DropReason.STOPPED)
             if camera_id not in wanted:
                 reader.drop_gauges()
-                log.info("camera given up", extra={"camera": camera_id})
+                log.info("camera released", extra={"camera": camera_id})
         new = {i: (camera, self._reader(camera)) for i, camera in wanted.items() if i not in kept}
         for camera, reader in new.values():
             changed = camera.id in gone
@@ -131,35 +130,35 @@ class CameraSource:
         until_s = time.monotonic() + _CLOSE_S
         for reader in readers:
             if not reader.join(max(0.0, until_s - time.monotonic())):
-                log.warning("camera does not close yet", extra={"camera": reader.camera_id})
+                log.warning("camera is still closing", extra={"camera": reader.camera_id})
 
     def _count_dropped(self, left: Iterable[CapturedFrame], reason: DropReason) -> None:
         for one in left:
             self._metrics.dropped.labels(SERVICE, one.camera_id, reason.value).inc()
 
     def poll(self, max_messages: int, timeout_s: float) -> Sequence[Delivery[CapturedFrame]]:
-        """See `transport.Source`; at most one frame of each camera."""
+        """See `transport.Source`. At most one frame of each camera."""
         self.keep_alive()
         taken = self._mailbox.take(max_messages, timeout_s)
         if not self._may_read():
-            # Taken before the cameras were lost: whoever has them now may have sent later ones already.
+            # Taken before the cameras were lost: their new worker may have sent later frames already.
             self._count_dropped(taken, DropReason.STALE)
             return []
         self._in_hand += taken
         return [Delivery(one, f"{one.camera_id}/{one.stream_id}@{one.sequence}") for one in taken]
 
     def commit(self) -> None:
-        """Forgets what was handed out."""
+        """Marks the frames handed out as done."""
         self._in_hand.clear()
 
     def keep_alive(self) -> None:
-        """Gives up on readers that hang."""
+        """Replaces readers that hang."""
         for reader in self._all:
             reader.watch()
 
     @property
     def exhausted(self) -> bool:
-        """True when every camera is a file and all are read."""
+        """Whether every camera is a file that is read to its end."""
         return self._mailbox.exhausted
 
     @property
@@ -168,9 +167,9 @@ class CameraSource:
         return {r.camera_id: str(r.failure) for r in self._all if r.failure is not None}
 
     def close(self) -> None:
-        """Stops all readers; frames that were not sent are counted as dropped.
+        """Stops all readers and counts the frames that were not sent as dropped.
 
-        Takes 2 s at most: a thread that waits for a webcam that hangs is left to end by itself.
+        Takes 2 s at most: a thread that waits for a hung webcam ends later, by itself.
         """
         for reader in self._all:
             reader.stop()
@@ -181,7 +180,7 @@ class CameraSource:
 
 
 def reader_settings(camera: Camera, settings: IngestSettings) -> ReaderSettings:
-    """How this camera is read: what is complete waits for us, what is live goes on whether we look or not."""
+    """How this camera is read: a complete source waits for the pipeline, a live camera does not."""
     return ReaderSettings(
         fps=camera.fps or settings.fps,
         when_full=WhenFull.WAIT if camera.is_complete else WhenFull.REPLACE,

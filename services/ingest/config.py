@@ -33,28 +33,28 @@ class IngestSettings(Settings):
     cameras_path: Path | None = None
     """A YAML file with the list of cameras."""
     cameras: SecretStr = SecretStr("")
-    """Or: RTSP URLs, files or folders with spaces between, named cam1, cam2, …; may hold logins."""
+    """Or: RTSP URLs, files or folders, separated by spaces. They are named cam1, cam2, …; may hold logins."""
     allowed_sources: Annotated[frozenset[SourceKind], BeforeValidator(_words), Field(min_length=1)] = (
         frozenset(SOURCE_KINDS)
     )
-    """Which kinds of source a camera may have, with commas between: rtsp, rtsps, webcam, file."""
+    """The kinds of source that a camera may have, separated by commas: rtsp, rtsps, webcam, file."""
     secrets_path: Path = Path("/run/secrets/cameras")
-    """Where the passwords of cameras from Kafka lie: their settings may name no file of another folder."""
+    """The folder of the password files of cameras from Kafka. They may name no file elsewhere."""
     fps: Annotated[float, Field(gt=0, le=60)] = 5.0
     """Frames a second to take from each camera."""
     longer_side_px: Annotated[int, Field(ge=160, le=4_096)] = 1280
     """Larger frames are shrunk to this."""
     jpeg_quality: Annotated[int, Field(ge=30, le=100)] = 85
     no_frame_s: Annotated[float, Field(ge=1, le=300)] = 10.0
-    """A camera that sends no frame for this long is opened again."""
+    """A camera is opened again after this long without a frame."""
     buffer_bytes: Annotated[int, Field(ge=0)] = 8_000_000
-    """How much of each camera is kept while Kafka takes nothing: 8 MB are 10 to 25 seconds at 1280 x 720."""
+    """The buffer of each camera while Kafka is away: 8 MB are 10 to 25 seconds at 1280 x 720."""
     stale_s: Annotated[float, Field(ge=1, allow_inf_nan=False)] = 30.0
-    """A frame of a live camera that was taken longer ago is not published any more."""
+    """The deadline: an older frame of a live camera is not published."""
     max_backlog: Annotated[int, Field(ge=1)] = 500
-    """Files wait while more messages than this lie before detect, classify or sink."""
+    """Files wait while more messages than this are unread by detect, classify or sink."""
     hung_s: Annotated[float, Field(ge=1, le=300)] = 5.0
-    """A decoder that says nothing for this much longer hangs: its process is ended and replaced."""
+    """How much longer a decoder may be silent before its process is killed and replaced."""
 
     def stage(self) -> IngestStage:
         """The stage."""
@@ -62,15 +62,15 @@ class IngestSettings(Settings):
 
     @property
     def has_list(self) -> bool:
-        """Whether the cameras are given here, for one worker; if not, they come from Kafka, for many."""
+        """Whether the settings list the cameras, for one worker. If not, Kafka has them, for many workers."""
         return bool(self.cameras.get_secret_value().split()) or self.cameras_path is not None
 
     def camera_list(self) -> Sequence[Camera]:
         """The cameras.
 
         Raises:
-            SettingsError: none or both of the two settings are given, one is malformed, or a source is not
-                allowed.
+            SettingsError: neither or both of the two settings are given, one is malformed, or a kind of
+                source is not allowed.
         """
         sources = self.cameras.get_secret_value().split()
         if bool(sources) == (self.cameras_path is not None):

@@ -1,4 +1,4 @@
-"""Where the readers of the cameras leave their frames for the pipeline: one place for each camera."""
+"""The mailbox: one place for each camera, where its reader leaves the latest frame for the pipeline."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from agegender.services.ingest.sources.stream import CapturedFrame
 
 
 class WhenFull(Enum):
-    """What a reader does when the pipeline has not taken the last frame yet."""
+    """What a reader does while the pipeline has not taken the last frame."""
 
     REPLACE = "replace"
-    """Live cameras: the newest frame takes its place, and the older is dropped."""
+    """Live cameras: the newest frame replaces the older one, which is dropped."""
     WAIT = "wait"
-    """Files: the reader waits, and nothing is dropped."""
+    """Files: the reader waits, and no frame is dropped."""
 
 
 class Mailbox:
-    """One place for each camera; one condition for all, so that the taker can wait for any of them.
+    """One place for each camera. One condition for all, so that `take` can wait for any camera.
 
     Args:
-        readers: how many leave frames here, until each says that it is `finished`; None where cameras come
-            and go, so that nobody can know which frame is the last.
+        readers: the number of readers. After each has called `finished`, the mailbox is exhausted. None:
+            cameras come and go, and the mailbox is never exhausted.
     """
 
     def __init__(self, readers: int | None) -> None:
@@ -34,29 +34,29 @@ class Mailbox:
         self._closed = False
 
     def put(self, captured: CapturedFrame, when_full: WhenFull) -> CapturedFrame | None:
-        """Leaves a frame. Returns the one that is lost by it: an older one, or this one after `close`."""
+        """Leaves a frame. Returns the frame that is lost: an older one, or this one after `close`."""
         with self._changed:
             if when_full is WhenFull.WAIT:
                 self._changed.wait_for(lambda: self._closed or captured.camera_id not in self._held)
             if self._closed:
                 return captured
-            # Taken out first, so that the place in the order of arrival is that of the new frame.
+            # Removed first, so that the new frame is last in the order of arrival.
             replaced = self._held.pop(captured.camera_id, None)
             self._held[captured.camera_id] = captured
             self._changed.notify_all()
             return replaced
 
     def finished(self) -> None:
-        """One reader will leave no more frames."""
+        """Records that one reader will leave no more frames."""
         with self._changed:
             if self._readers is not None:
                 self._readers -= 1
             self._changed.notify_all()
 
     def take(self, max_frames: int, timeout_s: float) -> list[CapturedFrame]:
-        """Waits for a frame of any camera that is not on hold, unless none can come any more.
+        """Waits for a frame of any camera that is not on hold, unless the mailbox is exhausted or closed.
 
-        Hands out at most one of each camera, the longest waiting first.
+        Returns at most one frame of each camera, the one that waits longest first.
         """
         with self._changed:
             self._changed.wait_for(
@@ -69,14 +69,14 @@ class Mailbox:
             return taken
 
     def hold(self, camera_ids: Collection[str]) -> None:
-        """Hands out nothing of these cameras, until the next call says otherwise."""
+        """Holds these cameras, and no others: `take` skips them until the next call."""
         with self._changed:
             if self._on_hold != camera_ids:
                 self._on_hold = frozenset(camera_ids)
                 self._changed.notify_all()
 
     def is_on_hold(self, camera_id: str) -> bool:
-        """Whether frames of the camera are not handed out for now."""
+        """Whether `take` skips the camera."""
         return camera_id in self._on_hold
 
     @property
@@ -90,7 +90,7 @@ class Mailbox:
         return self._readers == 0 and not self._held
 
     def clear(self, camera_ids: Iterable[str] | None = None) -> list[CapturedFrame]:
-        """Empties the places of these cameras, or all; returns the frames that lay there."""
+        """Removes and returns the frames of these cameras, or of all."""
         with self._changed:
             chosen = list(self._held) if camera_ids is None else camera_ids
             left = [self._held.pop(camera) for camera in chosen if camera in self._held]
@@ -98,7 +98,7 @@ class Mailbox:
             return left
 
     def close(self) -> list[CapturedFrame]:
-        """Refuses frames from now on; returns those that nobody took."""
+        """Refuses frames from now on. Returns the frames that are left."""
         with self._changed:
             self._closed = True
             return self.clear()

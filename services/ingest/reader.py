@@ -1,8 +1,8 @@
-"""One camera, read by a thread of its own: open, drain, sample, hand over, open again.
+"""A thread that reads one camera: open, read, sample, hand over, open again.
 
-The thread reads every frame as fast as the stream gives it, so no delay can build up, and keeps only the
-newest sampled one for the pipeline. A camera that fails is opened again after a wait that grows. A thread may
-hang inside the driver of a webcam; `watch`, called from outside, then gives up on it and starts another.
+The thread reads every frame as fast as the stream gives it, so that no delay builds up. It keeps only the
+newest sampled frame for the pipeline. A camera that fails is opened again after growing waits. A thread may
+hang in the driver of a webcam; `watch`, called by another thread, then abandons it and starts a new one.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ log = logging.getLogger(__name__)
 SERVICE = "ingest"
 _REPEAT_LOG_S = 60.0
 _STEADY_S = 10.0
-_MOST_HUNG_THREADS = 3
-_LOOK_EVERY_S = 0.1  # how late a reader that is held off may notice that it may go on
+_MAX_HUNG_THREADS = 3
+_LOOK_EVERY_S = 0.1  # how late a paused reader notices that it may read again
 
 
 def always() -> bool:
-    """The permission of a camera that nobody else can be reading."""
+    """The permission for cameras that no other worker reads."""
     return True
 
 
@@ -52,25 +52,25 @@ class ReaderSettings:
     """Frames a second to take."""
     when_full: WhenFull
     reopens: bool
-    """Whether the end of the stream is a failure, to be followed by another try: so for live cameras."""
+    """True for live cameras: the end of a stream is a failure, and the camera is opened again."""
     mode: Mode | None = None
-    """As the frames say it."""
+    """The mode that the frames carry."""
     hang_s: float | None = None
-    """A thread that got no frame for this long hangs. None: the stream sees to it that none does."""
+    """A thread without a frame for this long hangs. None: the stream has its own time limit."""
     backoff: Callable[[], Backoff] = field(default=lambda: Backoff(first_s=0.5, max_s=3.0))
-    """Short, so that frames flow within 5 s of a camera's return, however long it was away."""
+    """Short, so that frames flow within 5 s of a camera's return."""
     login_backoff: Callable[[], Backoff] = field(default=lambda: Backoff(first_s=1.0, max_s=60.0))
-    """Longer, as cameras lock out those who try a wrong password too often."""
+    """Longer, because cameras lock users out after too many wrong passwords."""
 
 
 class CameraReader:
-    """Reads one camera until it is closed, or until the end of its file.
+    """Reads one camera until it is stopped, or until the end of its file.
 
     Args:
         camera_id: for messages, metrics and logs.
         shown: the source without its login, for logs.
-        may_read: asked at every frame, by the thread that reads. While it says no, the stream is closed and
-            nothing is handed over; once it says yes again, the camera is opened anew.
+        may_read: called by the reading thread at every frame. While it returns False, the stream is closed
+            and no frame is handed over. When it returns True again, the camera is opened again.
     """
 
     def __init__(
@@ -95,8 +95,8 @@ class CameraReader:
         self._hung: list[threading.Thread] = []
         self._alive_at_s = time.monotonic()
         self._opening = True
-        self._said_down_at_s: dict[FailureReason, float] = {}
-        self._said_up = False
+        self._logged_down_at_s: dict[FailureReason, float] = {}
+        self._logged_up = False
         self._last_stream_ms = 0
         self.failure: CameraError | None = None
         """Why the camera gives no frames at the moment; None while it does."""
@@ -104,14 +104,14 @@ class CameraReader:
         self._up.set(0)
 
     def start(self) -> None:
-        """Starts the thread. To be called once."""
+        """Starts the thread. Call it once."""
         self._alive_at_s = time.monotonic()
         thread = threading.Thread(target=self._run, name=f"camera {self.camera_id}", daemon=True)
         self._current = thread
         thread.start()
 
     def watch(self) -> None:
-        """Gives up on a thread that hangs. To be called every second or so, also before `start`."""
+        """Replaces a thread that hangs. Call it about every second; also allowed before `start`."""
         current, silent_s = self._current, time.monotonic() - self._alive_at_s
         if current is None or self._settings.hang_s is None:
             return
@@ -121,7 +121,7 @@ class CameraReader:
         self._alive_at_s = time.monotonic()
         reason = FailureReason.UNREACHABLE if self._opening else FailureReason.NO_FRAME
         self._failed(CameraError(reason, f"no sign of life for {silent_s:.0f} s"))
-        if len(self._hung) < _MOST_HUNG_THREADS:
+        if len(self._hung) < _MAX_HUNG_THREADS:
             self._hung.append(current)
             self.start()
 
@@ -130,9 +130,9 @@ class CameraReader:
         self._stop.set()
 
     def join(self, timeout_s: float) -> bool:
-        """Waits up to `timeout_s` for the thread to end, and says whether it has.
+        """Waits up to `timeout_s` for the thread to end. Returns whether it has.
 
-        One that hangs is left to end by itself.
+        A thread that hangs ends later, by itself.
         """
         if self._current is not None:
             self._current.join(timeout_s)
@@ -140,7 +140,7 @@ class CameraReader:
         return self._current is None or not self._current.is_alive()
 
     def drop_gauges(self) -> None:
-        """Takes the camera's state out of the metrics: it is not ours any more, or a file at its end.
+        """Removes the gauges of the camera, after it was released or its file has ended.
 
         Its counters stay.
         """
@@ -149,7 +149,7 @@ class CameraReader:
 
     @property
     def _is_mine(self) -> bool:
-        """Whether the calling thread is still the one to read; a thread given up on is not."""
+        """Whether the calling thread still reads the camera, and was not replaced or stopped."""
         return threading.current_thread() is self._current and not self._stop.is_set()
 
     @property
@@ -160,7 +160,7 @@ class CameraReader:
         backoff, login_backoff = self._settings.backoff(), self._settings.login_backoff()
         while self._is_mine:
             if not self._may_read():
-                self._hold_off()
+                self._wait_for_permission()
                 continue
             started_s = time.monotonic()
             error = self._read_stream()
@@ -186,7 +186,7 @@ class CameraReader:
             self._failed(error, wait_s)
             self._wait(wait_s)
 
-    def _hold_off(self) -> None:
+    def _wait_for_permission(self) -> None:
         self._up.set(0)
         self._alive_at_s = time.monotonic()
         self._stop.wait(_LOOK_EVERY_S)
@@ -198,20 +198,20 @@ class CameraReader:
             self._stop.wait(min(left_s, 1.0))
 
     def _read_stream(self) -> CameraError | None:
-        """Reads one stream until it ends, breaks or nobody wants it any more; returns why it broke."""
+        """Reads one stream until it ends, breaks or is no longer wanted. Returns why it broke."""
         try:
             self._opening = True
             stream = self._open_stream(lambda: self._goes_on)
             self._opening = False
             try:
-                if self._goes_on:  # connecting takes seconds, in which the camera may have become another's
+                if self._goes_on:  # connecting takes seconds, in which another worker may have taken over
                     self._hand_over_frames(stream)
             finally:
                 stream.close()
         except CameraError as error:
             return error
         except Exception as error:
-            # One camera must never end the others, whatever its decoder comes up with.
+            # An error of one camera must never end the others.
             log.error("camera reader failed", extra={"camera": self.camera_id}, exc_info=True)
             return CameraError(FailureReason.NOT_VIDEO, f"{type(error).__name__} while decoding")
         return None
@@ -254,7 +254,7 @@ class CameraReader:
             self._metrics.dropped.labels(SERVICE, self.camera_id, DropReason.BUSY.value).inc()
 
     def _new_stream_id(self) -> str:
-        """Our clock in ms, in base 36: later streams sort after earlier ones, also after a restart."""
+        """Our clock in ms, in base 36: later streams sort after earlier ones, even after a restart."""
         self._last_stream_ms = max(int(time.time() * 1000), self._last_stream_ms + 1)
         number, text = self._last_stream_ms, ""
         while number:
@@ -265,20 +265,20 @@ class CameraReader:
     def _recovered(self) -> None:
         self.failure = None
         self._up.set(1)
-        if not self._said_up:
-            self._said_up = True
+        if not self._logged_up:
+            self._logged_up = True
             log.info("camera up", extra={"camera": self.camera_id, "source": mask(self._shown)})
 
     def _failed(self, error: CameraError, again_in_s: float | None = None) -> None:
-        """Counts a failure, and logs it unless the same was logged within a minute."""
+        """Counts a failure. Logs it unless the same reason was logged within a minute."""
         self._up.set(0)
         self.failure = error
         self._metrics.camera_failures.labels(self.camera_id, error.reason.value).inc()
         now_s = time.monotonic()
-        if now_s - self._said_down_at_s.get(error.reason, -_REPEAT_LOG_S) < _REPEAT_LOG_S:
+        if now_s - self._logged_down_at_s.get(error.reason, -_REPEAT_LOG_S) < _REPEAT_LOG_S:
             return
-        self._said_down_at_s[error.reason] = now_s
-        self._said_up = False
+        self._logged_down_at_s[error.reason] = now_s
+        self._logged_up = False
         fields: dict[str, object] = {
             "camera": self.camera_id,
             "source": mask(self._shown),

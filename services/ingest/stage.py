@@ -12,11 +12,11 @@ from agegender.shared.messages.pipeline import Frame, FrameInfo
 from agegender.shared.runtime.stage import Done, Dropped, DropReason, Outcome
 
 MAX_JPEG_BYTES = MAX_MESSAGE_BYTES - 32_000
-"""Leaves room in a message for the longest path of a file, 4,096 bytes, even if JSON escapes all of it."""
+"""Leaves room in a message for the longest file path, 4,096 bytes, even if JSON escapes every byte."""
 
 
 class IngestStage:
-    """Shrinks and compresses.
+    """Shrinks and compresses pictures.
 
     Args:
         longer_side_px: larger pictures are shrunk to this.
@@ -38,7 +38,7 @@ class IngestStage:
         self._clock = clock
 
     def process(self, batch: Sequence[CapturedFrame]) -> Sequence[Outcome[Frame]]:
-        """One outcome a picture: its frame, or why it is dropped."""
+        """One outcome for each picture: its frame, or the reason why it is dropped."""
         return [self._process(captured) for captured in batch]
 
     def _process(self, captured: CapturedFrame) -> Outcome[Frame]:
@@ -56,7 +56,7 @@ class IngestStage:
 
 
 def frame_info(captured: CapturedFrame, picture_bgr: Bgr, published_at_s: float) -> FrameInfo:
-    """Where, when and in which size `picture_bgr`, made of what was captured, goes on its way."""
+    """The description of a frame: the place and time of `captured`, and the size of `picture_bgr`."""
     return FrameInfo(
         camera_id=captured.camera_id,
         stream_id=captured.stream_id,

@@ -103,7 +103,7 @@ def test_a_truncated_video_gives_what_is_left_and_says_where_it_breaks_off(
     headless = tmp_path / "cut.mp4"
     write_frames(tmp_path / "whole.mp4", [(portraits(1), i / 25) for i in range(10)])
     headless.write_bytes((tmp_path / "whole.mp4").read_bytes()[:-500])
-    with pytest.raises(Unreadable, match=r"cut\.mp4: no video that can be decoded"):
+    with pytest.raises(Unreadable, match=r"cut\.mp4: it holds no video that can be decoded"):
         analyzer.analyze_video(headless)
 
 

@@ -1,1 +1,1 @@
-"""One process for each RTSP camera, and how the worker talks to it."""
+"""One process for each RTSP camera, and its protocol with the worker."""

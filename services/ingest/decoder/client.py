@@ -1,4 +1,4 @@
-"""The decoder processes of a worker, as the worker sees them."""
+"""The worker's side of its decoder processes: starts and ends them."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ from agegender.services.ingest.sources.stream import CameraError, FailureReason
 
 log = logging.getLogger(__name__)
 
-_LOAD_S = 60.0  # what loading FFmpeg may take on a machine that has much else to do
+_LOAD_S = 60.0  # for loading FFmpeg on a busy machine
 _ANSWER_S = 10.0
 _END_S = 2.0
-_SEND_BYTES = 4 << 20  # a whole picture at once, where the system allows it
-# What Python and the loader of libraries need, and no password: a decoder reads what strangers send.
+_SEND_BYTES = 4 << 20  # a whole picture at once, if the system allows it
+# All that Python and the loader of libraries need. No password: a decoder reads data from strangers.
 _PASSED_ON = ("PATH", "LANG", "LC_ALL", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
 
 
 class HostGone(Exception):
-    """The process that decoders are forked from has ended, or does not answer."""
+    """The host process has ended or does not answer."""
 
 
 class _HostClient:
-    """A running `decoder_host`. Its decoders are in its process group, and end with it."""
+    """A running host process. Its decoders are in its process group and end with it."""
 
     def __init__(self) -> None:
         self._asking = threading.Lock()
@@ -42,7 +42,7 @@ class _HostClient:
         self.is_gone = False
         self._decoders: set[int] = set()
         environment = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
-        # numpy would start threads, and who has threads must not fork.
+        # numpy would start threads, and a process with threads must not fork.
         environment |= {"OPENBLAS_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(_import_path())}
         with theirs:
             self._process = subprocess.Popen(
@@ -54,20 +54,20 @@ class _HostClient:
             )
 
     def start(self, connection: socket.socket) -> int:
-        """Starts a decoder at the other end of `connection`; its process id, or an errno below 0."""
+        """Starts a decoder at the other end of `connection`. Returns its process id, or an errno below 0."""
         pid = self._ask(START, connection.fileno())
         if pid > 0:
             self._decoders.add(pid)
         return pid
 
     def end(self, pid: int) -> int:
-        """Kills a decoder, unless it has ended by itself; its exit status. Once for each one started."""
-        # Not after it, as then the id may be another process's.
+        """Kills a decoder unless it has ended, and returns its exit status. Call it once for each decoder."""
+        # Before the kill: afterwards the id may belong to another process.
         self._decoders.discard(pid)
         return self._ask(pid)
 
     def processes(self) -> Sequence[int]:
-        """Its own id, and those of its decoders. Does not wait for one who asks."""
+        """The process ids of the host and its decoders. Does not wait for pending requests."""
         return (self._process.pid, *self._decoders.copy())
 
     def _ask(self, number: int, *connections: int) -> int:
@@ -86,12 +86,12 @@ class _HostClient:
             return int(NUMBER.unpack(answer)[0])
 
     def close(self) -> None:
-        """Ends all decoders and the host. Does not wait for one who asks: he gets no answer."""
+        """Ends all decoders and the host. Pending requests fail at once."""
         with self._ending:
             if self.is_gone:
                 return
             self.is_gone = True
-            # Until we have waited for it, its id, and so that of the group, cannot be another's.
+            # Until `wait` returns, no other process can have its id, nor that of its group.
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self._process.pid, signal.SIGKILL)
             with contextlib.suppress(subprocess.TimeoutExpired):
@@ -104,16 +104,16 @@ def _import_path() -> list[str]:
 
 
 class DecoderProcess:
-    """One decoder process, which has been told what to read."""
+    """One decoder process that has its order."""
 
     def __init__(self, host: _HostClient, pid: int, connection: socket.socket) -> None:
         self._host = host
         self.pid = pid
         self.connection = connection
-        """Gives its messages; closing it for sending asks the decoder to end."""
+        """Receives its messages. Closing it for sending asks the decoder to end."""
 
     def end(self) -> int:
-        """Ends the process, whatever it does at the moment. To be called once.
+        """Ends the process at once. Call it once.
 
         Returns:
             The signal that ended it; 0 if it ended by itself.
@@ -127,7 +127,7 @@ class DecoderProcess:
 
 
 class DecoderPool:
-    """Starts decoders. May be used by many threads; a host that is gone is replaced by the next start."""
+    """Starts decoder processes. For many threads. The next start replaces a host that has ended."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -135,7 +135,7 @@ class DecoderPool:
         self._is_closed = False
 
     def start(self, order: Order) -> DecoderProcess:
-        """A new process that carries out `order`.
+        """Starts a new process that carries out `order`.
 
         Raises:
             CameraError: no process can be started.
@@ -152,13 +152,13 @@ class DecoderPool:
                     raise OSError(-pid, os.strerror(-pid))
                 decoder = DecoderProcess(host, pid, ours)
                 undo.callback(decoder.end)
-                # Over the connection, as everybody may read the arguments of a process.
+                # Sent over the connection, because any user may read the arguments of a process.
                 send(ours, order)
             except HostGone:
-                raise CameraError(FailureReason.CRASHED, "the processes that decode have ended") from None
+                raise CameraError(FailureReason.CRASHED, "the decoder processes have ended") from None
             except OSError as error:
                 raise CameraError(
-                    FailureReason.CRASHED, f"no process can be started to decode it: {error.strerror}"
+                    FailureReason.CRASHED, f"no decoder process can be started: {error.strerror}"
                 ) from None
             undo.pop_all()
             return decoder
@@ -169,17 +169,17 @@ class DecoderPool:
                 raise HostGone
             if self._host is None or self._host.is_gone:
                 if self._host is not None:
-                    log.error("decoders are started anew, as the process they come from has ended")
+                    log.error("the host of the decoders has ended: starting another")
                 self._host = _HostClient()
             return self._host
 
     def processes(self) -> Sequence[int]:
-        """All ids, first that of the process that decoders are forked from. Empty while there is none."""
+        """All process ids, that of the host first. Empty while there is no host."""
         host = self._host
         return () if host is None or host.is_gone else host.processes()
 
     def close(self) -> None:
-        """Ends all decoders; none can be started any more."""
+        """Ends all decoders. No more can be started."""
         with self._lock:
             self._is_closed = True
             if self._host is not None:

@@ -1,13 +1,16 @@
 """`python -m agegender.services.ingest.decoder.host`: the process that decoders are forked from.
 
-It has loaded FFmpeg and does nothing itself, so that a decoder starts within milliseconds and shares the
-memory of all code with the others. It has one thread, which is why it may fork, and waits for nothing but
-its worker, which is why it never hangs.
+It has loaded FFmpeg and does nothing else. So a decoder starts within milliseconds and shares the memory of
+the code with the others. The host has one thread, so it may fork. It waits only for its worker, so it never
+hangs.
 
-Over its standard input, a socket, it is asked for one thing at a time, by one number: 0 comes with the
-connection of a decoder to be started, and is answered by its process id, or by an errno below 0; the id of a
-decoder has it killed, and is answered by its exit status as `os.waitpid` gives it. An id stays taken until
-then, so no other process can be meant. When the worker is gone, however it ended, so are all decoders.
+Its standard input is a socket. Each request is one number, and so is each answer:
+
+- 0 comes with the connection of a new decoder. The answer is its process id, or an errno below 0.
+- The id of a decoder has it killed. The answer is its exit status, as `os.waitpid` returns it. Until then
+  the system does not give the id to another process.
+
+If the worker ends, for whatever reason, the host ends with all decoders.
 """
 
 from __future__ import annotations
@@ -27,13 +30,13 @@ START = 0
 
 
 def main() -> NoReturn:
-    """Serves until the worker is gone, and ends with all decoders."""
-    # Ctrl-C and the end of a container go to everybody, and it is the worker who decides.
+    """Serves until the worker ends, then ends with all decoders."""
+    # Ctrl-C and the end of a container signal all processes, but the worker alone decides.
     for ignored in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(ignored, signal.SIG_IGN)
-    # A dump would leave pictures and a password on the disk.
+    # A core dump would leave pictures and a password on the disk.
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    # Else the first collection of each decoder would write to, and so copy, all pages.
+    # Else the first garbage collection of each decoder would write to, and so copy, all pages.
     gc.freeze()
     worker = socket.socket(fileno=0)
     while True:
@@ -61,7 +64,7 @@ def _start(worker: socket.socket, connection: int) -> int:
             worker.close()
             run(socket.socket(fileno=connection))
         finally:
-            # Whatever happened: a decoder must never go on as a second host.
+            # A decoder must never continue as a second host, even after an error.
             os._exit(0)
     os.close(connection)
     return pid

@@ -1,7 +1,7 @@
-"""What a worker and its decoder processes say to each other, over a socket that only the two of them have.
+"""The messages between a worker and one decoder process, over a socket pair.
 
-Each message is a line of JSON, and behind it the pixels of a picture. Never pickles: a decoder reads what
-strangers send, and the worker must not run what one that was taken over by them might answer.
+Each message is JSON, followed by the pixels of a picture or by none. Never pickles: a decoder reads data from
+strangers. If they take it over, the worker must not execute its answers.
 """
 
 from __future__ import annotations
@@ -26,51 +26,51 @@ _CHANNELS = 3
 
 
 class Garbled(AgeGenderError):
-    """What came is none of the messages below."""
+    """The received bytes are not one of the messages below."""
 
 
 class Order(Model):
-    """What to read: the only message of the worker. Holds the login of the camera."""
+    """The only message of the worker: which camera to read. Holds the login of the camera."""
 
     kind: Literal["order"] = "order"
     camera_id: str
     url: str
     no_frame_s: float
     fps: float
-    """Frames a second to hand over."""
+    """Frames a second to send."""
     longer_side_px: SidePx
-    """Larger frames are shrunk to this, so that the worker never holds what only its decoder has room for."""
+    """Larger frames are shrunk to this, so that the worker never holds larger pictures."""
 
 
 class Alive(Model):
-    """The camera is open, or frames are decoded and none was due for a while."""
+    """A sign of life: the camera is open, or for a while no decoded frame was due."""
 
     kind: Literal["alive"] = "alive"
 
 
 class FrameHeader(Model):
-    """A frame that was due; its pixels follow."""
+    """A frame that was due. Its pixels follow."""
 
     kind: Literal["frame"] = "frame"
     arrived_at_s: Seconds
     """When it was decoded, seconds since 1970 by our clock."""
     camera_time_s: Annotated[float, Field(allow_inf_nan=False)] | None
-    """When it was captured by the camera's clock, which may be wrong; None where the camera tells no time."""
+    """When it was captured by the camera's clock, which may be wrong; None if the camera has no clock."""
     size_wh: tuple[SidePx, SidePx] | None = None
-    """None: there are no pixels, and `problem` says why."""
+    """None if there are no pixels; `problem` then says why."""
     problem: str = ""
     is_oversize: bool = False
-    """Whether the problem is that there are too many pixels."""
+    """Whether the problem is too many pixels."""
 
 
 class Failed(Model):
-    """The camera could not be opened, or its stream broke: the last message."""
+    """The last message: the camera could not be opened, or its stream broke."""
 
     kind: Literal["failed"] = "failed"
     reason: FailureReason
     text: str
     trace: str | None = None
-    """Where it failed, if it was the fault of our code."""
+    """The traceback, if our code failed."""
 
 
 Message = Order | Alive | FrameHeader | Failed
@@ -78,23 +78,23 @@ _MESSAGE: TypeAdapter[Message] = TypeAdapter(Annotated[Message, Field(discrimina
 
 
 def send(connection: socket.socket, message: Message, picture_bgr: Bgr | None = None) -> None:
-    """Sends one message; blocks while the other side does not read. Raises OSError when it has gone."""
+    """Sends one message. Waits while the other side does not read; raises OSError if it has closed."""
     text = message.model_dump_json().encode()
     pixels = memoryview(b"") if picture_bgr is None else np.ascontiguousarray(picture_bgr).data.cast("B")
     connection.sendall(_LENGTHS.pack(len(text), len(pixels)) + text)
-    # Also to send nothing fails when the other side has gone, as a decoder may at once after its order.
+    # Even an empty send fails if the other side has closed, as a decoder may do right after its order.
     if pixels:
         connection.sendall(pixels)
 
 
 def receive(fill: Callable[[memoryview], None]) -> tuple[Message, Bgr | None]:
-    """The next message, and the picture that came with it.
+    """Receives the next message and its picture.
 
     Args:
-        fill: fills its argument with what comes next, to the last byte; what it raises passes.
+        fill: fills its argument with the next bytes. Its errors are passed on.
 
     Raises:
-        Garbled: what came is no message.
+        Garbled: the bytes are not a message.
     """
     lengths = bytearray(_LENGTHS.size)
     fill(memoryview(lengths))

@@ -1,4 +1,4 @@
-"""An RTSP camera whose stream is read and decoded by a process of its own."""
+"""An RTSP camera whose stream a decoder process reads."""
 
 from __future__ import annotations
 
@@ -19,28 +19,28 @@ from agegender.shared.messages.pipeline import Clock
 
 log = logging.getLogger(__name__)
 
-_LOOK_EVERY_S = 0.25  # how late a stream that is silent may notice that nobody wants it any more
-_GOODBYE_S = 0.5  # what a decoder may take to say goodbye to its camera before it is killed
+_LOOK_EVERY_S = 0.25  # how late a silent stream notices that it is no longer wanted
+_GOODBYE_S = 0.5  # for a decoder to end the session with its camera before it is killed
 
 
 class IsolatedStream:
-    """The frames of a camera that are due, as `stream.Stream`: they are picked already.
+    """A `stream.Stream` of the frames that are due: the decoder has picked them already.
 
-    Whatever the decoder does, it does to itself: a crash is a stream that breaks, and one that says nothing
-    is ended. What it had not handed over whole was never captured.
+    A faulty decoder harms only itself. If it crashes, the stream breaks; if it is silent, it is killed. A
+    frame that has not arrived completely was never captured.
 
     Args:
-        camera: which, with its login.
-        decoders: where the process comes from.
-        trust: classifies the camera's clock; the same for all streams of the camera.
+        camera: the camera with its login.
+        decoders: starts the process.
+        trust: checks the camera's clock; one for all streams of the camera.
         wanted: see `stream.Wanted`.
         fps: frames a second to take.
-        longer_side_px: larger frames are shrunk to this by the decoder.
-        no_frame_s: the stream breaks when no frame comes for this long.
-        hung_s: a decoder that has said nothing for this much longer hangs.
+        longer_side_px: the decoder shrinks larger frames to this.
+        no_frame_s: the stream breaks if no frame arrives for this long.
+        hung_s: a decoder that is silent for this much longer hangs.
 
     Raises:
-        CameraError: the login cannot be found, or no process can be started.
+        CameraError: the login is missing, or no process can be started.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class IsolatedStream:
         self._is_ended = False
 
     def frames(self) -> Iterator[StreamFrame]:
-        """See `stream.Stream`; ends when nobody wants the camera any more."""
+        """See `stream.Stream`. Ends when the stream is no longer wanted."""
         while True:
             try:
                 message, picture = receive(self._fill)
@@ -79,7 +79,7 @@ class IsolatedStream:
             except (EOFError, OSError):
                 raise CameraError(FailureReason.CRASHED, self._how_it_ended()) from None
             except Garbled as error:
-                raise CameraError(FailureReason.CRASHED, f"the decoder's process sent {error}") from None
+                raise CameraError(FailureReason.CRASHED, f"the decoder process sent {error}") from None
             self._silence_s = self._later_silence_s
             match message:
                 case FrameHeader():
@@ -109,25 +109,25 @@ class IsolatedStream:
         silent_s = time.monotonic() - heard_at_s
         if silent_s > self._silence_s:
             raise CameraError(
-                FailureReason.HUNG, f"no sign of life of the decoder for {silent_s:.0f} s: it was ended"
+                FailureReason.HUNG, f"the decoder was silent for {silent_s:.0f} s and was killed"
             )
 
     def _how_it_ended(self) -> str:
         number = self._end()
-        how = f"was ended by {signal.Signals(number).name}" if number else "ended without a word"
-        return f"the decoder's process {how}"
+        how = f"was ended by {signal.Signals(number).name}" if number else "ended without a reason"
+        return f"the decoder process {how}"
 
-    def _frame(self, picked: FrameHeader, picture: Bgr | None) -> StreamFrame:
-        return StreamFrame(None, *self._capture_time(picked), lambda: _pixels(picked, picture))
+    def _frame(self, header: FrameHeader, picture: Bgr | None) -> StreamFrame:
+        return StreamFrame(None, *self._capture_time(header), lambda: _pixels(header, picture))
 
-    def _capture_time(self, picked: FrameHeader) -> tuple[float, Clock]:
-        camera_s = picked.camera_time_s
-        if camera_s is not None and self._trust.admit(camera_s, picked.arrived_at_s):
+    def _capture_time(self, header: FrameHeader) -> tuple[float, Clock]:
+        camera_s = header.camera_time_s
+        if camera_s is not None and self._trust.admit(camera_s, header.arrived_at_s):
             return camera_s, "camera"
-        return picked.arrived_at_s, "arrival"
+        return header.arrived_at_s, "arrival"
 
     def close(self) -> None:
-        """Has the decoder say goodbye to the camera, and ends it if it does not."""
+        """Lets the decoder end its session with the camera, then kills it if it still runs."""
         if self._is_ended:
             return
         until_s = time.monotonic() + _GOODBYE_S
@@ -145,10 +145,10 @@ class IsolatedStream:
 
 
 class _Unwanted(Exception):
-    """Nobody wants this stream any more."""
+    """The stream is no longer wanted."""
 
 
-def _pixels(picked: FrameHeader, picture: Bgr | None) -> Bgr:
+def _pixels(header: FrameHeader, picture: Bgr | None) -> Bgr:
     if picture is None:
-        raise (OversizePicture if picked.is_oversize else UnreadablePicture)(picked.problem)
+        raise (OversizePicture if header.is_oversize else UnreadablePicture)(header.problem)
     return picture

@@ -1,4 +1,4 @@
-"""What the decoder processes of a worker use, as Linux tells."""
+"""CPU time and memory of the decoder processes of a worker, as Linux reports them."""
 
 from __future__ import annotations
 
@@ -11,18 +11,17 @@ from pathlib import Path
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 _PROC = Path("/proc")
-# Each decoder maps the code and the data of the process that it was forked from: of pages that several
-# processes share, each is given its part. Resident memory would count them once for each camera.
+# Each decoder shares pages with the host that it was forked from. The proportional size divides shared pages
+# among their processes. Resident memory would count them once for each camera.
 _MEMORY = "smaps_rollup"
 _PROPORTIONAL = re.compile(r"^Pss:\s+(\d+) kB$", re.MULTILINE)
 
 
 class DecoderUsage:
-    """Asks the kernel when the metrics are asked for. Tells nothing on systems that do not say it.
+    """A collector that asks the kernel at each scrape. Without Linux's /proc it reports nothing.
 
     Args:
-        processes: the ids of the processes, first that of the one that decoders are forked from; empty while
-            there is none.
+        processes: returns the process ids, that of the host first; empty while there is no host.
     """
 
     def __init__(self, processes: Callable[[], Sequence[int]]) -> None:
@@ -37,11 +36,11 @@ class DecoderUsage:
         return (
             CounterMetricFamily(
                 "agegender_decoder_cpu_seconds",
-                "CPU time of the processes that decode cameras, also of those that have ended.",
+                "CPU time of the decoder processes, including those that have ended.",
             ),
             GaugeMetricFamily(
                 "agegender_decoder_memory_bytes",
-                "Memory of the processes that decode cameras; what they share counts once.",
+                "Memory of the decoder processes. Shared memory counts once.",
             ),
         )
 
@@ -57,19 +56,19 @@ class DecoderUsage:
         return cpu, memory
 
     def _cpu_s(self, pids: Sequence[int]) -> float:
-        """Never less than before: what was used is not given back, whoever ends."""
+        """CPU time so far. It never decreases, even when processes end."""
         if pids and pids[0] != self._host:
             self._by_earlier_s += self._by_host_s
             self._host, self._by_host_s = pids[0], 0.0
-        # The host comes first. So a decoder that ends just now, and becomes part of what the host has used,
-        # is missing this time; the other way round it would count twice.
+        # The host is read first. A decoder that ends just now is then missing this time; in the other order
+        # it would count twice, because its time becomes part of the host's.
         self._by_host_s = max(self._by_host_s, sum(map(_used_s, pids)))
         return self._by_earlier_s + self._by_host_s
 
 
 def _used_s(pid: int) -> float:
-    """CPU time of a process and of those children that have ended and that it has waited for."""
-    # The name of the program, which may hold anything, ends with the last bracket (proc_pid_stat(5)).
+    """CPU time of a process and of its children that have ended."""
+    # The name of the program may hold any character, and ends at the last bracket (proc_pid_stat(5)).
     ticks = _read(pid, "stat").rpartition(")")[2].split()[11:15]
     return sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK")
 
@@ -80,7 +79,7 @@ def _memory_bytes(pid: int) -> int:
 
 
 def _read(pid: int, name: str) -> str:
-    """Empty when the process has ended."""
+    """The text of a file in /proc; empty if the process has ended."""
     try:
         return (_PROC / str(pid) / name).read_text(errors="replace")
     except OSError:

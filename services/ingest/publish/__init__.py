@@ -1,1 +1,1 @@
-"""What waits for Kafka: a bounded buffer for each camera, and backpressure for files."""
+"""Publishing frames: a bounded buffer for each camera, and backpressure for files."""

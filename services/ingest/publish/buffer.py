@@ -1,4 +1,4 @@
-"""Frames that wait for Kafka, of each camera up to a number of bytes. Pure."""
+"""A buffer of frames that wait for Kafka, limited in bytes for each camera. Pure."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from agegender.shared.messages.pipeline import Frame
 
 
 class FrameBuffer:
-    """Keeps the newest frames of live cameras, and all of complete ones, in their order.
+    """Keeps the newest frames of live cameras, and all frames of complete ones, in their order.
 
-    In bytes, because memory is what a worker runs out of, and for each camera, so that none of them takes
-    the place of another.
+    The limit is in bytes, because a worker runs out of memory first. It is for each camera, so that no camera
+    takes the space of another.
 
     Args:
-        bytes_per_camera: of pictures; one frame is kept however large it is.
+        bytes_per_camera: of JPEGs. One frame is always kept, even if it is larger.
     """
 
     def __init__(self, bytes_per_camera: int) -> None:
@@ -24,7 +24,7 @@ class FrameBuffer:
         self._bytes: dict[str, int] = {}
 
     def put(self, frame: Frame) -> Sequence[Frame]:
-        """Adds a frame. Returns those that it pushes out: the oldest of its camera, where that is live."""
+        """Adds a frame. Returns the frames that it pushes out: the oldest ones of a live camera."""
         camera_id = frame.camera_id
         line = self._frames.setdefault(camera_id, deque())
         line.append(frame)
@@ -39,7 +39,7 @@ class FrameBuffer:
 
     @property
     def full(self) -> frozenset[str]:
-        """Complete cameras of which no more should be put."""
+        """Complete cameras whose buffer is full: no more frames should be put."""
         return frozenset(
             camera
             for camera, line in self._frames.items()
@@ -48,7 +48,7 @@ class FrameBuffer:
 
     @property
     def numbers(self) -> Mapping[str, int]:
-        """Camera → how many of its frames wait; those of which none does are left out."""
+        """Camera → the number of its waiting frames. Cameras without any are left out."""
         return {camera: len(line) for camera, line in self._frames.items()}
 
     @property
@@ -62,7 +62,7 @@ class FrameBuffer:
         return any(not line[0].info.is_complete for line in self._frames.values())
 
     def take(self, most: int, most_complete: int) -> list[Frame]:
-        """At most `most` frames, of complete cameras at most `most_complete`; all cameras by turns."""
+        """Takes at most `most` frames, cameras in turn. At most `most_complete` are of complete cameras."""
         taken: list[Frame] = []
         takes_on = True
         while takes_on:
@@ -79,12 +79,12 @@ class FrameBuffer:
         return taken
 
     def clear(self, camera_ids: Collection[str] | None = None) -> list[Frame]:
-        """Takes out everything that waits of these cameras, or of all."""
+        """Removes and returns all frames of these cameras, or of all cameras."""
         chosen = [one for one in list(self._frames) if camera_ids is None or one in camera_ids]
         return [self._pop_first(camera) for camera in chosen for _ in range(len(self._frames[camera]))]
 
     def _pop_first(self, camera_id: str) -> Frame:
-        """The camera is the last in turn afterwards."""
+        """Removes the first frame of the camera, and makes the camera the last in turn."""
         line, held_bytes = self._frames.pop(camera_id), self._bytes.pop(camera_id)
         frame = line.popleft()
         if line:

@@ -1,1 +1,1 @@
-"""What frames are read from: RTSP cameras, webcams, video files, folders of pictures."""
+"""The sources of frames: RTSP cameras, webcams, video files, folders of pictures."""

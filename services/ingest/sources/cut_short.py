@@ -1,8 +1,8 @@
-"""Whether the end of a video file is missing, by the number of bytes that the file itself says it has.
+"""Detects video files whose end is missing, by the number of bytes that the file itself states.
 
-FFmpeg ends a file that was cut off like a whole one where no frame was torn. Durations are no help: that of
-an honest file may be rounded, guessed, or the sound's. Its bytes it has to the last one. MPEG-TS, MPEG
-programs, FLV, Ogg and bare streams do not say how many they are.
+FFmpeg reports no error for a file that was cut between two frames. Durations do not help: even in an intact
+file they may be rounded, guessed, or those of the sound. But an intact file has all of its bytes. MPEG-TS,
+MPEG programs, FLV, Ogg and bare streams state no number of bytes.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
-_MOST_PARTS = 100_000  # more than a day of fragments has, and looked through in a second
-_SEGMENT = 0x8538067  # RFC 9559, section 5.1, without the bit that tells its length
+_MOST_PARTS = 100_000  # more than a day of fragments, read within a second
+_SEGMENT = 0x8538067  # RFC 9559, section 5.1, without the marker bit of the length
 _ASF_DATA = bytes.fromhex("3626b2758e66cf11a6d900aa0062ce6c")  # ASF specification, section 3.2
 
 
 def is_cut_short(path: Path, container: str) -> bool:
-    """Whether the file ends before the end that it states; False where it states none, or cannot be read.
+    """Whether the file is shorter than it states; False if it states no size or cannot be read.
 
     Args:
         path: the file.
@@ -36,7 +36,7 @@ def is_cut_short(path: Path, container: str) -> bool:
 
 
 def _mp4_end(file: BinaryIO, size_bytes: int) -> int:
-    """ISO/IEC 14496-12, section 4.2. What follows the last box may be anything, so only media count."""
+    """ISO/IEC 14496-12, section 4.2. Any bytes may follow the last box, so only media boxes count."""
     at = 0
     for _ in range(_MOST_PARTS):
         file.seek(at)
@@ -64,7 +64,7 @@ def _matroska_end(file: BinaryIO, _size_bytes: int) -> int:
 
 
 def _ebml_number(file: BinaryIO) -> int | None:
-    """RFC 8794, section 4. None where it says that nobody knows, as in live streams, or nothing is left."""
+    """RFC 8794, section 4. None if the size is unknown, as in live streams, or at the end of the file."""
     first = file.read(1)
     if not first or not first[0]:
         return None
@@ -76,7 +76,7 @@ def _ebml_number(file: BinaryIO) -> int | None:
 
 
 def _avi_end(file: BinaryIO, size_bytes: int) -> int:
-    """One RIFF chunk after the other, a gigabyte each. One that was not finished states 0 or the most."""
+    """RIFF chunks of a gigabyte each. An unfinished chunk states 0 or the maximum."""
     at = 0
     for _ in range(_MOST_PARTS):
         file.seek(at)
@@ -92,7 +92,7 @@ def _avi_end(file: BinaryIO, size_bytes: int) -> int:
 
 
 def _asf_end(file: BinaryIO, _size_bytes: int) -> int:
-    """ASF specification, section 2.1: the header, then the data. A live stream states no length of these."""
+    """ASF specification, section 2.1: the header, then the data. A live stream states no length."""
     file.seek(16)
     at = int.from_bytes(file.read(8), "little")
     if at >= 2**63:

@@ -1,4 +1,4 @@
-"""What RTSP cameras and video files share: FFmpeg's decoder, through PyAV."""
+"""The decoding that RTSP cameras and video files share: FFmpeg, through PyAV."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from agegender.shared.messages.pipeline import LONGEST_SIDE_PX
 
 _MAX_PIXELS_OPTION = {"max_pixels": str(MAX_PIXELS)}
 _STREAMS = 64  # more than any real file or camera has
-PROBING_OPTIONS: Any = [_MAX_PIXELS_OPTION] * _STREAMS  # PyAV's types ask for text where its code takes these
-"""For `av.open(stream_options=…)`: FFmpeg decodes the first frames of a stream already while it opens it."""
+PROBING_OPTIONS: Any = [_MAX_PIXELS_OPTION] * _STREAMS  # PyAV's types ask for text, but its code takes these
+"""For `av.open(stream_options=…)`: FFmpeg decodes the first frames while it opens a stream."""
 
 NO_FRAME = f"cannot be decoded, or claims more than {MAX_PIXELS} pixels"
 
@@ -28,20 +28,16 @@ def video_of(container: InputContainer) -> VideoStream:
     """The first video of an open container, ready to be decoded.
 
     Raises:
-        CameraError: there is none, or its pictures are larger than allowed; the container is closed.
+        CameraError: there is none, or its pictures are too large. The container is then closed.
     """
-    # Without a context FFmpeg has no decoder for it.
+    # A stream without a context is one that FFmpeg cannot decode.
     decodable = [one for one in container.streams.video if one.codec_context is not None]
     if not decodable:
-        why = (
-            "its video is in a codec that is not known here"
-            if container.streams.video
-            else "there is no video in it"
-        )
+        why = "its video has an unsupported codec" if container.streams.video else "there is no video in it"
         container.close()
         raise CameraError(FailureReason.NOT_VIDEO, why)
     video = decodable[0]
-    # One core for each camera: many share the machine, and frame threads add a delay of their own.
+    # One core for each camera: many share the machine, and frame threads add a delay.
     video.thread_count = 1
     width_px, height_px = video.codec_context.width, video.codec_context.height
     if width_px * height_px > MAX_PIXELS:
@@ -54,13 +50,13 @@ def video_of(container: InputContainer) -> VideoStream:
         raise CameraError(
             FailureReason.NOT_VIDEO, f"{width_px} x {height_px} pixels: a side is over {LONGEST_SIDE_PX}"
         )
-    # The size may change later on; the decoder itself then refuses, before it reserves the memory.
+    # The size may change later. The decoder itself then refuses, before it reserves memory.
     video.codec_context.options = _MAX_PIXELS_OPTION
     return video
 
 
 def decoded(video: VideoStream, packet: Packet[VideoStream]) -> list[VideoFrame]:
-    """The frames that `packet` completes; none when it is broken, as the decoder goes on with the next."""
+    """The frames that `packet` completes; none if it is broken: the decoder then goes on with the next."""
     try:
         return video.decode(packet)
     except av.error.InvalidDataError:
@@ -68,7 +64,7 @@ def decoded(video: VideoStream, packet: Packet[VideoStream]) -> list[VideoFrame]
 
 
 def upright_bgr(frame: VideoFrame) -> Bgr:
-    """The pixels, turned as the file says that they are to be shown.
+    """The pixels, rotated as the file says.
 
     Raises:
         UnreadablePicture: the pixels cannot be converted.

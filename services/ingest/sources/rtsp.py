@@ -134,7 +134,7 @@ class RtspStream:
         self._wall_minus_stream_s: float | None = None
 
     def frames(self) -> Iterator[StreamFrame]:
-        """See `stream.Stream`. The time of capture is the time of arrival, until the worker checks the clock."""
+        """See `stream.Stream`. `captured_at_s` is the arrival: the worker checks the camera's clock."""
         seen_at_s = time.monotonic()
         try:
             for packet in self._container.demux(self._video):

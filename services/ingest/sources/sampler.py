@@ -1,16 +1,16 @@
-"""Picks frames out of a stream at a lower rate, and bounds those that come at a higher one."""
+"""Picks frames from a stream at a wanted rate, and limits streams that are faster than allowed."""
 
 from __future__ import annotations
 
 
 class Sampler:
-    """Says of each frame whether it is due, so that `fps` frames a second are, by the stream's own clock.
+    """Picks `fps` frames a second, by the clock of the stream.
 
-    A stream slower than `fps` has all its frames picked. A clock that is set back counts as standing still
-    for that one frame, and one set forward as a gap: neither stops the picking, nor starts a burst.
+    All frames of a slower stream are picked. If the clock is set back, it counts as standing still for one
+    frame. If it is set forward, that counts as a gap. Neither stops the picking nor starts a burst.
 
-    Any window of T seconds holds at most `fps` * T + 2 picked frames: one more than an even rhythm has,
-    because a frame that came late does not put off the ones after it.
+    Any T seconds hold at most `fps` * T + 2 picked frames. That is one more than an even rhythm has, because
+    a late frame does not delay the next ones.
     """
 
     def __init__(self, fps: float) -> None:
@@ -20,20 +20,20 @@ class Sampler:
         self._due_s = 0.0
 
     def pick(self, time_s: float) -> bool:
-        """Whether the frame at `time_s` is to be picked. Frames come in order."""
+        """True when the frame at `time_s` is picked. Call it once for each frame, in their order."""
         if self._last_s is not None:
             self._passed_s += max(0.0, time_s - self._last_s)
         self._last_s = time_s
-        # A microsecond of slack: clocks of streams are fractions that do not add up exactly.
+        # A microsecond of slack, because fractions of a second do not add up exactly.
         if self._passed_s + 1e-6 < self._due_s:
             return False
-        # From the time it was due, not from the time it came: else every late frame lowers the rate.
+        # Counted from when it was due, not from when it came: else every late frame lowers the rate.
         self._due_s = max(self._due_s + self._interval_s, self._passed_s)
         return True
 
 
 class ForwardTime:
-    """A stream's time that only goes forward: while its own clock stands or runs backwards, ours counts."""
+    """The time of a stream that only goes forward. While its clock stands or runs back, ours counts."""
 
     def __init__(self) -> None:
         self._passed_s = 0.0
@@ -41,7 +41,10 @@ class ForwardTime:
         self._now_s = 0.0
 
     def advance(self, stream_s: float, now_s: float) -> float:
-        """Seconds since the first frame, of one at `stream_s` by the stream's clock and `now_s` by ours."""
+        """Goes on to a frame at `stream_s` by the stream's clock and `now_s` by ours.
+
+        Returns the seconds since the first frame.
+        """
         if self._stream_s is not None:
             step_s = stream_s - self._stream_s
             self._passed_s += step_s if step_s > 0 else max(0.0, now_s - self._now_s)
@@ -50,11 +53,11 @@ class ForwardTime:
 
 
 class Allowance:
-    """So many a second and no more, by our own clock: a stream's clock may run as fast as it likes.
+    """A token bucket by our own clock: it limits a stream whatever the stream's clock says.
 
     Args:
         per_s: how many are allowed a second.
-        at_once: how many after a rest that was long enough.
+        at_once: how many are allowed at once after a long enough rest.
     """
 
     def __init__(self, per_s: float, at_once: float) -> None:
@@ -64,7 +67,7 @@ class Allowance:
         self._seen_s: float | None = None
 
     def take(self, now_s: float) -> float:
-        """0 when one more is allowed at `now_s`, which is thereby used up; else the seconds until one is."""
+        """Takes one and returns 0, or returns the seconds until one is allowed."""
         passed_s = 0.0 if self._seen_s is None else max(0.0, now_s - self._seen_s)
         self._seen_s = now_s
         self._left = min(self._at_once, self._left + passed_s * self._per_s)

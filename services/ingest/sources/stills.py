@@ -41,7 +41,7 @@ PICTURE_SUFFIXES = frozenset(
         ".webp",
     ]
 )
-"""What OpenCV decodes and whose size can be read beforehand, by file name."""
+"""Suffixes of the formats that OpenCV decodes and whose size can be read before decoding."""
 
 
 class StillsStream:
@@ -55,12 +55,12 @@ class StillsStream:
             raise CameraError(FailureReason.NOT_FOUND, "there is no picture in this folder")
 
     def frames(self) -> Iterator[StreamFrame]:
-        """Each picture; none is read before it is asked for."""
+        """Each picture. A file is read only when its pixels are requested."""
         for path in self._files:
             yield StreamFrame(None, time.time(), "arrival", partial(read_still, path), file=shown_path(path))
 
     def close(self) -> None:
-        """Nothing stays open."""
+        """Does nothing: no file stays open."""
 
 
 def _is_picture(path: Path) -> bool:

@@ -25,8 +25,8 @@ from agegender.services.ingest.sources.decoding import (
 )
 from agegender.services.ingest.sources.stream import CameraError, FailureReason, StreamFrame, shown_path
 
-# By FFmpeg's names, all that hold their pictures in themselves. Left out are those that open what they name:
-# playlists, lists of files, session descriptions; and plain text, which FFmpeg plays as a terminal.
+# FFmpeg's names of all formats that contain their pictures. Excluded are formats that open other files
+# (playlists, lists of files, session descriptions) and plain text, which FFmpeg plays as a terminal.
 _FORMATS = (
     "3gp",
     "asf",
@@ -63,9 +63,9 @@ _FORMATS = (
 )
 _OPTIONS = {"format_whitelist": ",".join(_FORMATS), "protocol_whitelist": "file"}
 _USUAL_FPS = 25
-_LONGEST_S = 10 * 365 * 86_400.0  # a frame later than that is none that anybody filmed
+_LONGEST_S = 10 * 365 * 86_400.0  # no real video is longer
 
-# What the system says of a name that it does not open; by others of its numbers FFmpeg means broken files.
+# Errors of the system when it cannot open a file. FFmpeg uses other numbers for broken files.
 _NOT_OPENED = (
     errno.EACCES,
     errno.EISDIR,
@@ -100,32 +100,32 @@ VIDEO_SUFFIXES = frozenset(
         ".wmv",
     ]
 )
-"""What is taken for a video in a folder, by file name."""
+"""Suffixes of the files in a folder that are read as videos."""
 
 
 def open_video(path: str) -> InputContainer:
-    """The file, for what `VideoFileStream` does not tell; raises CameraError."""
+    """Opens a video file, for what `VideoFileStream` does not offer. Raises CameraError."""
     try:
         return _opened(path)
     except av.error.ArgumentError:
         raise CameraError(
-            FailureReason.NOT_VIDEO, "a text, a playlist or another file that is no video"
+            FailureReason.NOT_VIDEO, "this is a text, a playlist or another file that is not a video"
         ) from None
     except av.error.FFmpegError as error:
         if error.errno in _NOT_OPENED:
             raise CameraError(FailureReason.NOT_FOUND, f"cannot be read: {error.strerror}") from None
-        raise CameraError(FailureReason.NOT_VIDEO, "no video that can be decoded") from None
+        raise CameraError(FailureReason.NOT_VIDEO, "it holds no video that can be decoded") from None
 
 
 def _opened(path: str) -> InputContainer:
-    # The prefix keeps a colon in a file's name from being read as a protocol.
+    # Without the prefix, FFmpeg reads the part of a name before a colon as a protocol.
     url = f"file:{path}"
     try:
         return av.open(
             url, mode="r", options=_OPTIONS, stream_options=PROBING_OPTIONS, metadata_errors="replace"
         )
     except ValueError:
-        # PyAV refuses them for what tells its streams only while FFmpeg already decodes: FLV, MPEG programs.
+        # PyAV refuses stream options for formats that show their streams only while decoding: FLV, MPEG PS.
         return av.open(url, mode="r", options=_OPTIONS, metadata_errors="replace")
 
 
@@ -146,9 +146,9 @@ class VideoFileStream:
         self.fps = Fraction(self._video.average_rate or _USUAL_FPS)
         """Frames a second, on average."""
         self.time_base = self._video.time_base or 1 / self.fps
-        """The seconds that the times of the frames are whole numbers of."""
+        """The unit of the times of the frames, in seconds."""
         self.frame_count = _frame_count(container, self._video, self.fps)
-        """How many frames to expect, as the file says; None where it does not."""
+        """The number of frames according to the file; None if it does not say."""
         self._frame_s = 1.0 / float(self.fps)
 
     def frames(self) -> Iterator[StreamFrame]:
@@ -180,7 +180,7 @@ class VideoFileStream:
             if time_s > _LONGEST_S:
                 raise CameraError(FailureReason.ENDED, f"a frame claims a time of {time_s:.0f} s")
             return time_s
-        # A bare stream of H.264 tells no times, only how many frames a second it has.
+        # A bare H.264 stream has no times, only a frame rate.
         return 0.0 if before_s is None else before_s + self._frame_s
 
     def close(self) -> None:

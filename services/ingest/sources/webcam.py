@@ -1,4 +1,4 @@
-"""Cameras of this machine, through OpenCV, which knows how on each system."""
+"""Cameras of this machine, through OpenCV, which supports each operating system."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class WebcamStream:
             )
 
     def frames(self) -> Iterator[StreamFrame]:
-        """Frames as they come, with the time of their arrival."""
+        """The frames, each with the time of its arrival."""
         while True:
             ok, picture = self._capture.read()
             if not ok:

@@ -78,4 +78,4 @@ def test_the_reason_why_files_wait_is_logged_once_a_minute(caplog: pytest.LogCap
         paced.room()
         world.now_s += 1.0
     said = [(one.getMessage(), vars(one)["reason"]) for one in caplog.records]
-    assert said == [("complete sources wait", "60 messages lie before classify")] * 2
+    assert said == [("complete sources wait", "60 messages are unread by classify")] * 2
