@@ -175,7 +175,7 @@ def test_a_broker_that_wants_a_certificate_says_so(broker: SecuredKafka, tmp_pat
     ("speaks", "listener", "named"),
     [
         ("login", "unencrypted", "it does not speak TLS at this port"),
-        ("unencrypted", "login", "SSL where it speaks TLS"),
+        ("unencrypted", "login", "SSL for TLS"),
         ("mutual", "login", "SASL_… for a login"),
     ],
 )
