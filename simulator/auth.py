@@ -19,7 +19,7 @@ _PARAMETER = re.compile(r'(\w+)\s*=\s*(?:"([^"]*)"|([^\s,"]+))')
 
 @dataclass(frozen=True)
 class Login:
-    """User and password of a camera, as a person would type them. The user may hold no colon."""
+    """User and password of a camera, in plain text. The user must not contain a colon."""
 
     user: str
     password: str = field(repr=False)
@@ -72,9 +72,9 @@ class Gatekeeper:
         given = {name: quoted or bare for name, quoted, bare in _PARAMETER.findall(value)}
         if given.get("username") != login.user:
             return False
-        who = _md5(f"{login.user}:{_REALM}:{login.password}")
+        user_hash = _md5(f"{login.user}:{_REALM}:{login.password}")
         what = _md5(f"{method}:{given.get('uri', '')}")
-        expected = _md5(f"{who}:{self._nonce}:{what}")
+        expected = _md5(f"{user_hash}:{self._nonce}:{what}")
         return secrets.compare_digest(given.get("response", "").encode(), expected.encode())
 
 

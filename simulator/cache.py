@@ -26,7 +26,7 @@ def published(path: Path) -> Iterator[Path]:
     """Gives a path to write to; the file appears at `path` whole, and only if the block succeeds.
 
     Two processes that make the same file at once do not disturb each other: the later one wins. The given
-    path has the name of `path`, so that writers which judge by the suffix do the right thing.
+    path has the name of `path`, because some writers choose the format by the suffix.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=path.parent, prefix=".making-") as folder:

@@ -14,7 +14,7 @@ from agegender.simulator.media import Track
 from agegender.simulator.rtp import RtpSource, payloads
 
 MOST_UNSENT_BYTES = 2_000_000
-"""A viewer who has not yet taken this much gets no more until it has, and then from the next keyframe on."""
+"""A viewer with this much unread data gets no more until it has read it, and then goes on at a keyframe."""
 
 REPORT_EVERY_S = 2.0
 """A camera with a clock tells the time this often, and before the first picture that a viewer gets."""

@@ -178,5 +178,5 @@ def _many() -> tuple[Crowd, ...]:
         street(12, 3),
         street(12, 4, speed=(1.0, 2.5)),
         street(12, 5, speed=(4.0, 6.0)),
-        Crowd("ten, of whom two come back", returning, visits=11, seconds=18.0, noise_sigma=6.0),
+        Crowd("ten, two come back", returning, visits=11, seconds=18.0, noise_sigma=6.0),
     )

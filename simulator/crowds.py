@@ -65,7 +65,7 @@ class Crowd:
     noise_sigma: float = 3.0
     """Of each pixel, of 255."""
     exposure_s: float = 0.01
-    """Who moves is blurred along the way passed in this time."""
+    """A moving face is blurred along the way it moves in this time."""
     dropped_share: float = 0.0
     """Of the frames, in bursts of one to five."""
     size_wh: tuple[int, int] = (960, 540)
@@ -102,7 +102,7 @@ class CrowdFrame:
     time_s: float
     picture: Picture
     sights: tuple[Sight, ...]
-    """Everybody whose face is at least in part inside the frame."""
+    """All people with at least a part of the face inside the frame."""
 
 
 def crowd_frames(crowd: Crowd, heads: Sequence[Head]) -> Iterator[CrowdFrame]:

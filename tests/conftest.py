@@ -103,7 +103,7 @@ def redis_database(redis_url: str) -> str:
 
 @pytest.fixture(params=SERVER_KINDS)
 def own_redis(request: pytest.FixtureRequest) -> Iterator[RedisServer]:
-    """A running store of this test alone, once for each kind, whose data outlives `stop` and `kill`."""
+    """A running store of this test alone, once for each kind. Its data survives `stop` and `kill`."""
     yield from running_redis(lambda: _redis(request.param, keep_data=True))
 
 

@@ -58,7 +58,7 @@ def main() -> int:
         if write:
             (FOLDER / net.file).write_bytes(rebuilt)
     if differing:
-        _say(f"{differing} files differ from manifest.json, whose files {manifest.built_with} wrote")
+        _say(f"{differing} files differ from manifest.json, written by {manifest.built_with}")
     return 1 if differing and not write else 0
 
 

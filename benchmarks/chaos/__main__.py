@@ -2,7 +2,7 @@
 
 Seven processes, a broker and a Redis of its own, two simulated cameras with two people each. A seed decides
 the faults and their times; without one, a new seed is drawn. The run fails if a published face is lost or
-doubled, if a person is counted twice or not at all, or if `agegender audit` finds a difference.
+doubled, if a visit is counted twice or not at all, or if `agegender audit` finds a difference.
 """
 
 from __future__ import annotations

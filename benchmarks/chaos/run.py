@@ -80,7 +80,7 @@ def run(
             world.come_to_rest()
             report, found = patiently(world.audit), patiently(world.found)
             verdict = check(found)
-            verdict.add(verdict.unexplained, "differences in the books", len(report.differences))
+            verdict.add(verdict.unexplained, "differences found by the audit", len(report.differences))
             verdict.add(verdict.unexplained, "dead letters", world.dead_letters())
             ended = world.ended_by_themselves
             verdict.add(

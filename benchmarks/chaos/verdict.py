@@ -23,9 +23,9 @@ class Found:
     """The face id of each single result in the store."""
     visits: Sequence[Visit]
     closed: Sequence[Visit]
-    """Each entry in the streams of closed persons."""
+    """Each entry in the streams of closed visits."""
     counted: int
-    """The sum of all counts of persons."""
+    """The sum of all counts of visits."""
 
 
 @dataclass
@@ -55,8 +55,8 @@ class Verdict:
 def check(found: Found) -> Verdict:
     """Holds the store against the frames that were published.
 
-    Both people stand still in every frame, and a person ends with the stream of its camera. So a stream of
-    n frames is 2n faces, and two persons with n faces each. Detect drops the frames that a frozen
+    Both people stand still in every frame, and a visit ends with the stream of its camera. So a stream of
+    n frames is 2n faces, and two visits with n faces each. Detect drops the frames that a frozen
     worker had in hand and sent after the first frames of the next worker's stream.
     """
     verdict = Verdict()
@@ -103,20 +103,20 @@ def _check_visits(verdict: Verdict, frames_of_stream: Mapping[_Stream, int], fou
         verdict.add(verdict.doubled, "visits", visits[stream] - FACES_IN_FRAME)
         untold = FACES_IN_FRAME * _untold(stream, found)
         off = max(seen[stream] - FACES_IN_FRAME * frames, FACES_IN_FRAME * frames - untold - seen[stream], 0)
-        verdict.add(verdict.unexplained, "faces too many or too few with the persons of their stream", off)
+        verdict.add(verdict.unexplained, "faces too many or too few for the visits of their stream", off)
     strange = visits.keys() - frames_of_stream.keys()
-    verdict.add(verdict.unexplained, "persons of no published stream", sum(visits[one] for one in strange))
+    verdict.add(verdict.unexplained, "visits of no published stream", sum(visits[one] for one in strange))
     ids = {(one.camera_id, one.track_id) for one in found.visits}
     closed = Counter((one.camera_id, one.track_id) for one in found.closed)
-    verdict.add(verdict.lost, "persons of whom nobody was told that they left", len(ids - closed.keys()))
-    verdict.add(verdict.doubled, "times a person was told to have left", closed.total() - len(closed))
+    verdict.add(verdict.lost, "visits that were never closed", len(ids - closed.keys()))
+    verdict.add(verdict.doubled, "times a visit was closed again", closed.total() - len(closed))
     verdict.add(
-        verdict.unexplained, "persons too many or too few in the counts", abs(found.counted - len(ids))
+        verdict.unexplained, "visits too many or too few in the counts", abs(found.counted - len(ids))
     )
 
 
 def _untold(stream: _Stream, found: Found) -> int:
-    """How many frames of a stream its persons may lack.
+    """The number of frames of a stream that its visits may lack.
 
     Zero if their tracks ended. If the camera fell silent, the frames after the last track update: no later
     frame came to cause another update.
@@ -134,5 +134,5 @@ _Stream = tuple[str, str]
 
 
 def _stream(visit: Visit) -> _Stream:
-    """A person is called after the stream."""
+    """The id of a visit begins with the name of its stream."""
     return visit.camera_id, visit.track_id.partition("-")[0]

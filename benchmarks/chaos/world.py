@@ -48,10 +48,10 @@ _ALL = 1_000_000
 _READ_BY = {FRAMES.name: "detect", FACES.name: "classify", RESULTS.name: "sink"}
 _SETTINGS = {
     "INGEST_FPS": "3",
-    # All faces are classified and each is a person at once, so that what must be in the store is known.
+    # All faces are classified and each begins a visit at once, so the expected content of the store is known.
     "DETECT_SELECTION": "all",
     "DETECT_CONFIRM_FRAMES": "1",
-    # Nobody leaves because of an outage.
+    # No outage closes a visit.
     "DETECT_LOST_S": "60",
     "SINK_SILENCE_TIMEOUT_S": str(_KEPT_S),
     # And nothing is forgotten before it was looked at.
@@ -132,7 +132,7 @@ class World:
         self._began_s = time.time()
         self._empty_since_s = float("inf")
         self.ended_by_themselves: Counter[str] = Counter()
-        """Processes that nobody killed and that ended all the same."""
+        """Processes that ended without being killed."""
         if set(self._victims) != set(VICTIMS):
             raise ValueError(f"expected the victims {VICTIMS}, got {tuple(self._victims)}")
 
@@ -140,7 +140,7 @@ class World:
     def running(self) -> Iterator[None]:
         """The services run and have written their first results; they are ended at the end of the block."""
         for topic in _READ_BY:
-            # The books of a long run need all of it, longer than pictures are kept.
+            # The audit of a long run reads all of it, so it is kept longer than pictures.
             ensure_topic(self._kafka, self._topic(topic), _KEPT_S)
         self._look_at(CAMERAS)
         with self.pipeline.running():

@@ -8,7 +8,7 @@ What is counted are visits. For privacy, the product does not recognise faces. S
 more than two seconds begins another visit, and a person back sooner continues the same one.
 
 Fails where a clip is counted wrong by more than 10 % at either rate, which for fewer than ten visits means at
-all, where the two rates differ by more than 10 %, and where one of four real videos gives not one person.
+all, where the two rates differ by more than 10 %, and where one of four real videos gives another number than one person.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from agegender.simulator.crowd_clips import crowd_clips
 from agegender.simulator.crowds import Crowd, count_visits
 from agegender.simulator.heads import Head, read_heads
 from agegender.simulator.samples import SamplesUnavailable, fetch_samples
-from benchmarks.counting.score import PATIENCE_S, Score, at_rate, judge, watch
+from benchmarks.counting.score import PATIENCE_S, Score, at_rate, evaluate, watch
 
 RATES = (5, 15)
 MOST_OFF = 0.1
@@ -89,7 +89,7 @@ def check(crowd: Crowd, heads: Sequence[Head], yunet: YuNet) -> Checked:
     shown = count_visits(((frame.time_s, frame.sights) for frame in watched), PATIENCE_S)
     if shown != crowd.visits:
         raise ValueError(f"{crowd.name}: expected the {crowd.visits} visits that it says, it shows {shown}")
-    scores = {fps: judge(at_rate(watched, fps), Tracker().update) for fps in RATES}
+    scores = {fps: evaluate(at_rate(watched, fps), Tracker().update) for fps in RATES}
     return Checked(crowd.name, crowd.people, crowd.visits, scores)
 
 

@@ -15,12 +15,12 @@ from agegender.simulator.crowds import FPS, Crowd, Sight, crowd_frames
 from agegender.simulator.heads import Head
 
 PATIENCE_S = 2.0
-"""Who is out of sight for longer is another visitor: the product does not know faces again, on purpose."""
+"""A person out of sight for longer begins another visit: for privacy, faces are never recognised."""
 
 _SAME_FACE_OVERLAP = 0.3
 
 Visit = tuple[int, int]
-"""Who, and for which time, counted from 1."""
+"""The actor and the number of the visit, counted from 1."""
 
 Follow = Callable[[Sequence[BoxXyxy], float], Sequence[Track]]
 """`Tracker.update`, or anything that keeps its promise."""
@@ -51,7 +51,7 @@ class Score:
     missed: int
     """Visits without any confirmed track."""
     imagined: int
-    """Confirmed tracks in which nobody's face was."""
+    """Confirmed tracks without a face of any person."""
 
 
 def watch(crowd: Crowd, heads: Sequence[Head], detector: YuNet) -> list[Watched]:
@@ -74,7 +74,7 @@ def at_rate(frames: Iterable[Watched], fps: int) -> list[Watched]:
     return [frame for frame in frames if frame.index % (FPS // fps) == 0]
 
 
-def judge(frames: Iterable[Watched], follow: Follow) -> Score:
+def evaluate(frames: Iterable[Watched], follow: Follow) -> Score:
     """Feeds the detector's boxes to the tracker and compares its tracks with the truth."""
     visits = _Visits()
     tracks: dict[int, Track] = {}
@@ -122,7 +122,7 @@ class _Visits:
                 self.all.add(self.of(sight.actor))
 
     def of(self, actor: int) -> Visit:
-        """The visit of a person by now; the first one before it begins."""
+        """The visit of a person at this time; the first one before it begins."""
         return actor, max(1, self._number.get(actor, 0))
 
 

@@ -78,7 +78,7 @@ def ingest_costs(path: Path, pictures: Sequence[CapturedFrame], shipped: IngestC
 def detect_costs(frames: Sequence[Frame], face_count: int) -> DetectCosts:
     """Frames with faces, and the same size of frames without."""
     picture_bgr = decode_picture(frames[0].jpeg)
-    # Noise of large grain: as long to decode as a scene, and nobody in it.
+    # Coarse noise: it takes as long to decode as a scene and shows no person.
     grain = np.random.default_rng(1).integers(60, 200, (45, 80, 3), dtype=np.uint8)
     nobody_bgr = cv2.resize(grain, (picture_bgr.shape[1], picture_bgr.shape[0]))
     jpeg = encode_jpeg(np.asarray(nobody_bgr, np.uint8), 85)

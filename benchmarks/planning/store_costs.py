@@ -45,7 +45,7 @@ class _Day(NamedTuple):
 
 
 def store_costs() -> StoreCosts:
-    """A day of few persons and one of many tell apart what a camera takes and what a person does."""
+    """A day with few visits and one with many separate the cost of a camera from the cost of a visit."""
     few_bytes, many_bytes = _day(_FEW, 1).used_bytes, _day(_MANY, 1).used_bytes
     visit_bytes = (many_bytes - few_bytes) / (_MANY - _FEW)
     wide = _day(_VISITS_OF_EACH, _MANY_CAMERAS)
@@ -114,7 +114,7 @@ def _tell_peak(work: Callable[[Path], None], clip: Path, answers: SimpleQueue[fl
 
 
 def _own_peak_bytes() -> int:
-    # Linux hands the peak of whoever started a process on to it in getrusage, but not in this file.
+    # In getrusage a process inherits the peak of its parent; this file has its own.
     status = Path("/proc/self/status")
     if status.exists():
         (line,) = (one for one in status.read_text().splitlines() if one.startswith("VmHWM"))

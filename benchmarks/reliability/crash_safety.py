@@ -49,7 +49,7 @@ Write = Callable[[Sequence[Face], Sequence[Checkpoint]], float]
 
 
 def state_of(camera_id: str) -> Checkpoint:
-    """What is known of a camera after half a minute with some persons."""
+    """The state of a camera after half a minute with some visits."""
     camera = CameraTracks()
     for i in range(150):
         info = frame_info(camera_id, "mi7x4k2p1", i, 1_700_000_000.0 + i / _RATE_HZ)
@@ -155,7 +155,7 @@ def measure(kafka: KafkaSettings, rounds: int, console: Console) -> None:
         took_s = time.perf_counter() - started_s
         written = rounds * _IN_A_ROW * sum(cameras for _, cameras in _BATCHES) * _WAYS_WITH_STATES
         console.print(f"a worker that takes over all {written} states is ready after {took_s:.2f} s")
-        console.print(f"a state of {_VISITS} persons: {CHECKPOINTS.codec.encode(newest[0]).size_bytes} bytes")
+        console.print(f"a state of {_VISITS} visits: {CHECKPOINTS.codec.encode(newest[0]).size_bytes} bytes")
 
 
 def _measure_batch(
@@ -187,7 +187,7 @@ def _measure_batch(
         "ratio",
     ):
         table.add_column(column, justify="right" if column != "way" else "left")
-    # Whatever else the machine does only adds to a time, so the ratio is that of the lower quarters.
+    # Other load only adds to a time, so the ratio is that of the lower quartiles.
     base_s = _quarter(took_s["repeats"])
     for name, all_s in took_s.items():
         table.add_row(

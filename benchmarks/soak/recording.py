@@ -36,7 +36,7 @@ class Flow:
     """Upper end of a bucket in seconds → how many results so far had at most this delay, from the capture of
     the picture until they were stored; the last bucket is infinite."""
     waiting: int
-    """Messages in Kafka that nobody has worked off."""
+    """Unread messages in Kafka."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from benchmarks.soak.recording import Recording
 from benchmarks.soak.slope import Slope, fitted
 
 MOST_MB_AN_HOUR = 10.0
-"""A service whose memory surely grows faster fails."""
+"""A service fails if its memory certainly grows faster."""
 SHORTEST_FOR_MEMORY_S = 360.0
 """In less time after the warm-up an hour's growth cannot be told from an allocator that settles."""
 MOST_MORE_FILES = 4
@@ -29,7 +29,7 @@ class Verdict:
 
     recording: Recording
     complaints: Sequence[str] = field(default_factory=list)
-    """Of those who looked at other things: the books, the answers of the API, the processes."""
+    """The findings of the other checks: the audit, the answers of the API, the processes."""
 
     @property
     def is_clean(self) -> bool:

@@ -79,12 +79,12 @@ def of_linear(one: Run, runs: Sequence[Run]) -> float:
 def complaints(runs: Sequence[Run]) -> Iterator[str]:
     """All that is not as it should be; nothing where twice the workers do twice the work, and do it once."""
     for one in runs:
-        who = f"{one.service}, {one.workers} workers"
+        worker = f"{one.service}, {one.workers} workers"
         if one.fate.lost or one.fate.doubled:
-            yield f"{who}: {one.fate.lost} lost and {one.fate.doubled} doubled of {one.fate.sent}"
+            yield f"{worker}: {one.fate.lost} lost and {one.fate.doubled} doubled of {one.fate.sent}"
         share = of_linear(one, runs)
         if share < LEAST_OF_LINEAR:
-            yield f"{who}: {share:.3f} of linear, expected {LEAST_OF_LINEAR} or more"
+            yield f"{worker}: {share:.3f} of linear, expected {LEAST_OF_LINEAR} or more"
 
 
 def table_of(runs: Sequence[Run], partitions: int) -> Table:

@@ -37,8 +37,8 @@ Message = Result | TrackUpdate
 
 
 def day(camera_id: str, visits: int) -> Iterator[Message]:
-    """All messages of a day: two track updates and some votes for each person."""
-    chance = random.Random(visits)  # noqa: S311  (made-up persons)
+    """All messages of a day: two track updates and some votes for each visit."""
+    chance = random.Random(visits)  # noqa: S311  (invented visits)
     for number in range(visits):
         track_id = f"mi7x4k2p1{number % 9}-{number}"
         came_s = _MIDNIGHT_S + _DAY_S * number / visits
@@ -104,7 +104,7 @@ def measure(visits: int, cameras: int, folder: Path) -> None:
             messages, wall_s, cpu_s = write(output, side_by_side(cameras, visits))
             used = int(client.info("memory")["used_memory"]) - before
             sys.stdout.write(
-                f"\n{cameras} x {visits} persons a day, {_VOTES} classified faces each: {used / 1e6:.2f} MB\n"
+                f"\n{cameras} x {visits} visits a day, {_VOTES} classified faces each: {used / 1e6:.2f} MB\n"
                 f"  {messages} messages in {wall_s:.1f} s: {messages / wall_s:.0f} a second, "
                 f"{cpu_s / messages * 1000:.2f} CPU ms each in the sink\n"
             )
@@ -119,7 +119,7 @@ def main() -> None:
     """Measures and prints."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--visits", type=int, nargs="+", default=[1_000, 10_000], help="one day each")
-    parser.add_argument("--cameras", type=int, default=1, help="with so many persons each")
+    parser.add_argument("--cameras", type=int, default=1, help="each with this number of visits")
     given = parser.parse_args()
     for visits in given.visits:
         with tempfile.TemporaryDirectory(prefix="agegender-bench-") as name:

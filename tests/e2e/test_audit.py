@@ -1,4 +1,4 @@
-"""Two cameras, four processes, real servers: the books balance, and what somebody forged or took is named."""
+"""Two cameras, four processes, real servers: the numbers add up, and forged or missing data is named."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def take_a_result_away(pipeline: Distributed, camera: str) -> None:
         client.xdel(key, entries[len(entries) // 2][0])
 
 
-def test_the_books_balance_also_after_a_crash_and_name_what_was_forged_or_taken_away(
+def test_the_audit_adds_up_after_a_crash_and_names_forgeries(
     pipeline: Distributed,
 ) -> None:
     wait_for_results(pipeline)

@@ -81,7 +81,7 @@ def _check_people(results: list[Result], scene: Scene) -> None:
     assert ages[older] > ages[1 - older] + 5, ages
 
 
-def test_every_published_frame_has_its_faces_in_the_store_exactly_once_and_labelled_right(
+def test_each_face_is_stored_once_with_the_right_labels(
     distributed: tuple[Distributed, CameraSimulator], scenes: dict[str, Scene]
 ) -> None:
     pipeline, _ = distributed
@@ -125,7 +125,7 @@ def test_the_password_of_a_camera_is_in_no_log_topic_or_store(
     assert not [text for text in everywhere for needle in needles if needle in text]
 
 
-def test_a_camera_that_comes_back_gives_frames_again_within_five_seconds(
+def test_a_returning_camera_gives_frames_within_five_seconds(
     distributed: tuple[Distributed, CameraSimulator],
 ) -> None:
     pipeline, open_cameras = distributed
@@ -144,7 +144,7 @@ def test_a_camera_that_comes_back_gives_frames_again_within_five_seconds(
     wait_until(lambda: _published(pipeline, "door") > before, 5, "door gives frames again")
 
 
-def test_messages_that_are_not_ours_go_to_the_dead_letters_and_the_services_go_on(
+def test_foreign_messages_become_dead_letters(
     distributed: tuple[Distributed, CameraSimulator],
 ) -> None:
     pipeline, _ = distributed

@@ -28,7 +28,7 @@ def safe_redis() -> Iterator[RedisServer]:
 
 
 @pytest.mark.timeout(300)
-def test_whatever_dies_under_load_no_face_and_no_person_is_lost_or_counted_twice(
+def test_crashes_under_load_lose_and_double_nothing(
     own_broker: KafkaBroker, safe_redis: RedisServer, tmp_path: Path
 ) -> None:
     outcome = run(plan(SEED, 10), own_broker, safe_redis, tmp_path, Console())

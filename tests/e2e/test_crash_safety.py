@@ -32,7 +32,7 @@ SESSION_S = 6
 def cameras() -> Iterator[CameraSimulator]:
     with CameraSimulator() as simulator:
         simulator.add("pair", pair_scene(swapped=False).path)
-        simulator.add("nobody", no_faces().path)
+        simulator.add("empty", no_faces().path)
         yield simulator
 
 
@@ -88,7 +88,7 @@ def counted(pipeline: Distributed, frames: list[Frame]) -> int:
 
 
 @pytest.mark.parametrize("redis_url", ["valkey"], indirect=True)
-def test_persons_before_a_camera_are_counted_once_however_often_detect_is_killed(
+def test_visits_are_counted_once_when_detect_is_killed_often(
     pipeline: Distributed, cameras: CameraSimulator, tmp_path: Path
 ) -> None:
     chance = random.Random(20)  # noqa: S311  (no secret)
@@ -103,7 +103,7 @@ def test_persons_before_a_camera_are_counted_once_however_often_detect_is_killed
         wait_until(lambda: pipeline.results_written(CAMERA) >= len(faces), 60, "all faces are in the store")
 
         # A scene without anybody ends their visits.
-        look_at(cameras.url("nobody"), tmp_path)
+        look_at(cameras.url("empty"), tmp_path)
         ingest.start()
         wait_until(lambda: len(told_as_closed(pipeline)) >= 2, 30, "both are told to have left")
 

@@ -155,7 +155,7 @@ def check_every_face_is_stored_once(pipeline: Distributed, camera: str) -> None:
     assert set(stored.values()) == {1}
 
 
-def test_after_an_outage_of_kafka_live_cameras_are_in_the_present_and_a_file_has_lost_nothing(
+def test_after_a_kafka_outage_cameras_are_current_files_whole(
     make: Make, clip: Path, mortal_broker: KafkaBroker
 ) -> None:
     pipeline = make(
@@ -197,9 +197,7 @@ def test_after_an_outage_of_kafka_live_cameras_are_in_the_present_and_a_file_has
         assert sequences == sorted(sequences)
 
 
-def test_what_ingest_has_in_hand_when_it_is_stopped_while_kafka_is_away_is_counted(
-    make: Make, mortal_broker: KafkaBroker
-) -> None:
+def test_frames_that_ingest_drops_without_kafka_are_counted(make: Make, mortal_broker: KafkaBroker) -> None:
     pipeline = make({"door": {}}, INGEST_STALE_S="600", INGEST_BUFFER_BYTES="600000")
     with pipeline.running():
         ingest = pipeline.services["ingest"]
@@ -219,7 +217,7 @@ def test_what_ingest_has_in_hand_when_it_is_stopped_while_kafka_is_away_is_count
     assert last["frames"] >= kept - 3
 
 
-def test_after_an_outage_of_detect_stale_frames_are_skipped_and_those_of_a_complete_camera_are_not(
+def test_after_a_detect_outage_stale_live_frames_are_skipped(
     make: Make,
 ) -> None:
     pipeline = make({"door": {}, "hall": {"mode": "complete"}}, DETECT_STALE_S=str(STALE_S))
@@ -255,7 +253,7 @@ def members(pipeline: Distributed, group: str) -> set[str]:
     return {str(member["member_id"]) for member in found["members"]}
 
 
-def test_a_detect_that_is_too_slow_skips_what_is_stale_and_never_leaves_the_group(make: Make) -> None:
+def test_a_slow_detect_skips_stale_frames_and_stays_in_the_group(make: Make) -> None:
     pipeline = make(
         {"door": {"fps": 25}, "hall": {"fps": 25}}, DETECT_STALE_S="2", DETECT_LONGER_SIDE_PX="1280"
     )

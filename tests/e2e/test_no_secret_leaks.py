@@ -54,7 +54,7 @@ pytestmark = pytest.mark.timeout(240)
 
 @dataclass(frozen=True)
 class Setup:
-    """The services at work, the stranger that nobody lets in, and a look into the servers."""
+    """The services at work, a stranger without access, and a look into the servers."""
 
     pipeline: Distributed
     stranger: Service
@@ -108,7 +108,7 @@ def _written(path: Path, text: str) -> str:
 
 def _store(stack: ExitStack, folder: Path) -> str:
     """The URL of a store that lets in two users: `sink`, with the rights that docs/security.md gives it, and
-    `looker`, who may look at everything."""
+    `looker` may read everything."""
     digest = hashlib.sha256(REDIS_SECRET.encode()).hexdigest()
     (rights,) = re.findall(r"ACL SETUSER sink on '>[^']+' (.*)", _GUIDE.read_text())
     users = _written(

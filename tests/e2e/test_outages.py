@@ -129,7 +129,7 @@ def _check_exactly_once(pipeline: Distributed) -> None:
     assert set(stored.values()) == {1}
 
 
-def test_services_that_start_before_their_servers_wait_and_say_so_once(
+def test_services_wait_for_their_servers_and_say_so_once(
     pipeline: Distributed, mortal_broker: KafkaBroker, own_redis: RedisServer, cameras: CameraSimulator
 ) -> None:
     mortal_broker.kill()
@@ -155,7 +155,7 @@ def test_services_that_start_before_their_servers_wait_and_say_so_once(
         _check_exactly_once(pipeline)
 
 
-def test_outages_of_kafka_and_redis_lose_and_repeat_nothing_that_was_published(
+def test_outages_of_kafka_and_redis_lose_and_repeat_nothing(
     pipeline: Distributed, mortal_broker: KafkaBroker, own_redis: RedisServer, cameras: CameraSimulator
 ) -> None:
     with pipeline.running():
@@ -194,7 +194,7 @@ def test_outages_of_kafka_and_redis_lose_and_repeat_nothing_that_was_published(
             assert fresh < gap_ended_s + 10, "the newest frame, not the oldest, went out first"
 
 
-def test_processes_that_are_killed_with_work_in_hand_lose_and_repeat_nothing(
+def test_killed_processes_lose_and_repeat_nothing(
     pipeline: Distributed, mortal_broker: KafkaBroker, own_redis: RedisServer, cameras: CameraSimulator
 ) -> None:
     services = [pipeline.services[name] for name in BEHIND_KAFKA]
@@ -212,7 +212,7 @@ def test_processes_that_are_killed_with_work_in_hand_lose_and_repeat_nothing(
             service.wait_until_ready()
             _wait_for_metric(service, "agegender_messages_received_total", 5)
 
-        # What is on its way now will arrive, but nobody hears of it.
+        # What is being written now arrives, but its answer is lost.
         own_redis.freeze()
         _wait_for_reason(pipeline, "sink", "Redis: ")
         mortal_broker.freeze()
@@ -235,7 +235,7 @@ def test_processes_that_are_killed_with_work_in_hand_lose_and_repeat_nothing(
         _check_exactly_once(pipeline)
 
 
-def test_a_service_that_is_told_to_stop_finishes_what_it_has_in_hand(
+def test_a_stopped_service_finishes_its_work(
     pipeline: Distributed, mortal_broker: KafkaBroker, cameras: CameraSimulator
 ) -> None:
     services = pipeline.services

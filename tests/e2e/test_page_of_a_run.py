@@ -79,7 +79,7 @@ class Demo:
         return status
 
     def close(self) -> None:
-        """Ends it whatever it does."""
+        """Ends it in any state."""
         if self._process.poll() is None:
             self._process.kill()
         self._process.wait()

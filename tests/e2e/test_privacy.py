@@ -167,7 +167,7 @@ def _save_plainly(folder: Path, client: redis.Redis) -> None:
         embedded.save()
 
 
-def test_pictures_went_through_and_every_kind_of_place_has_something_in_it(run: Run) -> None:
+def test_pictures_were_processed_and_each_place_has_data(run: Run) -> None:
     assert len(run.pictures) > 20
     places = run.left_behind()
     for place in (
@@ -184,11 +184,11 @@ def test_pictures_went_through_and_every_kind_of_place_has_something_in_it(run: 
     assert any("appendonlydir" in name for name in places), sorted(places)
 
 
-def test_nothing_of_a_picture_is_left_in_the_store_on_a_disk_in_a_log_or_in_a_letter(run: Run) -> None:
+def test_no_picture_is_left_in_store_disk_log_or_dead_letter(run: Run) -> None:
     assert run.search.found(run.left_behind()) == {}
 
 
-def test_the_search_finds_a_chip_in_every_place_and_in_every_wrapping(run: Run) -> None:
+def test_the_search_finds_a_chip_in_each_place_and_encoding(run: Run) -> None:
     logs, home, alone, on_disk = run.folders
     planted: set[str] = set()
     for number, (wrapping, content) in enumerate(wrapped(run.chip).items()):
@@ -220,7 +220,7 @@ def test_the_search_finds_any_sixty_four_bytes_in_a_row(run: Run) -> None:
 
 
 @pytest.mark.parametrize("redis_url", ["valkey"], indirect=True)
-def test_previews_reach_the_store_and_no_topic_that_keeps_them_for_longer_than_minutes(
+def test_previews_reach_the_store_and_no_lasting_topic(
     kafka: str, redis_database: str, random_suffix: str, tmp_path: Path
 ) -> None:
     prefix = f"previews-{random_suffix}-"

@@ -26,7 +26,7 @@ def empty_redis() -> Iterator[RedisServer]:
 
 @pytest.mark.skipif(not can_be_watched(), reason="this system has no /proc, which tells files and threads")
 @pytest.mark.timeout(300)
-def test_under_a_steady_load_neither_files_nor_threads_add_up_and_the_books_balance(
+def test_steady_load_leaks_nothing_and_the_audit_adds_up(
     own_broker: KafkaBroker, empty_redis: RedisServer, tmp_path: Path
 ) -> None:
     fetched_samples()

@@ -91,7 +91,7 @@ def test_a_forbidden_import_is_found(report: str, rule: str, module: str, forbid
     assert f"{module} -> {forbidden} " in _section(report, rule)
 
 
-def test_a_forbidden_import_of_a_stage_is_found_through_another_module(report: str) -> None:
+def test_an_indirect_forbidden_import_is_found(report: str) -> None:
     section = _section(report, _STAGES)
     assert "agegender.services.detect.stage -> agegender.shared.images.pictures " in section
     assert "agegender.services.classify.stage -> agegender.services.classify.nets " in section
@@ -176,7 +176,7 @@ def _import_all(packages: tuple[str, ...], left_out: list[str]) -> dict[str, lis
     return found
 
 
-def test_importing_opens_nothing_starts_nothing_and_loads_no_runtime() -> None:
+def test_imports_open_and_start_nothing_and_load_no_runtime() -> None:
     found = _import_all(("agegender", "age_gender_detection"), [*_NEED_KAFKA, "agegender.__main__"])
     assert {
         "agegender.services.classify.tensorflow_nets",

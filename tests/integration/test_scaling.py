@@ -39,7 +39,7 @@ DEVICE_MS: dict[Kind, float] = {"classify": 300.0, "detect": 30.0}
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_two_workers_share_the_work_and_a_death_and_a_newcomer_lose_and_double_nothing(
+def test_two_workers_share_work_and_changes_lose_nothing(
     kind: Kind, kafka: str, random_suffix: str, tmp_path: Path
 ) -> None:
     settings = KafkaSettings(
@@ -100,7 +100,7 @@ def ran(service: Kind, workers: int, a_second: float, became: Fate | None = None
     return Run(service, workers, a_second, 1.0, became or Fate(100, 0, 3, 0))
 
 
-def test_there_is_nothing_to_complain_of_when_each_worker_does_its_share_once() -> None:
+def test_an_even_share_of_work_gives_no_complaint() -> None:
     runs = [ran("classify", 1, 10.0), ran("classify", 8, 76.5), ran("detect", 2, 4.0), ran("detect", 4, 8.0)]
     assert list(complaints(runs)) == []
 
@@ -113,13 +113,13 @@ def test_there_is_nothing_to_complain_of_when_each_worker_does_its_share_once() 
         (ran("classify", 8, 80.0, Fate(100, 0, 0, 2)), "2 doubled"),
     ],
 )
-def test_too_little_work_and_work_that_is_lost_or_doubled_are_complained_of(bad: Run, said: str) -> None:
+def test_lost_doubled_and_too_little_work_is_reported(bad: Run, said: str) -> None:
     (complaint,) = complaints([ran("detect", 1, 1.0), ran("classify", 1, 10.0), bad])
     assert complaint.startswith("classify, 8 workers")
     assert said in complaint
 
 
-def test_the_options_of_the_document_are_those_that_the_command_has() -> None:
+def test_the_document_names_the_options_of_the_command() -> None:
     usual = options().parse_args([])
     said = (
         f"As the options come: {usual.partitions} partitions, {usual.seconds:g} s for each number of "

@@ -32,7 +32,7 @@ def test_the_demo_shows_six_faces_in_every_frame() -> None:
 
 
 @pytest.mark.usefixtures("samples")
-def test_the_two_pair_scenes_show_the_same_people_the_other_way_round() -> None:
+def test_the_two_pair_scenes_show_the_same_people_mirrored() -> None:
     straight, swapped = pair_scene(swapped=False), pair_scene(swapped=True)
     assert straight.left_to_right == swapped.left_to_right[::-1]
     widths_px = [assert_truth(scene) for scene in (straight, swapped)]

@@ -50,7 +50,7 @@ def test_the_cpu_time_of_a_child_that_still_runs_counts(parent: int) -> None:
     assert used_cpu_s([parent]) < used_cpu_s(family_of(parent)) - BURNT_S * 0.9
 
 
-def test_what_was_forked_counts_once_and_what_each_has_of_its_own_counts_too(parent: int) -> None:
+def test_shared_memory_counts_once_and_private_memory_each_time(parent: int) -> None:
     together_mb = memory_bytes(family_of(parent)) / MB
     assert SHARED_MB + OWN_MB < together_mb < 2 * SHARED_MB + OWN_MB
 

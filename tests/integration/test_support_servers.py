@@ -62,7 +62,7 @@ def _create_topic(bootstrap_servers: str, topic: str) -> None:
         admin.create_topics({topic: {"num_partitions": 1, "replication_factor": 1}})
 
 
-def test_a_message_near_the_size_limit_comes_back_from_the_broker_as_it_was_sent(
+def test_the_broker_keeps_a_message_near_the_size_limit(
     kafka: str, topic_names: Callable[[str], str]
 ) -> None:
     topic = topic_names("frames")
@@ -73,9 +73,7 @@ def test_a_message_near_the_size_limit_comes_back_from_the_broker_as_it_was_sent
 
 
 @pytest.mark.parametrize("how", ["stop", "kill"])
-def test_a_broker_that_went_down_comes_back_at_its_address_with_its_data(
-    own_broker: KafkaBroker, how: str
-) -> None:
+def test_a_restarted_broker_keeps_its_address_and_data(own_broker: KafkaBroker, how: str) -> None:
     _create_topic(own_broker.bootstrap_servers, "kept")
     _produce(own_broker.bootstrap_servers, "kept", [b"before"])
     {"stop": own_broker.stop, "kill": own_broker.kill}[how]()
@@ -85,7 +83,7 @@ def test_a_broker_that_went_down_comes_back_at_its_address_with_its_data(
     assert _consume(own_broker.bootstrap_servers, "kept", 2) == [b"before", b"after"]
 
 
-def test_a_frozen_broker_takes_connections_and_answers_only_when_thawed(own_broker: KafkaBroker) -> None:
+def test_a_frozen_broker_answers_when_it_goes_on(own_broker: KafkaBroker) -> None:
     own_broker.freeze()
     threads_before = set(threading.enumerate())
     with socket.create_connection(_address(own_broker.bootstrap_servers), timeout=1.0):
@@ -108,7 +106,7 @@ def test_a_given_broker_is_used_as_it_is_and_never_stopped(
     assert broker_answers(kafka)
 
 
-def test_a_broker_that_ends_while_starting_shows_the_end_of_its_log(own_broker: KafkaBroker) -> None:
+def test_a_broker_that_fails_to_start_shows_its_log(own_broker: KafkaBroker) -> None:
     own_broker.stop()
     with (
         socket.create_server(_address(own_broker.bootstrap_servers)),
@@ -128,7 +126,7 @@ def test_the_settings_of_a_container_are_those_of_a_process() -> None:
     assert len(environment) == sum(line[:1].isalpha() for line in settings.splitlines())
 
 
-def test_an_interrupted_fetch_of_the_jars_leaves_nothing_that_passes_for_them(
+def test_an_interrupted_fetch_leaves_no_incomplete_jars(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     half = tmp_path / "mvn"
@@ -172,9 +170,7 @@ def test_each_test_finds_the_shared_store_empty(redis_database: str) -> None:
 
 
 @pytest.mark.parametrize("how", ["stop", "kill"])
-def test_a_store_that_went_down_comes_back_at_its_address_with_its_data(
-    own_redis: RedisServer, how: str
-) -> None:
+def test_a_restarted_store_keeps_its_address_and_data(own_redis: RedisServer, how: str) -> None:
     with redis.Redis.from_url(own_redis.url) as client:
         client.set("name", "kept")
         {"stop": own_redis.stop, "kill": own_redis.kill}[how]()
@@ -184,7 +180,7 @@ def test_a_store_that_went_down_comes_back_at_its_address_with_its_data(
         assert client.get("name") == b"kept"
 
 
-def test_a_frozen_store_takes_connections_and_answers_only_when_thawed(own_redis: RedisServer) -> None:
+def test_a_frozen_store_answers_when_it_goes_on(own_redis: RedisServer) -> None:
     own_redis.freeze()
     with redis.Redis.from_url(own_redis.url, socket_timeout=0.1, retry=None) as client:
         with pytest.raises(redis.TimeoutError):
@@ -193,7 +189,7 @@ def test_a_frozen_store_takes_connections_and_answers_only_when_thawed(own_redis
         wait_until(client.ping, 5, "the thawed store answers")
 
 
-def test_the_embedded_store_listens_on_a_private_socket_and_refuses_writes_beyond_its_memory(
+def test_the_embedded_store_is_private_and_limits_its_memory(
     short_folder: Path,
 ) -> None:
     with EmbeddedStore(short_folder / "store", maxmemory_bytes=4 * 2**20) as store:

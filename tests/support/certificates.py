@@ -23,7 +23,7 @@ class Certificate:
 
 
 class Authority:
-    """Signs certificates; whoever trusts `certificate` trusts them.
+    """Signs certificates; a client that trusts `certificate` trusts them.
 
     Raises ServerUnavailableError where there is no program openssl.
     """

@@ -23,7 +23,7 @@ def _busy_s() -> float:
 
 @contextlib.contextmanager
 def busy_cores() -> Iterator[Callable[[], float]]:
-    """What the block gives tells after its end how many cores were busy on average, whoever kept them so."""
+    """After the block, its result says how many cores were busy on average, for all programs together."""
     busy_s, started_s = _busy_s(), time.monotonic()
     result = [0.0]
     yield lambda: result[0]

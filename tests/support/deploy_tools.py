@@ -21,7 +21,7 @@ def program(name: str, *, where_from: str) -> str:
     """Return the path of a program; skips the test where there is none, and fails it in CI.
 
     Args:
-        where_from: how to get it, for whoever reads why a test was skipped.
+        where_from: how to get it, for the message of a skipped test.
     """
     beside = Path(sys.executable).parent
     found = shutil.which(name, path=str(beside)) or shutil.which(name)

@@ -25,7 +25,7 @@ def docker_engine_answers() -> bool:
 
 
 class DockerContainer:
-    """A container whose data lasts from `start` to `remove`, over `stop` and `kill`.
+    """A container with data that lasts from `start` to `remove`, over `stop` and `kill`.
 
     Every method raises RuntimeError with Docker's own words when Docker refuses. The container is removed
     when this process dies without having done so.

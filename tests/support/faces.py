@@ -44,7 +44,7 @@ def no_face(width_px: int = 64, height_px: int = 48) -> Bgr:
 
 
 def write_frames(path: Path, frames: list[tuple[Bgr, float]]) -> None:
-    """A video whose frames are shown at the given times, in seconds."""
+    """A video with its frames at the given times, in seconds."""
     clock = Fraction(1, 1000)
     with av.open(str(path), "w") as container:
         video = container.add_stream("libx264", rate=25)

@@ -42,7 +42,7 @@ class _Server(Protocol):
 class KafkaBroker:
     """One broker with its own controller. Restarts use the same port and find the data of before.
 
-    A broker that somebody else runs (`can_restart` False) can be asked for its address and for nothing more.
+    A broker started elsewhere (`can_restart` False) only gives its address.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Who may talk to whom, as network policies say it."""
+"""The connections between pods that the network policies allow."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def may_ask(
 
 
 def _rules(way: str, own: Party, manifests: Sequence[Manifest]) -> Sequence[Mapping[str, Any]] | None:
-    """The rules for who is meant by any policy of that way; None: everything is open to the others."""
+    """The rules of all policies that select these pods in that direction; None: all connections are allowed."""
     if not isinstance(own, Pod):
         return None
     policies = [one["spec"] for one in of_kind(manifests, "NetworkPolicy")]

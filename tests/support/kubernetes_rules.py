@@ -1,4 +1,4 @@
-"""What must hold for every manifest, whatever it deploys. Each rule names what breaks it."""
+"""Rules for every manifest. Each rule names the manifests that break it."""
 
 from __future__ import annotations
 

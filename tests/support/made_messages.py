@@ -123,7 +123,7 @@ def track_summary(
     unclassified: Unclassified | None = None,
     ended: bool = False,
 ) -> TrackSummary:
-    """Somebody who has been there for some seconds."""
+    """A person seen for some seconds."""
     return TrackSummary(
         track_id=track_id,
         first_seen_s=first_seen_s,
@@ -137,7 +137,7 @@ def track_summary(
 
 
 def track_update(*tracks: TrackSummary, frame: FrameInfo | None = None) -> TrackUpdate:
-    """Who is there."""
+    """The people seen now."""
     frame = frame or frame_info()
     info = TrackUpdateInfo(
         frame=frame, frame_rate_hz=5.0, tracks=tracks, detected_at_s=frame.captured_at_s + 0.5

@@ -33,7 +33,7 @@ from tests.support.services import Service
 from tests.support.waiting import wait_until
 
 DOOR, REFUSED, ALBUM = "door", "refused", "album"
-"""A camera with people, one that nobody answers for, and a folder of pictures of which one is broken."""
+"""A camera with people, one that does not answer, and a folder of pictures with a broken one."""
 _TOKEN = "a token of 16 or more signs"
 _WEEK_S = 7 * 24 * 3600
 _SCRAPE_S = 2  # also how long a busy worker may take to answer
@@ -95,7 +95,7 @@ def monitored(kafka: str, redis: RedisServer, authority: Authority, folder: Path
         write_history(_a_week_ago(), folder)
         config = _config({name: one.port for name, one in services.items()}, folder)
         prometheus = stack.enter_context(running_prometheus(config, folder))
-        stack.enter_context(asking.events())  # somebody looks at the page
+        stack.enter_context(asking.events())  # a page is open
         wait_until(
             lambda: len(prometheus.query("agegender_messages_bad_total == 0")) == len(pipeline.services),
             30,
@@ -206,7 +206,7 @@ def _end_of_a_visit(pipeline: Distributed, simulator: CameraSimulator) -> None:
 
 
 def _odd_results(pipeline: Distributed) -> None:
-    """One for the second time, one of somebody who is gone, and one of a face that was too small."""
+    """One result sent twice, one of a closed visit, and one of a face that was too small."""
     messages = map(RESULTS.codec.decode, pipeline.records(RESULTS.name)[:20])
     classified = next(one for one in messages if isinstance(one, Result) and one.face.vote is not None)
     face, frame = classified.face, classified.face.frame

@@ -45,7 +45,7 @@ def memory_bytes(pids: Iterable[int]) -> int:
     """What these processes of one family have in memory together. Raises OSError when one of them has ended.
 
     Each page counts once, however many of them were forked with it. Programs and libraries count as far as
-    the one with most of them has them loaded, whoever else on the machine has them too.
+    the process with most of them has them loaded, even if other processes share them.
     """
     private_kb, files_kb = 0, 0
     for pid in pids:

@@ -25,7 +25,7 @@ NOISE = ("source.poll", "source.keep_alive")
 
 
 class Relay:
-    """Passes frames on, but for those whose picture says something else."""
+    """Passes frames on, unless the picture names another outcome."""
 
     def process(self, batch: Sequence[Frame]) -> Sequence[Outcome[Frame]]:
         outcomes: dict[bytes, Outcome[Frame]] = {b"bad": Bad("too dark"), b"late": Dropped(DropReason.STALE)}

@@ -100,13 +100,13 @@ class Crew:
         self.workers.append(worker.start())
 
     def leave(self) -> None:
-        """The one who has been here for longest ends as an orchestrator ends it."""
+        """The oldest worker ends as an orchestrator ends it."""
         worker = self.workers.pop(0)
         worker.stop()
         self.retired.append(worker)
 
     def die(self) -> None:
-        """The one who has been here for longest is killed."""
+        """The oldest worker is killed."""
         worker = self.workers.pop(0)
         worker.kill()
         self.retired.append(worker)
@@ -123,7 +123,7 @@ def sent_by(worker: Service) -> float:
 
 
 def even_cameras(partitions: int, rest_of_key: str = "") -> list[str]:
-    """One camera for each partition of a topic whose keys are a camera's name and that rest."""
+    """One camera for each partition of a topic, with the name and the rest as key."""
     found: dict[int, str] = {}
     for number in itertools.count():
         name = f"cam{number}"
@@ -150,7 +150,7 @@ def write(output: KafkaOutput[M], messages: Sequence[M]) -> None:
 
 
 def made_faces(partitions: int, number: int) -> list[Face | TrackUpdate]:
-    """So many faces that nobody follows, each partition's in turn."""
+    """This number of faces without a track, for each partition in turn."""
     chip_jpeg = encode_jpeg(_gradient(160, 160), 85)
     cameras = even_cameras(partitions, "/0")
     return [_face(cameras, one, chip_jpeg) for one in range(number)]

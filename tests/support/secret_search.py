@@ -50,7 +50,7 @@ def of_services(services: Iterable[Service]) -> dict[str, bytes]:
 
 
 def of_kafka(bootstrap_servers: str, prefix: str) -> dict[str, bytes]:
-    """Every record of the topics whose names begin with `prefix`: key, value and headers."""
+    """Every record of the topics with names that begin with `prefix`: key, value and headers."""
     with KafkaAdminClient(bootstrap_servers=bootstrap_servers) as admin:
         topics = [name for name in admin.list_topics() if name.startswith(prefix)]
     return {f"topic {name}": b"\n".join(_records(bootstrap_servers, name)) for name in topics}

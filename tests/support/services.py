@@ -104,7 +104,7 @@ class Service:
         return self._process.wait(_STOP_TIMEOUT_S)
 
     def close(self) -> None:
-        """Ends the process whatever it does."""
+        """Ends the process in any state."""
         if self._process is not None and self._process.poll() is None:
             self._process.kill()
             self._process.wait()
@@ -154,7 +154,7 @@ class Service:
         return self
 
     def page(self, path: str) -> str:
-        """The text at `path` of its HTTP server, whatever the status of the answer."""
+        """The text at `path` of its HTTP server, for any status of the answer."""
         try:
             with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=5) as answer:
                 return str(answer.read().decode())
@@ -162,7 +162,7 @@ class Service:
             return error.read().decode()
 
     def metric(self, name: str, **labels: str) -> float:
-        """The sum of the samples of this name whose labels include `labels`."""
+        """The sum of the samples of this name with at least these `labels`."""
         with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/metrics", timeout=5) as answer:
             text = answer.read().decode()
         return sum(

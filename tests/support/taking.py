@@ -68,7 +68,7 @@ class Taker:
             self.source.close()
 
     def pause(self) -> None:
-        """From now on nobody takes a frame, while the source is kept alive."""
+        """From now on no frame is taken, but the source stays alive."""
         self._paused.set()
 
     def resume(self) -> None:

@@ -17,7 +17,7 @@ _LOOKS_ONLY = frozenset("mhl")  # colours, and whether there is a cursor
 
 
 def run_on_terminal(command: Sequence[str], columns: int, environment: Mapping[str, str]) -> tuple[int, str]:
-    """Runs a program whose two outputs are one terminal; gives its exit status and all that it wrote."""
+    """Runs a program with both outputs in one terminal. Returns its exit status and all of its output."""
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("4H", _ROWS, columns, 0, 0))
     with subprocess.Popen(
@@ -29,7 +29,7 @@ def run_on_terminal(command: Sequence[str], columns: int, environment: Mapping[s
 
 
 def drained(terminal: int) -> bytes:
-    """All that is written to a terminal until nobody holds its other end; closes the descriptor given."""
+    """All that is written to a terminal until its other end is closed. Closes the given descriptor."""
     written = b""
     try:
         while more := os.read(terminal, 65_536):

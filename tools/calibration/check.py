@@ -63,7 +63,7 @@ def held_out(faces: Readings) -> Iterator[str]:
     for least in _NAMED_FROM:
         named = together[:, 5] >= least
         yield (
-            f"  under {least:.0%} sure {1 - named.mean():.1%}, of whom {together[~named, 4].mean():.1%} "
+            f"  under {least:.0%} sure {1 - named.mean():.1%}, of these {together[~named, 4].mean():.1%} "
             f"right; of the others {together[named, 4].mean():.1%}"
         )
     for low, end in _SURENESS:

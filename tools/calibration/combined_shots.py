@@ -72,7 +72,7 @@ def within(values: Floats, person: NDArray[np.int64]) -> float:
     """
     freedom = len(values) - len(np.unique(person))
     if freedom == 0:
-        raise ValueError("expected two views of somebody, got one of each")
+        raise ValueError("expected two shots of a person, got one of each")
     return float(np.sqrt(np.sum(_own(values, person) ** 2) / freedom))
 
 

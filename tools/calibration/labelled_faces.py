@@ -24,7 +24,7 @@ class LabelledFaces:
     """N faces and what is true of them, (N,) each. Each tool adds what it measured."""
 
     person: NDArray[np.int64]
-    """Who it is: all faces of one person belong on one side of a split."""
+    """The person: all faces of one person belong on one side of a split."""
     low_years: Floats
     end_years: Floats
     """Infinite where the label has no end."""

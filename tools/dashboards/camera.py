@@ -1,4 +1,4 @@
-"""One camera, from its stream to its persons."""
+"""One camera, from its stream to its visits."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ _STREAM = Row(
         ),
         Panel(
             "Frames dropped, by reason",
-            "Frames a second that nobody looked at; docs/metrics.md names the reasons.",
+            "Frames a second that were dropped; docs/metrics.md names the reasons.",
             (
                 Query(
                     "sum by (service, reason) "
@@ -74,7 +74,7 @@ _STREAM = Row(
             "Our clock less the camera's",
             "Where the camera tells the time. A second or less is well; network and decoding are in it. "
             "All times of "
-            "persons are the camera's.",
+            "visits are the camera's.",
             (Query('max(agegender_camera_clock_skew_seconds{camera="$camera"})', "skew"),),
             unit="s",
             low=None,
@@ -91,7 +91,7 @@ _STREAM = Row(
 )
 
 _FACES = Row(
-    "Faces and persons",
+    "Faces and visits",
     (
         Panel(
             "Faces",
@@ -115,7 +115,7 @@ _FACES = Row(
         ),
         Panel(
             "Visits",
-            "Persons an hour.",
+            "Visits an hour.",
             (
                 Query(
                     '3600 * sum(rate(agegender_visits_counted_total{camera="$camera"}[$__rate_interval]))',
@@ -126,7 +126,7 @@ _FACES = Row(
         Panel(
             "Results that changed nothing",
             "Results a minute that were in the store already (repeats after a crash), or came when the "
-            "person's record "
+            "visit's record "
             "was closed.",
             (
                 Query(
@@ -164,7 +164,7 @@ _CAMERAS = 'label_values({__name__=~"agegender_camera_up_bool|agegender_frames_c
 CAMERA = Dashboard(
     "agegender-camera",
     "agegender: one camera",
-    "From the stream of a camera to its persons.",
+    "From the stream of a camera to its visits.",
     (_STREAM, _FACES),
     variables=(Variable("camera", "Camera", _CAMERAS),),
 )

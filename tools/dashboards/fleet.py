@@ -60,7 +60,7 @@ _NOW = Row(
         ),
         Panel(
             "Frames dropped",
-            "Of the frames that were captured, the share that nobody looked at.",
+            "Of the frames that were captured, the share that was dropped.",
             (
                 Query(
                     "sum(camera:agegender_messages_dropped:rate5m) / "
@@ -75,7 +75,7 @@ _NOW = Row(
             thresholds=((0.01, "yellow"), (0.05, "red")),
         ),
         Panel(
-            "Persons in the last hour",
+            "Visits in the last hour",
             "Visits that began to be counted, of all cameras together.",
             (Query("sum(increase(agegender_visits_counted_total[1h]))"),),
             kind="stat",
@@ -128,7 +128,7 @@ _CAMERAS = Row(
                 "frames a second",
                 "dropped",
                 "failures in an hour",
-                "persons in an hour",
+                "visits in an hour",
             ),
             column_units={"dropped": "percentunit"},
             links=(_ONE_CAMERA,),
@@ -172,15 +172,14 @@ _PEOPLE = Row(
     "People",
     (
         Panel(
-            "Persons counted",
-            "Persons an hour, of all cameras together.",
-            (Query("3600 * sum(rate(agegender_visits_counted_total[$__rate_interval]))", "persons an hour"),),
+            "Visits counted",
+            "Visits an hour, of all cameras together.",
+            (Query("3600 * sum(rate(agegender_visits_counted_total[$__rate_interval]))", "visits an hour"),),
             width=12,
         ),
         Panel(
             "Records closed",
-            "Persons an hour whose record became final: they left, or nothing was heard of them for too "
-            "long.",
+            "Visits closed an hour: the person left, or no track update came for too long.",
             (
                 Query(
                     "3600 * sum by (reason) (rate(agegender_visits_closed_total[$__rate_interval]))",

@@ -104,8 +104,8 @@ _READINGS = Row(
             kind="heatmap",
         ),
         Panel(
-            "Persons, by gender",
-            "Persons an hour whose record was closed, with the vote of all their faces.",
+            "Visits, by gender",
+            "Visits closed an hour, with age and gender from all of their votes.",
             (
                 Query(
                     "3600 * sum by (gender) (rate(agegender_visits_closed_total[$__rate_interval]))",
@@ -116,8 +116,8 @@ _READINGS = Row(
             width=12,
         ),
         Panel(
-            "Persons, by age band",
-            "Persons an hour whose record was closed, with the vote of all their faces.",
+            "Visits, by age band",
+            "Visits closed an hour, with age and gender from all of their votes.",
             (
                 Query(
                     "3600 * sum by (age_band) (rate(agegender_visits_closed_total[$__rate_interval]))",

@@ -11,9 +11,7 @@ seeds = st.integers(0, 1_000_000)
 
 
 @given(seeds, st.integers(0, 60), st.integers(0, 60))
-def test_a_seed_always_gives_the_same_rounds_and_a_longer_plan_begins_with_the_shorter(
-    seed: int, one: int, other: int
-) -> None:
+def test_a_seed_gives_the_same_rounds_for_every_length(seed: int, one: int, other: int) -> None:
     short, long = sorted((one, other))
     assert plan(seed, long)[:short] == plan(seed, short)
     assert [each.number for each in plan(seed, long)] == list(range(1, long + 1))
@@ -33,13 +31,13 @@ def test_each_ten_rounds_have_every_victim(seed: int) -> None:
 
 
 @given(seeds)
-def test_nobody_is_away_for_so_long_that_a_hundred_rounds_would_not_end(seed: int) -> None:
+def test_outages_are_short_enough_for_a_hundred_rounds(seed: int) -> None:
     found = plan(seed, 100)
     assert all(0 <= one.lasts_s <= SESSION_S + 3 and 0 < one.pause_s <= 3 for one in found)
     assert sum(one.lasts_s + one.pause_s for one in found) < 600
 
 
-def test_some_are_frozen_for_longer_than_their_group_waits_for_them_and_most_for_less() -> None:
+def test_some_freezes_outlast_the_session_and_most_do_not() -> None:
     frozen = [one.lasts_s > SESSION_S for one in plan(0, 400) if one.deed == "freeze"]
     assert 0.2 < sum(frozen) / len(frozen) < 0.4
 

@@ -61,19 +61,19 @@ Change = Callable[[Found], Found]
         ),
         (
             lambda f: replace(f, visits=[visit("a", "s1-0-1", frames=2), *f.visits[1:]]),
-            ["unexplained: 1 faces too many or too few with the persons of their stream"],
+            ["unexplained: 1 faces too many or too few for the visits of their stream"],
         ),
         (
             lambda f: replace(f, closed=f.closed[1:]),
-            ["lost: 1 persons of whom nobody was told that they left"],
+            ["lost: 1 visits that were never closed"],
         ),
         (
             lambda f: replace(f, closed=[*f.closed, f.closed[0]]),
-            ["doubled: 1 times a person was told to have left"],
+            ["doubled: 1 times a visit was closed again"],
         ),
         (
             lambda f: replace(f, counted=f.counted + 1),
-            ["unexplained: 1 persons too many or too few in the counts"],
+            ["unexplained: 1 visits too many or too few in the counts"],
         ),
     ],
 )
@@ -87,7 +87,7 @@ def test_a_person_who_was_split_in_two_is_doubled() -> None:
     assert check(found).sentences() == ["doubled: 1 visits"]
 
 
-def test_a_frame_behind_the_next_stream_of_its_camera_gives_no_faces_and_nobody_once_more() -> None:
+def test_a_late_frame_of_an_old_stream_gives_no_faces_or_visits() -> None:
     late = FRAMES[2]
     frames = [*FRAMES[:2], FRAMES[3], late, *FRAMES[4:]]
     assert late_frames(frames) == {late.frame_id}
@@ -102,7 +102,7 @@ def test_a_frame_behind_the_next_stream_of_its_camera_gives_no_faces_and_nobody_
     assert check(looked_at).sentences() == ["unexplained: 2 faces that no published frame has"]
 
 
-def test_only_where_a_camera_fell_silent_the_frames_of_the_last_second_may_lack() -> None:
+def test_only_a_silent_camera_may_lack_its_last_frames() -> None:
     frames = [frame_info("a", "s1", n, 100.0 + n / 3) for n in range(9)]
     results = [f"{frame.frame_id}/{index}" for frame in frames for index in (0, 1)]
     for told, closed, off in ((9, "timed-out", 0), (7, "timed-out", 0), (6, "timed-out", 2), (8, "left", 2)):
@@ -121,7 +121,7 @@ def test_a_person_who_was_never_stored_is_lost_with_all_faces() -> None:
     assert check(found).unexplained.total() == 3
 
 
-def test_persons_of_a_stream_that_was_never_published_are_strange() -> None:
+def test_visits_of_an_unpublished_stream_are_unexplained() -> None:
     stranger = visit("a", "s9-0-1")
     found = replace(RIGHT, visits=[*VISITS, stranger], closed=[*VISITS, stranger], counted=len(VISITS) + 1)
-    assert check(found).sentences() == ["unexplained: 1 persons of no published stream"]
+    assert check(found).sentences() == ["unexplained: 1 visits of no published stream"]

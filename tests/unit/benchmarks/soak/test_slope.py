@@ -24,7 +24,7 @@ def test_the_order_of_the_points_does_not_matter() -> None:
 
 
 @pytest.mark.parametrize("mb_an_hour", [0.0, 5.0, 40.0])
-def test_growth_is_found_through_noise_outliers_and_the_saw_teeth_of_a_collector(mb_an_hour: float) -> None:
+def test_growth_is_found_despite_noise_and_garbage_collection(mb_an_hour: float) -> None:
     rng = np.random.default_rng(3)
     values = 200 + mb_an_hour * TIMES_S / 3600 + rng.normal(0, 0.5, len(TIMES_S)) + (TIMES_S % 70) / 50
     values[rng.choice(len(values), 9, replace=False)] += 300

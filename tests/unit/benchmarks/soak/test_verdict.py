@@ -62,12 +62,12 @@ def test_memory_that_grows_is_named_with_its_slope() -> None:
     assert verdict.sentences == ["the memory of detect grows by 36 MB an hour, 36 at least: more than 10"]
 
 
-def test_memory_that_grows_slowly_or_only_at_the_start_is_not_named() -> None:
+def test_slow_or_initial_growth_is_not_reported() -> None:
     assert Verdict(recording(lambda at_s: Look(at_s, 100 + at_s / 500, 12, 5, 0.0))).is_clean
     assert Verdict(recording(lambda at_s: Look(at_s, 100 + min(at_s, 250), 12, 5, 0.0))).is_clean
 
 
-def test_memory_is_not_judged_by_a_short_run() -> None:
+def test_a_short_run_gives_no_verdict_on_memory() -> None:
     verdict = Verdict(recording(lambda at_s: Look(at_s, 100 + at_s, 12, 5, 0.0), ends_s=120))
     assert not verdict.checks_memory
     assert verdict.is_clean
@@ -122,7 +122,7 @@ def test_buckets_are_read_by_their_ends() -> None:
     assert buckets([("0.5", 3.0), ("+Inf", 4.0)]) == {0.5: 3.0, INF: 4.0}
 
 
-def test_the_picture_shows_each_service_on_light_and_dark_and_nothing_leaves_its_panel() -> None:
+def test_the_picture_shows_each_service_inside_its_panel() -> None:
     picture = Xml.fromstring(drawn(Verdict(recording())))  # noqa: S314  (our own)
     name = "{http://www.w3.org/2000/svg}"
     texts = [one.text for one in picture.iter(f"{name}text")]

@@ -66,7 +66,7 @@ def test_the_share_that_views_have_in_common_is_found() -> None:
     assert gender_spread(views).shared == pytest.approx(GENDER_SHARED, abs=0.03)
 
 
-def test_intervals_narrowed_by_the_true_share_hold_as_often_as_those_of_one_view() -> None:
+def test_intervals_narrowed_by_the_true_share_hold_as_often() -> None:
     views = _views()
     together = Together.of(views)
     assert views.covered(views.from_years, views.to_years).mean() == pytest.approx(0.8, abs=0.015)
@@ -74,7 +74,7 @@ def test_intervals_narrowed_by_the_true_share_hold_as_often_as_those_of_one_view
     assert together.covered(*together.narrowed(AGE_SHARED)).mean() == pytest.approx(0.8, abs=0.02)
 
 
-def test_of_normal_errors_the_share_that_means_bear_is_the_one_they_have_in_common() -> None:
+def test_for_normal_errors_the_best_share_is_the_true_one() -> None:
     age, gender = bearable_shares([_views()])
     assert age == pytest.approx(AGE_SHARED, abs=0.1)
     assert gender == pytest.approx(GENDER_SHARED, abs=0.15)
@@ -96,7 +96,7 @@ def test_views_count_by_their_quality() -> None:
     assert together.age_years == pytest.approx(views.age_years.reshape(-1, EACH)[:, :2].mean(axis=1))
 
 
-def test_the_best_views_of_each_person_are_taken_as_the_pipeline_takes_them() -> None:
+def test_the_best_shots_are_chosen_as_in_the_pipeline() -> None:
     quality = np.tile([0.3, 0.9, 0.3, 0.3, 0.3], PEOPLE)
     views = _views(quality)
     half_width_years = np.where(quality > 0.5, 8.0, 20.0)
@@ -121,6 +121,6 @@ def test_wild_views_are_told_from_evenly_spread_ones() -> None:
     assert from_wildest(wild, person, 0.02) == pytest.approx(1800 / 1898)
 
 
-def test_views_of_nobody_twice_say_nothing_of_what_they_have_in_common() -> None:
-    with pytest.raises(ValueError, match="expected two views of somebody"):
+def test_one_shot_of_each_person_gives_no_shared_part() -> None:
+    with pytest.raises(ValueError, match="expected two shots of a person"):
         within(np.array([1.0, 2.0]), np.array([0, 1]))

@@ -39,11 +39,11 @@ def test_intervals_are_as_wide_as_the_errors_ask_for() -> None:
         assert high_years == pytest.approx(6.4, abs=1.2)
 
 
-def test_nets_that_promise_three_times_too_much_are_believed_a_third() -> None:
+def test_overconfident_nets_are_scaled_down() -> None:
     scales = np.array(fit(_people(3_000, 5.0, 3.0), tail=0.1).gender_scale)
     assert scales == pytest.approx(np.full(scales.shape, 1 / 3), abs=0.08)
 
 
-def test_less_is_left_out_where_few_people_would_promise_too_much() -> None:
+def test_few_people_give_a_cautious_tail() -> None:
     tail = honest_tail(_people(120, 8.0, 1.0))
     assert 0.02 < tail <= 0.1
