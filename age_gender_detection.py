@@ -27,10 +27,9 @@ import typer
 from agegender.analysis.analyzer import DEFAULT_FPS, Analyzer, Unreadable, VideoAnalysis
 from agegender.analysis.people import Analyzed, Person
 from agegender.analysis.pictures import Colour, PictureLike
-from agegender.commands.analyze.command import analyze
-from agegender.shared.errors import AgeGenderError
+from agegender.commands.analyze.command import app
+from agegender.shared.errors import EXIT_BAD_SETTINGS, AgeGenderError
 from agegender.shared.messages.pipeline import Result
-from agegender.shared.runtime.service import EXIT_BAD_SETTINGS
 
 __all__ = [
     "Analyzed",
@@ -102,7 +101,7 @@ def _the_analyzer() -> Analyzer:
 def main() -> None:
     """The entry point: exit status 0, 1 when an input could not be read, 2 when the usage is wrong."""
     try:
-        typer.run(analyze)
+        app()
     except AgeGenderError as error:
         typer.echo(f"agegender: {error}", err=True)
         sys.exit(EXIT_BAD_SETTINGS)

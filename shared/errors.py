@@ -15,6 +15,9 @@ Any other exception inside a service ends its process.
 
 from __future__ import annotations
 
+EXIT_BAD_SETTINGS = 2
+"""The exit status of a process that a setting or an option keeps from starting."""
+
 
 class AgeGenderError(Exception):
     """Base of every error that this project raises on purpose."""

@@ -11,11 +11,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from agegender.analysis.moments import FileMoments, Moment, closing
 from agegender.analysis.ordered import in_order
 from agegender.analysis.people import Analyzed, People, Person
 from agegender.analysis.pictures import Colour, PictureLike, as_bgr
 from agegender.analysis.stages import StagePool, StageSet
+from agegender.analysis.video_frames import FileFrames, VideoFrame, closing
 from agegender.services.classify.config import ClassifySettings
 from agegender.services.detect.config import DetectSettings
 from agegender.services.ingest.sources.stream import CameraError, CapturedFrame, shown_path
@@ -43,10 +43,10 @@ class VideoAnalysis:
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class AnalyzedFrame:
     """One frame on its way from the analysis to the screen or to a file."""
 
-    moment: Moment
+    moment: VideoFrame
     picture_bgr: Bgr | None
     """None where nobody asked for it, or where it cannot be converted."""
     found: Analyzed | None
@@ -149,7 +149,7 @@ class Analyzer:
             Unreadable: as `analyze_video`, after the frames that could be read.
         """
         try:
-            with closing(FileMoments(Path(path), fps)) as moments:
+            with closing(FileFrames(Path(path), fps)) as moments:
                 due = (moment for moment in moments if moment.due)
                 for seen in self.watch(due):
                     if seen.found is not None:
@@ -177,7 +177,7 @@ class Analyzer:
         with self._stages.lent() as stages:
             return picture_bgr, stages.still(picture_bgr, info)
 
-    def watch(self, moments: Iterable[Moment], *, keep_pictures: bool = False) -> Iterator[Seen]:
+    def watch(self, moments: Iterable[VideoFrame], *, keep_pictures: bool = False) -> Iterator[AnalyzedFrame]:
         """Each moment with what was found in it, in order, on all workers; raises what `moments` raise.
 
         Args:
@@ -185,19 +185,19 @@ class Analyzer:
             keep_pictures: whether the pixels are wanted too.
         """
 
-        def work(moment: Moment) -> Seen:
+        def work(moment: VideoFrame) -> AnalyzedFrame:
             if not (moment.due or keep_pictures):
-                return Seen(moment, None, None)
+                return AnalyzedFrame(moment, None, None)
             try:
                 picture_bgr = moment.picture()
             except UnreadablePicture:
-                return Seen(moment, None, None)
+                return AnalyzedFrame(moment, None, None)
             kept = picture_bgr if keep_pictures else None
             if not moment.due:
-                return Seen(moment, kept, None)
+                return AnalyzedFrame(moment, kept, None)
             info = moment.info(picture_bgr, _CAMERA_ID)
             with self._stages.lent() as stages:
-                return Seen(moment, kept, stages.frame(picture_bgr, info, moment.time_s))
+                return AnalyzedFrame(moment, kept, stages.frame(picture_bgr, info, moment.time_s))
 
         return in_order(self._threads, work, moments, self.workers + 1)
 

@@ -27,7 +27,7 @@ class Analyzed:
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Someone who was seen in at least three frames of a video."""
+    """OngoingPerson who was seen in at least three frames of a video."""
 
     track_id: str
     first_s: float
@@ -47,7 +47,7 @@ class Person:
 
 
 @dataclass
-class Someone:
+class OngoingPerson:
     """Whoever a face belongs to, as far as it is known by now."""
 
     track: Track
@@ -76,16 +76,16 @@ class People:
     def __init__(self) -> None:
         self._tracker = Tracker()
         self._held: deque[tuple[Analyzed, list[Track]]] = deque()
-        self._known: dict[int, Someone] = {}
-        self._persons: list[Someone] = []
+        self._known: dict[int, OngoingPerson] = {}
+        self._persons: list[OngoingPerson] = []
 
-    def add(self, frame: Analyzed) -> list[Someone]:
+    def add(self, frame: Analyzed) -> list[OngoingPerson]:
         """Takes the next frame; the return value is whose each of its faces is."""
         tracks = self._tracker.update([one.face.box_xyxy for one in frame.faces], frame.time_s)
         self._held.append((frame, tracks))
         known_faces = []
         for track, result in zip(tracks, frame.faces, strict=True):
-            known = self._known.setdefault(id(track), Someone(track))
+            known = self._known.setdefault(id(track), OngoingPerson(track))
             known.add(result)
             known_faces.append(known)
         self._sort_out()
@@ -127,7 +127,7 @@ def _track_id(track: Track) -> str | None:
     return None if track.number is None else str(track.number)
 
 
-def _person(known: Someone) -> Person:
+def _person(known: OngoingPerson) -> Person:
     verdict = known.verdict
     return Person(
         track_id=str(known.track.number),

@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Protocol, TypeVar
 
-from agegender.commands.audit.command import settled
 from agegender.commands.audit.counters import scrape
-from agegender.commands.audit.counting import tally
+from agegender.commands.audit.counting import count_all
 from agegender.commands.audit.evidence import gather
 from agegender.commands.audit.report import Report
+from agegender.commands.audit.run import settled
 from agegender.shared.cameras.record import CameraSettings
 from agegender.shared.errors import NotNow
 from agegender.shared.kafka.client import committed_offsets
@@ -199,7 +199,7 @@ class World:
         def look() -> Report:
             with KafkaReader(self._kafka) as reader, connect(self._redis()) as client:
                 evidence = gather(reader, self._kafka, client, lambda: scrape(addresses), window_s)
-            return Report.of(tally(evidence))
+            return Report.of(count_all(evidence))
 
         return settled(look)
 

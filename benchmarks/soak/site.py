@@ -14,11 +14,11 @@ from pathlib import Path
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
-from agegender.commands.audit.command import settled
 from agegender.commands.audit.counters import scrape
-from agegender.commands.audit.counting import tally
+from agegender.commands.audit.counting import count_all
 from agegender.commands.audit.evidence import gather
 from agegender.commands.audit.report import Report
+from agegender.commands.audit.run import settled
 from agegender.shared.kafka.client import committed_offsets
 from agegender.shared.kafka.reader import KafkaReader
 from agegender.shared.kafka.topics import DEAD_LETTERS_NAME, FACES, FRAMES, RESULTS
@@ -143,7 +143,7 @@ class Site:
             redis = RedisSettings().at(self.pipeline.redis_url)
             with KafkaReader(self._kafka) as reader, connect(redis) as client:
                 return Report.of(
-                    tally(gather(reader, self._kafka, client, lambda: scrape(addresses), window_s))
+                    count_all(gather(reader, self._kafka, client, lambda: scrape(addresses), window_s))
                 )
 
         return settled(look)

@@ -7,14 +7,15 @@ import sys
 
 from agegender.services.api.config import ApiSettings
 from agegender.services.api.server import ApiServer
-from agegender.shared.errors import AgeGenderError
+from agegender.shared.errors import EXIT_BAD_SETTINGS, AgeGenderError
 from agegender.shared.process.certificates import register_certificate_gauges
 from agegender.shared.process.health import Health
 from agegender.shared.process.logs import set_up_logs
 from agegender.shared.process.metrics import Metrics
 from agegender.shared.process.secrets import mask
 from agegender.shared.process.settings import ProcessSettings, RedisSettings
-from agegender.shared.runtime.service import EXIT_BAD_SETTINGS, process_registry, stop_on_signals
+from agegender.shared.process.signals import stop_on_signals
+from agegender.shared.runtime.service import process_registry
 from agegender.shared.store import connect
 
 log = logging.getLogger(__name__)

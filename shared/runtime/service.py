@@ -3,26 +3,22 @@
 from __future__ import annotations
 
 import logging
-import signal
 import sys
-import threading
 from collections.abc import Callable
-from types import FrameType
 from typing import Protocol
 
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 
-from agegender.shared.errors import AgeGenderError
+from agegender.shared.errors import EXIT_BAD_SETTINGS, AgeGenderError
 from agegender.shared.process.health import Health, HealthServer
 from agegender.shared.process.logs import set_up_logs
 from agegender.shared.process.metrics import Metrics
 from agegender.shared.process.secrets import mask
 from agegender.shared.process.settings import ProcessSettings
+from agegender.shared.process.signals import stop_on_signals
 from agegender.shared.runtime.runner import StopSignal
 
 log = logging.getLogger(__name__)
-
-EXIT_BAD_SETTINGS = 2
 
 
 class Runnable(Protocol):
@@ -33,19 +29,6 @@ class Runnable(Protocol):
 
 
 Build = Callable[[Metrics, Health], Runnable]
-
-
-def stop_on_signals() -> threading.Event:
-    """An event that SIGTERM and SIGINT set; a second signal ends the process at once."""
-    stop = threading.Event()
-
-    def handle(number: int, _frame: FrameType | None) -> None:
-        signal.signal(number, signal.SIG_DFL)
-        stop.set()
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, handle)
-    return stop
 
 
 def process_registry() -> CollectorRegistry:

@@ -1,4 +1,4 @@
-"""`agegender query …` on a real store: what people read and what programs read."""
+"""`agegender query …` on a real store: its tables, JSON and CSV."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from typer.testing import CliRunner, Result
@@ -28,10 +30,10 @@ WATCH_S = 30.0
 
 @pytest.fixture
 def sink(redis_database: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sink]:
-    """A store of its own, the one that the command reads."""
+    """A store for one test; the command reads it."""
     monkeypatch.setenv("REDIS_URL", redis_database)
     monkeypatch.setenv("COLUMNS", "80")
-    monkeypatch.setattr("agegender.commands.query.command.start_process", lambda: None)
+    monkeypatch.setattr("agegender.commands.query.answers.start_process", lambda: None)
     with opened_sink(redis_database) as one:
         yield one
 
@@ -39,7 +41,7 @@ def sink(redis_database: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sink]
 def visit(
     sink: Sink, number: int, ago_s: float, *, camera: str = "door", age: float = 34.0, male: float = 0.1
 ) -> None:
-    """Somebody who came a while ago and has left, after 2 s."""
+    """A visit of 2 s that began a while ago and has ended."""
     name, came_s = f"s1-{number}", time.time() - ago_s
     frame = frame_info(camera, sequence=number, captured_at_s=came_s + 2)
     seen = track_update(track_summary(name, first_seen_s=came_s, ended=True), frame=frame)
@@ -80,7 +82,7 @@ def ids(found: list[dict[str, Any]]) -> list[str]:
 
 
 @pytest.mark.usefixtures("busy")
-def test_the_persons_of_the_last_day_come_newest_first() -> None:
+def test_the_visits_of_the_last_day_come_newest_first() -> None:
     assert ids(records("visits")) == ["hall/s1-9", "door/s1-1", "door/s1-2", "hall/s1-3"]
 
 
@@ -98,14 +100,14 @@ def test_the_persons_of_the_last_day_come_newest_first() -> None:
     ],
 )
 @pytest.mark.usefixtures("busy")
-def test_persons_are_chosen_by_time_camera_age_and_gender(
+def test_visits_are_selected_by_time_camera_age_and_gender(
     options: tuple[str, ...], expected: list[str]
 ) -> None:
     assert ids(records("visits", *options)) == expected
 
 
 @pytest.mark.usefixtures("busy")
-def test_a_person_is_told_with_all_that_is_known() -> None:
+def test_a_visit_has_all_its_fields_as_json_and_csv() -> None:
     (one,) = records("visits", "--gender", "female")
     assert one["age_years"] == 34.0
     assert one["age_interval_years"] == [29.0, 40.0]
@@ -122,7 +124,7 @@ def test_a_person_is_told_with_all_that_is_known() -> None:
 
 
 @pytest.mark.usefixtures("busy")
-def test_a_table_of_persons_fits_a_terminal_and_is_honest() -> None:
+def test_a_table_of_visits_fits_a_terminal() -> None:
     shown = ask("visits").stdout
     assert max(len(line.rstrip()) for line in shown.splitlines()) <= 80
     assert "29\N{EN DASH}40" in shown
@@ -130,15 +132,26 @@ def test_a_table_of_persons_fits_a_terminal_and_is_honest() -> None:
     assert "1 min 5 s" in shown
 
 
+def test_tz_is_the_zone_of_dates_and_of_shown_times(sink: Sink) -> None:
+    visit(sink, 1, 20 * 3600)
+    began_at = datetime.now(ZoneInfo("Asia/Tokyo")) - timedelta(hours=20)
+    since, until = (f"{began_at + timedelta(minutes=m):%Y-%m-%dT%H:%M}" for m in (-5, 5))
+    around = ("visits", "--since", since, "--until", until)
+    assert ids(records(*around, "--tz", "Asia/Tokyo")) == ["door/s1-1"]
+    assert records(*around, "--tz", "UTC") == []
+    shown = ask(*around, "--tz", "Asia/Tokyo").stdout
+    assert any(f"{began_at + timedelta(seconds=s):%H:%M:%S}" in shown for s in (-2, -1, 0, 1, 2))
+
+
 @pytest.mark.usefixtures("busy")
-def test_who_is_there_now() -> None:
+def test_now_lists_visits_that_have_not_ended() -> None:
     assert ids(records("now")) == ["hall/s1-9"]
     assert records("now", "--camera", "door") == []
-    assert "Nobody is there now." in ask("now", "--camera", "door").stderr
+    assert "No person is there now." in ask("now", "--camera", "door").stderr
 
 
 @pytest.mark.usefixtures("busy")
-def test_counts_are_the_persons_added_up() -> None:
+def test_counts_are_the_sums_of_visits() -> None:
     for by in ("minute", "hour", "day"):
         found = records("counts", "--by", by, "--since", "47h")
         assert sum(one["visits"] for one in found) == 5
@@ -149,7 +162,7 @@ def test_counts_are_the_persons_added_up() -> None:
     assert last[0].split()[:6] == ["in", "all", "5", "2", "1", "2"]
 
 
-def test_small_counts_are_added_up_or_left_out_and_the_table_says_so(sink: Sink) -> None:
+def test_small_counts_are_merged_or_left_out(sink: Sink) -> None:
     yesterday_s = time.time() // 86_400 * 86_400 - 43_200
     for number in range(7):
         ago_s = time.time() - yesterday_s - number
@@ -169,7 +182,7 @@ def test_small_counts_are_added_up_or_left_out_and_the_table_says_so(sink: Sink)
 
 
 @pytest.mark.usefixtures("busy")
-def test_cameras_are_live_while_they_are_heard_of() -> None:
+def test_cameras_are_live_while_their_frames_arrive() -> None:
     assert [(one["camera_id"], one["present"]) for one in records("cameras")] == [("door", 0), ("hall", 1)]
     assert rows("cameras")[0]["width_px"] == "640"
     assert "live" in ask("cameras").stdout
@@ -177,9 +190,9 @@ def test_cameras_are_live_while_they_are_heard_of() -> None:
 
 @pytest.mark.usefixtures("sink")
 def test_an_empty_store_is_no_error() -> None:
-    assert "No camera has been seen yet." in ask("cameras").stderr
-    assert "Nobody was there then." in ask("visits").stderr
-    assert "Nobody was counted then." in ask("counts").stderr
+    assert "The store knows no camera yet." in ask("cameras").stderr
+    assert "No visit began in this time." in ask("visits").stderr
+    assert "No visit was counted in this time." in ask("counts").stderr
     assert records("visits") == records("counts") == records("now") == records("cameras") == []
 
 
@@ -194,31 +207,30 @@ def test_an_empty_store_is_no_error() -> None:
         (("counts", "--least", "2"), "--least: expected 1 .* or 3 and more, got 2"),
         (("counts", "--least", "3", "--gender", "male"), "without --age-band and --gender"),
         (("now", "--json", "--csv"), "either --json or --csv"),
+        (("visits", "--tz", "Mars/Base"), "--tz: expected the name of a time zone"),
     ],
 )
 @pytest.mark.usefixtures("busy")
-def test_a_question_that_makes_no_sense_is_refused_with_what_to_do(
-    arguments: tuple[str, ...], told: str
-) -> None:
+def test_wrong_options_are_refused_with_advice(arguments: tuple[str, ...], told: str) -> None:
     with pytest.raises(SettingsError, match=told):
         CliRunner().invoke(app, ["query", *arguments], catch_exceptions=False)
 
 
-def test_whoever_leaves_is_told_while_one_watches(busy: Sink, redis_database: str) -> None:
+def test_watch_prints_each_visit_when_it_ends(busy: Sink, redis_database: str) -> None:
     with subprocess.Popen(
         [sys.executable, "-m", "agegender", "query", "watch", "--json", "--seconds", str(WATCH_S)],
         env={**os.environ, "REDIS_URL": redis_database},
         stdout=subprocess.PIPE,
         text=True,
     ) as watching:
-        # Nobody can see when the watch begins, and whoever left before is not told: people go on leaving.
+        # The start of the watch is not visible, and earlier visits are not printed: so visits go on ending.
         numbers = itertools.count(100)
 
-        def is_told() -> bool:
+        def is_printed() -> bool:
             visit(busy, next(numbers), 3.0)
             return _can_read(watching, 0.5)
 
-        wait_until(is_told, WATCH_S, "somebody who left is told")
+        wait_until(is_printed, WATCH_S, "a visit that ended is printed")
         assert watching.stdout is not None
         assert json.loads(watching.stdout.readline())["closed"] == "left"
         watching.terminate()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from agegender.analysis.moments import LiveMoments, closing
+from agegender.analysis.video_frames import LiveFrames, closing
 from agegender.services.ingest.sources.stream import CameraError
 from agegender.shared.cameras.camera import Camera
 from agegender.simulator.cameras import CameraSimulator
@@ -22,9 +22,9 @@ def clip(tmp_path: Path) -> Path:
     return path
 
 
-def watched(url: str, seconds: float | None, tell: Callable[[str], None]) -> LiveMoments:
+def watched(url: str, seconds: float | None, tell: Callable[[str], None]) -> LiveFrames:
     camera = Camera.model_validate({"id": "door", "source": url, "fps": 10})
-    return LiveMoments(camera, seconds, lambda: False, tell)
+    return LiveFrames(camera, seconds, lambda: False, tell)
 
 
 def test_a_camera_that_is_away_when_its_time_is_over_has_failed(clip: Path) -> None:

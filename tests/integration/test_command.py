@@ -16,8 +16,8 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-import agegender.commands.demo
-from agegender.commands.demo import run_demo
+import agegender.commands.demo.demo
+from agegender.commands.demo.demo import run_demo
 from agegender.shared.process.settings import ProcessSettings
 from agegender.simulator.auth import Login
 from agegender.simulator.cameras import CameraSimulator
@@ -82,7 +82,7 @@ def test_the_demo_judges_faces_and_its_query_finds_them_afterwards(store_path: P
 
 
 def test_the_demo_fails_when_no_face_gets_a_result(store_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(agegender.commands.demo, "demo_scene", no_faces)
+    monkeypatch.setattr(agegender.commands.demo.demo, "demo_scene", no_faces)
     console = Console(file=io.StringIO())
     assert run_demo(console, 4, ProcessSettings(store_path=store_path), threading.Event()) == 1
 

@@ -38,7 +38,7 @@ _STAGES = "Stages reach no transport, no store and no metric"
 _RULES = {
     _LAYERS: [
         ("agegender.shared.messages.codec", "agegender.services.sink.config"),
-        ("agegender.services.detect.config", "agegender.commands.records"),
+        ("agegender.services.detect.config", "agegender.commands.face_rows"),
         ("agegender.analysis.ordered", "agegender.commands.query.tables"),
     ],
     "Rooms of shared depend on each other in one direction": [
@@ -59,7 +59,7 @@ _RULES = {
     ],
     "One module imports TensorFlow": [("agegender.services.classify.nets", "tensorflow")],
     "Only the API imports its web framework": [
-        ("agegender.commands.records", "uvicorn"),
+        ("agegender.commands.face_rows", "uvicorn"),
         ("agegender.services.sink.stage", "fastapi"),
     ],
     "Only the demo imports the simulator": [("agegender.cli", "agegender.simulator.scenes")],
@@ -180,7 +180,7 @@ def test_imports_open_and_start_nothing_and_load_no_runtime() -> None:
     found = _import_all(("agegender", "age_gender_detection"), [*_NEED_KAFKA, "agegender.__main__"])
     assert {
         "agegender.services.classify.tensorflow_nets",
-        "agegender.commands.demo",
+        "agegender.commands.demo.demo",
         "agegender.shared.models",
     } <= set(found["names"])
     assert found["done"] == []

@@ -15,10 +15,11 @@ from rich.console import Console, RenderableType
 from agegender.analysis.analyzer import Analyzer
 from agegender.commands.analyze.copies import Style, picture_marks
 from agegender.commands.analyze.writing import write_picture
-from agegender.commands.demo import run_demo
+from agegender.commands.demo.demo import run_demo
 from agegender.commands.query.tables import visits_table
-from agegender.commands.run.session import Watch, store_for_reading
+from agegender.commands.run.session import Watch
 from agegender.commands.run.view import LiveView
+from agegender.commands.stores import store_for_reading
 from agegender.shared.process.metrics import Metrics
 from agegender.shared.process.settings import ProcessSettings, RedisSettings
 from tools.pictures.page import draw_page

@@ -8,10 +8,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-from agegender.analysis.analyzer import Seen
-from agegender.analysis.people import Analyzed, Someone
+from agegender.analysis.analyzer import AnalyzedFrame
+from agegender.analysis.people import Analyzed, OngoingPerson
 from agegender.commands.analyze.labels import Mark, draw
-from agegender.commands.records import face_label, interval_text
+from agegender.commands.face_rows import face_label, interval_text
 from agegender.shared.images.anonymization import anonymize
 from agegender.shared.images.pictures import Bgr
 from agegender.shared.messages.pipeline import BoxXyxy, Result
@@ -24,14 +24,14 @@ _MOST_HELD = 12  # frames in memory: 300 MB of 4K
 class Style:
     """What a copy shows."""
 
-    covers: bool = False
+    anonymizes: bool = False
     """Whether the faces are covered, also those that the detector is not sure of."""
     labels: bool = True
     """Whether there are boxes and labels."""
 
     def apply(self, picture_bgr: Bgr, marks: Sequence[Mark], covered_xyxy: Sequence[BoxXyxy]) -> Bgr:
         """The picture as it is to be shown, a copy."""
-        if self.covers:
+        if self.anonymizes:
             picture_bgr = anonymize(picture_bgr, covered_xyxy)
         return draw(picture_bgr, marks if self.labels else ())
 
@@ -54,7 +54,7 @@ def picture_marks(faces: Sequence[Result]) -> list[Mark]:
     ]
 
 
-def video_marks(faces: Sequence[Result], people: Sequence[Someone]) -> list[Mark]:
+def video_marks(faces: Sequence[Result], people: Sequence[OngoingPerson]) -> list[Mark]:
     """The same in a video: what is known of the person by now, which is steadier than a single frame."""
     marks = []
     for one, person in zip(faces, people, strict=True):
@@ -90,13 +90,13 @@ class VideoCopy:
 
     def __init__(self, style: Style, fps: Fraction) -> None:
         self._style = style
-        self._reach = min(_MOST_HELD, math.ceil(_COVERED_S * fps)) if style.covers else 0
+        self._reach = min(_MOST_HELD, math.ceil(_COVERED_S * fps)) if style.anonymizes else 0
         self._frames: deque[_Held] = deque()
         self._before: deque[tuple[BoxXyxy, ...]] = deque(maxlen=self._reach)
         self._marks: Sequence[Mark] = ()
         self._covered_xyxy: tuple[BoxXyxy, ...] = ()
 
-    def add(self, seen: Seen, people: Sequence[Someone]) -> Iterator[tuple[Bgr, float]]:
+    def add(self, seen: AnalyzedFrame, people: Sequence[OngoingPerson]) -> Iterator[tuple[Bgr, float]]:
         """Takes the next frame; gives those that are ready, with their times."""
         if seen.found is not None:
             self._marks = video_marks(seen.found.faces, people)

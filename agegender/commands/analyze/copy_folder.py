@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from agegender.commands.analyze.sources import Source
+from agegender.commands.analyze.inputs import Input
 from agegender.commands.analyze.writing import CannotWrite
 from agegender.shared.errors import SettingsError
 
@@ -31,7 +31,7 @@ class CopyFolder:
         SettingsError: the folder cannot be written to; it is better to know before hours of work.
     """
 
-    def __init__(self, path: Path, sources: Iterable[Source]) -> None:
+    def __init__(self, path: Path, sources: Iterable[Input]) -> None:
         self.path = path
         try:
             path.mkdir(parents=True, exist_ok=True)
@@ -43,7 +43,7 @@ class CopyFolder:
         self._originals = {_identity(source.path) for source in sources if source.camera is None} - {None}
         self._lock = threading.Lock()
 
-    def path_for(self, source: Source) -> Path:
+    def path_for(self, source: Input) -> Path:
         """Where the copy of a source goes.
 
         Raises:

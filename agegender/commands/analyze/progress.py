@@ -19,7 +19,7 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from agegender.commands.analyze.rows import Out
+from agegender.commands.analyze.rows import TextOutput
 
 
 class _Rate(ProgressColumn):
@@ -69,7 +69,7 @@ class ProgressBar:
         )
         self._sources: TaskID | None = None
         self._frames: TaskID | None = None
-        self.stdout: Out = _AboveTheBar(console) if is_shown and sys.stdout.isatty() else sys.stdout
+        self.stdout: TextOutput = _AboveTheBar(console) if is_shown and sys.stdout.isatty() else sys.stdout
         """Standard output, also while the bar is not there."""
 
     def begin(self, sources: int, done: int) -> None:

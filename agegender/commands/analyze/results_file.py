@@ -10,9 +10,9 @@ from pathlib import Path
 from tempfile import SpooledTemporaryFile
 from typing import IO
 
+from agegender.commands.analyze.inputs import Input
 from agegender.commands.analyze.journal import Journal
-from agegender.commands.analyze.rows import Out, Rows, Totals
-from agegender.commands.analyze.sources import Source
+from agegender.commands.analyze.rows import Rows, TextOutput, Totals
 from agegender.shared.errors import SettingsError
 
 JOURNAL_SUFFIX = ".journal"
@@ -43,8 +43,8 @@ class ResultsFile:
 
     def __init__(
         self,
-        make_rows: Callable[[Out], Rows],
-        stdout: Out,
+        make_rows: Callable[[TextOutput], Rows],
+        stdout: TextOutput,
         path: Path | None,
         copies_to: Path | None,
         *,
@@ -84,11 +84,11 @@ class ResultsFile:
         os.truncate(path, done_bytes)
         return out
 
-    def is_done(self, source: Source) -> bool:
+    def is_done(self, source: Input) -> bool:
         """Whether an earlier run has done it."""
         return self._journal is not None and self._journal.is_done(source.key)
 
-    def end(self, source: Source, totals: Totals) -> None:
+    def end(self, source: Input, totals: Totals) -> None:
         """A source is done or has failed; raises OSError when that cannot be written."""
         self.rows.end(source.shown, totals)
         self._out.flush()

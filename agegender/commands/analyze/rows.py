@@ -15,7 +15,7 @@ from typing import Any, Protocol
 from rich.cells import cell_len, set_cell_size
 
 from agegender.analysis.people import Analyzed, Person
-from agegender.commands.records import age_text, face_record, gender_texts, interval_text
+from agegender.commands.face_rows import age_text, face_record, gender_texts, interval_text
 from agegender.shared.messages.pipeline import Result
 
 
@@ -32,7 +32,7 @@ class Totals:
     """Why the source could not be read, or not to its end."""
 
 
-class Out(Protocol):
+class TextOutput(Protocol):
     """What rows are written to: a file, or the terminal."""
 
     def write(self, text: str, /) -> object:
@@ -52,7 +52,7 @@ class Rows(Protocol):
         """The faces of a picture, or of one frame of a video."""
 
     def person(self, source: str, person: Person) -> None:
-        """Someone in a video."""
+        """OngoingPerson in a video."""
 
     def end(self, source: str, totals: Totals) -> None:
         """The source is done, or has failed."""
@@ -61,7 +61,7 @@ class Rows(Protocol):
 class JsonRows:
     """One JSON object a line, its kind under `record`."""
 
-    def __init__(self, out: Out) -> None:
+    def __init__(self, out: TextOutput) -> None:
         self._out = out
 
     def begin(self) -> None:
@@ -99,7 +99,7 @@ CSV_COLUMNS = (
 class CsvRows:
     """Comma-separated values as RFC 4180 has them, with a heading."""
 
-    def __init__(self, out: Out) -> None:
+    def __init__(self, out: TextOutput) -> None:
         self._csv = csv.DictWriter(out, CSV_COLUMNS, restval="", lineterminator="\r\n")
 
     def begin(self) -> None:
@@ -158,7 +158,7 @@ class TableRows:
 
     _REST = 72  # cells of all columns but the first
 
-    def __init__(self, out: Out, width: int = 100) -> None:
+    def __init__(self, out: TextOutput, width: int = 100) -> None:
         self._out = out
         self._name_cells = max(16, width - self._REST)
 

@@ -8,16 +8,16 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
-from agegender.analysis.analyzer import Analyzer, Seen, Unreadable
-from agegender.analysis.moments import FileMoments, LiveMoments, Moments, closing
+from agegender.analysis.analyzer import AnalyzedFrame, Analyzer, Unreadable
 from agegender.analysis.ordered import in_order
 from agegender.analysis.people import Analyzed, People
+from agegender.analysis.video_frames import FileFrames, LiveFrames, VideoFrames, closing
 from agegender.commands.analyze.copies import Style, VideoCopy, covered_boxes, picture_marks
 from agegender.commands.analyze.copy_folder import CopyFolder
+from agegender.commands.analyze.inputs import Input
 from agegender.commands.analyze.progress import ProgressBar
 from agegender.commands.analyze.results_file import ResultsFile
 from agegender.commands.analyze.rows import Totals
-from agegender.commands.analyze.sources import Source
 from agegender.commands.analyze.window import Window
 from agegender.commands.analyze.writing import CannotWrite, VideoWriter, write_picture
 from agegender.services.ingest.sources.stream import CameraError
@@ -28,7 +28,7 @@ EVERY_FRAME = "all"
 
 
 @dataclass(frozen=True, slots=True)
-class Wishes:
+class CopyOptions:
     """What the person asked for."""
 
     style: Style
@@ -39,11 +39,11 @@ class Wishes:
     seconds: float | None = None
     """How long to watch each live camera; None for ever."""
 
-    def options(self) -> dict[str, str]:
+    def by_name(self) -> dict[str, str]:
         """By name, for a run that goes on: it has to have them in common with the one before."""
         return {
             "--annotate": "none" if self.copies_to is None else str(self.copies_to.path.absolute()),
-            "--blur": "yes" if self.style.covers else "no",
+            "--blur": "yes" if self.style.anonymizes else "no",
             "--labels": "yes" if self.style.labels else "no",
             "--fps": EVERY_FRAME if self.fps is None else f"{self.fps:g}",
             "--seconds": "none" if self.seconds is None else f"{self.seconds:g}",
@@ -54,18 +54,18 @@ class Wishes:
 class _Still:
     """A picture that was looked at."""
 
-    source: Source
+    source: Input
     found: Analyzed | None
     shown_bgr: Bgr | None
     error: str | None
 
 
-class Run:
+class AnalysisRun:
     """Works through sources in their order.
 
     Args:
         analyzer: does the work.
-        wishes: how.
+        options: of the copies and frame rates.
         results: where rows go.
         progress: is told how far it is.
         window: shows everything, if there is one.
@@ -77,7 +77,7 @@ class Run:
     def __init__(
         self,
         analyzer: Analyzer,
-        wishes: Wishes,
+        options: CopyOptions,
         results: ResultsFile,
         progress: ProgressBar,
         window: Window | None,
@@ -85,7 +85,7 @@ class Run:
         stopped: Callable[[], bool],
     ) -> None:
         self._analyzer = analyzer
-        self._wishes = wishes
+        self._options = options
         self._results = results
         self._progress = progress
         self._window = window
@@ -99,7 +99,7 @@ class Run:
         """Whether somebody asked for an end."""
         return self._stopped() or (self._window is not None and self._window.closed)
 
-    def work(self, sources: Sequence[Source]) -> None:
+    def work(self, sources: Sequence[Input]) -> None:
         """Works until the end of the sources or a stop; raises OSError where rows cannot be written."""
         left = [source for source in sources if not self._results.is_done(source)]
         self._progress.begin(len(sources), done=len(sources) - len(left))
@@ -110,23 +110,23 @@ class Run:
                 for source in self._until_stopped(some):
                     self._nothing(source) if kind == "nothing" else self._video(source)
 
-    def _until_stopped(self, sources: Iterable[Source]) -> Iterator[Source]:
+    def _until_stopped(self, sources: Iterable[Input]) -> Iterator[Input]:
         return itertools.takewhile(lambda _: not self.interrupted, sources)
 
-    def _end(self, source: Source, totals: Totals) -> None:
+    def _end(self, source: Input, totals: Totals) -> None:
         if totals.error is not None:
             self.failed += 1
             self._say(source, totals.error)
         self._results.end(source, totals)
         self._progress.source_done()
 
-    def _say(self, source: Source, text: str) -> None:
+    def _say(self, source: Input, text: str) -> None:
         self._tell(f"{source.shown}: {text}")
 
-    def _nothing(self, source: Source) -> None:
+    def _nothing(self, source: Input) -> None:
         self._end(source, Totals(error=source.problem))
 
-    def _pictures(self, sources: Iterable[Source]) -> None:
+    def _pictures(self, sources: Iterable[Input]) -> None:
         numbered = zip(itertools.count(), self._until_stopped(sources), strict=False)
         for still in in_order(self._analyzer.threads, self._look_at, numbered, 2 * self._analyzer.workers):
             if still.found is not None:
@@ -137,24 +137,24 @@ class Run:
                 self._window.show(still.shown_bgr)
                 self._window.wait(self._stopped)
 
-    def _look_at(self, numbered: tuple[int, Source]) -> _Still:
+    def _look_at(self, numbered: tuple[int, Input]) -> _Still:
         """Runs on a worker, from the file to the copy."""
         number, source = numbered
         try:
             picture_bgr, found = self._analyzer.look_at(source.path, number=number)
         except Unreadable as error:
             return _Still(source, None, None, str(error).removeprefix(f"{source.shown}: "))
-        if self._wishes.copies_to is None and self._window is None:
+        if self._options.copies_to is None and self._window is None:
             return _Still(source, found, None, None)
-        shown = self._wishes.style.apply(picture_bgr, picture_marks(found.faces), covered_boxes(found))
+        shown = self._options.style.apply(picture_bgr, picture_marks(found.faces), covered_boxes(found))
         try:
-            if self._wishes.copies_to is not None:
-                write_picture(self._wishes.copies_to.path_for(source), shown)
+            if self._options.copies_to is not None:
+                write_picture(self._options.copies_to.path_for(source), shown)
         except CannotWrite as error:
             return _Still(source, found, None, str(error))
         return _Still(source, found, shown if self._window is not None else None, None)
 
-    def _video(self, source: Source) -> None:
+    def _video(self, source: Input) -> None:
         watched = _Watched()
         try:
             with closing(self._open(source)) as moments:
@@ -173,23 +173,23 @@ class Run:
             return
         self._end(source, replace(watched.totals, people=len(persons)))
 
-    def _open(self, source: Source) -> Moments:
+    def _open(self, source: Input) -> VideoFrames:
         if source.camera is not None:
             tell = partial(self._say, source)
-            return LiveMoments(source.camera, self._wishes.seconds, lambda: self.interrupted, tell)
-        return FileMoments(source.path, self._wishes.fps)
+            return LiveFrames(source.camera, self._options.seconds, lambda: self.interrupted, tell)
+        return FileFrames(source.path, self._options.fps)
 
-    def _watch(self, source: Source, moments: Moments, watched: _Watched) -> None:
+    def _watch(self, source: Input, moments: VideoFrames, watched: _Watched) -> None:
         """Frame after frame, until the end, an error or a stop."""
-        shows = self._wishes.copies_to is not None or self._window is not None
+        shows = self._options.copies_to is not None or self._window is not None
         wanted = (moment for moment in moments if moment.due or shows)
         seen_frames = self._analyzer.watch(
             itertools.takewhile(lambda _: not self.interrupted, wanted), keep_pictures=shows
         )
-        copy = VideoCopy(self._wishes.style, moments.fps)
+        copy = VideoCopy(self._options.style, moments.fps)
         file = None
-        if self._wishes.copies_to is not None:
-            path = self._wishes.copies_to.path_for(source)
+        if self._options.copies_to is not None:
+            path = self._options.copies_to.path_for(source)
             file = VideoWriter(path, moments.fps, moments.time_base)
         with contextlib.closing(file) if file is not None else contextlib.nullcontext():
             try:
@@ -200,7 +200,7 @@ class Run:
                 self._show(copy.finish(), file)
 
     def _take(
-        self, source: Source, seen: Seen, watched: _Watched, copy: VideoCopy, file: VideoWriter | None
+        self, source: Input, seen: AnalyzedFrame, watched: _Watched, copy: VideoCopy, file: VideoWriter | None
     ) -> None:
         people = watched.people.add(seen.found) if seen.found is not None else []
         if seen.found is not None:

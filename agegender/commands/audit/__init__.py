@@ -1,1 +1,1 @@
-"""`agegender audit`: do the books of the pipeline balance, from the camera to the store?"""
+"""`agegender audit`: the reconciliation of all numbers from the camera to the store."""

@@ -15,7 +15,7 @@ _APART_S = 5.0  # how far the clocks of two workers may be apart, and their mess
 
 
 @dataclass(frozen=True)
-class Tally:
+class CountedCameras:
     """The numbers of all cameras, and what could not be compared."""
 
     cameras: Sequence[CameraCounts]
@@ -24,13 +24,13 @@ class Tally:
     """Service → messages that Kafka deleted before the service had read them."""
 
 
-def tally(evidence: Evidence) -> Tally:
+def count_all(evidence: Evidence) -> CountedCameras:
     """The numbers of every camera that is in the counters, in a topic or in the store's recent results."""
     topics = (evidence.frames, evidence.faces, evidence.results)
     named = {item.camera_id for topic in topics for item in topic.items if item.camera_id is not None}
     cameras = [_count(evidence, camera) for camera in sorted(named | evidence.counters.cameras)]
     unread = {"detect": evidence.frames, "classify": evidence.faces, "sink": evidence.results}
-    return Tally(
+    return CountedCameras(
         cameras,
         _notes(evidence, [one.camera_id for one in cameras]),
         {service: view.deleted_unread for service, view in unread.items()},
@@ -185,7 +185,7 @@ def _result_flow(results: TopicView, store: StoreView, *, orphans: int) -> Flow:
     if len(store.remembered) < _FORGETS_FROM:
         return _flow(results, known, orphans=orphans)
     order = [item.item_id for item in results.items if item.item_id is not None]
-    first = next((place for place, one in enumerate(order) if one in known), len(order))
+    first = next((index for index, one in enumerate(order) if one in known), len(order))
     too_old = set(order[:first])
     return _flow(
         results, known, orphans=orphans, forgotten=lambda nowhere: sum(one in too_old for one in nowhere)
@@ -195,7 +195,7 @@ def _result_flow(results: TopicView, store: StoreView, *, orphans: int) -> Flow:
 def _stored(results: TopicView, store: StoreView) -> Stored:
     """Compares from the first result on that is in the list: what came before it was cut off the list."""
     written = list(dict.fromkeys(i.item_id for i in results.items if i.item_id in store.remembered))
-    first = next((place for place, one in enumerate(written) if one in store.listed), len(written))
+    first = next((index for index, one in enumerate(written) if one in store.listed), len(written))
     since = written[first:]
     sent_ids = {item.item_id for item in results.items}
     since_s = _known_since_s(results)
@@ -219,7 +219,7 @@ def _known_since_s(topic: TopicView) -> float:
 
 
 def _is_before(item: Item, ends: Mapping[int, int]) -> bool:
-    return item.place.offset < ends.get(item.place.partition, 0)
+    return item.position.offset < ends.get(item.position.partition, 0)
 
 
 def _ids(items: Iterable[Item]) -> set[str]:

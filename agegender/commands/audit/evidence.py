@@ -1,8 +1,8 @@
-"""What Kafka and the store hold, read in an order that makes the books comparable while all goes on.
+"""What Kafka and the store hold, read in an order that keeps the numbers comparable while workers go on.
 
-A worker writes what it made before it commits what it made it of. So positions are read first and the topics
-behind them afterwards: whatever is before a position has left its trace by then. And what is made is in its
-topic after what it was made of, so the ends of the topics are read from the last to the first.
+A worker writes its output before it commits its input. So committed offsets are read before the topics that
+follow: the output of each committed message is there by then. An output is also appended after its input,
+so the ends of the topics are read from the last topic to the first.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
 from agegender.commands.audit.counters import Counters, scrape
-from agegender.commands.dead_letters.letters import Letter, Place, camera_of, letters_in
+from agegender.commands.dead_letters.letters import Letter, MessagePosition, camera_of, letters_in
 from agegender.shared.errors import BadMessage
 from agegender.shared.kafka.topics import DEAD_LETTERS_NAME, FACES, FRAMES, READERS, RESULTS, Topic
 from agegender.shared.messages.pipeline import Face, Frame, Result, TrackUpdate
@@ -31,39 +31,39 @@ _ALL = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """A frame, a face or a result in its topic; contents are left behind."""
+    """A frame, a face or a result in its topic, without its content."""
 
     camera_id: str | None
     item_id: str | None
-    """The same for a message that comes again; None for a message that is none of ours."""
+    """The same for each copy of a message; None for a message that cannot be decoded."""
     made_at_s: float
     """By the clock of the worker that sent it."""
     parent_id: str | None
-    """What it was made of."""
+    """The message from which it was made."""
     parent_made_at_s: float
-    place: Place
+    position: MessagePosition
     appended_at_s: float
 
 
 @dataclass(frozen=True)
 class TopicView:
-    """What lies in a topic since the beginning of the audit's window, and how far it is worked off."""
+    """The messages of a topic in the audit's window, and how many of them are processed."""
 
     items: Sequence[Item] = ()
     committed: Mapping[int, int] = field(default_factory=dict)
-    dead: frozenset[Place] = frozenset()
-    """Where that lies which went to the dead letters."""
+    dead: frozenset[MessagePosition] = frozenset()
+    """The positions of messages that became dead letters."""
     deleted_unread: int = 0
     whole: bool = False
-    """Whether nothing was ever in the topic but `items`."""
+    """Whether `items` are all messages that were ever in the topic."""
 
     def is_waiting(self, item: Item) -> bool:
-        """Whether the group has not done it yet."""
-        return item.place.offset >= self.committed.get(item.place.partition, 0)
+        """Whether the group has not processed it yet."""
+        return item.position.offset >= self.committed.get(item.position.partition, 0)
 
     def is_dead(self, item: Item) -> bool:
-        """Whether it was given up."""
-        return item.place in self.dead
+        """Whether it became a dead letter."""
+        return item.position in self.dead
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ class StoreView:
     remembered: frozenset[str] = frozenset()
     """Ids that the sink would refuse as repeats."""
     listed: Mapping[str, float] = field(default_factory=dict)
-    """Id of each result in the list → when it was classified."""
+    """Id of each result in the list → the time when it was classified."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ class Glance:
 
 @dataclass(frozen=True)
 class Evidence:
-    """All that an audit looks at."""
+    """All data of an audit."""
 
     since_s: float
     counters: Counters
@@ -106,14 +106,14 @@ def gather(
     counters: Callable[[], Counters],
     window_s: float,
 ) -> Evidence:
-    """Looks at everything once.
+    """Reads everything once.
 
     Args:
         counters: reads the counters of all workers.
-        window_s: messages appended in the last so many seconds are looked at.
+        window_s: the length of the window; older messages are ignored.
 
     Raises:
-        NotNow: Kafka, Redis or a worker is away.
+        NotNow: Kafka, Redis or a worker does not answer.
     """
     from agegender.shared.kafka.client import committed_offsets
 
@@ -137,7 +137,7 @@ def gather(
         return TopicView(
             [item for item in (_item(topic, record) for record in records) if item is not None],
             committed[name],
-            frozenset(letter.origin_place for letter in letters if letter.origin_place is not None),
+            frozenset(letter.origin_position for letter in letters if letter.origin_position is not None),
             _deleted_unread(committed[name], first),
             whole=not any(first.values()) and not any(begins[name].values()),
         )
@@ -147,7 +147,7 @@ def gather(
 
 
 def _glances(reader: KafkaReader, frames: str, counters: Counters) -> Sequence[Glance]:
-    """Some in quick succession: in one of them, most likely, a camera had no frame on its way."""
+    """Several in quick succession. In one of them, most likely, a camera had no frame on its way."""
     ended = [worker for worker in counters.workers if worker.ended]
     addresses = [worker.address for worker in counters.of("ingest") if not worker.ended]
     found: list[Glance] = []
@@ -169,24 +169,26 @@ def _deleted_unread(committed: Mapping[int, int], begins: Offsets) -> int:
 
 
 def _item(topic: Topic[Any], record: StoredMessage) -> Item | None:
-    """None for what the books do not count: track updates."""
-    place = Place(record.topic, record.partition, record.offset)
+    """None for track updates, which the reconciliation does not count."""
+    position = MessagePosition(record.topic, record.partition, record.offset)
     appended_s = record.appended_at_s
     try:
         message = topic.codec.decode(record.encoded)
     except BadMessage:
-        return Item(camera_of(record.encoded.key), None, 0.0, None, 0.0, place, appended_s)
+        return Item(camera_of(record.encoded.key), None, 0.0, None, 0.0, position, appended_s)
     match message:
         case Frame():
             info = message.info
-            return Item(info.camera_id, info.frame_id, info.published_at_s, None, 0.0, place, appended_s)
+            return Item(info.camera_id, info.frame_id, info.published_at_s, None, 0.0, position, appended_s)
         case Face(info=face):
             frame = face.frame
             origin = (frame.frame_id, frame.published_at_s)
-            return Item(frame.camera_id, face.face_id, face.detected_at_s, *origin, place, appended_s)
+            return Item(frame.camera_id, face.face_id, face.detected_at_s, *origin, position, appended_s)
         case Result(face=face):
             origin = (face.face_id, face.detected_at_s)
-            return Item(message.camera_id, face.face_id, message.classified_at_s, *origin, place, appended_s)
+            return Item(
+                message.camera_id, face.face_id, message.classified_at_s, *origin, position, appended_s
+            )
         case TrackUpdate():
             return None
     raise TypeError(f"expected a message of a topic, got {type(message).__name__}")

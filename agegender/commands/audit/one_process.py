@@ -1,4 +1,4 @@
-"""The books of `agegender run`: everything in one process, told by its counters alone."""
+"""The reconciliation of `agegender run`: one process, known by its counters alone."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from agegender.commands.audit.counting import captured
 from agegender.commands.audit.reconciliation import Amount, Balance, CameraCounts, balances
 
 _SOURCE = "metrics"
-_FRAMES_MOST = 100  # on the way to detect, of one camera, with the batch that it has in hand
-_MOST = 1_000  # on the way between the others, with their batches
+_FRAMES_MOST = 100  # frames of a camera between ingest and detect, with the batch of detect
+_MOST = 1_000  # messages between the other services, with their batches
 
 
 def balances_of_one_process(counters: Counters) -> Sequence[Balance]:
-    """Everything that the counters of a whole pipeline say of each other.
+    """All equations between the counters of a whole pipeline.
 
-    Messages on their way inside the process are not counted: what the next service has not received is taken
-    to be waiting, up to the number that can be.
+    Messages on their way inside the process are not counted. Messages that the next service has not received
+    are taken to be waiting, up to the capacity between the two.
     """
     found: list[Balance] = []
     for camera in sorted(counters.cameras):

@@ -38,7 +38,7 @@ _ANSWER_S = 10.0
 _COUNTERS = (CAPTURED, SENT, RECEIVED, DROPPED, SKIPPED, BAD, WRITTEN, REPEATED)
 _NAMES = (*_COUNTERS, BUFFERED, CAPTURED_SINCE, READY, STARTED)
 _OF_PROMETHEUS = ("__name__", "job", "instance")
-_NO_WORKER = "api"  # counts nothing of the books, and may ask for a token
+_NO_WORKER = "api"  # has no counter of the reconciliation, and may ask for a token
 
 
 class _Series(BaseModel):

@@ -32,7 +32,7 @@ class Balance:
 
     @property
     def difference(self) -> int:
-        """What the parts lack; below 0, what they have too much; 0 where the books balance."""
+        """The whole minus its parts: 0 if the numbers add up, below 0 if the parts are too many."""
         return self.whole.count - sum(part.count for part in self.parts)
 
     @property

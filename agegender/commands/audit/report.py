@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from agegender.commands.audit.counting import Tally
+from agegender.commands.audit.counting import CountedCameras
 from agegender.commands.audit.reconciliation import Amount, Balance, balances, plural, sentences
 
 _CAMERAS_A_TABLE = 5
@@ -27,19 +27,19 @@ class Report:
     """Camera → kind of message → how many came again, which does no harm."""
 
     @classmethod
-    def of(cls, tally: Tally) -> Self:
+    def of(cls, counted: CountedCameras) -> Self:
         """The report of what was counted."""
-        found = [balance for camera in tally.cameras for balance in balances(camera)]
-        unread = [_deleted_unread(service, n) for service, n in tally.deleted_unread.items() if n]
+        found = [balance for camera in counted.cameras for balance in balances(camera)]
+        unread = [_deleted_unread(service, n) for service, n in counted.deleted_unread.items() if n]
         flows = {
             one.camera_id: {"frames": one.frames, "faces": one.faces, "results": one.results}
-            for one in tally.cameras
+            for one in counted.cameras
         }
         repeats = {
             camera: {kind: flow.repeats for kind, flow in kinds.items() if flow is not None and flow.repeats}
             for camera, kinds in flows.items()
         }
-        return cls([*found, *unread], tally.notes, {c: kinds for c, kinds in repeats.items() if kinds})
+        return cls([*found, *unread], counted.notes, {c: kinds for c, kinds in repeats.items() if kinds})
 
     def with_note(self, note: str) -> Self:
         """The same with another note."""
@@ -79,11 +79,11 @@ class Report:
         parts += [Text(note, style="dim") for note in self.notes]
         parts += [Text(sentence, style="red bold") for sentence in self.differences]
         if self.balanced:
-            parts.append(Text("The books balance.", style="green"))
+            parts.append(Text("All numbers add up.", style="green"))
         return Group(*parts)
 
     def _table(self, cameras: Sequence[str]) -> Table:
-        table = Table(title="The books", title_justify="left")
+        table = Table(title="Reconciliation", title_justify="left")
         table.add_column("")
         for camera in (*cameras, "all"):
             table.add_column(escape(camera), justify="right")

@@ -1,4 +1,4 @@
-"""What must change in the table of cameras so that it says what a person wants."""
+"""The changes that turn the table of cameras in Kafka into the wanted one."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from agegender.shared.errors import BadMessage
 
 
 @dataclass(frozen=True)
-class Change:
-    """One camera before and after; None where it is not there."""
+class CameraChange:
+    """One camera before and after a change; None where it does not exist."""
 
     camera_id: str
     before: CameraSettings | BadMessage | None
@@ -26,7 +26,7 @@ class Change:
 
     @property
     def details(self) -> str:
-        """What is new about it, in a few words; it holds no secret, as no settings do."""
+        """What changes, in a few words. Settings of cameras hold no secret."""
         if self.after is None:
             return ""
         if not isinstance(self.before, CameraSettings):
@@ -38,21 +38,21 @@ class Change:
 
 def changes(
     now: Mapping[str, CameraSettings | BadMessage], wanted: Iterable[CameraSettings], *, prune: bool
-) -> list[Change]:
-    """The changes from what is there `now` to what is `wanted`, in the order of `wanted`; removals come last.
+) -> list[CameraChange]:
+    """The changes from `now` to `wanted`, in the order of `wanted`; removals come last.
 
     Args:
-        prune: whether cameras that are not wanted are removed; without it they stay.
+        prune: whether cameras that are not in `wanted` are removed.
     """
     to_be = {one.id: one for one in wanted}
-    found = [Change(i, now.get(i), one) for i, one in to_be.items() if now.get(i) != one]
+    found = [CameraChange(i, now.get(i), one) for i, one in to_be.items() if now.get(i) != one]
     if prune:
-        found += [Change(i, one, None) for i, one in sorted(now.items()) if i not in to_be]
+        found += [CameraChange(i, one, None) for i, one in sorted(now.items()) if i not in to_be]
     return found
 
 
 def described(camera: CameraSettings) -> str:
-    """The source, and what else is set, in a few words."""
+    """The source and the other settings, in a few words."""
     parts = [camera.source]
     if login := login_of(camera):
         parts.append(f"login {login}")

@@ -21,7 +21,7 @@ from agegender.services.ingest.sources.webcam import WebcamStream
 from agegender.shared.cameras.camera import Camera
 from agegender.shared.process.secrets import mask_named
 
-Login = Literal["none", "accepted", "refused", "missing", "unknown"]
+LoginOutcome = Literal["none", "accepted", "refused", "missing", "unknown"]
 
 _SILENCE_S = 5.0
 _SLOW_FPS = 5.0
@@ -31,7 +31,7 @@ _LARGE_PIXELS = 2_600_000  # a little over 1080p
 
 
 @dataclass
-class Finding:
+class ProbedCamera:
     """What was found. Fields are None where nothing could be told."""
 
     camera_id: str
@@ -42,7 +42,7 @@ class Finding:
     """The same in a word, as the metrics of ingest call it."""
     warnings: list[str] = field(default_factory=list)
     """What works and could be better."""
-    login: Login = "unknown"
+    login: LoginOutcome = "unknown"
     codec: str | None = None
     width_px: int | None = None
     height_px: int | None = None
@@ -66,9 +66,9 @@ class Finding:
         return self.problem is None
 
 
-def probe(camera: Camera, seconds: float) -> Finding:
+def probe(camera: Camera, seconds: float) -> ProbedCamera:
     """Watches `camera` for so many seconds; what goes wrong with it is found rather than raised."""
-    found = Finding(camera.id, mask_named(camera.source))
+    found = ProbedCamera(camera.id, mask_named(camera.source))
     try:
         if camera.webcam_index is not None:
             _probe_webcam(camera.webcam_index, found, seconds)
@@ -82,7 +82,7 @@ def probe(camera: Camera, seconds: float) -> Finding:
     return found
 
 
-def _probe_stream(camera: Camera, found: Finding, seconds: float) -> None:
+def _probe_stream(camera: Camera, found: ProbedCamera, seconds: float) -> None:
     started_s = time.monotonic()
     container = _opened(camera)
     if camera.is_rtsp:
@@ -108,7 +108,7 @@ def _opened(camera: Camera) -> InputContainer:
 
 
 def _watch(
-    container: InputContainer, found: Finding, started_s: float, seconds: float, *, is_live: bool
+    container: InputContainer, found: ProbedCamera, started_s: float, seconds: float, *, is_live: bool
 ) -> None:
     video = video_of(container)
     found.codec = video.codec_context.name
@@ -145,7 +145,7 @@ def _watch(
         found.clock = "camera" if trusted else "arrival"
 
 
-def _sum_up(found: Finding, times_s: list[float], keyframes_s: list[float], size_bytes: int) -> None:
+def _sum_up(found: ProbedCamera, times_s: list[float], keyframes_s: list[float], size_bytes: int) -> None:
     span_s = max(times_s) - min(times_s) if times_s else 0.0
     if span_s > 0:
         found.fps = (len(times_s) - 1) / span_s
@@ -154,7 +154,7 @@ def _sum_up(found: Finding, times_s: list[float], keyframes_s: list[float], size
         found.keyframe_s = float(np.median(np.diff(keyframes_s)))
 
 
-def _probe_webcam(index: int, found: Finding, seconds: float) -> None:
+def _probe_webcam(index: int, found: ProbedCamera, seconds: float) -> None:
     started_s = time.monotonic()
     stream = WebcamStream(index)
     found.login, found.clock = "none", "arrival"
@@ -173,7 +173,7 @@ def _probe_webcam(index: int, found: Finding, seconds: float) -> None:
     found.bytes_per_s = None
 
 
-def _warnings(found: Finding) -> Iterator[str]:
+def _warnings(found: ProbedCamera) -> Iterator[str]:
     if found.clock_skew_s is not None and found.clock == "arrival":
         way = "behind" if found.clock_skew_s > 0 else "ahead of"
         yield (

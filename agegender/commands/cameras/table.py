@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from agegender.commands.cameras.changes import Change
+from agegender.commands.cameras.changes import CameraChange
 from agegender.commands.kafka_client import importing_kafka
 from agegender.shared.cameras.record import CameraSettings
 from agegender.shared.errors import BadMessage
@@ -28,7 +28,7 @@ class CameraTable:
         """Camera id → its settings, or why its record is none; sorted by id."""
         return {i: entry.message for i, entry in sorted(self._table.entries.items())}
 
-    def write(self, changes: Sequence[Change]) -> None:
+    def write(self, changes: Sequence[CameraChange]) -> None:
         """Makes the changes; raises NotNow when it is not known that all are made."""
         self._table.write({change.camera_id: change.after for change in changes})
 

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 from rich.table import Table
 from rich.text import Text
 
-from agegender.commands.cameras.changes import Change, login_of
-from agegender.commands.cameras.probing import Finding
+from agegender.commands.cameras.changes import CameraChange, login_of
 from agegender.shared.cameras.record import CameraSettings
 from agegender.shared.errors import BadMessage
 from agegender.shared.process.secrets import mask
+
+if TYPE_CHECKING:
+    from agegender.commands.cameras.probing import ProbedCamera
 
 _SIGNS = {"added": ("+", "green"), "changed": ("~", "yellow"), "removed": ("-", "red")}
 _LOGINS = {
@@ -45,18 +48,18 @@ def camera_record(camera_id: str, camera: CameraSettings | BadMessage) -> dict[s
     return camera.model_dump()
 
 
-def change_line(change: Change) -> Text:
+def change_line(change: CameraChange) -> Text:
     """`+ door rtsp://…`, in colour."""
     sign, style = _SIGNS[change.kind]
     return Text(f"{sign} {change.camera_id}  {change.details}".rstrip(), style=style)
 
 
-def finding_record(found: Finding) -> dict[str, object]:
+def probed_record(found: ProbedCamera) -> dict[str, object]:
     """What was found as a flat record."""
     return {**asdict(found), "ok": found.ok}
 
 
-def finding_lines(found: Finding) -> Sequence[Text]:
+def probed_lines(found: ProbedCamera) -> Sequence[Text]:
     """What was found in a few lines: the camera, what it sends, what is wrong."""
     style = "green" if found.ok and not found.warnings else "yellow" if found.ok else "red"
     state = "works" if found.ok else "gives no frames"
@@ -79,7 +82,7 @@ def finding_lines(found: Finding) -> Sequence[Text]:
     return lines
 
 
-def _clock(found: Finding) -> str:
+def _clock(found: ProbedCamera) -> str:
     if found.clock == "camera":
         return f"the camera's own, {abs(found.clock_skew_s or 0):.2f} s from ours"
     if found.clock == "arrival":
@@ -91,7 +94,7 @@ def _clock(found: Finding) -> str:
     return ""
 
 
-def _size(found: Finding) -> str:
+def _size(found: ProbedCamera) -> str:
     return "" if found.width_px is None else f"{found.width_px} x {found.height_px} px"
 
 

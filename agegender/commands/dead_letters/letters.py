@@ -1,7 +1,7 @@
-"""Dead letters as they lie in their topic: what they say, and whether they were replayed.
+"""Dead letters as they are stored in their topic: what they say, and whether they were replayed.
 
-That a letter was replayed is noted in the same topic, by a message that names the letter's place and carries
-nothing else. So the note lives as long as the letter, whoever replays.
+A replay writes a note to the same topic: an empty message that names the position of the letter. So the note
+is kept as long as the letter, and every command sees it.
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ if TYPE_CHECKING:
     from agegender.shared.kafka.reader import KafkaReader, StoredMessage
 
 REPLAYED_HEADER = "dead-letter.replayed"
-"""On a note in the topic of the letters: the place of the letter that was replayed."""
+"""Header of a note: the position of the letter that was replayed."""
 REPLAY_OF_HEADER = "dead-letter.replay-of"
-"""On a replayed message: the place of its letter."""
+"""Header of a replayed message: the position of its letter."""
 
 _ORIGIN = re.compile(r"(?P<topic>[A-Za-z0-9._-]{1,249})/(?P<partition>\d{1,9})@(?P<offset>\d{1,18})")
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """Where a message lies or lay."""
+class MessagePosition:
+    """The position of a message in Kafka."""
 
     topic: str
     """With the prefix."""
@@ -45,7 +45,7 @@ class Place:
 
     @classmethod
     def parse(cls, origin: str) -> Self | None:
-        """The place that `topic/partition@offset` names; None where the text is none."""
+        """The position that `topic/partition@offset` describes; None for any other text."""
         found = _ORIGIN.fullmatch(origin)
         return None if found is None else cls(found["topic"], int(found["partition"]), int(found["offset"]))
 
@@ -54,28 +54,28 @@ class Place:
 class Letter:
     """One dead letter."""
 
-    place: str
-    """Where the letter lies: `topic/partition@offset`."""
+    position: str
+    """The position of the letter: `topic/partition@offset`."""
     written_at_s: float
     reason: str
     service: str
     origin: str
     value_bytes: int
-    """How large the value of the bad message was, which the letter may not carry."""
+    """The size of the value of the bad message. The letter may not carry it."""
     message: Encoded
-    """The bad message as received, as far as the letter carries it."""
+    """The bad message as it was received, or the part of it that the letter carries."""
     replayed: bool = False
 
     @classmethod
     def of(cls, record: StoredMessage) -> Self | None:
-        """The letter in a record of the topic; None where it holds something else."""
+        """The letter in a record of the topic; None if the record is no letter."""
         headers = record.encoded.headers
         if tuple(name for name, _ in headers[: len(ABOUT_HEADERS)]) != ABOUT_HEADERS:
             return None
         about = {name: data.decode(errors="replace") for name, data in headers[: len(ABOUT_HEADERS)]}
         size = about[VALUE_BYTES_HEADER]
         return cls(
-            place=record.origin,
+            position=record.origin,
             written_at_s=record.appended_at_s,
             reason=about[REASON_HEADER],
             service=about[SERVICE_HEADER],
@@ -85,52 +85,52 @@ class Letter:
         )
 
     @property
-    def origin_place(self) -> Place | None:
-        """Where the bad message lay; None where it came from no topic."""
-        return Place.parse(self.origin)
+    def origin_position(self) -> MessagePosition | None:
+        """The position of the bad message; None if it came from no topic."""
+        return MessagePosition.parse(self.origin)
 
     @property
     def camera_id(self) -> str | None:
-        """The camera that the message's key names; None where it names none."""
+        """The camera in the key of the message; None if there is none."""
         return camera_of(self.message.key)
 
     @property
     def carries_message(self) -> bool:
         """Whether the letter holds all of the bad message."""
         if self.value_bytes == 0:
-            # Of a message that was too large as a whole, the letter has neither.
+            # A letter on a message that was too large carries neither headers nor value.
             return bool(self.message.headers)
         return len(self.message.value) == self.value_bytes
 
 
 def camera_of(key: bytes) -> str | None:
-    """The camera that the key of a message begins with; None where it is no key of ours."""
+    """The camera at the start of the key of a message; None if the key has another form."""
     camera = key.decode(errors="replace").split("/")[0]
     return camera if re.fullmatch(CAMERA_ID_PATTERN, camera) else None
 
 
 def note_of_replay(letter: Letter) -> Encoded:
-    """What is written to the topic of the letters once a letter was replayed."""
-    return Encoded(letter.message.key, b"", ((REPLAYED_HEADER, letter.place.encode()),))
+    """The note that is written to the topic of the letters after a replay."""
+    return Encoded(letter.message.key, b"", ((REPLAYED_HEADER, letter.position.encode()),))
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
-    """Which letters are meant; None chooses all."""
+class LetterFilter:
+    """Which letters are selected; None selects all."""
 
     service: str | None = None
     reason: str | None = None
-    """A part of the reason, in letters of any case."""
+    """A part of the reason; case does not matter."""
     topic: str | None = None
-    """Where the message was read, without the prefix."""
+    """The topic of the bad message, without the prefix."""
     camera: str | None = None
     since_s: float | None = None
 
     def test(self, kafka: KafkaSettings) -> Callable[[Letter], bool]:
-        """Whether a letter is meant, where topics are named with the prefix of these settings."""
+        """A function that tells whether a letter is selected. `kafka` gives the prefix of topics."""
 
-        def is_meant(letter: Letter) -> bool:
-            origin = letter.origin_place
+        def is_selected(letter: Letter) -> bool:
+            origin = letter.origin_position
             read_in = None if origin is None else origin.topic
             return (
                 (self.service is None or letter.service == self.service)
@@ -140,11 +140,11 @@ class Choice:
                 and (self.since_s is None or letter.written_at_s >= self.since_s)
             )
 
-        return is_meant
+        return is_selected
 
 
 def letters_in(records: Iterable[StoredMessage]) -> Sequence[Letter]:
-    """The letters among the records of the topic, the oldest first, with what is noted of their replay."""
+    """The letters in the records of the topic, the oldest first, marked if they were replayed."""
     found: list[Letter] = []
     replayed: set[str] = set()
     for record in records:
@@ -153,12 +153,12 @@ def letters_in(records: Iterable[StoredMessage]) -> Sequence[Letter]:
             replayed.add(note.decode(errors="replace"))
         elif (letter := Letter.of(record)) is not None:
             found.append(letter)
-    marked = [replace(one, replayed=one.place in replayed) for one in found]
+    marked = [replace(one, replayed=one.position in replayed) for one in found]
     return sorted(marked, key=lambda letter: letter.written_at_s)
 
 
 def read_letters(reader: KafkaReader, kafka: KafkaSettings, since_s: float | None = None) -> Sequence[Letter]:
-    """All letters that were written since then and are kept still, the oldest first.
+    """All letters in the topic that were written since `since_s`, the oldest first.
 
     Raises:
         NotNow: Kafka is away.

@@ -1,4 +1,4 @@
-"""Sends bad messages back to where they came from."""
+"""Sends bad messages back to the topics from which they came."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ class Fate(StrEnum):
     SENT = "sent"
     """The message is in its topic again, and that is noted."""
     READY = "ready"
-    """It would be sent, if this were no dry run."""
+    """A dry run: it would be sent."""
     BEFORE = "replayed before"
-    NO_TOPIC = "came from no topic of ours"
+    NO_TOPIC = "from an unknown topic"
     GONE = "the message is gone"
-    """The letter does not carry it, and its topic does not keep it any more."""
+    """The letter does not carry it, and its topic no longer keeps it."""
     TOO_LARGE = "larger than a message may be"
 
 
@@ -44,11 +44,11 @@ class Replayed:
 class Replay:
     """Sends the messages of letters back, each once.
 
-    A crash between the message and the note of it makes the next replay send it again, which does no harm:
-    results are written once whatever comes twice.
+    After a crash between a message and its note, the next replay sends the message again. That does no harm:
+    the sink writes each result once.
 
     Args:
-        dry: only say what would be done.
+        dry: send nothing, and say what would be sent.
     """
 
     def __init__(self, reader: KafkaReader, kafka: KafkaSettings, *, dry: bool = False) -> None:
@@ -58,10 +58,10 @@ class Replay:
         self._outputs: dict[str, KafkaRawOutput] = {}
 
     def run(self, letters: Iterable[Letter]) -> Iterator[Replayed]:
-        """Replays one after the other; the messages' contents go nowhere but to their topics.
+        """Replays one letter after the other. The content of a message goes only to its topic.
 
         Raises:
-            NotNow: Kafka is away; what came before is done and noted.
+            NotNow: Kafka is away. The letters before are replayed and noted.
         """
         try:
             for letter in letters:
@@ -79,7 +79,7 @@ class Replay:
         message = letter.message if letter.carries_message else self._from_its_topic(letter)
         if message is None:
             return Fate.GONE
-        marked = _marked(message, letter.place)
+        marked = _marked(message, letter.position)
         if marked.size_bytes > MAX_MESSAGE_BYTES:
             return Fate.TOO_LARGE
         if self._dry:
@@ -89,22 +89,22 @@ class Replay:
         return Fate.SENT
 
     def _topic(self, letter: Letter) -> str | None:
-        origin, prefix = letter.origin_place, self._kafka.topic_prefix
+        origin, prefix = letter.origin_position, self._kafka.topic_prefix
         if origin is None or not origin.topic.startswith(prefix):
             return None
         name = origin.topic.removeprefix(prefix)
         return name if name in _RETENTION_S else None
 
     def _from_its_topic(self, letter: Letter) -> Encoded | None:
-        """The message where it was read; None where it is not there, or another one is."""
-        origin = letter.origin_place
+        """The message at its old position; None if it is gone, or another message is there."""
+        origin = letter.origin_position
         found = None if origin is None else self._reader.at(origin.topic, origin.partition, origin.offset)
         if found is None:
             return None
         key, size_bytes = found.encoded.key, len(found.encoded.value)
-        # A topic that was made anew has other messages at the same places.
-        is_it = key.startswith(letter.message.key) and size_bytes == letter.value_bytes
-        return found.encoded if is_it else None
+        # A topic that was deleted and created again has other messages at the same positions.
+        is_the_same = key.startswith(letter.message.key) and size_bytes == letter.value_bytes
+        return found.encoded if is_the_same else None
 
     def _write(self, name: str, retention_s: int, message: Encoded) -> None:
         from agegender.shared.kafka.output import KafkaRawOutput
@@ -114,7 +114,7 @@ class Replay:
         self._outputs[name].write([message])
 
 
-def _marked(message: Encoded, place: str) -> Encoded:
-    """The message with a header that names its letter, in place of that of a replay before."""
+def _marked(message: Encoded, position: str) -> Encoded:
+    """The message with a header that names its letter. It replaces the header of an earlier replay."""
     headers = tuple(header for header in message.headers if header[0] != REPLAY_OF_HEADER)
-    return message._replace(headers=(*headers, (REPLAY_OF_HEADER, place.encode())))
+    return message._replace(headers=(*headers, (REPLAY_OF_HEADER, position.encode())))

@@ -1,10 +1,10 @@
-"""Dead letters as tables for people and records for programs. What a message holds is never shown."""
+"""Dead letters as tables for people and records for programs. The content of a message is never shown."""
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from collections.abc import Sequence
+from datetime import datetime, tzinfo
 
 from rich.table import Table
 
@@ -15,7 +15,7 @@ from agegender.commands.dead_letters.replay import Replayed
 def letter_record(letter: Letter) -> dict[str, object]:
     """One letter as plain values, ready for JSON. Times are seconds since 1970 UTC."""
     return {
-        "letter": letter.place,
+        "letter": letter.position,
         "written_at_s": letter.written_at_s,
         "service": letter.service,
         "reason": letter.reason,
@@ -32,14 +32,14 @@ def replayed_record(one: Replayed) -> dict[str, object]:
     return {**letter_record(one.letter), "fate": one.fate.value}
 
 
-def letters_table(letters: Sequence[Letter]) -> Table:
-    """One letter a row."""
+def letters_table(letters: Sequence[Letter], zone: tzinfo | None = None) -> Table:
+    """One letter a row. `zone`: of the times; None: local time."""
     table = Table(title="Dead letters", title_justify="left")
     for name in ("written", "service", "camera", "reason", "origin", "size", ""):
         table.add_column(name, justify="right" if name == "size" else "left", overflow="fold")
     for one in letters:
         table.add_row(
-            _stamp(one.written_at_s),
+            _stamp(one.written_at_s, zone),
             one.service,
             one.camera_id or "?",
             one.reason,
@@ -51,7 +51,7 @@ def letters_table(letters: Sequence[Letter]) -> Table:
 
 
 def summary_records(letters: Sequence[Letter]) -> Sequence[dict[str, object]]:
-    """How many letters there are of each service and reason, the most first."""
+    """The number of letters for each service and reason, the largest first."""
     numbers = Counter((one.service, one.reason) for one in letters)
     replayed = Counter((one.service, one.reason) for one in letters if one.replayed)
     return [
@@ -61,7 +61,7 @@ def summary_records(letters: Sequence[Letter]) -> Sequence[dict[str, object]]:
 
 
 def summary_table(letters: Sequence[Letter]) -> Table:
-    """The same as a table."""
+    """The number of letters for each service and reason, as a table."""
     table = Table(title="Dead letters by reason", title_justify="left")
     for name in ("letters", "replayed", "service", "reason"):
         table.add_column(name, justify="right" if name in ("letters", "replayed") else "left")
@@ -70,16 +70,16 @@ def summary_table(letters: Sequence[Letter]) -> Table:
     return table
 
 
-def replay_table(outcomes: Sequence[Replayed]) -> Table:
-    """What became of each letter."""
+def replay_table(outcomes: Sequence[Replayed], zone: tzinfo | None = None) -> Table:
+    """What became of each letter. `zone`: of the times; None: local time."""
     table = Table(title="Replay", title_justify="left")
     for name in ("written", "origin", "reason", "replay"):
         table.add_column(name, overflow="fold")
     for one in outcomes:
         letter = one.letter
-        table.add_row(_stamp(letter.written_at_s), letter.origin, letter.reason, one.fate.value)
+        table.add_row(_stamp(letter.written_at_s, zone), letter.origin, letter.reason, one.fate.value)
     return table
 
 
-def _stamp(time_s: float) -> str:
-    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(time_s))
+def _stamp(time_s: float, zone: tzinfo | None) -> str:
+    return f"{datetime.fromtimestamp(time_s, zone):%Y-%m-%d %H:%M:%S}"

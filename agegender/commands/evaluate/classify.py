@@ -65,10 +65,12 @@ class FaceFinder:
         return min(detected.outputs, key=_from_middle_px, default=None)
 
 
-def judge(labels: Sequence[Label], finder: FaceFinder, classify: ClassifyStage) -> Iterator[Classified]:
-    """What becomes of each label's picture, in their order, as soon as it is known.
+def classify_labels(
+    labels: Sequence[Label], finder: FaceFinder, classify: ClassifyStage
+) -> Iterator[Classified]:
+    """Classifies the picture of each label, in their order, and yields each result at once.
 
-    The person of the label is the one whose face lies nearest to the middle of the picture.
+    A label describes the face that lies nearest to the middle of its picture.
     """
     waiting = iter(labels)
     while batch := list(islice(waiting, _BATCH_PICTURES)):

@@ -1,4 +1,4 @@
-"""What is in the store as flat records of plain values, for JSON and for CSV."""
+"""What the store holds as flat records of plain values, for JSON and for CSV."""
 
 from __future__ import annotations
 
@@ -9,13 +9,15 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import IO
 
+from agegender.commands.face_rows import face_record
 from agegender.shared.messages.visits import Visit
-from agegender.shared.store import CameraStatus, GivenCount
+from agegender.shared.store import CameraStatus, GivenCount, StoredResult
 
-Record = Mapping[str, object]
+FlatRecord = Mapping[str, object]
+"""Plain values by name, ready for JSON."""
 
 
-def visit_record(visit: Visit) -> Record:
+def visit_record(visit: Visit) -> FlatRecord:
     """One visit. Times are seconds since 1970 UTC."""
     return {
         **visit.model_dump(mode="json"),
@@ -24,8 +26,8 @@ def visit_record(visit: Visit) -> Record:
     }
 
 
-def count_record(count: GivenCount) -> Record:
-    """How many persons of one band and gender a camera saw in one minute, hour or day."""
+def count_record(count: GivenCount) -> FlatRecord:
+    """The visits of one camera, age band and gender in one minute, hour or day."""
     return {
         "start": datetime.fromtimestamp(count.start_s, tz=UTC).isoformat().replace("+00:00", "Z"),
         "start_s": count.start_s,
@@ -37,36 +39,45 @@ def count_record(count: GivenCount) -> Record:
     }
 
 
-def camera_record(camera: CameraStatus) -> Record:
+def camera_record(camera: CameraStatus) -> FlatRecord:
     """The state of one camera."""
     record = asdict(camera)
     record["width_px"], record["height_px"] = record.pop("size_wh")
     return record
 
 
-def write_json(records: Iterable[Record], out: IO[str]) -> None:
+def stored_face_record(stored: StoredResult) -> FlatRecord:
+    """One classified face, with the time when it was stored and the delay since its capture."""
+    return {
+        **face_record(stored.result),
+        "written_at_s": stored.written_at_s,
+        "delay_s": round(stored.delay_s, 3),
+    }
+
+
+def write_json(records: Iterable[FlatRecord], out: IO[str]) -> None:
     """One JSON object a line."""
     for record in records:
         out.write(json.dumps(record) + "\n")
         out.flush()
 
 
-def csv_writer(out: IO[str], columns: Sequence[str]) -> Callable[[Record], None]:
-    """Writes the heading; the return value writes one row at a time, as RFC 4180 has them.
+def csv_writer(out: IO[str], columns: Sequence[str]) -> Callable[[FlatRecord], None]:
+    """Writes the heading, and returns a function that writes one row (RFC 4180).
 
-    A pair becomes two columns, `NAME_low` and `NAME_high`: `columns` names them so.
+    A pair becomes two columns, which `columns` calls `NAME_low` and `NAME_high`.
     """
     writer = csv.DictWriter(out, columns, restval="", extrasaction="ignore", lineterminator="\r\n")
     writer.writeheader()
 
-    def write(record: Record) -> None:
+    def write(record: FlatRecord) -> None:
         writer.writerow(_flat(record))
         out.flush()
 
     return write
 
 
-def _flat(record: Record) -> Record:
+def _flat(record: FlatRecord) -> FlatRecord:
     flat: dict[str, object] = {}
     for name, value in record.items():
         if isinstance(value, list | tuple):

@@ -1,18 +1,17 @@
-"""What is in the store as tables for people."""
+"""What the store holds as tables for people."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Sequence
-from typing import Literal
+from datetime import UTC, datetime, tzinfo
 
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from agegender.commands.records import interval_text
-from agegender.shared.messages.pipeline import AGE_BANDS, Unclassified
+from agegender.commands.face_rows import age_text, face_size, gender_texts, interval_text
+from agegender.shared.messages.pipeline import AGE_BANDS
 from agegender.shared.messages.visits import UNKNOWN_BAND, Visit
-from agegender.shared.store import CameraStatus, GivenCount, Period
+from agegender.shared.store import CameraStatus, GivenCount, Period, StoredResult
 
 _SILENT_S = 10.0
 _START_FORMATS: dict[Period, str] = {
@@ -23,7 +22,7 @@ _START_FORMATS: dict[Period, str] = {
 
 
 def cameras_table(cameras: Sequence[CameraStatus], now_s: float) -> Table:
-    """The cameras and what is known of their state."""
+    """One camera a row, with its state."""
     table = _table("Cameras", ("camera", "state"), ("frames/s", "delay", "there now"))
     for camera in cameras:
         silent_s = now_s - camera.written_at_s
@@ -37,18 +36,18 @@ def cameras_table(cameras: Sequence[CameraStatus], now_s: float) -> Table:
     return table
 
 
-def visits_table(title: str, visits: Iterable[Visit]) -> Table:
-    """One visit a row."""
+def visits_table(title: str, visits: Iterable[Visit], zone: tzinfo | None = None) -> Table:
+    """One visit a row. `zone`: of the times; None: local time."""
     table = _table(
         title, ("seen first", "camera", "gender"), ("sure", "age", "80 % within", "stayed", "faces")
     )
     for visit in visits:
         table.add_row(
-            _clock(visit.first_seen_s),
+            _time_text(visit.first_seen_s, zone),
             visit.camera_id,
             visit.gender if visit.age_years is not None else "",
             f"{visit.gender_confidence * 100:.0f} %" if visit.age_years is not None else "",
-            visit_age_text(visit),
+            age_text(visit),
             interval_text(visit.age_interval_years),
             duration_text(visit.dwell_s),
             f"{visit.faces_classified} of {visit.frames}",
@@ -56,44 +55,53 @@ def visits_table(title: str, visits: Iterable[Visit]) -> Table:
     return table
 
 
-def counts_table(counts: Sequence[GivenCount], by: Period) -> Table:
-    """One minute, hour or day a row, of all cameras, and the sum below; ages that nobody had are left out.
+def counts_table(counts: Sequence[GivenCount], by: Period, zone: tzinfo | None = None) -> Table:
+    """One minute, hour or day a row, summed over the cameras, and the sum of all rows below.
 
-    Where some numbers were not given out, sums hold those that were, and say so: `4+`.
+    Age bands without a visit are left out. Where some numbers were not given out, a sum says so: `4+`.
+
+    Args:
+        zone: of the times of minutes and hours; None: local time. Days are days of UTC.
     """
     bands = [band for band in (*AGE_BANDS, UNKNOWN_BAND) if any(one.age_band == band for one in counts)]
     headings = [band if band in AGE_BANDS else f"age {band}" for band in bands]
-    table = _table(f"Persons by {by}", (by,), ("visits", "female", "male", "unknown", *headings))
+    table = _table(f"Visits by {by}", (by,), ("visits", "female", "male", "unknown", *headings))
     for start_s in sorted({count.start_s for count in counts}):
-        # Counted by days of UTC, so a day is not shown as one of here.
-        stamp = time.gmtime(start_s) if by == "day" else time.localtime(start_s)
+        start = datetime.fromtimestamp(start_s, UTC if by == "day" else zone)
         sums = _sums([one for one in counts if one.start_s == start_s], bands)
-        table.add_row(time.strftime(_START_FORMATS[by], stamp), *sums)
+        table.add_row(start.strftime(_START_FORMATS[by]), *sums)
     table.add_section()
     table.add_row("in all", *_sums(counts, bands))
     return table
 
 
-def visit_line(visit: Visit) -> str:
+def visit_line(visit: Visit, zone: tzinfo | None = None) -> str:
     """One visit in a line: `12:03:05  entrance  female 34 (27-41)  stayed 12 s`."""
     gender = "?" if visit.gender == "unknown" else visit.gender
     classified = visit.age_years is not None
-    age = f"{gender} {visit_age_text(visit)}" if classified else visit_age_text(visit)
+    age = f"{gender} {age_text(visit)}" if classified else age_text(visit)
     interval = f" ({interval_text(visit.age_interval_years)})" if classified else ""
-    stamp = time.strftime("%H:%M:%S", time.localtime(visit.last_seen_s))
-    return f"{stamp}  {visit.camera_id}  {age}{interval}  stayed {duration_text(visit.dwell_s)}"
+    left_at = datetime.fromtimestamp(visit.last_seen_s, zone)
+    return f"{left_at:%H:%M:%S}  {visit.camera_id}  {age}{interval}  stayed {duration_text(visit.dwell_s)}"
 
 
-def visit_age_text(visit: Visit) -> str:
-    """The age in whole years, or why there is none: `34`, `too small`, `not yet`."""
-    if visit.age_years is None:
-        return unclassified_text(visit.unclassified)
-    return f"{visit.age_years:.0f}"
-
-
-def unclassified_text(why: Unclassified | Literal["not-yet"] | None) -> str:
-    """Why somebody was not classified, in words."""
-    return (why or "unknown").replace("-", " ")
+def faces_table(camera_id: str, faces: Sequence[StoredResult], zone: tzinfo | None = None) -> Table:
+    """One classified face a row. `zone`: of the times; None: local time."""
+    table = Table(title=f"Latest results of {camera_id}", title_justify="left")
+    for name in ("captured", "face", "age", "gender", "sure", "size", "delay"):
+        table.add_column(name, justify="left" if name in ("captured", "face", "gender") else "right")
+    for one in faces:
+        face = one.result.face
+        captured_at = datetime.fromtimestamp(one.result.captured_at_s, zone)
+        table.add_row(
+            f"{captured_at:%Y-%m-%d %H:%M:%S}.{captured_at.microsecond // 100_000}",
+            f"{face.index + 1} of {face.faces_in_frame}",
+            age_text(one.result),
+            *gender_texts(one.result),
+            face_size(face),
+            f"{one.delay_s * 1000:.0f} ms",
+        )
+    return table
 
 
 def duration_text(seconds: float) -> str:
@@ -109,7 +117,7 @@ def duration_text(seconds: float) -> str:
 
 
 def _sums(counts: Sequence[GivenCount], bands: Sequence[str]) -> list[str]:
-    """The cells of a row: everybody, by gender, by age."""
+    """The cells of a row: all visits, by gender, by age band."""
     known = [one for one in counts if one.visits is not None]
     genders = [[one for one in known if one.gender == gender] for gender in ("female", "male", "unknown")]
     ages = [[one for one in known if one.age_band == band] for band in bands]
@@ -125,11 +133,10 @@ def _sum(counts: Iterable[GivenCount], *, is_all: bool) -> str:
     return str(number or "") if is_all else f"{number}+"
 
 
-def _clock(seconds: float) -> str:
-    """The time of day, and the date before it unless it is today's."""
-    stamp, today = time.localtime(seconds), time.localtime()
-    is_today = (stamp.tm_year, stamp.tm_yday) == (today.tm_year, today.tm_yday)
-    return time.strftime("%H:%M:%S" if is_today else "%Y-%m-%d %H:%M:%S", stamp)
+def _time_text(time_s: float, zone: tzinfo | None) -> str:
+    """The time of day, with the date before it unless it is today's."""
+    shown, today = datetime.fromtimestamp(time_s, zone), datetime.now(zone)
+    return f"{shown:%H:%M:%S}" if shown.date() == today.date() else f"{shown:%Y-%m-%d %H:%M:%S}"
 
 
 def _table(title: str, left: Sequence[str], right: Sequence[str]) -> Table:

@@ -1,11 +1,12 @@
-"""A run of the embedded pipeline as a person starts it: a store, a live table, a summary."""
+"""One run of the pipeline in this process: a store, a live table, a summary."""
 
 from __future__ import annotations
 
 import contextlib
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from rich.console import Console
 from rich.live import Live
@@ -13,52 +14,22 @@ from rich.live import Live
 from agegender.commands.run.page import live_page
 from agegender.commands.run.pipeline import Pipeline, PipelineSettings
 from agegender.commands.run.view import LiveView, Summary
+from agegender.commands.stores import store_for_writing
 from agegender.services.api.config import ApiSettings
+from agegender.services.ingest.config import IngestSettings
 from agegender.services.sink.redis_store import RedisStore
-from agegender.shared.cameras.camera import Camera
+from agegender.shared.cameras.camera import Camera, cameras_from_sources, load_cameras
+from agegender.shared.errors import SettingsError
 from agegender.shared.process.certificates import register_certificate_gauges
 from agegender.shared.process.health import Health, HealthServer
-from agegender.shared.process.logs import set_up_logs
 from agegender.shared.process.metrics import Metrics
 from agegender.shared.process.settings import ProcessSettings, RedisSettings
 from agegender.shared.runtime.service import process_registry
 from agegender.shared.store import ResultStore, connect
-from agegender.shared.store.embedded import EmbeddedStore, default_store_path, reading_store
 
 _DRAW_EVERY_S = 0.5
 _SAY_EVERY_S = 5.0
 _DELAYS_FROM_RESULTS = 500
-
-
-def start_process() -> ProcessSettings:
-    """The settings of a command that a person has started; its logs are set up by them."""
-    process = ProcessSettings.load()
-    set_up_logs(process.log_level or "warning", process.log_format or "text")
-    return process
-
-
-@contextlib.contextmanager
-def store_for_writing(redis: RedisSettings, process: ProcessSettings) -> Iterator[RedisSettings]:
-    """The Redis of REDIS_URL, or an embedded store for the length of the block."""
-    if redis.url is not None:
-        yield redis
-        return
-    with EmbeddedStore(process.store_path or default_store_path()) as store:
-        yield redis.at(store.url)
-
-
-@contextlib.contextmanager
-def store_for_reading(redis: RedisSettings, process: ProcessSettings) -> Iterator[ResultStore]:
-    """The results in the Redis of REDIS_URL, or in the embedded store, whether it runs now or not."""
-    if redis.url is not None:
-        with connect(redis) as client:
-            yield ResultStore(client)
-        return
-    with (
-        reading_store(process.store_path or default_store_path()) as url,
-        connect(redis.at(url)) as client,
-    ):
-        yield ResultStore(client)
 
 
 Watch = Callable[[threading.Event], None]
@@ -82,6 +53,19 @@ def watcher(console: Console, view: LiveView, metrics: Metrics) -> Watch:
             console.print(f"{captured:.0f} frames captured, {results:.0f} faces classified", highlight=False)
 
     return draw if console.is_terminal else say
+
+
+def chosen_cameras(sources: Sequence[str], file: Path | None) -> Sequence[Camera]:
+    """The cameras of a run: from its sources, from a YAML file, or else from the settings of ingest.
+
+    Raises:
+        SettingsError: both are given, or a camera is malformed.
+    """
+    if sources and file:
+        raise SettingsError("give either sources or --cameras FILE, not both")
+    if file:
+        return load_cameras(file)
+    return cameras_from_sources(sources) if sources else IngestSettings.load().camera_list()
 
 
 def run_session(

@@ -12,7 +12,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from agegender.commands.records import face_label
+from agegender.commands.face_rows import face_label
 from agegender.commands.run.pipeline import Pipeline
 from agegender.shared.cameras.camera import Camera
 from agegender.shared.messages.pipeline import AGE_BANDS

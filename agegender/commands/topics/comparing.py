@@ -29,7 +29,7 @@ class State(Enum):
 
 
 @dataclass(frozen=True)
-class Finding:
+class TopicComparison:
     """One topic: its form, what is there, and in what that differs."""
 
     form: TopicConfig
@@ -38,7 +38,7 @@ class Finding:
     state: State
 
     @classmethod
-    def of(cls, form: TopicConfig, found: FoundTopic | None) -> Finding:
+    def of(cls, form: TopicConfig, found: FoundTopic | None) -> TopicComparison:
         """The comparison of a form with what the broker says."""
         if found is None:
             return cls(form, None, (), State.MISSING)
@@ -52,20 +52,20 @@ class Finding:
         """Whether the topic has fewer partitions than it should have."""
         return self.found is not None and self.found.partitions < self.form.partitions
 
-    def created(self, *, only_asked: bool) -> Finding:
+    def created(self, *, only_asked: bool) -> TopicComparison:
         """The same topic once it was made, or would be."""
         as_formed = FoundTopic(self.form.partitions, self.form.replicas, self.form.settings)
-        return Finding(self.form, as_formed, (), State.TO_CREATE if only_asked else State.CREATED)
+        return TopicComparison(self.form, as_formed, (), State.TO_CREATE if only_asked else State.CREATED)
 
-    def raised(self, *, only_asked: bool) -> Finding:
+    def raised(self, *, only_asked: bool) -> TopicComparison:
         """The same topic once it was given its partitions, or would be; what else differs still does."""
         rest = tuple(one for one in self.differences if one.setting != PARTITIONS)
         found = self.found and replace(self.found, partitions=self.form.partitions)
         state = State.DIFFERS if rest else State.TO_RAISE if only_asked else State.RAISED
-        return Finding(self.form, found, rest, state)
+        return TopicComparison(self.form, found, rest, state)
 
 
-def compare(topics: KafkaTopics, kafka: KafkaSettings, *, raising: bool = False) -> Sequence[Finding]:
+def compare(topics: KafkaTopics, kafka: KafkaSettings, *, raising: bool = False) -> Sequence[TopicComparison]:
     """All topics as they are; `raising`: `checkpoints` is to be divided as `frames` will be, not as it is.
 
     Raises:
@@ -76,4 +76,4 @@ def compare(topics: KafkaTopics, kafka: KafkaSettings, *, raising: bool = False)
     partitions = kafka.partitions
     if there is not None:
         partitions = max(there.partitions, partitions) if raising else there.partitions
-    return [Finding.of(form, topics.find(form)) for form in all_forms(kafka, partitions)]
+    return [TopicComparison.of(form, topics.find(form)) for form in all_forms(kafka, partitions)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from agegender.commands.topics.comparing import Finding
+from agegender.commands.topics.comparing import TopicComparison
 from agegender.commands.topics.forms import is_camera_table
 from agegender.shared.kafka.topics import (
     PARTITIONS,
@@ -58,17 +58,17 @@ def meaning(one: Deviation) -> str:
     return less if _number(one.found) < _number(one.expected) else more
 
 
-def remedy(one: Deviation, finding: Finding, kafka: KafkaSettings) -> str:
+def remedy(one: Deviation, comparison: TopicComparison, kafka: KafkaSettings) -> str:
     """What to do about a difference: a command of Kafka's, or a setting of ours that fits what is there."""
     if one.setting == REPLICAS:
         return f"set KAFKA_REPLICATION={one.found} for all services, or use kafka-reassign-partitions.sh"
     if one.setting != PARTITIONS:
-        return advice(kafka.bootstrap_servers, finding.form.name, one)
-    if is_camera_table(finding.form, kafka):
+        return advice(kafka.bootstrap_servers, comparison.form.name, one)
+    if is_camera_table(comparison.form, kafka):
         return f"set KAFKA_CAMERA_PARTITIONS={one.found} for all services: their number is for good"
-    if finding.form.is_compacted and not finding.lacks_partitions:
+    if comparison.form.is_compacted and not comparison.lacks_partitions:
         return "delete it while detect is stopped: it is made anew, and who is in view is counted anew"
-    if finding.lacks_partitions:
+    if comparison.lacks_partitions:
         return "agegender topics apply --raise-partitions"
     return f"set KAFKA_PARTITIONS={one.found} for all services: none can be taken away"
 

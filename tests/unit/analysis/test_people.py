@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from agegender.analysis.people import Analyzed, People, Someone
+from agegender.analysis.people import Analyzed, OngoingPerson, People
 from agegender.services.detect.tracking.tracker import Track
 from agegender.shared.messages.pipeline import FaceInfo, Gender, Result
 from agegender.shared.messages.votes import Verdict
@@ -28,7 +28,7 @@ def classified(
 
 
 def verdict(*results: Result) -> Verdict:
-    someone = Someone(Track((0.0, 0.0, 1.0, 1.0), 0.0, 0.0))
+    someone = OngoingPerson(Track((0.0, 0.0, 1.0, 1.0), 0.0, 0.0))
     for one in results:
         someone.add(one)
     assert someone.faces == len(results)

@@ -11,9 +11,9 @@ import cv2
 import numpy as np
 import pytest
 
-from agegender.analysis.analyzer import Seen
-from agegender.analysis.moments import Moment
+from agegender.analysis.analyzer import AnalyzedFrame
 from agegender.analysis.people import Analyzed, People
+from agegender.analysis.video_frames import VideoFrame
 from agegender.commands.analyze.copies import Style, VideoCopy, picture_marks
 from agegender.commands.analyze.writing import CannotWrite, write_picture
 from agegender.shared.images.pictures import Bgr
@@ -24,19 +24,19 @@ from tests.support.made_messages import face_info, frame_info, result, unclassif
 _FPS = Fraction(25)
 
 
-def seen(number: int, faces: Sequence[Result] | None) -> Seen:
+def seen(number: int, faces: Sequence[Result] | None) -> AnalyzedFrame:
     """A frame with the portrait, in which the detector found `faces`, or that was not looked at."""
     time_s = float(number / _FPS)
-    moment = Moment(number, time_s, faces is not None, 0.0, "arrival", astronaut)
+    moment = VideoFrame(number, time_s, faces is not None, 0.0, "arrival", astronaut)
     found = None if faces is None else Analyzed(frame_info(), time_s, tuple(faces))
-    return Seen(moment, astronaut(), found)
+    return AnalyzedFrame(moment, astronaut(), found)
 
 
 def portrait_found() -> Result:
     return result(face_info().model_copy(update={"box_xyxy": ASTRONAUT_BOX_XYXY}))
 
 
-def shown(style: Style, frames: Sequence[Seen]) -> list[Bgr]:
+def shown(style: Style, frames: Sequence[AnalyzedFrame]) -> list[Bgr]:
     people, copy = People(), VideoCopy(style, _FPS)
     pictures: list[Bgr] = []
     for frame in frames:
@@ -54,7 +54,7 @@ def detail(picture: Bgr) -> int:
 def test_a_face_is_covered_also_in_frames_in_which_the_detector_missed_it() -> None:
     found = [portrait_found()]
     frames = [seen(n, [] if n in (0, 1, 6, 7, 14, 15) else found) for n in range(16)]
-    pictures = shown(Style(covers=True, labels=False), frames)
+    pictures = shown(Style(anonymizes=True, labels=False), frames)
     assert len(pictures) == 16
     assert detail(astronaut()) > 60
     assert max(detail(picture) for picture in pictures) < 15
@@ -62,7 +62,7 @@ def test_a_face_is_covered_also_in_frames_in_which_the_detector_missed_it() -> N
 
 def test_a_face_that_the_detector_is_not_sure_of_is_covered_and_not_marked() -> None:
     doubtful = replace(seen(0, []), found=Analyzed(frame_info(), 0.0, (), (ASTRONAUT_BOX_XYXY,)))
-    (covered,) = shown(Style(covers=True), [doubtful])
+    (covered,) = shown(Style(anonymizes=True), [doubtful])
     assert detail(covered) < 15
     (open_face,) = shown(Style(), [doubtful])
     np.testing.assert_array_equal(open_face, astronaut())
@@ -70,7 +70,7 @@ def test_a_face_that_the_detector_is_not_sure_of_is_covered_and_not_marked() -> 
 
 def test_where_no_face_is_near_in_time_nothing_is_covered() -> None:
     frames = [seen(n, [portrait_found()] if n == 0 else []) for n in range(40)]
-    pictures = shown(Style(covers=True, labels=False), frames)
+    pictures = shown(Style(anonymizes=True, labels=False), frames)
     np.testing.assert_array_equal(pictures[-1], astronaut())
 
 

@@ -7,15 +7,15 @@ from pathlib import Path, PurePath
 import pytest
 
 from agegender.commands.analyze.copy_folder import NAMES, CopyFolder
-from agegender.commands.analyze.sources import Source, find_sources
+from agegender.commands.analyze.inputs import Input, find_inputs
 from agegender.commands.analyze.writing import CannotWrite
 
 
-def originals(*paths: Path) -> list[Source]:
+def originals(*paths: Path) -> list[Input]:
     for path in paths:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("an original")
-    return find_sources([str(path) for path in paths])
+    return find_inputs([str(path) for path in paths])
 
 
 def test_a_copy_of_an_earlier_run_is_replaced_also_if_that_run_was_killed(tmp_path: Path) -> None:
@@ -57,7 +57,7 @@ def test_a_copy_that_is_analyzed_itself_is_not_replaced(tmp_path: Path) -> None:
     (photo,) = originals(tmp_path / "1.jpg")
     copy = CopyFolder(tmp_path / "copies", [photo]).path_for(photo)
     copy.write_text("a copy")
-    again = Source(str(copy), "picture", PurePath("1.jpg"), path=copy)
+    again = Input(str(copy), "picture", PurePath("1.jpg"), path=copy)
     with pytest.raises(CannotWrite, match="would replace the original"):
         CopyFolder(tmp_path / "copies", [again]).path_for(again)
 

@@ -11,14 +11,14 @@ from pathlib import Path, PurePath
 import pytest
 
 from agegender.analysis.people import Person
+from agegender.commands.analyze.inputs import Input
 from agegender.commands.analyze.results_file import ResultsFile
 from agegender.commands.analyze.rows import CsvRows, JsonRows, Totals
-from agegender.commands.analyze.sources import Source
 from agegender.shared.errors import SettingsError
 
 
-def source(name: str) -> Source:
-    return Source(name, "video", PurePath(name), path=Path("/videos", name))
+def source(name: str) -> Input:
+    return Input(name, "video", PurePath(name), path=Path("/videos", name))
 
 
 def someone(number: int) -> Person:

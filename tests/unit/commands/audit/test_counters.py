@@ -13,11 +13,11 @@ import pytest
 from typer.testing import CliRunner
 
 from agegender.cli import app
-from agegender.commands.audit.command import settled
 from agegender.commands.audit.counters import CAPTURED, DROPPED, SENT, scrape, scrape_those_that_answer
 from agegender.commands.audit.one_process import balances_of_one_process
 from agegender.commands.audit.reconciliation import Amount, Balance
 from agegender.commands.audit.report import Report
+from agegender.commands.audit.run import settled
 from agegender.shared.errors import NotNow, SettingsError
 from agegender.shared.process.health import Health, HealthServer
 from agegender.shared.process.metrics import Metrics
@@ -126,7 +126,7 @@ def test_a_run_in_one_process_is_audited_by_its_metrics_alone(whole: tuple[Metri
     done = CliRunner(env={"COLUMNS": "200"}).invoke(app, ["audit", "--metrics", address])
     assert done.exit_code == 1
     assert "3 frames of camera door were captured and neither published nor dropped" in done.stdout
-    assert "--prometheus adds it" in done.stdout
+    assert "--prometheus adds them" in done.stdout
 
 
 @pytest.mark.parametrize(

@@ -20,11 +20,11 @@ from agegender.commands.audit.counters import (
     Sample,
     Worker,
 )
-from agegender.commands.audit.counting import Tally, tally
+from agegender.commands.audit.counting import CountedCameras, count_all
 from agegender.commands.audit.evidence import Evidence, Glance, Item, StoreView, TopicView
 from agegender.commands.audit.reconciliation import CameraCounts, balances, sentences
 from agegender.commands.audit.report import Report
-from agegender.commands.dead_letters.letters import Place
+from agegender.commands.dead_letters.letters import MessagePosition
 
 NOBODY = Counters([])
 START_S = 1_000.0
@@ -39,7 +39,7 @@ def item(
     made_s: float = 1_100.0,
     at_s: float = 1_100.0,
 ) -> Item:
-    return Item("door", item_id, made_s, parent, made_s - 1, Place("topic", 0, offset), at_s)
+    return Item("door", item_id, made_s, parent, made_s - 1, MessagePosition("topic", 0, offset), at_s)
 
 
 def topic(
@@ -47,7 +47,11 @@ def topic(
 ) -> TopicView:
     """A topic whose first `done` messages are worked off."""
     return TopicView(
-        list(items), {0: done}, frozenset(Place("topic", 0, one) for one in dead), unread, whole=whole
+        list(items),
+        {0: done},
+        frozenset(MessagePosition("topic", 0, one) for one in dead),
+        unread,
+        whole=whole,
     )
 
 
@@ -69,17 +73,17 @@ def counted(
     stored: StoreView | None = None,
     counters: Counters = NOBODY,
     glances: Iterable[Glance] = (),
-) -> Tally:
+) -> CountedCameras:
     held = {} if stored is None else {"door": stored}
-    return tally(Evidence(START_S, counters, seen, faces, results, held, (), list(glances)))
+    return count_all(Evidence(START_S, counters, seen, faces, results, held, (), list(glances)))
 
 
-def of_door(counts: Tally) -> CameraCounts:
+def of_door(counts: CountedCameras) -> CameraCounts:
     (one,) = counts.cameras
     return one
 
 
-def said(counts: Tally) -> list[str]:
+def said(counts: CountedCameras) -> list[str]:
     return list(Report.of(counts).differences)
 
 
@@ -361,7 +365,7 @@ def test_where_kafka_deleted_nothing_unread_there_is_no_such_number() -> None:
 
 
 def test_each_camera_has_its_own_books() -> None:
-    other = Item("hall", "h0", 1_100.0, None, 0.0, Place("topic", 0, 9), 1_100.0)
+    other = Item("hall", "h0", 1_100.0, None, 0.0, MessagePosition("topic", 0, 9), 1_100.0)
     counts = counted(topic([*frames(2), other]))
     assert [one.camera_id for one in counts.cameras] == ["door", "hall"]
     assert [one.frames.sent for one in counts.cameras if one.frames is not None] == [2, 1]

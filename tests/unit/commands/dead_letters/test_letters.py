@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from agegender.commands.dead_letters.letters import (
-    Choice,
     Letter,
-    Place,
+    LetterFilter,
+    MessagePosition,
     camera_of,
     letters_in,
     note_of_replay,
@@ -37,8 +37,8 @@ def letter(
 def test_a_letter_is_read_as_it_was_written() -> None:
     one = letter()
     assert (one.reason, one.service, one.origin) == ("Too dark", "classify", "test-faces/3@17")
-    assert (one.value_bytes, one.camera_id, one.place) == (8, "door", "test-dead-letters/1@0")
-    assert one.origin_place == Place("test-faces", 3, 17)
+    assert (one.value_bytes, one.camera_id, one.position) == (8, "door", "test-dead-letters/1@0")
+    assert one.origin_position == MessagePosition("test-faces", 3, 17)
     assert one.message == BAD._replace(value=b"")
     assert not one.carries_message
     assert letter(keep_value=True).message == BAD
@@ -73,30 +73,30 @@ def test_a_key_of_somebody_else_names_no_camera(key: bytes) -> None:
 
 @pytest.mark.parametrize("origin", ["door/s1@7", "faces/3", "faces@3", "", "a b/1@1", "faces/1@1@1"])
 def test_what_is_no_place_in_a_topic_is_none(origin: str) -> None:
-    assert Place.parse(origin) is None
+    assert MessagePosition.parse(origin) is None
 
 
 @pytest.mark.parametrize(
     "choice",
     [
-        Choice(),
-        Choice(service="classify", reason="DARK", topic="faces", camera="door", since_s=100.0),
+        LetterFilter(),
+        LetterFilter(service="classify", reason="DARK", topic="faces", camera="door", since_s=100.0),
     ],
 )
-def test_a_letter_is_meant_that_fits_in_all_respects(choice: Choice) -> None:
+def test_a_letter_is_meant_that_fits_in_all_respects(choice: LetterFilter) -> None:
     assert choice.test(KAFKA)(letter())
 
 
 @pytest.mark.parametrize(
     "choice",
     [
-        Choice(service="detect"),
-        Choice(reason="bright"),
-        Choice(topic="frames"),
-        Choice(topic="test-faces"),
-        Choice(camera="doo"),
-        Choice(since_s=100.5),
+        LetterFilter(service="detect"),
+        LetterFilter(reason="bright"),
+        LetterFilter(topic="frames"),
+        LetterFilter(topic="test-faces"),
+        LetterFilter(camera="doo"),
+        LetterFilter(since_s=100.5),
     ],
 )
-def test_a_letter_that_differs_in_one_respect_is_not_meant(choice: Choice) -> None:
+def test_a_letter_that_differs_in_one_respect_is_not_meant(choice: LetterFilter) -> None:
     assert not choice.test(KAFKA)(letter())

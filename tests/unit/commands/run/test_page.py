@@ -13,7 +13,7 @@ from prometheus_client import CollectorRegistry
 from rich.console import Console
 from typer.testing import CliRunner
 
-import agegender.commands.demo
+import agegender.commands.demo.demo
 from agegender.cli import app
 from agegender.commands.run.page import live_page, load_page_settings
 from agegender.services.api.config import ApiSettings
@@ -86,9 +86,9 @@ def test_without_its_packages_the_demo_goes_on_without_a_page(monkeypatch: pytes
     def stop_here() -> None:
         raise InterruptedError
 
-    monkeypatch.setattr(agegender.commands.demo, "demo_scene", stop_here)
+    monkeypatch.setattr(agegender.commands.demo.demo, "demo_scene", stop_here)
     console = Console(file=io.StringIO(), width=200)
     with pytest.raises(InterruptedError):
-        agegender.commands.demo.run_demo(console, 1, ProcessSettings(), threading.Event(), page=True)
+        agegender.commands.demo.demo.run_demo(console, 1, ProcessSettings(), threading.Event(), page=True)
     assert isinstance(console.file, io.StringIO)
     assert "agegender[api]" in console.file.getvalue()

@@ -33,7 +33,7 @@ _CLOCK = Fraction(1, 90_000)  # as RTP has it
 
 
 @dataclass(frozen=True, slots=True)
-class Moment:
+class VideoFrame:
     """One frame."""
 
     number: int
@@ -64,7 +64,7 @@ class Moment:
         return frame_info(captured, picture_bgr, time.time())
 
 
-class Moments(Protocol):
+class VideoFrames(Protocol):
     """An open video or camera, for one thread."""
 
     fps: Fraction
@@ -74,14 +74,14 @@ class Moments(Protocol):
     frame_count: int | None
     """How many to expect; None where nobody knows."""
 
-    def __iter__(self) -> Iterator[Moment]:
+    def __iter__(self) -> Iterator[VideoFrame]:
         """The frames; raises CameraError when they break off."""
 
     def close(self) -> None:
         """Lets go of the file or the camera."""
 
 
-class FileMoments:
+class FileFrames:
     """The frames of a video file.
 
     Args:
@@ -99,12 +99,12 @@ class FileMoments:
         self.time_base = self._stream.time_base
         self.frame_count = self._stream.frame_count
 
-    def __iter__(self) -> Iterator[Moment]:
-        """See `Moments`."""
+    def __iter__(self) -> Iterator[VideoFrame]:
+        """See `VideoFrames`."""
         for number, frame in enumerate(self._stream.frames()):
             time_s = frame.media_time_s or 0.0
             due = self._sampler is None or self._sampler.pick(time_s)
-            yield Moment(
+            yield VideoFrame(
                 number, time_s, due, frame.captured_at_s, frame.clock, frame.picture, time_s, frame.file
             )
 
@@ -113,7 +113,7 @@ class FileMoments:
         self._stream.close()
 
 
-class LiveMoments:
+class LiveFrames:
     """The newest frames of an RTSP camera or a webcam; those that come while there is no time are left out.
 
     A camera that breaks off is opened again, until its time is over.
@@ -142,8 +142,8 @@ class LiveMoments:
         self.fps = Fraction(camera.fps or settings.fps).limit_denominator(1000)
         self.frame_count = None if seconds is None else round(seconds * self.fps)
 
-    def __iter__(self) -> Iterator[Moment]:
-        """See `Moments`; raises CameraError when no first frame comes in 15 s, or 3 s when it fails.
+    def __iter__(self) -> Iterator[VideoFrame]:
+        """See `VideoFrames`; raises CameraError when no first frame comes in 15 s, or 3 s when it fails.
 
         It also does so when the camera is away at the end of its time.
         """
@@ -157,7 +157,7 @@ class LiveMoments:
                 away = None
                 time_s = max(0.0, captured.captured_at_s - first.captured_at_s)
                 picture = partial(_pixels, captured.picture)
-                yield Moment(number, time_s, True, captured.captured_at_s, captured.clock, picture)
+                yield VideoFrame(number, time_s, True, captured.captured_at_s, captured.clock, picture)
                 number += 1
             elif away is None and (away := self._failure) is not None:
                 self._tell(f"no frames after {time_s:.1f} s, trying again: {away}")
@@ -197,7 +197,7 @@ def _pixels(picture: Bgr | UnreadablePicture) -> Bgr:
 
 
 @contextlib.contextmanager
-def closing(moments: Moments) -> Iterator[Moments]:
+def closing(moments: VideoFrames) -> Iterator[VideoFrames]:
     """Closes at the end of the block."""
     try:
         yield moments

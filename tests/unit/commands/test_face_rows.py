@@ -7,7 +7,7 @@ import io
 import pytest
 from rich.console import Console
 
-from agegender.commands.records import age_text, face_label, face_record, gender_texts
+from agegender.commands.face_rows import age_text, face_label, face_record, gender_texts
 from agegender.commands.run.view import Summary
 from agegender.shared.messages.pipeline import Result
 from tests.support.made_messages import result, unclassified_result

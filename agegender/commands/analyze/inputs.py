@@ -24,7 +24,7 @@ Kind = Literal["picture", "video", "live", "nothing"]
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class Input:
     """One picture, video or camera."""
 
     shown: str
@@ -45,14 +45,14 @@ class Source:
         return self.shown if self.camera is not None else os.fspath(self.path.absolute())
 
 
-def find_sources(
+def find_inputs(
     inputs: Sequence[str],
     *,
     webcam: int | None = None,
     fps: float | None = None,
     leave_out: Path | None = None,
     stdin_copy: Path | None = None,
-) -> list[Source]:
+) -> list[Input]:
     """All sources in the order of the inputs, each file once; within folders by name.
 
     What is missing, empty or not to be entered becomes a source of the kind `nothing` in its place. Hidden
@@ -69,7 +69,7 @@ def find_sources(
         SettingsError: a URL is malformed; the text does not repeat its login.
     """
     names = [*inputs, *([f"webcam:{webcam}"] if webcam is not None else [])]
-    found: dict[str, Source] = {}
+    found: dict[str, Input] = {}
     copies: set[str] = set()
     for name in names:
         for source in _expand(name, fps, leave_out, stdin_copy):
@@ -86,9 +86,7 @@ def spool_stdin(folder: Path, stdin: BinaryIO | None = None) -> Path:
     return path
 
 
-def _expand(
-    name: str, fps: float | None, leave_out: Path | None, stdin_copy: Path | None
-) -> Iterator[Source]:
+def _expand(name: str, fps: float | None, leave_out: Path | None, stdin_copy: Path | None) -> Iterator[Input]:
     if name == STDIN and stdin_copy is not None:
         yield _file(stdin_copy, PurePath("stdin"), shown="standard input")
         return
@@ -97,7 +95,7 @@ def _expand(
         camera = camera.model_copy(update={"fps": fps})
         shown = mask_named(camera.source)
         copy = PurePath("".join(c if c.isalnum() or c in ".-" else "-" for c in shown) + ".mp4")
-        yield Source(shown, "live", copy, camera=camera)
+        yield Input(shown, "live", copy, camera=camera)
         return
     path = Path(name)
     if _is(path.is_dir, unknown=False):
@@ -123,7 +121,7 @@ def _is(asked: Callable[[], bool], *, unknown: bool) -> bool:
         return unknown
 
 
-def _folder(folder: Path, leave_out: Path | None) -> Iterator[Source]:
+def _folder(folder: Path, leave_out: Path | None) -> Iterator[Input]:
     troubles: list[OSError] = []
     is_empty = True
     for parent, folders, files in os.walk(folder, onerror=troubles.append):
@@ -143,21 +141,21 @@ def _folder(folder: Path, leave_out: Path | None) -> Iterator[Source]:
         yield _nothing(folder, "no picture and no video in this folder")
 
 
-def _trouble(error: OSError) -> Source:
+def _trouble(error: OSError) -> Input:
     return _nothing(Path(error.filename), f"cannot be entered: {error.strerror}")
 
 
-def _nothing(path: Path, problem: str) -> Source:
-    return Source(shown_path(path), "nothing", PurePath(path.name), path=path, problem=problem)
+def _nothing(path: Path, problem: str) -> Input:
+    return Input(shown_path(path), "nothing", PurePath(path.name), path=path, problem=problem)
 
 
 def _within(path: Path, folder: Path | None) -> bool:
     return folder is not None and path.resolve().is_relative_to(folder.resolve())
 
 
-def _file(path: Path, relative: PurePath, shown: str | None = None) -> Source:
+def _file(path: Path, relative: PurePath, shown: str | None = None) -> Input:
     kind = _kind_by_name(path) or _kind_by_content(path)
-    return Source(shown or shown_path(path), kind, _copy_name(relative, kind), path=path)
+    return Input(shown or shown_path(path), kind, _copy_name(relative, kind), path=path)
 
 
 def _kind_by_name(path: Path) -> Kind | None:
@@ -186,7 +184,7 @@ _KEPT_PICTURES = frozenset([".jpg", ".jpeg", ".png", ".webp"])
 _KEPT_VIDEOS = frozenset([".mp4", ".m4v"])
 
 
-def _with_own_copy(source: Source, taken: set[str]) -> Source:
+def _with_own_copy(source: Input, taken: set[str]) -> Input:
     """Also on a disk that takes capitals and small letters for the same, as that of the copies may be."""
     copy, number = source.copy, 2
     while str(copy).casefold() in taken:

@@ -1,19 +1,13 @@
-"""Results as rows: one flat record a face, for people and for programs."""
+"""One classified face in words for people, and as a flat record for programs."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Sequence
-
-from rich.table import Table
-
 from agegender.shared.messages.pipeline import FaceInfo, Result
 from agegender.shared.messages.visits import Visit
-from agegender.shared.store import StoredResult
 
 
 def face_label(classified: Result | Visit) -> str:
-    """A face or a person in a few letters: `female 34`, `? 34` for an unknown gender, or `too small`."""
+    """A face or a visit in a few letters: `female 34`, `? 34` for an unknown gender, or `too small`."""
     if classified.age_years is None:
         return age_text(classified)
     gender = "?" if classified.gender == "unknown" else classified.gender
@@ -21,9 +15,9 @@ def face_label(classified: Result | Visit) -> str:
 
 
 def age_text(classified: Result | Visit) -> str:
-    """The age in whole years, or why it was not classified: `34`, `too small`, `not yet`."""
+    """The age in whole years, or why there is none: `34`, `too small`, `not yet`."""
     if classified.age_years is None:
-        return str(classified.unclassified).replace("-", " ")
+        return (classified.unclassified or "unknown").replace("-", " ")
     return f"{classified.age_years:.0f}"
 
 
@@ -33,7 +27,7 @@ def interval_text(years: tuple[float, float] | None) -> str:
 
 
 def gender_texts(result: Result) -> tuple[str, str]:
-    """The gender and how sure it is: `female` and `97 %`; both empty where the face was not classified."""
+    """The gender and its confidence: `female` and `97 %`; both empty for an unclassified face."""
     if result.unclassified is not None:
         return "", ""
     return result.gender, f"{result.gender_confidence * 100:.0f} %"
@@ -74,31 +68,3 @@ def face_record(result: Result) -> dict[str, object]:
         "file": frame.file,
         "media_time_s": frame.media_time_s,
     }
-
-
-def stored_record(stored: StoredResult) -> dict[str, object]:
-    """A face as above, with the time at which the store took it and the delay since its capture."""
-    return {
-        **face_record(stored.result),
-        "written_at_s": stored.written_at_s,
-        "delay_s": round(stored.delay_s, 3),
-    }
-
-
-def results_table(camera: str, results: Sequence[StoredResult]) -> Table:
-    """The results as a table, one face a row."""
-    table = Table(title=f"Latest results of {camera}", title_justify="left")
-    for name in ("captured", "face", "age", "gender", "sure", "size", "delay"):
-        table.add_column(name, justify="left" if name in ("captured", "face", "gender") else "right")
-    for one in results:
-        face = one.result.face
-        stamp = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(one.result.captured_at_s))
-        table.add_row(
-            f"{stamp}.{int(one.result.captured_at_s % 1 * 10)}",
-            f"{face.index + 1} of {face.faces_in_frame}",
-            age_text(one.result),
-            *gender_texts(one.result),
-            face_size(face),
-            f"{one.delay_s * 1000:.0f} ms",
-        )
-    return table

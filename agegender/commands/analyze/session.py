@@ -1,0 +1,200 @@
+"""One call of `agegender analyze`: checks the options, opens everything, works, reports."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from agegender.analysis.analyzer import DEFAULT_FPS, Analyzer
+from agegender.commands.analyze.copies import Style
+from agegender.commands.analyze.copy_folder import CopyFolder
+from agegender.commands.analyze.inputs import STDIN, Input, find_inputs, spool_stdin
+from agegender.commands.analyze.progress import ProgressBar
+from agegender.commands.analyze.results_file import ResultsFile
+from agegender.commands.analyze.rows import CsvRows, JsonRows, Rows, TableRows, TextOutput
+from agegender.commands.analyze.run import EVERY_FRAME, AnalysisRun, CopyOptions
+from agegender.commands.analyze.window import Window
+from agegender.shared.errors import SettingsError
+from agegender.shared.process.logs import set_up_logs
+from agegender.shared.process.secrets import mask
+from agegender.shared.process.signals import stop_on_signals
+
+EXIT_FAILED = 1
+EXIT_INTERRUPTED = 128 + signal.SIGINT
+_STDERR = 2
+
+
+@dataclass(frozen=True, slots=True)
+class AnalyzeOptions:
+    """The options of the command line; `agegender analyze --help` explains them."""
+
+    inputs: Sequence[str]
+    camera: int | None
+    as_json: bool
+    as_csv: bool
+    output: Path | None
+    annotate: Path | None
+    blur: bool
+    labels: bool
+    show: bool
+    fps: str | None
+    seconds: float | None
+    resume: bool
+    workers: int | None
+
+    def check(self) -> None:
+        """Raises SettingsError for options that do not fit together."""
+        if not self.inputs and self.camera is None:
+            raise SettingsError("nothing to analyze: give pictures, videos, folders, RTSP URLs or --camera 0")
+        if self.as_json and self.as_csv:
+            raise SettingsError("give one of --json and --csv")
+        if self.blur and not self.makes_copies:
+            raise SettingsError(
+                "--blur changes copies only: say where they go with --annotate DIR, or --show"
+            )
+        if self.resume and not self.keeps_results:
+            raise SettingsError("--resume needs the --output FILE or the --annotate DIR of the earlier run")
+        if self.resume and STDIN in self.inputs:
+            raise SettingsError("--resume cannot go on with standard input")
+
+    @property
+    def makes_copies(self) -> bool:
+        """Whether pictures with boxes are written or shown."""
+        return self.annotate is not None or self.show
+
+    @property
+    def keeps_results(self) -> bool:
+        """Whether a later run can see what this one did."""
+        return self.output is not None or self.annotate is not None
+
+    @property
+    def format(self) -> str:
+        """The form of the rows, as the journal of a run names it."""
+        return "--json" if self.as_json else "--csv" if self.as_csv else "a table"
+
+    def rows(self) -> Callable[[TextOutput], Rows]:
+        """Makes the rows in the chosen form."""
+        if self.as_json:
+            return JsonRows
+        if self.as_csv:
+            return CsvRows
+        width = 100 if self.output is not None else shutil.get_terminal_size((100, 24)).columns
+        return lambda out: TableRows(out, width)
+
+    def rate(self, default: float | None) -> float | None:
+        """The number that --fps gives, None for every frame; raises SettingsError."""
+        if self.fps is None:
+            return default
+        if self.fps == EVERY_FRAME:
+            return None
+        try:
+            rate = float(self.fps)
+        except ValueError:
+            rate = 0.0
+        if not 0 < rate <= 60:
+            raise SettingsError(f"--fps {self.fps}: expected a number over 0 and up to 60, or {EVERY_FRAME}")
+        return rate
+
+
+def analyze_all(options: AnalyzeOptions) -> int:
+    """Analyzes all inputs and writes the rows; returns the exit status.
+
+    Raises:
+        AgeGenderError: an option or a setting is wrong, or weights are missing.
+    """
+    options.check()
+    rate = options.rate(None if options.makes_copies else DEFAULT_FPS)
+    if options.blur and rate is not None:
+        raise SettingsError(
+            "--blur looks at every frame, because a face would show in the others: leave out --fps"
+        )
+    set_up_logs("error", "text")
+    stop = stop_on_signals()
+    with TemporaryDirectory(prefix="agegender-") as folder:
+        stdin_copy = spool_stdin(Path(folder)) if STDIN in options.inputs else None
+        inputs = find_inputs(
+            options.inputs,
+            webcam=options.camera,
+            fps=options.rate(None),
+            leave_out=options.annotate,
+            stdin_copy=stdin_copy,
+        )
+        folder_of_copies = None if options.annotate is None else CopyFolder(options.annotate, inputs)
+        if folder_of_copies is not None and any(one.kind in ("video", "live") for one in inputs):
+            _tell("the copies of videos have no sound")
+        style = Style(anonymizes=options.blur, labels=options.labels)
+        copies = CopyOptions(style, folder_of_copies, rate, options.seconds)
+        with _quiet_loading():
+            analyzer = Analyzer(workers=options.workers)
+        with analyzer:
+            window = Window("agegender") if options.show else None
+            bar = ProgressBar()
+            results = ResultsFile(
+                options.rows(),
+                bar.stdout,
+                options.output,
+                options.annotate,
+                options={"rows": options.format, **copies.by_name()},
+                resume=options.resume,
+            )
+            with bar:
+                run = AnalysisRun(analyzer, copies, results, bar, window, _tell, stop.is_set)
+                can_resume = options.keeps_results and STDIN not in options.inputs
+                status = _work(run, inputs, results, can_resume=can_resume)
+            if window is not None:
+                window.close()
+    return status
+
+
+def _work(run: AnalysisRun, inputs: Sequence[Input], results: ResultsFile, *, can_resume: bool) -> int:
+    finished = False
+    try:
+        run.work(inputs)
+        finished = not run.interrupted
+        results.finish(ended=finished, failed=run.failed > 0)
+    except BrokenPipeError:
+        # The reader has closed the pipe, as `head` does.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_FAILED
+    except OSError as error:
+        _tell(f"cannot write the rows: {error.strerror}")
+        return EXIT_FAILED
+    finally:
+        with contextlib.suppress(OSError):
+            results.close()
+    if not finished:
+        _tell("stopped; the same command with --resume goes on" if can_resume else "stopped")
+        return EXIT_INTERRUPTED
+    if run.failed:
+        again = "; the same command with --resume tries them again" if can_resume else ""
+        _tell(f"{run.failed} of {len(inputs)} failed{again}")
+    return EXIT_FAILED if run.failed else 0
+
+
+@contextlib.contextmanager
+def _quiet_loading() -> Iterator[None]:
+    """Hides what native code writes to standard error while nets load.
+
+    LiteRT prints a line about XNNPACK there, and has no setting against it.
+    """
+    sys.stderr.flush()
+    kept = os.dup(_STDERR)
+    with Path(os.devnull).open("w") as nowhere:
+        os.dup2(nowhere.fileno(), _STDERR)
+    try:
+        yield
+    finally:
+        os.dup2(kept, _STDERR)
+        os.close(kept)
+
+
+def _tell(text: str) -> None:
+    # The progress bar replaces `sys.stderr`; typer would write past it.
+    sys.stderr.write(mask(f"agegender: {text}\n"))

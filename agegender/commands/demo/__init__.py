@@ -1,0 +1,1 @@
+"""`agegender demo`: the pipeline on a simulated camera."""
