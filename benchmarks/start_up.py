@@ -28,7 +28,7 @@ def cpu_s(*arguments: str) -> float:
 
 def main() -> int:
     """Prints a line for each command; returns 1 when one takes more than `MOST` times the reference."""
-    starts = {" ".join(REFERENCE): REFERENCE}
+    starts: dict[str, tuple[str, ...]] = {" ".join(REFERENCE): REFERENCE}
     starts |= {f"agegender {one}": ("-m", "agegender", *one.split()) for one in COMMANDS}
     least_s = {name: min(cpu_s(*arguments) for _ in range(ROUNDS)) for name, arguments in starts.items()}
     reference_s = least_s[" ".join(REFERENCE)]

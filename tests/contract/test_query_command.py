@@ -132,7 +132,8 @@ def test_a_table_of_visits_fits_a_terminal() -> None:
     assert "1 min 5 s" in shown
 
 
-def test_tz_is_the_zone_of_dates_and_of_shown_times(sink: Sink) -> None:
+def test_tz_is_the_zone_of_dates_and_of_shown_times(sink: Sink, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "120")
     visit(sink, 1, 20 * 3600)
     began_at = datetime.now(ZoneInfo("Asia/Tokyo")) - timedelta(hours=20)
     since, until = (f"{began_at + timedelta(minutes=m):%Y-%m-%dT%H:%M}" for m in (-5, 5))
