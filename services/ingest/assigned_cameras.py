@@ -34,7 +34,7 @@ _HUNG_S = 30.0  # a worker that neither takes frames nor calls `keep_alive` for 
 
 
 class AssignedCameras:
-    """A source of frames whose cameras change while it runs.
+    """A source of frames with cameras that change while it runs.
 
     A thread of its own takes part in the group, so that cameras are handed over in time even if the stage is
     slow. `CameraSource` does the rest.

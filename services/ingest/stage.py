@@ -21,7 +21,7 @@ class IngestStage:
     Args:
         longer_side_px: larger pictures are shrunk to this.
         jpeg_quality: 1 to 100.
-        max_bytes: a frame whose JPEG is larger is dropped as `oversize`.
+        max_bytes: the largest JPEG. A larger one is dropped as `oversize`.
     """
 
     def __init__(

@@ -69,6 +69,6 @@ def test_an_impossible_measurement_gives_no_negative_costs(every_ms: float, few_
     assert decode_ms + pick_ms == pytest.approx(every_ms)
 
 
-def test_the_quietest_span_counts_and_one_without_frames_does_not() -> None:
+def test_the_quietest_span_with_frames_counts() -> None:
     read = [Span(cpu_s, picked, 0.0, 3) for cpu_s, picked in ((0.3, 100), (0.1, 10), (0.2, 100), (0.01, 0))]
     assert least_ms(read) == pytest.approx(2.0)

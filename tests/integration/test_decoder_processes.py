@@ -111,7 +111,7 @@ def test_no_process_outlives_a_worker_that_is_killed(simulator: CameraSimulator,
         finally:
             worker.kill()
     wait_until(lambda: all(is_gone(one) for one in below), 5, "its decoders have ended")
-    wait_until(lambda: not any(simulator.audience(one).now for one in NAMES), 5, "nobody watches")
+    wait_until(lambda: not any(simulator.audience(one).now for one in NAMES), 5, "no viewer is left")
 
 
 def test_a_signal_to_the_group_is_left_to_the_worker(cameras: list[Camera]) -> None:

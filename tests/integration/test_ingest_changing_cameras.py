@@ -37,7 +37,7 @@ def simulator(clip: Path) -> Iterator[CameraSimulator]:
 
 
 class Source:
-    """An open source whose cameras change, and its metrics."""
+    """An open source with cameras that change, and its metrics."""
 
     def __init__(self, may_read: Callable[[], bool] = always) -> None:
         self.metrics = Metrics(CollectorRegistry())
@@ -98,7 +98,7 @@ def test_cameras_that_stay_are_not_interrupted_by_a_change(simulator: CameraSimu
     assert not source.source.exhausted
 
 
-def test_a_camera_that_changes_is_closed_before_it_is_opened_anew(
+def test_a_changed_camera_is_closed_before_it_is_opened_again(
     simulator: CameraSimulator,
 ) -> None:
     with Source() as source:

@@ -1,4 +1,4 @@
-"""Cameras that fail in every way there is: each is named, retried, and troubles nobody else."""
+"""Cameras that fail: each failure has a name, the camera is retried, and others are not affected."""
 
 from __future__ import annotations
 

@@ -305,7 +305,7 @@ def test_a_folder_gives_its_pictures_in_order_and_drops_bad_ones(tmp_path: Path)
         "b.PNG": png.tobytes(),
         "c-empty.jpg": b"",
         "d-oversize.jpg": oversize,
-        "e-text.jpg": b"a text, whatever its name says",
+        "e-text.jpg": b"a text in spite of its name",
         "f-truncated.jpg": good[: len(good) // 2],
         "größe/ß 漢字.jpeg": good,
         "notes.txt": b"left out",
@@ -352,7 +352,7 @@ def test_files_read_in_parallel_are_counted_separately(clip: Path, tmp_path: Pat
     assert all(taker.balance(one) == 0 for one in "abcd")
 
 
-def test_a_device_gives_its_frames_with_the_time_of_their_arrival(clip: Path) -> None:
+def test_a_device_gives_frames_with_the_time_of_arrival(clip: Path) -> None:
     """OpenCV reads a file in the same way as a device, so a file stands in for one."""
     stream = WebcamStream(0, device=lambda _: cv2.VideoCapture(str(clip)))
     given = stream.frames()

@@ -1,4 +1,4 @@
-"""RTSP cameras that work: their frames, the times of these, and what happens when nobody takes them."""
+"""RTSP cameras that work: their frames, the times of capture, and a pipeline that takes none."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def number_of(picture: Bgr | UnreadablePicture) -> int:
 
 @pytest.fixture(scope="module")
 def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Four seconds whose frames tell their numbers."""
+    """Four seconds. Each frame shows its number."""
     path = tmp_path_factory.mktemp("clips") / "clip.mp4"
     write_video(path, (numbered(n) for n in range(FPS * SECONDS)), size_wh=SIZE_WH, fps=FPS)
     return path
@@ -56,7 +56,7 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def short_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Begins anew, with a keyframe, every fifth of a second, so that nobody waits long for a picture."""
+    """Repeats every fifth of a second with a keyframe, so that viewers wait only briefly for a picture."""
     path = tmp_path_factory.mktemp("clips") / "short.mp4"
     write_video(path, (numbered(n) for n in range(5)), size_wh=SIZE_WH, fps=FPS)
     return path
@@ -64,7 +64,7 @@ def short_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def slow_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """As a camera in the dark, whose shutter is open for long."""
+    """Like a camera in the dark with a long exposure."""
     path = tmp_path_factory.mktemp("clips") / "slow.mp4"
     write_video(path, (numbered(n) for n in range(12)), size_wh=SIZE_WH, fps=4)
     return path
@@ -163,7 +163,7 @@ def test_a_camera_slower_than_the_rate_gives_all_its_frames(simulator: CameraSim
     assert numbers == [(numbers[0] + n) % 12 for n in range(len(numbers))]
 
 
-def test_after_a_pause_the_next_frame_is_fresh_and_others_counted(
+def test_after_a_pause_the_next_frame_is_fresh(
     simulator: CameraSimulator,
 ) -> None:
     with Taker([camera(simulator, "door")], fps=25) as taker:

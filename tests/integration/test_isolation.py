@@ -1,4 +1,4 @@
-"""Cameras that misbehave in every way, all at once, and decoders that hang or die: the others go on."""
+"""Many cameras misbehave at once, and decoders hang or die: the other cameras are not affected."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ FAILS_WITH = {
 
 @dataclass(frozen=True)
 class Seen:
-    """What came of it."""
+    """The rates, streams and processes before and after the misbehaviour."""
 
     cameras: Cameras
     rates_before: dict[str, float]

@@ -1,4 +1,4 @@
-"""A camera that tells its own time late: whoever is before it stays one person, up to the tracks."""
+"""A camera reports its time late: a person before it still stays one track."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whatever a camera answers, reading it ends in time with frames or with a reason."""
+"""After any answer of a camera, reading it ends in time with frames or with a reason."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ Its standard input is a socket. Each request is one number, and so is each answe
 - The id of a decoder has it killed. The answer is its exit status, as `os.waitpid` returns it. Until then
   the system does not give the id to another process.
 
-If the worker ends, for whatever reason, the host ends with all decoders.
+If the worker ends in any way, the host ends with all decoders.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""An RTSP camera whose stream a decoder process reads."""
+"""The stream of an RTSP camera, read by a decoder process."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ class FrameBuffer:
 
     @property
     def full(self) -> frozenset[str]:
-        """Complete cameras whose buffer is full: no more frames should be put."""
+        """Complete cameras with a full buffer: no more of their frames should be put."""
         return frozenset(
             camera
             for camera, line in self._frames.items()

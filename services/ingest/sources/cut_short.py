@@ -1,4 +1,4 @@
-"""Detects video files whose end is missing, by the number of bytes that the file itself states.
+"""Detects that the end of a video file is missing, by the number of bytes that the file states.
 
 FFmpeg reports no error for a file that was cut between two frames. Durations do not help: even in an intact
 file they may be rounded, guessed, or those of the sound. But an intact file has all of its bytes. MPEG-TS,

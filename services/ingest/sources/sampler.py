@@ -53,7 +53,7 @@ class ForwardTime:
 
 
 class Allowance:
-    """A token bucket by our own clock: it limits a stream whatever the stream's clock says.
+    """A token bucket by our own clock: it limits even a stream with a wrong clock.
 
     Args:
         per_s: how many are allowed a second.

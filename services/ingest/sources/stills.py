@@ -41,7 +41,7 @@ PICTURE_SUFFIXES = frozenset(
         ".webp",
     ]
 )
-"""Suffixes of the formats that OpenCV decodes and whose size can be read before decoding."""
+"""Suffixes of the formats that OpenCV decodes, if the size can be read before decoding."""
 
 
 class StillsStream:

@@ -1,4 +1,4 @@
-"""Whatever stands in the topic `cameras`, a bad record leaves its own camera out, and no other."""
+"""A bad record in the topic `cameras` excludes its own camera and no other."""
 
 from __future__ import annotations
 

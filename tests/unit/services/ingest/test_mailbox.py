@@ -1,4 +1,4 @@
-"""The places between the readers and the pipeline: what is kept, what is lost, who waits."""
+"""The mailbox between the readers and the pipeline: which frames are kept, dropped and waited for."""
 
 from __future__ import annotations
 

@@ -118,7 +118,7 @@ def failing(error: Exception) -> Callable[[], Scripted]:
     return open_stream
 
 
-def test_a_failing_camera_is_retried_with_backoff_and_logged_once(
+def test_a_failing_camera_is_retried_slower_and_logged_once(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     with Bench(failing(REFUSED)) as bench:
@@ -152,7 +152,7 @@ def test_waits_allow_a_quick_return_and_avoid_a_lockout() -> None:
     assert sum(login.next_s() for _ in range(20)) > 300
 
 
-def test_a_camera_that_flaps_is_counted_each_time_and_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_flapping_camera_is_counted_each_time_and_logged_once(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     with Bench(lambda: Scripted(frames(1))) as bench:
         wait_until(lambda: len(bench.opened_at_s) >= 7, 5, "seven connections")
@@ -200,7 +200,7 @@ def test_a_camera_that_is_up_has_no_failure_and_new_streams() -> None:
     assert bench.metrics.total("agegender_camera_up_bool") == 0
 
 
-def test_an_error_that_nobody_thought_of_is_a_failure_like_others(caplog: pytest.LogCaptureFixture) -> None:
+def test_an_unexpected_error_is_a_failure_like_others(caplog: pytest.LogCaptureFixture) -> None:
     with Bench(lambda: Scripted(frames(2, then=ZeroDivisionError("oh")))) as bench:
         wait_until(lambda: bench.failures().get("not-video", 0) >= 2, 5, "two failures")
         # Between two failures the camera is up for a moment.

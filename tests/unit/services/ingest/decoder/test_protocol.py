@@ -67,7 +67,7 @@ class HangsUp(socket.socket):
 
     theirs: socket.socket
 
-    def sendall(self, data: Any, flags: int = 0, /) -> None:  # noqa: ANN401  (whatever a socket takes)
+    def sendall(self, data: Any, flags: int = 0, /) -> None:  # noqa: ANN401  (as a socket)
         super().sendall(data, flags)
         self.theirs.close()
 
@@ -98,7 +98,7 @@ PICKED = {"kind": "frame", "arrived_at_s": 1.0, "camera_time_s": None, "size_wh"
         framed(b""),
         framed(b"{}"),
         framed(b"\xff\xfe"),
-        framed(json.dumps({"kind": "who"}).encode()),
+        framed(json.dumps({"kind": "unknown"}).encode()),
         framed(pickle.dumps(Alive())),
         framed(json.dumps(PICKED).encode(), bytes(5)),
         framed(json.dumps(PICKED | {"size_wh": None}).encode(), bytes(6)),

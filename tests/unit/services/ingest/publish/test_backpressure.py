@@ -1,4 +1,4 @@
-"""How fast a file may be read."""
+"""Backpressure limits the speed of files."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from agegender.shared.errors import NotNow
 
 
 class World:
-    """What waits for each group, and the time; counts how often somebody asked."""
+    """The backlog of each group, and the time. Counts the requests."""
 
     def __init__(self, **waiting: int) -> None:
         self.now_s = 100.0

@@ -1,4 +1,4 @@
-"""What is kept while Kafka is away: of live cameras the newest, of complete ones everything."""
+"""The buffer keeps the newest frames of live cameras, and all frames of complete ones."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def frame(sequence: int, camera: str = "door", mode: Mode = "live", jpeg: bytes 
 
 
 def filled(bytes_per_camera: int, *frames: Frame) -> tuple[FrameBuffer, list[int]]:
-    """A buffer into which these were put, and the numbers of those that were pushed out."""
+    """A buffer with these frames, and the numbers of the frames that were pushed out."""
     buffer = FrameBuffer(bytes_per_camera)
     return buffer, [old.info.sequence for one in frames for old in buffer.put(one)]
 
@@ -75,7 +75,7 @@ def test_complete_frames_need_room_and_never_delay_live_ones() -> None:
 
 def test_what_waits_of_some_cameras_or_of_all_can_be_taken_out() -> None:
     buffer, _ = filled(9_000, *(frame(n, camera) for camera in ("a", "b", "c") for n in range(2)))
-    assert names(buffer.clear(["b", "nobody"])) == [("b", 0), ("b", 1)]
+    assert names(buffer.clear(["b", "unknown"])) == [("b", 0), ("b", 1)]
     assert buffer.numbers == {"a": 2, "c": 2}
     assert len(buffer.clear()) == 4
     assert buffer.numbers == {}

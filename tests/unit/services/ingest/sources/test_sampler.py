@@ -46,7 +46,7 @@ def test_the_rhythm_goes_on_after_the_clock_jumps(jump_s: float) -> None:
 
 
 def test_a_clock_that_keeps_restarting_does_not_stop_the_frames() -> None:
-    """As a short clip in a loop whose times are not carried on."""
+    """Like a short clip in a loop: its times begin anew with each round."""
     times_s = [n / 25 for n in range(20)] * 50
     assert len(picked(1, times_s)) == pytest.approx(38, abs=2)  # 50 rounds of 0.76 s
 
