@@ -29,7 +29,7 @@ _CAMERA_ID = "analyze"  # what messages say where a picture came from no camera
 
 
 class Unreadable(AgeGenderError):
-    """Something that was to be analyzed is missing, broken, too large, or of a kind that nobody reads."""
+    """Something that was to be analyzed is missing, broken, too large, or of an unknown kind."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ class Analyzer:
     """Finds faces and classifies them, with the stages of the pipeline.
 
     Frames of videos are searched shrunk to `detect.longer_side_px`, pictures that are much larger at twice as
-    much as well. Whatever is found is cut and classified at its own resolution.
+    much as well. Each face is cut and classified at its own resolution.
 
     Loads the nets once. Safe to use from several threads: as many calls work at once as there are workers,
     and the others wait. OpenCV is set to one thread for the whole process, because several pictures at once
@@ -143,7 +143,7 @@ class Analyzer:
     def analyze_frames(
         self, path: str | os.PathLike[str], *, fps: float | None = DEFAULT_FPS
     ) -> Iterator[Analyzed]:
-        """The same frame by frame, as they are done, for videos too long to keep; nobody is told apart.
+        """The same frame by frame, as they are done, for videos too long to keep; people are not told apart.
 
         Raises:
             Unreadable: as `analyze_video`, after the frames that could be read.

@@ -1,4 +1,4 @@
-"""Work on several threads whose results come in the order of what went in."""
+"""Work on several threads, with the results in the order of the inputs."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ Out = TypeVar("Out")
 def in_order(pool: Executor, work: Callable[[In], Out], items: Iterable[In], ahead: int) -> Iterator[Out]:
     """`work` of each item, in the order of the items; raises what `work` or `items` raise, in its place.
 
-    At most `ahead` items are taken beyond the one whose result was handed out last, so memory stays flat
-    however many there are. What was not begun when the iterator is closed is never begun.
+    At most `ahead` items are taken beyond the one of the last result, so memory stays flat for any number of
+    items. What was not begun when the iterator is closed is never begun.
     """
     waiting: deque[Future[Out]] = deque()
     broken: Exception | None = None

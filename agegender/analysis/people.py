@@ -1,4 +1,4 @@
-"""Who was in a video: the faces of each person put together."""
+"""The people of a video: sums up the faces of each person."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Person:
 
 @dataclass
 class OngoingPerson:
-    """Whoever a face belongs to, as far as it is known by now."""
+    """The person of a face, as far as it is known by now."""
 
     track: Track
     faces: int = 0
@@ -67,7 +67,7 @@ class OngoingPerson:
 
 
 class People:
-    """Tells which face of a video is whose, and sums up each person.
+    """Assigns each face of a video to a person, and sums up each person.
 
     Frames are held back until it is certain of each of their faces whether it belongs to a person: about half
     a second. What is held are results, no pictures.
@@ -80,7 +80,7 @@ class People:
         self._persons: list[OngoingPerson] = []
 
     def add(self, frame: Analyzed) -> list[OngoingPerson]:
-        """Takes the next frame; the return value is whose each of its faces is."""
+        """Takes the next frame; the return value has the person of each face."""
         tracks = self._tracker.update([one.face.box_xyxy for one in frame.faces], frame.time_s)
         self._held.append((frame, tracks))
         known_faces = []

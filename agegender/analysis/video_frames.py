@@ -166,7 +166,7 @@ class LiveFrames:
             raise CameraError(FailureReason.ENDED, f"broken after {time_s:.1f} s: {away}")
 
     def _first(self) -> CapturedFrame | None:
-        """None where somebody asked for an end."""
+        """None if the run was asked to stop."""
         opened_s = time.monotonic()
         while not self._stopped():
             if (captured := self._next()) is not None:

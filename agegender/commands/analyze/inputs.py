@@ -174,7 +174,7 @@ def _kind_by_content(path: Path) -> Kind:
 
 
 def _copy_name(relative: PurePath, kind: Kind) -> PurePath:
-    """Keeps names whose format we write; others get the suffix of ours added, so that no two become one."""
+    """Keeps names of formats that we write. Others get our suffix added, so that no two become one."""
     kept, added = (_KEPT_VIDEOS, ".mp4") if kind in ("video", "live") else (_KEPT_PICTURES, ".jpg")
     is_kept = relative.suffix.lower() in kept
     return relative if is_kept else relative.with_name(relative.name + added)

@@ -28,7 +28,7 @@ class Journal:
         resume: whether to go on with the run that left it.
 
     Raises:
-        SettingsError: the run that left it was interrupted and nobody said to go on, or it had other options,
+        SettingsError: the run that left it was interrupted and `--resume` was not given, or it had other options,
             or the file is none of ours.
     """
 

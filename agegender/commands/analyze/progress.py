@@ -87,7 +87,7 @@ class ProgressBar:
             self._frames = None
 
     def video(self, name: str, frames: int | None) -> None:
-        """A video begins; `frames` is None where nobody knows how many there are."""
+        """A video begins; `frames` is None if their number is unknown."""
         self._frames = self._bar.add_task(name[-24:].replace("[", "("), total=frames)
 
     def frame_done(self, number: int) -> None:

@@ -96,7 +96,7 @@ class AnalysisRun:
 
     @property
     def interrupted(self) -> bool:
-        """Whether somebody asked for an end."""
+        """Whether the user asked for an end."""
         return self._stopped() or (self._window is not None and self._window.closed)
 
     def work(self, sources: Sequence[Input]) -> None:

@@ -51,7 +51,7 @@ class Worker:
     ended: bool = False
 
     def values(self, name: str, **labels: str) -> Sequence[Sample]:
-        """The samples called `name` whose labels include `labels`."""
+        """The samples called `name` with labels that include `labels`."""
         return [one for one in self.samples if one.name == name and labels.items() <= one.labels.items()]
 
     @property
@@ -137,7 +137,7 @@ def scrape(addresses: Iterable[str]) -> Counters:
 def scrape_those_that_answer(addresses: Iterable[str]) -> Counters:
     """The same, without those at which nothing listens.
 
-    All are asked side by side: where pods have ended nobody refuses, and each would be waited for in turn.
+    All are asked in parallel: addresses of ended pods do not refuse, and each would be waited for in turn.
     """
     with ThreadPoolExecutor(_MOST_AT_ONCE) as pool:
         return Counters([one for one in pool.map(_worker_if_there, addresses) if one is not None])

@@ -1,1 +1,1 @@
-"""`agegender cameras`: who is watched, for all workers; and what is wrong with a camera."""
+"""`agegender cameras`: the cameras of all workers, and what is wrong with one."""

@@ -1,1 +1,1 @@
-"""How well the pipeline classifies labelled faces, and for whom it fails."""
+"""How well the pipeline classifies labelled faces, and for which groups it fails."""

@@ -21,7 +21,7 @@ class Demand:
     Attributes:
         fps: frames a second to look at, of each camera.
         faces: people before a camera at once, the mean over all cameras.
-        stay_s: how long somebody stays before a camera.
+        stay_s: how long a person stays before a camera.
         busy_hours: how many hours of a day are like that hour; the rest of it is quiet.
         stream_fps: frames a second that a camera sends. All of them are decoded.
         stream_wh: their size.
@@ -94,9 +94,9 @@ class Rates:
 def rates(demand: Demand) -> Rates:
     """What comes of the demand.
 
-    By Little's law as many persons come a second as are there, divided by how long they stay. Each of them is
-    classified a few times only, however many frames show them: the rules of `services/detect/tracking/best_shot.py` say
-    how often. A track update is sent once a second of each camera, and when somebody comes or goes.
+    By Little's law, the persons that come in a second are those present, divided by the length of a stay. Each
+    is classified only a few times, by the rules of `services/detect/tracking/best_shot.py`. A track update is
+    sent once a second for each camera, and when a track begins or ends.
     """
     arrivals = demand.cameras * demand.faces / demand.stay_s
     votes = votes_of(demand.stay_s, demand.fps)
@@ -111,7 +111,7 @@ def rates(demand: Demand) -> Rates:
 
 
 def votes_of(stay_s: float, fps: float, quality: float = _FAIR_QUALITY) -> int:
-    """How many faces of a person who stays so long are classified, all of them of the same quality."""
+    """How many faces are classified in a stay of this length, if all have the same quality."""
     ballot, confirmed_s = Ballot(), (DetectSettings().confirm_frames - 1) / fps
     frames = int((stay_s - confirmed_s) * fps) + 1 if stay_s >= confirmed_s else 0
     for number in range(frames):

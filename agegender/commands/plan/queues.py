@@ -1,8 +1,7 @@
 """One worker as a queue: what has come waits, is taken in batches, and is done. An event for each batch.
 
-The worker is the loop of `shared/runtime/runner.py`: it takes what is there, up to a number; with a time to wait, it
-first lets others come for so long after the first; then it processes, writes and commits, and only then looks
-again.
+The worker is the loop of `shared/runtime/runner.py`. It takes the messages that are there, up to a number. With a
+time to wait, it waits that long after the first message. Then it processes, writes and commits, and looks again.
 """
 
 from __future__ import annotations
@@ -62,7 +61,7 @@ def serve(
 
     Args:
         come_s: when each message comes, in order.
-        until_s: when the worker dies, with whatever it has in hand.
+        until_s: when the worker dies, with the messages that it has in hand.
         factors: how many times as long as usual each message takes; None: all the same.
     """
     done_s = np.full(len(come_s), math.inf)

@@ -1,8 +1,8 @@
 """Plays a plan through: every frame of every camera of a system, on its way through all the workers.
 
-Nothing ever flows back, so the stages are played one after the other: what is done at one comes to the next.
-Within a stage each worker is a queue of its own (`queues.py`), and partitions decide who gets what, as the
-broker and its clients do it: keys to partitions by chance, partitions to workers in even ranges.
+Nothing ever flows back, so the stages are simulated one after the other: the results of one come to the next.
+Within a stage, each worker is a queue of its own (`queues.py`). Partitions decide which worker gets a message, as
+in Kafka: keys go to partitions by hash, and partitions to workers in even ranges.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Scenario:
     Attributes:
         seconds: how long frames come.
         load: how many times the cameras of the plan there are, for the same workers.
-        detect_dies_s: when one worker of detect dies; None: nobody does.
+        detect_dies_s: when one worker of detect dies; None: none does.
         rush: how many times the usual faces are classified in the middle third of the time.
         seed: of all that is left to chance.
     """
@@ -170,7 +170,7 @@ def ranges(partitions: int, workers: int) -> Whole:
 
 
 def _stage(come_s: Times, worker: Whole, server: Server, factors: Times | None = None) -> Times:
-    """When each message is done, given whose it is and how many times the usual time it takes."""
+    """When each message is done, given its worker and how many times the usual time it takes."""
     done_s = np.full(len(come_s), math.inf)
     order = np.lexsort((come_s, worker))
     order = order[np.isfinite(come_s[order])]

@@ -66,7 +66,7 @@ def camera_cores(demand: Demand, constants: Constants) -> tuple[float, float]:
 
 
 def frame_ms(demand: Demand, constants: Constants) -> float:
-    """What detect needs for a frame with the usual number of faces, writing its faces and track updates included.
+    """The time of detect for a frame with the usual number of faces, with the writes of faces and track updates.
 
     The search is not scaled with the size of the frame: DETECT_LONGER_SIDE_PX fixes what is searched.
     """
@@ -76,7 +76,7 @@ def frame_ms(demand: Demand, constants: Constants) -> float:
 
 
 def working_share(batch_ms: float, constants: Constants) -> float:
-    """How much of its time a worker works whose batches take so long; the rest it waits for the broker."""
+    """The share of its time that a worker with such batches works. The rest it waits for the broker."""
     return batch_ms / (batch_ms + constants.kafka.batch_wait_ms)
 
 

@@ -45,5 +45,5 @@ def frames_name(kafka: KafkaSettings) -> str:
 
 
 def is_camera_table(form: TopicConfig, kafka: KafkaSettings) -> bool:
-    """Whether it is the table of cameras, whose partitions are for good: a key would lie in two of them."""
+    """Whether it is the table of cameras. Its partitions are permanent: a key would lie in two of them."""
     return form.name == kafka.topic_prefix + CAMERAS.name

@@ -1,4 +1,4 @@
-"""What a difference of a topic means for who runs the system, and how it is mended. Pure."""
+"""What a difference of a topic means for the operator, and how it is mended. Pure."""
 
 from __future__ import annotations
 
