@@ -114,7 +114,7 @@ def test_landmarks_on_one_point_cannot_be_aligned() -> None:
         similarity(np.full((5, 2), 7.0), LANDMARK_TEMPLATE)
 
 
-@pytest.mark.parametrize("scale", [0.3, 1.0, 2.5, 6.0, 11.0])
+@pytest.mark.parametrize("scale", [0.3, 1.0, 2.5, 8.0])
 @pytest.mark.parametrize("degrees", [0, 33, 180])
 def test_landmarks_land_on_the_template(scale: float, degrees: float) -> None:
     points_xy = moved(LANDMARK_TEMPLATE * 100, _matrix(degrees, scale))
@@ -135,7 +135,7 @@ def test_landmarks_land_on_the_template(scale: float, degrees: float) -> None:
         np.testing.assert_allclose(found_xy, wanted_xy, atol=0.25)
 
 
-@pytest.mark.parametrize("scale", [0.7, 1.0, 1.7, 3.0, 6.0])
+@pytest.mark.parametrize("scale", [0.7, 1.0, 1.7, 4.0])
 @pytest.mark.parametrize("degrees", [-40, 0, 15, 90])
 def test_the_chip_is_the_same_at_every_scale_and_rotation(
     astronaut: Bgr, landmarks_xy: Points, scale: float, degrees: float
@@ -151,7 +151,7 @@ def test_that_measure_sees_a_shift_of_one_pixel(astronaut: Bgr, landmarks_xy: Po
     assert np.abs(chip[:, 1:] - chip[:, :-1]).mean() > 6.0
 
 
-@pytest.mark.parametrize(("scale", "degrees"), [(0.7, 0), (1.5, 0), (3.0, -15), (3.0, 15), (6.0, 15)])
+@pytest.mark.parametrize(("scale", "degrees"), [(0.7, 0), (1.5, 0), (3.0, -15), (3.0, 15), (4.0, 15)])
 def test_a_face_that_is_found_again_is_cut_much_the_same(
     astronaut: Bgr, landmarks_xy: Points, detector: YuNet, scale: float, degrees: float
 ) -> None:
