@@ -11,7 +11,7 @@ From Python:
     for result in analyze_image("photo.jpg"):
         print(result.age_years, result.age_interval_years, result.gender, result.face.box_xyxy)
 
-The stages are those of the pipeline: what classifies a camera's frame there classifies the picture here.
+The stages are those of the pipeline, so a picture gets the same answer here as in the frame of a camera.
 """
 
 from __future__ import annotations
@@ -22,14 +22,21 @@ import sys
 import threading
 from collections.abc import Iterable, Iterator
 
-import typer
+from agegender.commands.packages import end_for_missing
 
-from agegender.analysis.analyzer import DEFAULT_FPS, Analyzer, Unreadable, VideoAnalysis
-from agegender.analysis.people import Analyzed, Person
-from agegender.analysis.pictures import Colour, PictureLike
-from agegender.commands.analyze.command import app
-from agegender.shared.errors import EXIT_BAD_SETTINGS, AgeGenderError
-from agegender.shared.messages.pipeline import Result
+try:
+    import typer
+
+    from agegender.analysis.analyzer import DEFAULT_FPS, Analyzer, Unreadable, VideoAnalysis
+    from agegender.analysis.people import Analyzed, Person
+    from agegender.analysis.pictures import Colour, PictureLike
+    from agegender.commands.analyze.command import app
+    from agegender.shared.errors import EXIT_BAD_SETTINGS, AgeGenderError
+    from agegender.shared.messages.pipeline import Result
+except ModuleNotFoundError as error:
+    if __name__ == "__main__":
+        end_for_missing(error)
+    raise
 
 __all__ = [
     "Analyzed",
@@ -47,15 +54,15 @@ _making_analyzer = threading.Lock()
 
 
 def analyze_image(picture: PictureLike, *, colour: Colour = "bgr") -> list[Result]:
-    """The faces of one picture, from left to right; none where there is no face.
+    """The faces of one picture, from left to right; an empty list if there is no face.
 
     Boxes and landmarks are in pixels of the picture, turned upright by its EXIF. The nets are loaded by the
-    first call and kept; any thread may call.
+    first call and kept; the function is thread-safe.
 
     Args:
         picture: a path, the bytes of a picture file, or a NumPy array: (height, width) grey,
             (height, width, 3) colour or (height, width, 4) with alpha last, uint8 or uint16.
-        colour: the order of an array's colours: `bgr` as OpenCV has it, or `rgb` as Pillow has it.
+        colour: the order of an array's colours: `bgr` as in OpenCV, or `rgb` as in Pillow.
 
     Raises:
         Unreadable: the file or the bytes cannot be read; the text says why.
@@ -69,8 +76,8 @@ def analyze_images(
 ) -> Iterator[list[Result] | Unreadable]:
     """The faces of each of many pictures, in their order, on all cores at once.
 
-    In the place of a picture that cannot be read stands the `Unreadable` that says why. Pictures are taken
-    from the iterable as they are needed, so they may come from a generator and be any number.
+    For a picture that cannot be read, the result is an `Unreadable` that says why. Pictures are taken from
+    the iterable when they are needed, so a generator may give any number of them.
     """
     return _analyzer().analyze_images(pictures, colour=colour)
 
@@ -102,6 +109,9 @@ def main() -> None:
     """The entry point: exit status 0, 1 when an input could not be read, 2 when the usage is wrong."""
     try:
         app()
+    except ModuleNotFoundError as error:
+        end_for_missing(error)
+        raise
     except AgeGenderError as error:
         typer.echo(f"agegender: {error}", err=True)
         sys.exit(EXIT_BAD_SETTINGS)

@@ -9,6 +9,7 @@ from typing import Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from agegender.commands.packages import end_for_missing
 from agegender.shared.errors import EXIT_BAD_SETTINGS, AgeGenderError
 
 COMMANDS = {
@@ -64,6 +65,9 @@ def main() -> None:
     """The entry point: an error of ours becomes one line and exit status 2."""
     try:
         app()
+    except ModuleNotFoundError as error:
+        end_for_missing(error)
+        raise
     except AgeGenderError as error:
         typer.echo(f"agegender: {error}", err=True)
         sys.exit(EXIT_BAD_SETTINGS)

@@ -11,6 +11,7 @@ from agegender.services.detect.faces.yunet import YuNet
 from agegender.services.detect.preview import DOUBTFUL_SCORE, PreviewRenderer
 from agegender.services.detect.stage import DetectStage
 from agegender.services.detect.tracking.camera_tracks import TrackLimits
+from agegender.shared.images.opencv import check_opencv
 from agegender.shared.models import weights
 from agegender.shared.runtime.deadline import Deadline
 
@@ -23,8 +24,9 @@ def build_detect_stage(settings: DetectSettings, *, multi_scale: bool = False) -
             for stills, which are larger than frames and are searched only once.
 
     Raises:
-        WeightsError: the file of weights is missing or damaged.
+        AgeGenderError: OpenCV is too old, or the file of weights is missing or damaged.
     """
+    check_opencv()
     # Two threads on two frames do more than two threads on one frame.
     cv2.setNumThreads(1)
     # Doubtful faces come out of the same search, so they cost nothing.

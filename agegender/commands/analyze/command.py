@@ -63,6 +63,9 @@ def analyze(
 
     Exit status: 0 done, 1 an input could not be read or a copy not written, 2 wrong usage, 130 interrupted.
     """
+    from agegender.shared.images.opencv import check_opencv
+
+    check_opencv()  # before modules that need what OpenCV 4 does not have
     from agegender.commands.analyze.session import AnalyzeOptions, analyze_all
 
     options = AnalyzeOptions(

@@ -7,7 +7,7 @@ import os
 import shutil
 import signal
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -28,7 +28,6 @@ from agegender.shared.process.signals import stop_on_signals
 
 EXIT_FAILED = 1
 EXIT_INTERRUPTED = 128 + signal.SIGINT
-_STDERR = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,9 +130,7 @@ def analyze_all(options: AnalyzeOptions) -> int:
             _tell("the copies of videos have no sound")
         style = Style(anonymizes=options.blur, labels=options.labels)
         copies = CopyOptions(style, folder_of_copies, rate, options.seconds)
-        with _quiet_loading():
-            analyzer = Analyzer(workers=options.workers)
-        with analyzer:
+        with Analyzer(workers=options.workers) as analyzer:
             window = Window("agegender") if options.show else None
             bar = ProgressBar()
             results = ResultsFile(
@@ -176,23 +173,6 @@ def _work(run: AnalysisRun, inputs: Sequence[Input], results: ResultsFile, *, ca
         again = "; the same command with --resume tries them again" if can_resume else ""
         _tell(f"{run.failed} of {len(inputs)} failed{again}")
     return EXIT_FAILED if run.failed else 0
-
-
-@contextlib.contextmanager
-def _quiet_loading() -> Iterator[None]:
-    """Hides what native code writes to standard error while nets load.
-
-    LiteRT prints a line about XNNPACK there, and has no setting against it.
-    """
-    sys.stderr.flush()
-    kept = os.dup(_STDERR)
-    with Path(os.devnull).open("w") as nowhere:
-        os.dup2(nowhere.fileno(), _STDERR)
-    try:
-        yield
-    finally:
-        os.dup2(kept, _STDERR)
-        os.close(kept)
 
 
 def _tell(text: str) -> None:
