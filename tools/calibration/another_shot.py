@@ -1,4 +1,4 @@
-"""Further views of the person in a picture: nearer or farther, turned, in other light, blurred, noisy."""
+"""Further shots of the person in a picture: nearer or farther, turned, in other light, blurred, noisy."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ _SMALLEST_PICTURE_PX = 320
 _GREY = (110.0, 110.0, 110.0)
 
 
-def another_view(picture_bgr: Bgr, scale: float, face_px: float, rng: Generator) -> Bgr:
+def another_shot(picture_bgr: Bgr, scale: float, face_px: float, rng: Generator) -> Bgr:
     """The picture `scale` times as large, as another frame of a camera might show it.
 
     The picture lies in the middle of a grey one, as large as detectors are used to.
 
     Args:
         picture_bgr: (height, width, 3).
-        scale: up to about 1; the detail that it takes away is the largest difference between views.
-        face_px: the height of the face in the view.
+        scale: up to about 1; the detail that it takes away is the largest difference between shots.
+        face_px: the height of the face in the shot.
         rng: draws everything else.
     """
     small = picture_bgr

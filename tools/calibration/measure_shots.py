@@ -1,14 +1,14 @@
-"""How much several views of one person are worth together.
+"""How much several shots of one person are worth together.
 
     python -m tools.calibration.measure_shots DATASET
 
-Each picture of DATASET, labelled as `agegender evaluate` reads it, becomes several views at each of three
+Each picture of DATASET, labelled as `agegender evaluate` reads it, becomes several shots at each of three
 distances. The pipeline classifies them all.
 
-1. The first table says how far the views of one person lie apart, and how far all lie from the truth. That
-   gives the share of the variance that is common to the views of a person. It also gives the share that makes
+1. The first table says how far the shots of one person lie apart, and how far all lie from the truth. That
+   gives the share of the variance that is common to the shots of a person. It also gives the share that makes
    intervals and probabilities right.
-2. The second table says how good the means over the views are.
+2. The second table says how good the means over the shots are.
 3. The third is about frames of real videos and of the simulator's scene, if they are available. No age is
    known there, but heads turn, and faces move.
 """
@@ -39,11 +39,11 @@ from agegender.shared.messages.votes import SHARED_ERROR
 from agegender.shared.runtime.stage import Done
 from agegender.simulator.samples import SamplesUnavailable, fetch_samples
 from agegender.simulator.scenes import demo_scene
-from tools.calibration.another_shot import another_view
+from tools.calibration.another_shot import another_shot
 from tools.calibration.combined_shots import (
+    Shots,
     Spread,
     Together,
-    Views,
     age_spread,
     bearable_shares,
     from_wildest,
@@ -54,7 +54,7 @@ from tools.calibration.combined_shots import (
 )
 from tools.calibration.labelled_faces import Floats, halves, known
 
-VIEWS = 5
+SHOTS = 5
 BANDS_PX = ((24.0, 48.0), (48.0, 96.0), (96.0, 192.0))
 _FPS = 10.0
 _LEAST_FACES = 20
@@ -74,15 +74,15 @@ def main() -> int:
     labels = load_labels(chosen.dataset)
     cv2.setNumThreads(1)
     console = Console(width=120)
-    views = measure(labels)
-    console.print(spreads(views))
-    console.print(worth(views, chosen.shared))
+    shots = measure(labels)
+    console.print(spreads(shots))
+    console.print(worth(shots, chosen.shared))
     console.print(filmed())
     return 0
 
 
-def measure(labels: Sequence[Label]) -> Views:
-    """VIEWS views of each person at each distance, without those that the pipeline leaves unclassified."""
+def measure(labels: Sequence[Label]) -> Shots:
+    """SHOTS shots of each person at each distance, without those that the pipeline leaves unclassified."""
     finder = FaceFinder.load()
     people: list[tuple[int, Label]] = []
     bands: list[int] = []
@@ -99,7 +99,7 @@ def measure(labels: Sequence[Label]) -> Views:
     classified = np.array([result.age_years is not None for result in results])
     columns = np.array([_columns(one) for one in results if one.age_years is not None], np.float64).T
     quality, age_years, from_years, to_years, male_log_odds = columns
-    return Views(
+    return Shots(
         **vars(known(people).where(classified)),
         band=np.array(bands)[classified],
         quality=quality,
@@ -111,7 +111,7 @@ def measure(labels: Sequence[Label]) -> Views:
 
 
 def _faces(finder: FaceFinder, label: Label, rng: np.random.Generator) -> Iterator[tuple[int, Face]]:
-    """The face in each view of the picture, and the distance that it is seen from."""
+    """The face in each shot of the picture, and the distance that it is seen from."""
     picture = read_picture(label.path)
     near = finder.middle_face(picture, label.path)
     if isinstance(picture, UnreadablePicture) or not isinstance(near, Face):
@@ -119,10 +119,10 @@ def _faces(finder: FaceFinder, label: Label, rng: np.random.Generator) -> Iterat
     frame = near.info.frame
     near_px = height_px(near.info) * max(picture.shape[:2]) / max(frame.width_px, frame.height_px)
     for band, (low_px, end_px) in enumerate(BANDS_PX):
-        for _ in range(VIEWS if near_px > low_px else 0):
+        for _ in range(SHOTS if near_px > low_px else 0):
             face_px = float(np.exp(rng.uniform(np.log(low_px), np.log(min(end_px, near_px)))))
-            view = another_view(picture, face_px / near_px, face_px, rng)
-            face = finder.middle_face(view, label.path)
+            shot = another_shot(picture, face_px / near_px, face_px, rng)
+            face = finder.middle_face(shot, label.path)
             if isinstance(face, Face):
                 yield band, face
 
@@ -135,26 +135,26 @@ def _columns(result: Result) -> tuple[float, ...]:
     return quality, result.age_years, *result.age_interval_years, float(np.log(male / (1 - male)))
 
 
-def _distances(views: Views) -> Mapping[str, Views]:
-    """The views by the height of the face."""
+def _distances(shots: Shots) -> Mapping[str, Shots]:
+    """The shots by the height of the face."""
     names = [f"{low_px:.0f} to {end_px:.0f} px" for low_px, end_px in BANDS_PX]
-    return {name: views.where(views.band == band) for band, name in enumerate(names)}
+    return {name: shots.where(shots.band == band) for band, name in enumerate(names)}
 
 
-def spreads(views: Views) -> Table:
+def spreads(shots: Shots) -> Table:
     """How far apart the readings lie, at each distance."""
-    table = Table(title="How far views lie apart: of one person · all from the truth · share in common")
+    table = Table(title="How far shots lie apart: of one person · all from the truth · share in common")
     wild = f"age: of the wildest {_WILDEST:.0%}"
-    for name in ("height of the face", "people", "views", "age, years", "gender, log odds", wild):
+    for name in ("height of the face", "people", "shots", "age, years", "gender, log odds", wild):
         table.add_column(name, justify="right" if table.columns else "left")
-    for name, there in _distances(views).items():
+    for name, there in _distances(shots).items():
         people, count = len(np.unique(there.person)), len(there.person)
         spread = _said(age_spread(there)), _said(gender_spread(there))
         share = from_wildest(there.age_years, there.person, _WILDEST)
         table.add_row(name, str(people), str(count), *spread, f"{share:.0%} of the variance")
     table.add_section()
-    table.add_row("mean of the shares", "", "", *_by_half(views, _mean_shares))
-    table.add_row("share that the means bear", "", "", *_by_half(views, _bearable))
+    table.add_row("mean of the shares", "", "", *_by_half(shots, _mean_shares))
+    table.add_row("share that the means bear", "", "", *_by_half(shots, _bearable))
     return table
 
 
@@ -162,26 +162,26 @@ def _said(spread: Spread) -> str:
     return f"{spread.within:.1f} · {spread.overall:.1f} · {spread.shared:.2f}"
 
 
-def _mean_shares(views: Views) -> tuple[float, float]:
-    there = _distances(views).values()
+def _mean_shares(shots: Shots) -> tuple[float, float]:
+    there = _distances(shots).values()
     return fmean(age_spread(some).shared for some in there), fmean(
         gender_spread(some).shared for some in there
     )
 
 
-def _bearable(views: Views) -> tuple[float, float]:
-    return bearable_shares(list(_distances(views).values()))
+def _bearable(shots: Shots) -> tuple[float, float]:
+    return bearable_shares(list(_distances(shots).values()))
 
 
-def _by_half(views: Views, shares: Callable[[Views], tuple[float, float]]) -> Sequence[str]:
+def _by_half(shots: Shots, shares: Callable[[Shots], tuple[float, float]]) -> Sequence[str]:
     """The shares of the age and of the gender, and how far those of half of the people deviate."""
-    deviations = np.std([shares(views.where(half)) for half in halves(views.person)], axis=0)
-    return [f"{share:.2f} ± {off:.2f}" for share, off in zip(shares(views), deviations, strict=True)]
+    deviations = np.std([shares(shots.where(half)) for half in halves(shots.person)], axis=0)
+    return [f"{share:.2f} ± {off:.2f}" for share, off in zip(shares(shots), deviations, strict=True)]
 
 
-def worth(views: Views, shared: float) -> Table:
-    """What one view and all views of a person say, at each distance and at all."""
-    table = Table(title=f"What one view is worth, and all views of a person, with {shared:g} in common")
+def worth(shots: Shots, shared: float) -> Table:
+    """What one shot and all shots of a person say, at each distance and at all."""
+    table = Table(title=f"What one shot is worth, and all shots of a person, with {shared:g} in common")
     names = (
         "height of the face",
         "",
@@ -194,13 +194,13 @@ def worth(views: Views, shared: float) -> Table:
     )
     for name in names:
         table.add_column(name, justify="right" if len(table.columns) > 1 else "left")
-    for name, there in {**_distances(views), "at all distances": views}.items():
+    for name, there in {**_distances(shots), "at all distances": shots}.items():
         together = Together.of(there)
         narrowed, surer = together.narrowed(shared), together.surer(shared)
         count = len(there.person) / len(together.person)
-        several = f"mean of {count:.1f} views"
+        several = f"mean of {count:.1f} shots"
         table.add_row(
-            name, "one view", *_figures(there, (there.from_years, there.to_years), there.male_log_odds)
+            name, "one shot", *_figures(there, (there.from_years, there.to_years), there.male_log_odds)
         )
         plain = (together.from_years, together.to_years)
         table.add_row("", several, *_figures(together, plain, together.male_log_odds))
@@ -211,7 +211,7 @@ def worth(views: Views, shared: float) -> Table:
     return table
 
 
-def _figures(faces: Views | Together, interval: tuple[Floats, Floats], male_log_odds: Floats) -> list[str]:
+def _figures(faces: Shots | Together, interval: tuple[Floats, Floats], male_log_odds: Floats) -> list[str]:
     guessed = male_log_odds > 0
     flips = [len(np.unique(guessed[faces.person == one])) > 1 for one in np.unique(faces.person)]
     errors_years, width_years, holds, right, surprises = (
@@ -229,7 +229,7 @@ def _figures(faces: Views | Together, interval: tuple[Floats, Floats], male_log_
         f"{width_years:.1f} years",
         f"{holds:.1%}",
         f"{right:.1%}",
-        f"{np.mean(flips):.0%}" if isinstance(faces, Views) else "",
+        f"{np.mean(flips):.0%}" if isinstance(faces, Shots) else "",
         f"{surprises:.3f}",
     ]
 
