@@ -8,7 +8,7 @@ What is counted are visits. For privacy, the product does not recognise faces. S
 more than two seconds begins another visit, and a person back sooner continues the same one.
 
 Fails where a clip is counted wrong by more than 10 % at either rate, which for fewer than ten visits means at
-all, where the two rates differ by more than 10 %, and where one of four real videos gives another number than one person.
+all. Fails if the two rates differ by more than 10 %, or if one of four real videos does not give one person.
 """
 
 from __future__ import annotations

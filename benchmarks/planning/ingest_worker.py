@@ -1,4 +1,4 @@
-"""`python -m benchmarks.planning.ingest_worker`: an ingest worker that reads RTSP cameras and tells what it takes.
+"""`python -m benchmarks.planning.ingest_worker`: an ingest worker on RTSP cameras, measured.
 
 It is a process of its own, with the imports of the service and few others, so that no cost of the measuring
 program counts for the service. All processes that decode for it count.

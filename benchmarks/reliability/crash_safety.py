@@ -1,4 +1,4 @@
-"""`python -m benchmarks.reliability.crash_safety`: what it costs detect that a crash loses and doubles nothing.
+"""`python -m benchmarks.reliability.crash_safety`: what crash safety costs detect.
 
 The same batches go to a real broker in several ways, in turn, so that all have the same share of the machine:
 as messages that may be repeated, with and without the states of their cameras, and as one Kafka transaction.

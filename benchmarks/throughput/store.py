@@ -1,4 +1,4 @@
-"""`python -m benchmarks.throughput.store`: what the store needs for a camera and a day, and how fast the sink writes.
+"""`python -m benchmarks.throughput.store`: the store's memory for a camera and a day, and the sink's speed.
 
 Visits come evenly over 24 hours, of all ages and both genders, each with some classified faces. The embedded
 server reports the sizes of the keys (`MEMORY USAGE`) and its own (`used_memory`).

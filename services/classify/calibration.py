@@ -1,7 +1,7 @@
 """Calibration: turns what the nets read into an age interval and a gender probability that hold.
 
-The numbers are measured. `tools/calibration/calibrate.py` makes them from labelled faces, and from copies of these that
-are smaller or blurred, and stores them beside the weights. `docs/models.md` says how well they hold.
+The numbers are measured. `tools/calibration/calibrate.py` makes them from labelled faces, and from smaller or
+blurred copies of these, and stores them beside the weights. `docs/models.md` says how well they hold.
 """
 
 from __future__ import annotations

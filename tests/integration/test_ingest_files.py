@@ -381,5 +381,6 @@ def test_a_missing_device_is_named_and_tried_again() -> None:
 
 def test_the_decoder_is_not_loaded_by_what_needs_none() -> None:
     """Detect reads pictures through `agegender.shared.images.pictures`; FFmpeg is for ingest alone."""
-    code = "import sys, agegender.shared.images.pictures, agegender.shared.cameras.camera; sys.exit('av' in sys.modules)"
+    modules = "agegender.shared.images.pictures, agegender.shared.cameras.camera"
+    code = f"import sys, {modules}; sys.exit('av' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -44,7 +44,7 @@ def may_ask(
 
 
 def _rules(way: str, own: Party, manifests: Sequence[Manifest]) -> Sequence[Mapping[str, Any]] | None:
-    """The rules of all policies that select these pods in that direction; None: all connections are allowed."""
+    """The rules of all policies for these pods in that direction; None: all connections are allowed."""
     if not isinstance(own, Pod):
         return None
     policies = [one["spec"] for one in of_kind(manifests, "NetworkPolicy")]

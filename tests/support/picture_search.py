@@ -21,7 +21,7 @@ _DULL = 8  # fewer different bytes in a block are padding, which stands anywhere
 # the start alone, which come by chance in a few megabytes of numbers.
 _BEGINNING = re.compile(rb"\xff\xd8\xff[\xc0-\xc2\xc4\xdb\xdd\xe0-\xef\xfe]")
 _JFIF = b"JFIF\x00"
-# The first bytes of the standard tables, written by all encoders without tables of their own: ITU-T T.81, annex K.
+# The first bytes of the standard tables of ITU-T T.81, annex K. Encoders without own tables write them.
 _TABLES = (
     bytes.fromhex("0002010303020403050504040000017d"),
     bytes.fromhex("0002010204040304070504040001027700"),

@@ -1,7 +1,7 @@
 """Measures how reliable the answers of the nets are, and stores it as `shared/models/calibration.json`.
 
-    python -m tools.calibration.calibrate DATASET                          says how well it holds on people left out
-    python -m tools.calibration.calibrate DATASET --write --rest REST.csv  stores it, and lists those left out
+    python -m tools.calibration.calibrate DATASET                          tests it on people left out
+    python -m tools.calibration.calibrate DATASET --write --rest REST.csv  stores it, lists those left out
 
 DATASET is labelled as `agegender evaluate` reads it. The stages of the pipeline classify each face as it
 is, and as smaller and blurred copies. So the calibration covers the qualities of faces on a street, which

@@ -28,8 +28,8 @@ class Journal:
         resume: whether to go on with the run that left it.
 
     Raises:
-        SettingsError: the run that left it was interrupted and `--resume` was not given, or it had other options,
-            or the file is none of ours.
+        SettingsError: the run that left it was interrupted and `--resume` was not given, or it had other
+            options, or the file is not a journal of ours.
     """
 
     def __init__(self, path: Path, options: Mapping[str, str], *, resume: bool) -> None:

@@ -21,7 +21,7 @@ def audit(
     prometheus: Annotated[
         str | None,
         typer.Option(
-            help="Address of a Prometheus that scrapes the workers: it also knows the counters of ended workers."
+            help="Address of a Prometheus that scrapes the workers. It also knows the counters of ended ones."
         ),
     ] = None,
     since: Annotated[

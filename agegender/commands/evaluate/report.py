@@ -101,8 +101,8 @@ _NOTES = (
     "- **interval**, **covers**: mean width of the age interval in years, and how many hold the true age. A",
     "  label that is a span stands for a person drawn evenly from it; one without an end is taken to end at",
     f"  {OPEN_END_YEARS:.0f}.",
-    "- **right**: of the faces that got a gender; **unknown**: of the classified faces; **likelier**: right when",
-    "  the likelier gender is taken for each classified face.",
+    "- **right**: of the faces that got a gender; **unknown**: of the classified faces; **likelier**: right",
+    "  when the likelier gender is taken for each classified face.",
     "- Faces too small or too blurred to classify count under **faces** and nowhere else.",
 )
 

@@ -1,7 +1,8 @@
 """One worker as a queue: what has come waits, is taken in batches, and is done. An event for each batch.
 
-The worker is the loop of `shared/runtime/runner.py`. It takes the messages that are there, up to a number. With a
-time to wait, it waits that long after the first message. Then it processes, writes and commits, and looks again.
+The worker is the loop of `shared/runtime/runner.py`. It takes the messages that are there, up to a number.
+With a time to wait, it waits that long after the first message. Then it processes, writes and commits, and
+looks again.
 """
 
 from __future__ import annotations

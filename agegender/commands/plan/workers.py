@@ -66,7 +66,7 @@ def camera_cores(demand: Demand, constants: Constants) -> tuple[float, float]:
 
 
 def frame_ms(demand: Demand, constants: Constants) -> float:
-    """The time of detect for a frame with the usual number of faces, with the writes of faces and track updates.
+    """The time of detect for a frame with the usual number of faces, with all writes.
 
     The search is not scaled with the size of the frame: DETECT_LONGER_SIDE_PX fixes what is searched.
     """

@@ -90,7 +90,7 @@ class Summary:
     dropped: dict[str, int]
     faces_found: int
     faces_classified: int
-    """Of those found, the ones that were sent to be classified; the others would not have changed any answer."""
+    """Faces that were sent to be classified. The others would not have changed an answer."""
     results: int
     bad: int
     visits: int

@@ -23,8 +23,8 @@ def all_forms(kafka: KafkaSettings, frame_partitions: int | None = None) -> Sequ
     """The form of each topic, `frames` before `checkpoints`.
 
     Args:
-        frame_partitions: how many `frames` has; None: as many as the settings say. `checkpoints` is divided like
-            it: a worker looks for what is known of a camera in the partition of the same number.
+        frame_partitions: of the topic `frames`; None: as in the settings. `checkpoints` has the same number,
+            because a worker reads the checkpoint of a camera from the partition of the same number.
     """
     prefix = kafka.topic_prefix
     passing = {one.name: one.retention_s for one in (FRAMES, FACES, RESULTS, PREVIEWS)}

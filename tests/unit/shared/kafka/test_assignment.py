@@ -94,7 +94,7 @@ def test_what_cannot_be_made_even_is_left() -> None:
 
 
 def test_a_quarter_more_than_the_average_is_worth_a_rebalance() -> None:
-    """With 17 loaded partitions, the average of two members is 8.5: a spread of 3 counts, one of 1 does not."""
+    """With 17 loaded partitions, two members have 8.5 on average: a spread of 3 counts, 1 does not."""
     weights = dict.fromkeys(range(17), 1)
     assert is_worth_rebalancing({"a": set(range(10)), "b": set(range(10, 17))}, weights, range(17))
     assert not is_worth_rebalancing({"a": set(range(9)), "b": set(range(9, 17))}, weights, range(17))
