@@ -94,8 +94,8 @@ def _unfit(camera: Camera) -> str | None:
         return "expected rtsp:// or rtsps://: not every worker has this file or webcam"
     if name := secret_name_in(camera.source):
         return (
-            f"its URL seems to hold a secret, {name}=…, and no secret enters Kafka. If the camera accepts user "
-            f"and password as a login too, keep the username and {_HOW}. If not, put the camera into the "
+            f"its URL seems to hold a secret, {name}=…, and no secret enters Kafka. If the camera accepts "
+            f"user and password as a login too, keep the username and {_HOW}. If not, put the camera into the "
             "file INGEST_CAMERAS_PATH of its own worker"
         )
     return None

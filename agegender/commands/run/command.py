@@ -29,7 +29,7 @@ def run(
     """Runs the whole pipeline in this process, for one or many cameras.
 
     Without sources, the cameras come from INGEST_CAMERAS or INGEST_CAMERAS_PATH, as in the ingest service.
-    Results go to the Redis of REDIS_URL. Without it they go to an embedded store. `agegender query` reads both.
+    Results go to the Redis of REDIS_URL. Without it they go to an embedded store. `query` reads both.
     """
     from rich.console import Console
 
