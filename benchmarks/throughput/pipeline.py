@@ -1,8 +1,8 @@
 """`make bench`: what this machine does, stage by stage and as a whole.
 
-Each stage alone gets the same frames of the demo's clip, one process, one thread; then the whole pipeline
-reads the clip as a file, its four threads on all cores. CPU time is told beside the wall clock: on a shared
-machine it is the steadier of the two.
+Each stage alone gets the same frames of the demo's clip, in one process and one thread. Then the whole
+pipeline reads the clip as a file, with four threads on all cores. CPU time is reported beside the wall clock,
+because it is steadier on a shared machine.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""Dashboards as Grafana reads them from files: panels laid out in rows of 24 columns. Only what ours need."""
+"""Dashboards as Grafana reads them from files: panels laid out in rows of 24 columns.
+
+It writes only the options that these dashboards use. A test checks the files against Grafana's own schema.
+"""
 
 from __future__ import annotations
 

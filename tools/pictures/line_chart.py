@@ -1,4 +1,8 @@
-"""Line charts as SVG, readable on light and on dark pages."""
+"""Line charts as SVG, readable on light and on dark pages.
+
+One file follows the colour scheme of the reader through CSS. matplotlib writes fixed colours, so each chart
+would need two files.
+"""
 
 from __future__ import annotations
 
