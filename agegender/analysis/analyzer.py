@@ -25,7 +25,7 @@ from agegender.shared.images.pictures import Bgr, UnreadablePicture
 from agegender.shared.messages.pipeline import Result
 
 DEFAULT_FPS = 5.0
-_CAMERA_ID = "analyze"  # what messages say where a picture came from no camera
+_CAMERA_ID = "analyze"  # a message must name a camera and a stream; a picture comes from neither, and no output shows these
 
 
 class Unreadable(AgeGenderError):
@@ -39,7 +39,7 @@ class VideoAnalysis:
     frames: tuple[Analyzed, ...]
     """The frames that were analyzed, in order, also those without a face."""
     people: tuple[Person, ...]
-    """Everyone who was seen in at least three of them."""
+    """All people who were seen in at least three frames."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class AnalyzedFrame:
 
     moment: VideoFrame
     picture_bgr: Bgr | None
-    """None where nobody asked for it, or where it cannot be converted."""
+    """None if it was not wanted, or cannot be converted."""
     found: Analyzed | None
     """None for a frame that was not due, or that cannot be converted."""
 
@@ -108,8 +108,8 @@ class Analyzer:
     ) -> Iterator[list[Result] | Unreadable]:
         """The faces of each of many pictures, in their order, on all workers at once.
 
-        In the place of a picture that cannot be read stands the `Unreadable` that says why. Pictures are
-        taken from the iterable as they are needed, so they may come from a generator and be any number.
+        For a picture that cannot be read, the result is an `Unreadable` that says why. Pictures are taken
+        from the iterable when they are needed, so a generator may give any number of them.
         """
 
         def work(picture: PictureLike) -> list[Result] | Unreadable:

@@ -19,7 +19,7 @@ class Analyzed:
     time_s: float
     """Since the beginning of the video; 0 for a picture."""
     faces: tuple[Result, ...]
-    """From left to right. In a video, `face.track_id` tells the person; None where it is nobody for sure."""
+    """From left to right. In a video, `face.track_id` tells the person; None while no track is confirmed."""
     doubtful_xyxy: tuple[BoxXyxy, ...] = ()
     """Where there may be faces too, in pixels of the picture: the detector is not sure enough to have them
     classified, and copies cover them."""
@@ -27,7 +27,7 @@ class Analyzed:
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """OngoingPerson who was seen in at least three frames of a video."""
+    """A person who was seen in at least three frames of a video."""
 
     track_id: str
     first_s: float
@@ -104,7 +104,7 @@ class People:
         yield from self.ready()
 
     def persons(self) -> list[Person]:
-        """Everyone so far, in the order in which they were confirmed."""
+        """All people so far, in the order in which they were confirmed."""
         return [_person(known) for known in self._persons]
 
     def _sort_out(self) -> None:

@@ -72,7 +72,7 @@ class VideoFrames(Protocol):
     time_base: Fraction
     """The seconds that the times of the frames are whole numbers of."""
     frame_count: int | None
-    """How many to expect; None where nobody knows."""
+    """How many to expect; None if it is unknown."""
 
     def __iter__(self) -> Iterator[VideoFrame]:
         """The frames; raises CameraError when they break off."""
@@ -121,8 +121,8 @@ class LiveFrames:
     Args:
         camera: which; its `fps` says how many frames a second to take.
         seconds: end so long after the first frame; None to go on.
-        stopped: asked over and over whether to end.
-        tell: is told each time that the camera breaks off, and why.
+        stopped: tells whether to stop.
+        tell: receives a text each time that the connection fails.
     """
 
     def __init__(

@@ -50,7 +50,7 @@ def test_a_mixed_folder_gives_a_table_and_says_what_failed(tmp_path: Path) -> No
     assert done.returncode == 1
     lines = done.stdout.splitlines()
     assert lines[0].startswith("file ")
-    assert lines[0].endswith("face  who  age between gender  sure quality  box, px")
+    assert lines[0].endswith("face   id  age between gender  sure quality  box, px")
     assert sum("1 of 2" in line or "2 of 2" in line for line in lines) == 2
     assert any("no face" in line for line in lines)
     assert any("空 白.png" in line for line in lines)

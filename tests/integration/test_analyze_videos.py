@@ -1,4 +1,4 @@
-"""Videos: who is there at which moment, and the annotated copies."""
+"""Videos: the people in them, and the annotated copies."""
 
 from __future__ import annotations
 

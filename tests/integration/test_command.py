@@ -29,7 +29,7 @@ TIMEOUT_S = 60
 
 @pytest.fixture
 def store_path() -> Iterator[Path]:
-    """A folder whose name is short enough for a socket in it."""
+    """A folder with a name short enough for a socket in it."""
     with tempfile.TemporaryDirectory(prefix="agegender-") as folder:
         yield Path(folder)
 
@@ -158,6 +158,6 @@ def test_a_wrong_call_or_setting_is_named_and_starts_nothing(
 
 
 def test_a_query_for_a_camera_without_results_says_so(store_path: Path) -> None:
-    status, out, err = _run(store_path, "query", "faces", "nobody")
+    status, out, err = _run(store_path, "query", "faces", "unseen")
     assert (status, out) == (1, "")
-    assert "nobody" in err
+    assert "unseen" in err

@@ -81,7 +81,7 @@ def put_letters(settings: KafkaSettings, *letters: DeadLetter) -> None:
 
 @pytest.fixture
 def three_letters(settings: KafkaSettings) -> list[str]:
-    """Two frames whose pictures are broken and a result that is none; returns the origins."""
+    """Two frames with broken pictures and a malformed result; returns their origins."""
     one, two = encoded("door", b"broken 1"), encoded("hall", b"broken 22")
     origins = [*put_frames(settings, one, two), f"{settings.topic_prefix}results/2@123456"]
     not_ours = Encoded(b"door", b"?", (("trace", b"1"),))

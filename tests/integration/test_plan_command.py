@@ -36,7 +36,7 @@ def test_a_plan_for_programs_is_one_object_and_tells_how_it_was_played_through()
     assert plan["systems"] * plan["cameras_each"] >= 5000
     assert plan["workers"]["detect"]["workers"] > 1
     assert [one["holds"] for one in plan["simulated"]] == [True, True, True]
-    assert "Nobody has measured a GPU" in " ".join(plan["warnings"])
+    assert "The numbers of the GPU are a careful guess" in " ".join(plan["warnings"])
 
 
 def test_a_plan_that_is_too_slow_for_what_is_asked_says_so_and_fails() -> None:

@@ -164,7 +164,7 @@ class TableRows:
 
     def begin(self) -> None:
         """The heading."""
-        self._line("file", "time", "face", "who", "age", "between", "gender", "sure", "quality", "box, px")
+        self._line("file", "time", "face", "id", "age", "between", "gender", "sure", "quality", "box, px")
 
     def faces(self, source: str, frame: Analyzed) -> None:
         """See `Rows`."""
@@ -196,9 +196,9 @@ class TableRows:
             self._out.write(f"{self._name(source)}  no face\n")
 
     def _line(self, name: str, *cells: str) -> None:
-        time_s, face, who, age, between, gender, sure, quality, box = cells
+        time_s, face, track, age, between, gender, sure, quality, box = cells
         self._out.write(
-            f"{self._name(name)} {time_s:>7} {face:>8} {who:>4} {age:>4} {between:>7} {gender:<8}{sure:>4} "
+            f"{self._name(name)} {time_s:>7} {face:>8} {track:>4} {age:>4} {between:>7} {gender:<8}{sure:>4} "
             f"{quality:>7}  {box}".rstrip()
             + "\n"
         )

@@ -92,7 +92,7 @@ class AnalysisRun:
         self._tell = tell
         self._stopped = stopped
         self.failed = 0
-        """Sources that could not be read, or not to their end, or whose copy could not be written."""
+        """Inputs that could not be read to their end, and inputs without their copy."""
 
     @property
     def interrupted(self) -> bool:
@@ -196,7 +196,7 @@ class AnalysisRun:
                 for seen in seen_frames:
                     self._take(source, seen, watched, copy, file)
             finally:
-                # Whatever ended the video, what was seen of it is kept.
+                # The copy keeps all frames up to the end, also after an error.
                 self._show(copy.finish(), file)
 
     def _take(

@@ -106,7 +106,7 @@ class Stored:
     listed: int
     """How many of them are in that list."""
     orphans: int = 0
-    """Results in the list that nobody sent."""
+    """Results in the list that no service sent."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,7 +52,7 @@ class ProbedCamera:
     """Seconds from one keyframe to the next."""
     bytes_per_s: float | None = None
     clock: Literal["camera", "arrival"] | None = None
-    """Whose time the frames will have."""
+    """The clock that gives the frames their time."""
     clock_skew_s: float | None = None
     """Our clock minus the camera's, where it has one; network and decoding included."""
     first_frame_s: float | None = None

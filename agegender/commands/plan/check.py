@@ -31,7 +31,7 @@ class Check(NamedTuple):
     """Workers of detect that are given more than they can do."""
     late_for_s: float
     """For how long after a death faces came later than in the busy hour; infinite where they still do in the
-    end, and 0 where nobody died."""
+    end, and 0 where no worker died."""
 
     @property
     def holds(self) -> bool:

@@ -70,7 +70,7 @@ class GpuCosts(_Measured):
     """The nets on a GPU."""
 
     is_measured: bool
-    """False: nobody has measured it, the numbers are a careful guess."""
+    """False: the numbers are a careful guess, not measured."""
     batch_faces: Annotated[int, Field(ge=1)]
     batch_ms: Ms
     """How long so many faces together keep the GPU, all views of them."""
@@ -82,9 +82,9 @@ class MessageCosts(_Measured):
     size_bytes: Bytes
     """Key, value and headers."""
     write_ms: Ms
-    """CPU time of whoever writes it, encoding included."""
+    """CPU time of the writer, with encoding."""
     read_ms: Ms
-    """CPU time of whoever reads it, decoding included."""
+    """CPU time of the reader, with decoding."""
 
 
 class KafkaCosts(_Measured):
@@ -93,12 +93,12 @@ class KafkaCosts(_Measured):
     frame: MessageCosts
     face: MessageCosts
     track_update: MessageCosts
-    """With nobody in it."""
+    """A frame without a person."""
     result: MessageCosts
     track_summary_bytes: Bytes
     """Each person in a track update more."""
     state_bytes: Bytes
-    """What detect notes of a camera after each batch, with nobody there."""
+    """What detect notes of a camera after each batch, without a person there."""
     state_track_bytes: Bytes
     """Each person more."""
     batch_wait_ms: Ms

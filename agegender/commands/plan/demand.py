@@ -78,7 +78,7 @@ class Rates:
 
     frames: float
     arrivals: float
-    """Persons who come."""
+    """Visits that begin."""
     classified: float
     """Faces that are sent to be classified; each gives one result."""
     track_updates: float

@@ -26,7 +26,7 @@ MOST_PARTITIONS = 1_000
 BROKER_MB_S = 400.0
 """What a broker carries in and out: a third of a network of 10 Gbit/s."""
 MOST_BROKERS = 30
-"""Larger clusters exist; whoever runs one does not ask this plan."""
+"""Larger clusters exist, but this plan was not measured for them."""
 REDIS_BUSY_AT_MOST = 0.6
 """Redis has one thread, and the answers to queries are its work too."""
 _KEPT_LONGER = 1.8
@@ -181,7 +181,7 @@ def _topic(name: str, partitions: int, bytes_s: float, kept_s: float, demand: De
 
 def _broker(demand: Demand, topics: Sequence[TopicPlan]) -> BrokerPlan:
     written = sum(one.in_mb_s for one in topics)
-    # Everything but the states is read once; a state only by whoever takes over.
+    # Everything but the states is read once; a checkpoint only by the worker that takes over.
     read = sum(one.in_mb_s for one in topics if one.name != "checkpoints")
     copies = (demand.replication - 1) * written
     brokers = max(demand.replication, math.ceil(max(written + copies, read + copies) / BROKER_MB_S))
@@ -262,7 +262,7 @@ def _warnings(
         )
     if demand.gpu and not constants.gpu.is_measured:
         found.append(
-            "Nobody has measured a GPU: its numbers are a careful guess. "
+            "The numbers of the GPU are a careful guess, not measured. "
             f"Run `{constants.machine.command}` on a machine with one."
         )
     if demand.gpu:

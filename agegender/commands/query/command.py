@@ -49,7 +49,7 @@ def cameras(as_json: _Json = False, as_csv: _Csv = False) -> None:
 
 @app.command()
 def now(camera: _Cameras = None, tz: _Zone = None, as_json: _Json = False, as_csv: _Csv = False) -> None:
-    """Lists the people who are before the cameras now."""
+    """Lists the visits that go on now."""
     from agegender.commands.query import answers
 
     answers.now(answers.Form.of(as_json=as_json, as_csv=as_csv, tz=tz), camera)

@@ -77,7 +77,7 @@ class LiveView:
         return f"{statistics.median(one.delay_s for one in newest) * 1000:.0f} ms" if newest else "-"
 
     def _there_now(self, camera_id: str) -> str:
-        return ", ".join(face_label(visit) for visit in self._store.now([camera_id])) or "nobody"
+        return ", ".join(face_label(visit) for visit in self._store.now([camera_id])) or "no person"
 
 
 @dataclass(frozen=True)
@@ -95,9 +95,9 @@ class Summary:
     bad: int
     visits: int
     genders: dict[str, int]
-    """Of the persons; where single pictures were looked at, in which nobody is followed, of the faces."""
+    """Number of visits by gender; for a folder of pictures, which has no tracks, number of faces."""
     age_bands: dict[str, int]
-    """The same; whoever was not classified stands under the reason, or as unknown."""
+    """The same by age band. Unclassified ones count under their reason, or as unknown."""
     failures: Mapping[str, str]
     """Camera id → why it gave no frames at the end."""
     delays_s: Sequence[float]

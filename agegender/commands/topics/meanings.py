@@ -22,7 +22,7 @@ _LESS_OR_MORE: Mapping[str, tuple[str, str]] = {
     PARTITIONS: ("fewer workers can share its work", "more workers can share its work than is said"),
     REPLICAS: ("it is lost with fewer brokers", "it takes more room than is said"),
     RETENTION: (
-        "who is away for so long misses its messages",
+        "a service that is away longer misses messages",
         "its messages, which may be pictures of people, are kept for longer than is said",
     ),
     SEGMENT: ("it has more and smaller files", "its messages are deleted later than is said"),
@@ -43,7 +43,7 @@ _OTHERWISE: Mapping[str, str] = {
 }
 
 WHEN_PARTITIONS_ARE_ADDED = (
-    "With more partitions, most cameras move to others: nothing is lost, but who is before a camera that "
+    "With more partitions, most cameras move to others: nothing is lost. A person before a camera that "
     "moves is counted as another visit, and for a moment two workers have messages of it. Do it when few "
     "people are there, and restart the services afterwards: they notice new partitions only within five "
     "minutes. Partitions can never be taken away."
@@ -67,7 +67,7 @@ def remedy(one: Deviation, comparison: TopicComparison, kafka: KafkaSettings) ->
     if is_camera_table(comparison.form, kafka):
         return f"set KAFKA_CAMERA_PARTITIONS={one.found} for all services: their number is for good"
     if comparison.form.is_compacted and not comparison.lacks_partitions:
-        return "delete it while detect is stopped: it is made anew, and who is in view is counted anew"
+        return "delete it while detect is stopped: it is created again, and people in view are counted again"
     if comparison.lacks_partitions:
         return "agegender topics apply --raise-partitions"
     return f"set KAFKA_PARTITIONS={one.found} for all services: none can be taken away"

@@ -35,7 +35,7 @@ def test_a_copy_of_an_earlier_run_is_replaced_also_if_that_run_was_killed(tmp_pa
 def test_no_file_that_is_no_copy_is_replaced(tmp_path: Path) -> None:
     photo, other = originals(tmp_path / "1.jpg", tmp_path / "2.jpg")
     (tmp_path / "album").mkdir()
-    (tmp_path / "album" / "1.jpg").write_text("somebody's")
+    (tmp_path / "album" / "1.jpg").write_text("not a copy")
     (tmp_path / "album" / "2.jpg").symlink_to(tmp_path / "elsewhere.jpg")
     folder = CopyFolder(tmp_path / "album", [photo, other])
     for source in (photo, other):

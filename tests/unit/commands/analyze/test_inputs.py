@@ -99,7 +99,7 @@ def test_a_url_of_another_kind_is_refused_without_its_login() -> None:
     assert "sesame" not in str(error.value)
 
 
-_LONG = "x" * 300  # too long for any file system: to look at it is refused to everybody, root included
+_LONG = "x" * 300  # too long for any file system: even root may not look at it
 
 
 @pytest.mark.parametrize("name", [_LONG, f"{_LONG}.jpg", f"{_LONG}/a.jpg", f"*{_LONG}.jpg"])

@@ -37,7 +37,7 @@ def test_a_label_stands_out_from_any_ground(ground: int) -> None:
     picture = np.full((400, 600, 3), ground, np.uint8)
     drawn = draw(picture, [Mark((200, 150, 300, 280), "female 34", "female")])
     grey = cv2.cvtColor(drawn[100:150, 200:330], cv2.COLOR_BGR2GRAY)
-    # The text is white on a dark plate of its own, whatever lies below.
+    # The text is white on a dark plate of its own, over any picture.
     assert np.count_nonzero(grey > 230) > 150
     assert np.count_nonzero(grey < 40) > 1_000
 

@@ -1,4 +1,4 @@
-"""The file of rows: each source in it once, whatever became of earlier runs."""
+"""The file of rows: each source in it once, after any end of earlier runs."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def source(name: str) -> Input:
     return Input(name, "video", PurePath(name), path=Path("/videos", name))
 
 
-def someone(number: int) -> Person:
+def person(number: int) -> Person:
     return Person(str(number), 0.0, 1.0, 5, 5, 30.0, (20.0, 40.0), "female", 0.9)
 
 
@@ -39,7 +39,7 @@ def results_in(path: Path, *, resume: bool = False, csv: bool = False) -> Iterat
 def work(results: ResultsFile, name: str, people: int, error: str | None = None) -> None:
     """Writes what is found in a video; one that breaks off has people too."""
     for number in range(people):
-        results.rows.person(name, someone(number))
+        results.rows.person(name, person(number))
     results.end(source(name), Totals(frames=5, people=people, error=error))
 
 
@@ -80,7 +80,7 @@ def test_a_video_that_was_cut_off_and_one_that_failed_are_there_once_in_the_end(
     with results_in(path) as results:
         work(results, "a", people=2)
         work(results, "b", people=2, error="broken after 8 s")
-        results.rows.person("c", someone(0))
+        results.rows.person("c", person(0))
         results.leave()
         if not is_killed:
             results.finish(ended=False, failed=True)

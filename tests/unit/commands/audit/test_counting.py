@@ -26,7 +26,7 @@ from agegender.commands.audit.reconciliation import CameraCounts, balances, sent
 from agegender.commands.audit.report import Report
 from agegender.commands.dead_letters.letters import MessagePosition
 
-NOBODY = Counters([])
+NO_WORKERS = Counters([])
 START_S = 1_000.0
 """When the window of the audit begins; everything in it happens from 1,010 s on."""
 
@@ -71,7 +71,7 @@ def counted(
     faces: TopicView = EMPTY,
     results: TopicView = EMPTY,
     stored: StoreView | None = None,
-    counters: Counters = NOBODY,
+    counters: Counters = NO_WORKERS,
     glances: Iterable[Glance] = (),
 ) -> CountedCameras:
     held = {} if stored is None else {"door": stored}

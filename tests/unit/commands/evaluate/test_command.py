@@ -18,7 +18,7 @@ from agegender.simulator.scenes import ASTRONAUT
 
 @pytest.fixture
 def dataset(tmp_path: Path) -> Path:
-    """The astronaut, small, tiny and off the middle beside someone larger; a wall, and two broken files."""
+    """The astronaut, small, tiny and off the middle beside a larger face; a wall, and two broken files."""
     folder = tmp_path / "people and ünlabelled"
     folder.mkdir()
     astronaut = np.asarray(cv2.imread(str(ASTRONAUT)), np.uint8)
