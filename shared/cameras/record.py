@@ -95,8 +95,8 @@ def _unfit(camera: Camera) -> str | None:
     if name := secret_name_in(camera.source):
         return (
             f"its URL seems to hold a secret, {name}=…, and no secret enters Kafka. If the camera accepts "
-            f"user and password as a login too, keep the username and {_HOW}. If not, put the camera into the "
-            "file INGEST_CAMERAS_PATH of its own worker"
+            f"user and password as a login too, keep the username and {_HOW}. If not, put the camera into "
+            "the file INGEST_CAMERAS_PATH of its own worker"
         )
     return None
 

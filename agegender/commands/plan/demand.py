@@ -95,8 +95,8 @@ def rates(demand: Demand) -> Rates:
     """What comes of the demand.
 
     By Little's law, the persons that come in a second are those present, divided by the length of a stay.
-    Each is classified only a few times, by the rules of `services/detect/tracking/best_shot.py`. A track update
-    is sent once a second for each camera, and when a track begins or ends.
+    Each is classified only a few times, by the rules of `services/detect/tracking/best_shot.py`. A track
+    update is sent once a second for each camera, and when a track begins or ends.
     """
     arrivals = demand.cameras * demand.faces / demand.stay_s
     votes = votes_of(demand.stay_s, demand.fps)

@@ -1,8 +1,8 @@
 """Plays a plan through: every frame of every camera of a system, on its way through all the workers.
 
 Nothing flows back, so the stages are simulated one after the other: the results of one come to the next.
-Within a stage, each worker is a queue of its own (`queues.py`). Partitions decide which worker gets a message,
-as in Kafka: keys go to partitions by hash, and partitions to workers in even ranges.
+Within a stage, each worker is a queue of its own (`queues.py`). Partitions decide which worker gets a
+message, as in Kafka: keys go to partitions by hash, and partitions to workers in even ranges.
 """
 
 from __future__ import annotations
