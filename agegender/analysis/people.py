@@ -27,7 +27,7 @@ class Analyzed:
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """A person who was seen in at least three frames of a video."""
+    """A person seen in at least three frames of a video."""
 
     track_id: str
     first_s: float

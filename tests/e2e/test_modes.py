@@ -118,7 +118,7 @@ def sent(pipeline: Distributed, camera: str) -> float:
 
 
 def audit(pipeline: Distributed) -> dict[str, Any]:
-    """The report of `agegender audit --json` when the books have come to balance; the last one otherwise."""
+    """The report of `agegender audit --json` once it finds no difference; the last one otherwise."""
     addresses = [f"127.0.0.1:{pipeline.services[name].port}" for name in SERVICES]
     options = [part for address in addresses for part in ("--metrics", address)]
     environment = {

@@ -101,7 +101,7 @@ def _wait_for_reason(pipeline: Distributed, name: str, reason: str) -> None:
 
 
 def _rest(pipeline: Distributed, cameras: CameraSimulator) -> None:
-    """Stops the cameras and waits until the books of ingest balance: what was captured is sent or dropped."""
+    """Stops the cameras and waits until every captured frame is sent or dropped."""
     for camera in CAMERAS:
         cameras.stop_camera(camera)
     up = "agegender_camera_up_bool"

@@ -88,7 +88,7 @@ class Taker:
         return self.metrics.total("agegender_camera_up_bool", camera=camera_id) == 1
 
     def balance(self, camera_id: str) -> float:
-        """Frames captured, less those taken and those dropped: 0 when the books are right."""
+        """Frames captured, less those taken and those dropped: 0 when none is missing."""
         captured = self.metrics.total("agegender_frames_captured_total", camera=camera_id)
         dropped = self.metrics.total("agegender_messages_dropped_total", camera=camera_id)
         return captured - dropped - len(self.of(camera_id))

@@ -69,7 +69,7 @@ class Evaluation:
     by_size: Mapping[str, Scores]
     """By the height of the face in the frame, in SIZE_BANDS."""
     confusion: Sequence[Sequence[int]]
-    """Judged faces: a row for each of TRUE_BANDS, a column for each of AGE_BANDS that was read."""
+    """Classified faces: a row for each of TRUE_BANDS, a column for each of AGE_BANDS."""
 
 
 Pair = tuple[Label, Result]

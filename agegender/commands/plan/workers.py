@@ -3,7 +3,7 @@
     ingest    cameras x (stream_fps x decode + fps x (pick + encode + write a frame))
     detect    cameras x fps x (read a frame + search it + faces x each face)
               + classified x (write a face) + track updates x (write)
-    classify  classified x (read a face + judge it + write a result) + track updates x (read + write)
+    classify  classified x (read a face + calibrate it + write a result) + track updates x (read + write)
     sink      (classified + track updates) x (read + store)
 
 With a GPU, classifying a face is what is left to the CPU. A worker of detect waits for the broker after each
