@@ -25,7 +25,8 @@ from agegender.shared.images.pictures import Bgr, UnreadablePicture
 from agegender.shared.messages.pipeline import Result
 
 DEFAULT_FPS = 5.0
-_CAMERA_ID = "analyze"  # a message must name a camera and a stream; a picture comes from neither, and no output shows these
+# A message must name a camera and a stream. A picture comes from neither, and no output shows these.
+_CAMERA_ID = "analyze"
 
 
 class Unreadable(AgeGenderError):

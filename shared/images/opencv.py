@@ -22,7 +22,7 @@ def check_opencv(version: str | None = None) -> None:
     major = found.split(".")[0]
     if not major.isdecimal() or int(major) < OLDEST:
         raise AgeGenderError(
-            f"expected OpenCV {OLDEST} or newer, got {found}, which another package has installed over it: run "
-            "`pip uninstall -y opencv-python opencv-contrib-python opencv-python-headless`, then "
+            f"expected OpenCV {OLDEST} or newer, got {found}, which another package has installed over it: "
+            "run `pip uninstall -y opencv-python opencv-contrib-python opencv-python-headless`, then "
             "`pip install -r requirements/lean.txt`"
         )

@@ -188,7 +188,7 @@ def _detect(
     dies_s = scenario.detect_dies_s
     if dies_s is None or workers == 1:
         return _stage(sent_s, owner, server)
-    # The others go on until the group knows; then all of it is shared out anew, among the workers that are left.
+    # The others go on until the group knows. Then all partitions are assigned to the remaining workers.
     known_s = dies_s + KafkaSettings().session_timeout_s
     done_s = _stage(sent_s, owner, server)
     dead = owner == workers // 2
