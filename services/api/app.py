@@ -19,7 +19,7 @@ from agegender.services.api.config import ApiSettings
 from agegender.services.api.events import Hub
 from agegender.services.api.guard import Guard, RequestMetrics
 from agegender.services.api.problems import Refusal, add_error_handlers
-from agegender.services.api.watcher import Watcher
+from agegender.services.api.watcher import StoreWatcher
 from agegender.shared.process.health import Health
 from agegender.shared.process.metrics import Metrics
 
@@ -36,7 +36,7 @@ Errors are JSON (RFC 9457) with what was expected, what came and what to do. If 
 
 
 def create_app(
-    routes: APIRouter, settings: ApiSettings, metrics: Metrics, health: Health, hub: Hub, watcher: Watcher
+    routes: APIRouter, settings: ApiSettings, metrics: Metrics, health: Health, hub: Hub, watcher: StoreWatcher
 ) -> FastAPI:
     """The application with `routes`. It starts `watcher` and closes `hub` at its end."""
 

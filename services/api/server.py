@@ -17,7 +17,7 @@ from agegender.services.api.app import create_app
 from agegender.services.api.config import ApiSettings
 from agegender.services.api.events import Hub
 from agegender.services.api.routes import store_routes
-from agegender.services.api.watcher import Watcher
+from agegender.services.api.watcher import StoreWatcher
 from agegender.shared.errors import SettingsError
 from agegender.shared.process.health import Health
 from agegender.shared.process.metrics import Metrics
@@ -130,7 +130,7 @@ class ApiServer:
             with redis_errors_sorted():
                 return server_time_s(client)
 
-        self._watcher = Watcher(store, hub, health, clock)
+        self._watcher = StoreWatcher(store, hub, health, clock)
         config = uvicorn.Config(
             create_app(
                 store_routes(store, hub, clock, settings), settings, metrics, health, hub, self._watcher

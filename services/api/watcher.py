@@ -29,7 +29,7 @@ _LOOK_FOR_S = 0.25  # at most this much delays the end of the service
 _PREVIEWS_EVERY_S = 5.0
 
 
-class Watcher:
+class StoreWatcher:
     """Gives the hub each closed visit at once, and the state every second, until it is stopped.
 
     It sets the health of the service: ready while Redis answers.

@@ -205,7 +205,7 @@ def test_an_empty_store_is_no_error() -> None:
         (("visits", "--age-band", "20s"), "--age-band: expected one of 0-9"),
         (("counts", "--gender", "man"), "--gender: expected one of female, male, unknown"),
         (("counts", "--by", "minute", "--since", "1900-01-01"), "ask for a shorter time"),
-        (("counts", "--least", "2"), "--least: expected 1 .* or 3 and more, got 2"),
+        (("counts", "--least", "2"), "--least: expected 1 .* or at least 3, got 2"),
         (("counts", "--least", "3", "--gender", "male"), "without --age-band and --gender"),
         (("now", "--json", "--csv"), "either --json or --csv"),
         (("visits", "--tz", "Mars/Base"), "--tz: expected the name of a time zone"),

@@ -162,7 +162,7 @@ def test_while_the_server_is_away_nothing_is_lost_or_doubled(own_redis: RedisSer
             with pytest.raises(NotNow, match=r"^Redis: \S"):
                 read()
         with pytest.raises(NotNow), opened_sink(own_redis.url):
-            pytest.fail("nobody answered")
+            pytest.fail("no answer came")
         own_redis.start()
         sink.output.write([*of_frame(1), *of_frame(2)])
         assert stored(sink) == [*of_frame(1), *of_frame(2)]

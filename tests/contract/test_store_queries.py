@@ -67,7 +67,7 @@ def test_visits_come_newest_first_over_all_cameras(busy: Sink) -> None:
     page = busy.store.visits()
     assert names(page.items) == ["door/s1-5", "hall/s1-4", "hall/s1-3", "door/s1-2", "door/s1-1"]
     assert page.next is None
-    assert page.items[0].closed is None, "who is still there is among them"
+    assert page.items[0].closed is None, "open visits are among them"
 
 
 def test_visits_of_some_cameras(busy: Sink) -> None:
@@ -194,8 +194,8 @@ def test_too_many_counts_are_refused_with_advice(busy: Sink) -> None:
 
 def test_closed_visits_come_from_now_on_and_each_once(sink: Sink) -> None:
     write(sink, visit(1, 0))
-    nobody, cursor = sink.store.closed()
-    assert nobody == []
+    none, cursor = sink.store.closed()
+    assert none == []
     write(sink, visit(2, 1), visit(3, 2, camera="cam2"), visit(4, 3, left=False), visit(5, 4))
     visits, cursor = sink.store.closed(cursor)
     assert sorted(names(visits)) == ["cam1/s1-2", "cam1/s1-5", "cam2/s1-3"]

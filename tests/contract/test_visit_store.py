@@ -194,7 +194,7 @@ def test_a_present_visit_had_a_message_in_the_last_ten_seconds(sink: Sink, clock
     assert len(sink.store.now()) == 3
     sink.output.write([track_update(track_summary("s1-3", votes_sent=0, ended=True))])
     sink.client.zadd(CameraKeys.of("cam1").open, {"s1-3": clock.now_s})
-    assert len(sink.store.now()) == 3, "who left while the answer was made is not there"
+    assert len(sink.store.now()) == 3, "a visit that ended in the meantime is not present"
     sink.client.zrem(CameraKeys.of("cam1").open, "s1-3")
     clock.now_s += 0.5
     assert sink.store.now() == []
@@ -216,7 +216,7 @@ def test_an_ended_visit_is_not_present_while_it_waits_for_votes(sink: Sink, cloc
     assert there() == (["s1-2"], [1])
     clock.now_s += 4
     sink.output.write([vote("s1-1", 2), vote("s1-2")])
-    assert there() == (["s1-2"], [1]), "a late vote brings nobody back"
+    assert there() == (["s1-2"], [1]), "a late vote brings no visit back"
     assert {one.track_id: one.closed for one in visits(sink)} == {"s1-1": None, "s1-2": None}
     sink.output.write([vote("s1-1", 3)])
     assert [(one.track_id, one.faces_classified) for one in sink.closed()] == [("s1-1", 3)]
@@ -281,7 +281,7 @@ def test_closed_visits_are_limited_and_counts_are_not(redis_database: str, clock
         for some in range(0, 350, 50):
             sink.output.write(crowd(350)[some : some + 50])
         kept = {visit.track_id for visit in visits(sink)}
-        assert kept == {"s2-1", *(f"s1-{n}" for n in range(251, 350))}, "whoever is there is not dropped"
+        assert kept == {"s2-1", *(f"s1-{n}" for n in range(251, 350))}, "an open visit is not dropped"
         assert len(list(sink.client.scan_iter("*:visit:*"))) == 100
         assert 100 <= len(sink.closed()) <= 200, "whole blocks of entries are cut off"
         assert sum(counted(sink).values()) == 351
@@ -413,7 +413,7 @@ def test_cameras_are_listed_by_the_time_of_their_last_write(sink: Sink, clock: C
     for now_s in (T0, T0 + 100, T0 + 50):
         clock.now_s = now_s
         sink.output.write([track_update()])
-    assert sink.client.zscore(CAMERAS_KEY, "cam1") == T0 + 100, "a sink whose clock is behind changes nothing"
+    assert sink.client.zscore(CAMERAS_KEY, "cam1") == T0 + 100, "a sink with a slow clock changes nothing"
     clock.now_s = T0 + 101 + LONGEST_KEPT_S
     sink.output.write([track_update(frame=frame_info("cam2"))])
     assert sink.client.zrange(CAMERAS_KEY, 0, -1) == [b"cam2"]

@@ -175,7 +175,7 @@ def test_with_a_least_count_only_large_counts_are_published(world: World, redis_
         counts = api.get("/v1/counts", since=over_s, until=over_s + 7_200).json["counts"]
         told = [(one["age_band"], one["gender"], one["visits"], one["fewer_than"]) for one in counts]
         assert told == [(None, "female", 3, None), (None, None, None, 3)]
-        assert api.get("/v1/counts").json["counts"] == [], "who came just now"
+        assert api.get("/v1/counts").json["counts"] == [], "visits that began just now"
         assert [one["present"] for one in api.get("/v1/cameras").json["cameras"]] == [None]
         for path in (
             *("/v1/now", "/v1/visits", "/v1/visits/cam1/s1-1", "/v1/events"),
