@@ -36,7 +36,12 @@ Errors are JSON (RFC 9457) with what was expected, what came and what to do. If 
 
 
 def create_app(
-    routes: APIRouter, settings: ApiSettings, metrics: Metrics, health: Health, hub: Hub, watcher: StoreWatcher
+    routes: APIRouter,
+    settings: ApiSettings,
+    metrics: Metrics,
+    health: Health,
+    hub: Hub,
+    watcher: StoreWatcher,
 ) -> FastAPI:
     """The application with `routes`. It starts `watcher` and closes `hub` at its end."""
 
