@@ -42,7 +42,7 @@ def test_a_camera_that_is_away_when_its_time_is_over_has_failed(clip: Path) -> N
     assert "trying again" in told[0]
 
 
-def test_a_camera_that_comes_back_is_watched_on_and_each_time_it_goes_is_told(clip: Path) -> None:
+def test_a_camera_that_returns_is_watched_further(clip: Path) -> None:
     told: list[str] = []
     with CameraSimulator() as simulator:
         url = simulator.add("door", clip)

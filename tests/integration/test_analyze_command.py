@@ -112,7 +112,7 @@ def test_standard_input_may_hold_a_picture_or_a_video(tmp_path: Path, kind: str)
     assert (source["source"], source["faces"]) == ("standard input", 1 if kind == "picture" else 3)
 
 
-def test_a_camera_is_watched_for_as_long_as_told_and_its_login_is_told_nobody(tmp_path: Path) -> None:
+def test_a_camera_is_watched_in_time_and_its_login_is_hidden(tmp_path: Path) -> None:
     clip = tmp_path / "clip.mp4"
     write_video(clip, [portraits(2)] * 50, size_wh=(512, 256), fps=25)
     copies = tmp_path / "copies"
@@ -128,7 +128,7 @@ def test_a_camera_is_watched_for_as_long_as_told_and_its_login_is_told_nobody(tm
     assert "sesame" not in f"{done.stdout}{done.stderr}{copy}"
 
 
-def test_what_may_not_be_looked_at_or_is_too_wide_is_told_and_ends_nothing(tmp_path: Path) -> None:
+def test_unreadable_and_too_wide_pictures_do_not_end_the_run(tmp_path: Path) -> None:
     long, wide = "x" * 300, tmp_path / "wide.png"
     cv2.imwrite(str(wide), no_face(65_536, 2))
     refused = [wide, *(tmp_path / f"{long}{suffix}" for suffix in ("", ".jpg", ".mp4", "*"))]
@@ -142,7 +142,7 @@ def test_what_may_not_be_looked_at_or_is_too_wide_is_told_and_ends_nothing(tmp_p
     assert "5 of 6 failed" in done.stderr
 
 
-def test_a_camera_that_breaks_off_is_told_and_keeps_nobody_longer_than_asked_for(tmp_path: Path) -> None:
+def test_a_lost_camera_is_reported_and_ends_in_time(tmp_path: Path) -> None:
     clip, copies = tmp_path / "clip.mp4", tmp_path / "copies"
     write_video(clip, [portraits(2)] * 50, size_wh=(512, 256), fps=25)
     with CameraSimulator() as simulator:
@@ -164,7 +164,7 @@ def test_a_camera_that_breaks_off_is_told_and_keeps_nobody_longer_than_asked_for
     assert len(list(copies.glob("*.mp4"))) == 1
 
 
-def test_copies_of_a_folder_keep_its_shape_and_the_originals_are_left_alone(tmp_path: Path) -> None:
+def test_copies_of_a_folder_keep_its_structure(tmp_path: Path) -> None:
     folder = pictures(tmp_path / "photos", 3)
     (folder / "deeper").mkdir()
     shutil.copy(ASTRONAUT, folder / "deeper" / "a.jpg")
@@ -184,7 +184,7 @@ def test_copies_of_a_folder_keep_its_shape_and_the_originals_are_left_alone(tmp_
     assert one.read_bytes() != labelled
 
 
-def test_a_copy_never_replaces_an_original_nor_anything_else_that_is_no_copy(tmp_path: Path) -> None:
+def test_a_copy_replaces_nothing_but_copies(tmp_path: Path) -> None:
     ours, theirs = pictures(tmp_path / "ours", 3), pictures(tmp_path / "theirs", 2)
     write_frames(ours / "clip.mp4", [(portraits(1), 0.0)])
     (theirs / "clip.mp4").write_bytes(b"another clip")
@@ -240,9 +240,7 @@ def test_without_a_screen_show_says_so() -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
-def test_an_interrupted_run_keeps_what_is_done_and_goes_on_where_it_stopped(
-    tmp_path: Path, number: signal.Signals
-) -> None:
+def test_an_interrupted_run_is_continued_where_it_stopped(tmp_path: Path, number: signal.Signals) -> None:
     folder = pictures(tmp_path / "photos", 90)
     output, copies = tmp_path / "rows.jsonl", tmp_path / "copies"
     journal = tmp_path / "rows.jsonl.journal"
@@ -271,7 +269,7 @@ def test_an_interrupted_run_keeps_what_is_done_and_goes_on_where_it_stopped(
     assert not journal.exists()
 
 
-def test_what_failed_is_tried_again_by_resume_and_nothing_is_there_twice(tmp_path: Path) -> None:
+def test_resume_retries_failures_and_writes_no_row_twice(tmp_path: Path) -> None:
     folder = pictures(tmp_path / "photos", 2)
     broken = folder / "000-broken.jpg"
     broken.write_bytes(ASTRONAUT.read_bytes()[:9_000])

@@ -158,7 +158,7 @@ def test_pictures_of_hardly_any_pixel_have_no_face(analyzer: Analyzer, size_wh: 
         (b"#?RADIANCE\nFORMAT=32-bit_rle_rgbe\n\n-Y 30000 +X 30000\n", "claims 30000 x 30000 pixels"),
     ],
 )
-def test_what_is_no_picture_is_refused_with_its_name_and_the_reason(
+def test_a_file_that_is_no_picture_is_refused_with_the_reason(
     analyzer: Analyzer, tmp_path: Path, content: bytes, why: str
 ) -> None:
     path = tmp_path / "Ümläut und 空白.jpg"
@@ -198,7 +198,7 @@ def test_arrays_that_are_no_pictures_are_refused(analyzer: Analyzer, pixels: Pix
         analyzer.analyze_image(pixels)
 
 
-def test_a_batch_keeps_its_order_and_goes_on_past_what_cannot_be_read(analyzer: Analyzer) -> None:
+def test_a_batch_keeps_its_order_past_unreadable_pictures(analyzer: Analyzer) -> None:
     pictures: list[PictureLike] = [
         portraits(2),
         b"no picture",

@@ -85,9 +85,7 @@ def test_a_video_of_uneven_frame_times_keeps_them(analyzer: Analyzer, tmp_path: 
     assert len(some.frames) <= 5
 
 
-def test_a_truncated_video_gives_what_is_left_and_says_where_it_breaks_off(
-    analyzer: Analyzer, tmp_path: Path
-) -> None:
+def test_a_truncated_video_gives_its_frames_and_its_end(analyzer: Analyzer, tmp_path: Path) -> None:
     whole, cut = tmp_path / "whole.mkv", tmp_path / "cut.mkv"
     rng = np.random.default_rng(0)
     grain = [rng.integers(0, 60, (256, 512, 3), np.uint8) for _ in range(50)]
@@ -157,7 +155,7 @@ def test_a_written_video_has_the_frame_rate_and_an_even_size(tmp_path: Path, fps
     assert np.abs(pictures[5][:180, :320].astype(int) - no_face(321, 181)[:180, :320]).mean() < 4
 
 
-def test_a_video_that_cannot_be_written_says_so_and_leaves_nothing(tmp_path: Path) -> None:
+def test_a_failed_video_copy_leaves_no_file(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     writer = VideoWriter(tmp_path / "file" / "clip.mp4", Fraction(25), Fraction(1, 25))
     with pytest.raises(CannotWrite, match=r"cannot write .*clip\.mp4"):
@@ -178,7 +176,7 @@ def test_blurred_copies_show_no_face(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["still.png", "clip.mp4"])
-def test_a_face_that_the_detector_only_suspects_is_covered_and_gets_no_row(tmp_path: Path, name: str) -> None:
+def test_a_doubtful_face_is_anonymized_and_gets_no_row(tmp_path: Path, name: str) -> None:
     source, copy = tmp_path / name, tmp_path / "copies" / name
     if name == "still.png":
         cv2.imwrite(str(source), half_hidden())

@@ -72,7 +72,7 @@ def ports(tmp_path: Path) -> Iterator[tuple[str, int]]:
         yield f"http://127.0.0.1:{port}", worker_port
 
 
-def test_the_count_of_a_killed_worker_is_added_to_that_of_its_successor(ports: tuple[str, int]) -> None:
+def test_counts_of_a_killed_worker_and_its_successor_are_added(ports: tuple[str, int]) -> None:
     url, port = ports
 
     def remembered() -> int:

@@ -169,7 +169,7 @@ def test_a_file_is_validated_without_any_network(
     )
 
 
-def test_cameras_are_probed_side_by_side_and_each_says_what_it_sends_or_what_is_wrong(
+def test_cameras_are_probed_at_the_same_time(
     run: Run, simulator: CameraSimulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CAMERA_RIGHT", PASSWORD)
@@ -213,7 +213,7 @@ def test_cameras_are_probed_side_by_side_and_each_says_what_it_sends_or_what_is_
     }
 
 
-def test_one_camera_is_probed_by_its_url_by_its_name_in_kafka_and_as_a_file(
+def test_a_camera_is_probed_by_url_name_or_file(
     run: Run,
     settings: KafkaSettings,
     simulator: CameraSimulator,

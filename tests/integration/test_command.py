@@ -51,7 +51,7 @@ def _run(store_path: Path, *arguments: str, **settings: str) -> tuple[int, str, 
     return process.returncode, out, err
 
 
-def test_the_demo_judges_faces_and_its_query_finds_them_afterwards(store_path: Path) -> None:
+def test_queries_find_the_faces_of_the_demo(store_path: Path) -> None:
     status, out, err = _run(store_path, "demo", "--seconds", "5")
     assert status == 0, err
     assert "frames captured" in out
@@ -87,7 +87,7 @@ def test_the_demo_fails_when_no_face_gets_a_result(store_path: Path, monkeypatch
     assert run_demo(console, 4, ProcessSettings(store_path=store_path), threading.Event()) == 1
 
 
-def test_a_video_file_is_read_to_its_end_and_every_frame_has_its_faces(store_path: Path) -> None:
+def test_every_frame_of_a_video_file_has_its_faces(store_path: Path) -> None:
     clip = pair_scene(swapped=False).path
     status, out, err = _run(store_path, "run", str(clip), DETECT_SELECTION="all")
     assert status == 0, err
@@ -99,7 +99,7 @@ def test_a_video_file_is_read_to_its_end_and_every_frame_has_its_faces(store_pat
     assert {one["file"] for one in records} == {str(clip)}
 
 
-def test_a_run_on_a_camera_stops_on_sigterm_and_shows_no_password(store_path: Path) -> None:
+def test_a_run_stops_on_sigterm_and_shows_no_password(store_path: Path) -> None:
     with CameraSimulator(login=Login("viewer", "p@ss/w:rd#%")) as simulator:
         simulator.add("door", pair_scene(swapped=False).path)
         process = _start(store_path, "run", simulator.url_with_login("door"), AGEGENDER_LOG_LEVEL="info")

@@ -91,7 +91,7 @@ def three_letters(settings: KafkaSettings) -> list[str]:
     return origins
 
 
-def test_letters_are_listed_the_newest_last_with_reason_origin_and_camera(three_letters: list[str]) -> None:
+def test_letters_are_listed_with_reason_origin_and_camera(three_letters: list[str]) -> None:
     found = records("list")
     assert [one["origin"] for one in found] == three_letters
     assert [one["camera"] for one in found] == ["door", "hall", "door"]
@@ -154,7 +154,7 @@ def test_a_replay_asks_first_and_a_dry_run_sends_nothing(settings: KafkaSettings
 
 
 @pytest.mark.usefixtures("three_letters")
-def test_a_message_without_its_picture_is_read_again_where_it_came_from_and_sent_once(
+def test_a_message_without_its_picture_is_read_from_its_topic(
     settings: KafkaSettings,
 ) -> None:
     assert [one["fate"] for one in records("replay", "--camera", "hall", "--yes")] == ["sent"]
@@ -170,7 +170,7 @@ def test_a_message_without_its_picture_is_read_again_where_it_came_from_and_sent
     assert [one.value for one in notes] == [b""]
 
 
-def test_a_letter_that_carries_its_message_needs_its_topic_no_more(settings: KafkaSettings) -> None:
+def test_a_letter_with_its_message_does_not_need_its_topic(settings: KafkaSettings) -> None:
     keeping = settings.model_copy(update={"dead_letter_pictures": True})
     kept = encoded("door", b"a picture, kept")
     put_letters(keeping, DeadLetter("too dark", "detect", f"{settings.topic_prefix}frames/1@999999", kept))
@@ -179,7 +179,7 @@ def test_a_letter_that_carries_its_message_needs_its_topic_no_more(settings: Kaf
     assert (sent.key, sent.value, sent.headers[:2]) == (kept.key, kept.value, kept.headers)
 
 
-def test_another_message_at_the_place_of_the_bad_one_is_not_sent_for_it(settings: KafkaSettings) -> None:
+def test_another_message_at_the_same_offset_is_not_sent(settings: KafkaSettings) -> None:
     (origin,) = put_frames(settings, encoded("hall", b"of a topic that was made anew"))
     put_letters(settings, DeadLetter("too dark", "detect", origin, encoded("door", b"gone")))
     done = command("replay", "--yes", "--json")
@@ -253,7 +253,7 @@ def worker(settings: KafkaSettings) -> Iterator[tuple[Picky, Kept]]:
     thread.join()
 
 
-def test_a_bad_message_goes_through_when_it_is_replayed_after_the_service_was_mended(
+def test_a_replayed_message_passes_the_repaired_service(
     settings: KafkaSettings, worker: tuple[Picky, Kept]
 ) -> None:
     stage, output = worker

@@ -15,7 +15,7 @@ def run(*words: str) -> Result:
     return CliRunner().invoke(app, ["plan", *words])
 
 
-def test_a_plan_says_what_is_needed_what_costs_most_and_what_breaks_first() -> None:
+def test_a_plan_says_what_costs_most_and_what_breaks_first() -> None:
     done = run("--cameras", "200")
     assert done.exit_code == 0, done.output
     for word in ("detect", "frames", "Redis: memory", "What costs most", "What breaks first", "99 of 100"):
@@ -29,7 +29,7 @@ def test_the_settings_of_a_plan_name_the_cores_that_threads_want() -> None:
     assert "cores, in Kubernetes" not in small
 
 
-def test_a_plan_for_programs_is_one_object_and_tells_how_it_was_played_through() -> None:
+def test_a_plan_as_json_is_one_object_with_its_simulation() -> None:
     done = run("--cameras", "5000", "--gpu", "--json", "--simulate")
     assert done.exit_code == 0, done.output
     plan = json.loads(done.stdout)
@@ -39,7 +39,7 @@ def test_a_plan_for_programs_is_one_object_and_tells_how_it_was_played_through()
     assert "The numbers of the GPU are a careful guess" in " ".join(plan["warnings"])
 
 
-def test_a_plan_that_is_too_slow_for_what_is_asked_says_so_and_fails() -> None:
+def test_a_plan_that_is_too_slow_fails_and_says_so() -> None:
     done = run("--cameras", "10", "--within", "0.1", "--simulate")
     assert done.exit_code == 1
     assert " no" in done.stdout

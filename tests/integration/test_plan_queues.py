@@ -17,7 +17,7 @@ def poisson(rate: float, number: int = MESSAGES) -> Times:
 
 
 @pytest.mark.parametrize("busy", [0.3, 0.6, 0.8])
-def test_with_a_fixed_time_the_mean_wait_is_that_of_pollaczek_and_khinchine(busy: float) -> None:
+def test_the_mean_wait_is_that_of_pollaczek_and_khinchine(busy: float) -> None:
     come_s = poisson(busy)
     waited_s = serve(come_s, Server(limit=1, message_s=1.0)) - come_s - 1.0
     assert waited_s.mean() == pytest.approx(busy / (2 * (1 - busy)), rel=0.04)
@@ -50,12 +50,12 @@ def test_long_waits_get_rarer_at_the_rate_of_m_d_1(busy: float, falls: float) ->
     assert math.log(10) / (at_s[1] - at_s[0]) == pytest.approx(falls, rel=0.1)
 
 
-def test_regular_arrivals_never_wait_for_a_worker_that_is_fast_enough() -> None:
+def test_regular_arrivals_never_wait_for_a_fast_worker() -> None:
     come_s: Times = np.linspace(0, 999, 1000)
     assert serve(come_s, Server(limit=1, message_s=0.99)) == pytest.approx(come_s + 0.99)
 
 
-def test_a_queue_that_gets_more_than_it_can_do_grows_at_the_rate_of_the_difference() -> None:
+def test_an_overloaded_queue_grows_by_the_difference_of_rates() -> None:
     come_s: Times = np.linspace(0, 799.2, 1000)
     done_s = serve(come_s, Server(limit=1, message_s=1.0))
     assert done_s[-1] - come_s[-1] == pytest.approx(1000 * (1 - 0.8), rel=0.01)
@@ -67,13 +67,13 @@ def test_a_worker_takes_what_is_there_up_to_its_limit() -> None:
     assert done_s.tolist() == [1.5, 4.0, 4.0, 5.5]
 
 
-def test_a_batch_waits_for_others_until_it_is_full_or_the_time_is_over() -> None:
+def test_a_batch_waits_until_it_is_full_or_its_time_is_over() -> None:
     server = Server(limit=3, message_s=1.0, wait_s=0.5)
     assert serve(np.array([0.0, 0.4, 9.0]), server).tolist() == [2.5, 2.5, 10.5]
     assert serve(np.array([0.0, 0.1, 0.2]), server) == pytest.approx([3.2, 3.2, 3.2])
 
 
-def test_messages_side_by_side_take_no_longer_than_one_and_a_device_takes_many_together() -> None:
+def test_a_device_takes_many_messages_in_one_batch() -> None:
     server = Server(limit=8, message_s=1.0, side_by_side=4, device_s=0.25, device_limit=8, batch_s=0.5)
     assert [server.time_s(number) for number in (1, 4, 5, 8)] == [1.75, 1.75, 2.75, 2.75]
     assert server.capacity == pytest.approx(8 / 2.75)

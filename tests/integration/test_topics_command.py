@@ -69,9 +69,7 @@ def there(admin: Admin, prefix: str) -> dict[str, int]:
     return {one["name"].removeprefix(prefix): len(one["partitions"]) for one in ours}
 
 
-def test_apply_makes_what_is_missing_once_and_check_finds_it_as_it_should_be(
-    prefix: str, admin: Admin
-) -> None:
+def test_apply_creates_missing_topics_and_check_accepts_them(prefix: str, admin: Admin) -> None:
     missing = topics("check", "--json")
     assert missing.exit_code == 1
     assert states(missing, prefix) == dict.fromkeys(NAMES, "missing")
@@ -91,7 +89,7 @@ def test_apply_makes_what_is_missing_once_and_check_finds_it_as_it_should_be(
     assert "10 min" in shown.stdout
 
 
-def test_what_services_make_at_their_start_is_what_the_command_makes(prefix: str) -> None:
+def test_services_and_the_command_create_the_same_topics(prefix: str) -> None:
     kafka = KafkaSettings.load()
     outputs = [KafkaOutput(one, kafka) for one in (FRAMES, FACES, RESULTS, PREVIEWS)]
     for output in (*outputs, KafkaDeadLetters(kafka)):
@@ -119,7 +117,7 @@ def test_what_services_make_at_their_start_is_what_the_command_makes(prefix: str
         ("results", "message.timestamp.type", "CreateTime", "clocks of workers"),
     ],
 )
-def test_a_setting_that_differs_is_told_with_its_meaning_and_left_as_it_is(
+def test_a_different_setting_is_explained_and_left_unchanged(
     prefix: str, admin: Admin, topic: str, setting: str, value: str, meaning: str
 ) -> None:
     assert topics("apply").exit_code == 0
@@ -161,7 +159,7 @@ def test_the_order_of_two_policies_is_no_difference(prefix: str, admin: Admin) -
     assert topics("check").exit_code == 0
 
 
-def test_partitions_are_added_only_when_told_to_and_never_to_the_cameras(prefix: str, admin: Admin) -> None:
+def test_partitions_are_added_on_request_but_never_to_cameras(prefix: str, admin: Admin) -> None:
     assert topics("apply").exit_code == 0
     more = ("--partitions", "6", "--camera-partitions", "9", "--json")
     told = topics("apply", *more)
@@ -181,7 +179,7 @@ def test_partitions_are_added_only_when_told_to_and_never_to_the_cameras(prefix:
     assert topics("check", "--partitions", "6").exit_code == 0
 
 
-def test_partitions_that_a_worker_has_added_meanwhile_are_no_error(prefix: str, admin: Admin) -> None:
+def test_partitions_that_were_added_meanwhile_are_no_error(prefix: str, admin: Admin) -> None:
     assert topics("apply").exit_code == 0
     with open_topics(KafkaSettings.load()) as found:
         for _ in ("ours", "theirs"):
@@ -198,9 +196,7 @@ def test_too_few_partitions_are_told_and_checkpoints_follow(prefix: str, admin: 
     assert one["remedy"].startswith("set KAFKA_PARTITIONS=4 ")
 
 
-def test_what_the_broker_cannot_do_ends_with_its_reason_and_nothing_is_made(
-    prefix: str, admin: Admin
-) -> None:
+def test_a_refusal_of_the_broker_is_reported_and_creates_nothing(prefix: str, admin: Admin) -> None:
     for arguments in (("apply",), ("apply", "--dry-run")):
         refused = topics(*arguments, "--replication", "3")
         assert isinstance(refused.exception, NotNow)

@@ -57,7 +57,7 @@ def test_one_sure_face_outweighs_two_doubtful_ones() -> None:
     assert 0.5 < summed.gender_confidence < 0.99
 
 
-def test_a_face_that_was_not_judged_changes_nothing_but_the_number_of_faces() -> None:
+def test_an_unclassified_face_changes_only_the_number_of_faces() -> None:
     assert verdict(classified(30), unclassified_result()) == verdict(classified(30))
     assert (verdict(unclassified_result()).age_years, verdict(unclassified_result()).gender) == (
         None,

@@ -28,7 +28,7 @@ def test_a_face_is_told_in_a_few_letters(one: Result, label: str, age: str, gend
     assert gender_texts(one) == gender
 
 
-def test_a_record_says_why_a_face_was_not_judged_and_names_no_age() -> None:
+def test_the_record_of_an_unclassified_face_has_no_age() -> None:
     record = face_record(unclassified_result())
     assert (record["age_years"], record["age_interval_years"], record["unclassified"]) == (
         None,

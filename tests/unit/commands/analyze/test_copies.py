@@ -51,7 +51,7 @@ def detail(picture: Bgr) -> int:
     return int(np.abs(np.diff(grey, axis=0)).max())
 
 
-def test_a_face_is_covered_also_in_frames_in_which_the_detector_missed_it() -> None:
+def test_a_face_is_anonymized_in_frames_where_it_was_missed() -> None:
     found = [portrait_found()]
     frames = [seen(n, [] if n in (0, 1, 6, 7, 14, 15) else found) for n in range(16)]
     pictures = shown(Style(anonymizes=True, labels=False), frames)
@@ -60,7 +60,7 @@ def test_a_face_is_covered_also_in_frames_in_which_the_detector_missed_it() -> N
     assert max(detail(picture) for picture in pictures) < 15
 
 
-def test_a_face_that_the_detector_is_not_sure_of_is_covered_and_not_marked() -> None:
+def test_a_doubtful_face_is_anonymized_and_not_marked() -> None:
     doubtful = replace(seen(0, []), found=Analyzed(frame_info(), 0.0, (), (ASTRONAUT_BOX_XYXY,)))
     (covered,) = shown(Style(anonymizes=True), [doubtful])
     assert detail(covered) < 15
@@ -74,7 +74,7 @@ def test_where_no_face_is_near_in_time_nothing_is_covered() -> None:
     np.testing.assert_array_equal(pictures[-1], astronaut())
 
 
-def test_a_frame_that_was_not_analyzed_shows_the_boxes_of_the_last_one_that_was() -> None:
+def test_a_skipped_frame_shows_the_boxes_of_the_last_analyzed_one() -> None:
     frames = [seen(n, [portrait_found()] if n % 5 == 0 else None) for n in range(10)]
     pictures = shown(Style(), frames)
     left, top, right, _ = (round(side) for side in ASTRONAUT_BOX_XYXY)

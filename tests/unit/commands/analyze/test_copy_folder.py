@@ -18,7 +18,7 @@ def originals(*paths: Path) -> list[Input]:
     return find_inputs([str(path) for path in paths])
 
 
-def test_a_copy_of_an_earlier_run_is_replaced_also_if_that_run_was_killed(tmp_path: Path) -> None:
+def test_copies_of_a_killed_run_are_replaced(tmp_path: Path) -> None:
     (photo,) = originals(tmp_path / "ü\n.jpg")
     path = CopyFolder(tmp_path / "copies", [photo]).path_for(photo)
     assert path == tmp_path / "copies" / "ü\n.jpg"
@@ -62,7 +62,7 @@ def test_a_copy_that_is_analyzed_itself_is_not_replaced(tmp_path: Path) -> None:
         CopyFolder(tmp_path / "copies", [again]).path_for(again)
 
 
-def test_the_list_of_copies_holds_their_names_and_nothing_of_where_they_come_from(tmp_path: Path) -> None:
+def test_the_list_of_copies_holds_only_their_names(tmp_path: Path) -> None:
     sources = originals(tmp_path / "secret" / "1.jpg", tmp_path / "secret" / "2.jpg")
     folder = CopyFolder(tmp_path / "copies", sources)
     for source in sources:

@@ -25,7 +25,7 @@ def shown(sources: list[Input], folder: Path) -> list[str]:
     return [source.shown.removeprefix(f"{folder}{os.sep}") for source in sources]
 
 
-def test_a_folder_is_searched_to_its_depth_by_name_for_pictures_and_videos(tmp_path: Path) -> None:
+def test_a_folder_is_searched_recursively_by_name(tmp_path: Path) -> None:
     tree(tmp_path, "b.jpg", "a.PNG", "c/d/e.webp", "c/clip.MOV", "notes.txt", "ü ñ 空.jpeg")
     sources = find_inputs([str(tmp_path)])
     assert shown(sources, tmp_path) == ["a.PNG", "b.jpg", "ü ñ 空.jpeg", "c/clip.MOV", "c/d/e.webp"]
@@ -38,14 +38,14 @@ def test_hidden_files_and_the_folder_of_copies_are_left_out(tmp_path: Path) -> N
     assert shown(sources, tmp_path) == ["a.jpg", "sub/copies/c.jpg"]
 
 
-def test_globs_are_expanded_and_a_name_that_looks_like_one_is_taken_as_it_is(tmp_path: Path) -> None:
+def test_globs_are_expanded_but_existing_names_are_kept(tmp_path: Path) -> None:
     tree(tmp_path, "one.jpg", "two.jpg", "x/three.jpg", "what?[1].jpg", "two.txt")
     assert shown(find_inputs([f"{tmp_path}/*o.jpg"]), tmp_path) == ["two.jpg"]
     assert shown(find_inputs([f"{tmp_path}/**/t*.jpg"]), tmp_path) == ["two.jpg", "x/three.jpg"]
     assert shown(find_inputs([f"{tmp_path}/what?[1].jpg"]), tmp_path) == ["what?[1].jpg"]
 
 
-def test_what_is_missing_or_empty_takes_its_place_with_the_reason(tmp_path: Path) -> None:
+def test_missing_and_empty_inputs_keep_their_place(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     names = [str(tmp_path / "none*.jpg"), str(ASTRONAUT), str(tmp_path / "empty")]
     nothing, picture, empty = find_inputs(names)
@@ -54,7 +54,7 @@ def test_what_is_missing_or_empty_takes_its_place_with_the_reason(tmp_path: Path
     assert (empty.kind, empty.problem) == ("nothing", "no picture and no video in this folder")
 
 
-def test_a_file_is_known_by_its_content_where_its_name_does_not_tell(tmp_path: Path) -> None:
+def test_an_unknown_suffix_is_resolved_by_the_content(tmp_path: Path) -> None:
     shutil.copy(ASTRONAUT, tmp_path / "photo")
     (tmp_path / "noise").write_bytes(bytes(100))
     assert [one.kind for one in find_inputs([str(tmp_path / "photo"), str(tmp_path / "noise")])] == [
@@ -77,7 +77,7 @@ def test_copies_never_share_a_name_and_tell_their_format(tmp_path: Path) -> None
     ]
 
 
-def test_copies_do_not_share_a_name_on_a_disk_that_knows_no_capitals(tmp_path: Path) -> None:
+def test_copies_have_different_names_without_regard_to_case(tmp_path: Path) -> None:
     tree(tmp_path, "x/IMG.jpg", "y/img.JPG")
     sources = find_inputs([str(tmp_path / "x"), str(tmp_path / "y")])
     assert [str(source.copy) for source in sources] == ["IMG.jpg", "img-2.JPG"]
@@ -103,7 +103,7 @@ _LONG = "x" * 300  # too long for any file system: even root may not look at it
 
 
 @pytest.mark.parametrize("name", [_LONG, f"{_LONG}.jpg", f"{_LONG}/a.jpg", f"*{_LONG}.jpg"])
-def test_a_name_that_may_not_be_looked_at_is_left_to_whoever_reads_it(tmp_path: Path, name: str) -> None:
+def test_an_inaccessible_name_is_kept_until_it_is_read(tmp_path: Path, name: str) -> None:
     refused, picture = find_inputs([str(tmp_path / name), str(ASTRONAUT)])
     assert refused.kind != "nothing"
     assert refused.path == tmp_path / name
@@ -125,7 +125,7 @@ def test_a_name_that_is_no_text_is_found_and_shown(tmp_path: Path) -> None:
     assert source.path.exists()
 
 
-def test_a_camera_is_shown_and_its_copy_called_without_the_secrets_of_its_url() -> None:
+def test_the_secrets_of_a_url_are_in_no_name() -> None:
     doors = [f"rtsp://h/user=a_password=hunter22_channel={number}" for number in (1, 2)]
     one, other = find_inputs(doors)
     assert (one.shown, one.key) == ("rtsp://h/user=a_password=***_channel=1",) * 2

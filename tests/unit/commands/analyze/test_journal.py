@@ -49,7 +49,7 @@ def test_a_line_that_was_cut_off_does_not_count(tmp_path: Path) -> None:
     assert third.output_bytes == 210
 
 
-def test_a_run_that_was_killed_at_its_very_beginning_has_done_nothing(tmp_path: Path) -> None:
+def test_a_run_killed_at_its_start_has_done_nothing(tmp_path: Path) -> None:
     path = tmp_path / "out.journal"
     opened(path).close()
     os.truncate(path, path.stat().st_size - 5)
@@ -66,7 +66,7 @@ def test_a_run_in_which_nothing_failed_leaves_nothing(tmp_path: Path) -> None:
     assert not path.exists()
 
 
-def test_a_run_in_which_something_failed_can_be_gone_on_with_or_begun_anew(tmp_path: Path) -> None:
+def test_a_run_with_failures_can_be_continued_or_started_again(tmp_path: Path) -> None:
     path = tmp_path / "out.journal"
     first = opened(path)
     first.add("a", 100)

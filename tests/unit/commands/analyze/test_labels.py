@@ -69,7 +69,7 @@ def test_a_tiny_picture_is_enlarged_by_a_whole_factor(size_wh: tuple[int, int]) 
     assert max(drawn.shape) >= MIN_LONGER_SIDE_PX
 
 
-def test_text_grows_with_the_picture_and_the_original_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_text_grows_with_the_picture(monkeypatch: pytest.MonkeyPatch) -> None:
     heights = []
     for side_px in (400, 4_000):
         picture = np.zeros((side_px, side_px, 3), np.uint8)
@@ -123,7 +123,7 @@ def test_four_colours_are_all_that_a_covered_face_holds() -> None:
     np.testing.assert_array_equal(anonymize(flat, [box]), anonymize(detailed, [box]))
 
 
-def test_a_box_beyond_the_edge_covers_what_is_inside_and_the_rest_is_untouched() -> None:
+def test_a_box_beyond_the_edge_covers_only_what_is_inside() -> None:
     picture = portraits(1)
     covered = anonymize(picture, [(-50.0, -50.0, 10.0, 10.0), (900.0, 900.0, 950.0, 950.0)])
     np.testing.assert_array_equal(covered[40:], picture[40:])

@@ -73,9 +73,7 @@ def test_what_failed_stands_at_the_end_until_it_is_tried_again(tmp_path: Path) -
 
 
 @pytest.mark.parametrize("is_killed", [True, False])
-def test_a_video_that_was_cut_off_and_one_that_failed_are_there_once_in_the_end(
-    tmp_path: Path, is_killed: bool
-) -> None:
+def test_interrupted_and_failed_videos_have_their_rows_once(tmp_path: Path, is_killed: bool) -> None:
     path = tmp_path / "rows.jsonl"
     with results_in(path) as results:
         work(results, "a", people=2)
@@ -102,7 +100,7 @@ def test_a_heading_is_there_once_also_where_everything_failed(tmp_path: Path) ->
         assert records == ["record", "person", "source"]
 
 
-def test_a_run_that_has_come_to_its_end_is_not_done_again_by_mistake(tmp_path: Path) -> None:
+def test_a_finished_run_is_not_repeated_by_resume(tmp_path: Path) -> None:
     path = tmp_path / "rows.jsonl"
     with results_in(path, resume=True) as results:  # nothing is there yet: as good as without
         work(results, "a", people=1)
@@ -130,7 +128,7 @@ def test_other_options_are_refused_and_the_file_is_left_alone(tmp_path: Path) ->
     assert path.read_bytes() == before
 
 
-def test_a_file_that_is_shorter_than_the_earlier_run_left_it_is_refused(tmp_path: Path) -> None:
+def test_a_file_shorter_than_the_earlier_run_left_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "rows.jsonl"
     with results_in(path) as results:
         work(results, "a", people=1)

@@ -131,7 +131,7 @@ def test_a_face_that_comes_again_is_a_repeat_and_no_difference() -> None:
     assert (one.results.sent, one.results.done, one.results.repeats) == (2, 2, 1)
 
 
-def test_a_face_that_was_given_up_and_replayed_counts_as_classified() -> None:
+def test_a_replayed_face_counts_as_classified() -> None:
     faces = topic([item("a", 0, parent="f0"), item("a", 1, parent="f0")], dead=[0])
     one = of_door(counted(topic(frames(1)), faces, topic([item("a", 0, parent="a")], done=0)))
     assert one.faces is not None
@@ -151,7 +151,7 @@ def test_faces_wait_are_given_up_or_are_missed() -> None:
     assert said(counts) == ["2 faces of camera door were sent and neither classified nor waiting"]
 
 
-def test_a_message_that_nobody_can_read_is_a_dead_letter_of_the_camera_in_its_key() -> None:
+def test_the_key_of_an_unreadable_message_names_its_camera() -> None:
     garbage = item(None, 2)
     counts = counted(topic([*frames(2), garbage], dead=[2]), counters=Counters([detect(2)]))
     one = of_door(counts)
@@ -185,7 +185,7 @@ def dropping(received: int, stale: int, started_s: float) -> Counters:
 
 
 @pytest.mark.parametrize(("started_s", "whole"), [(1_001.0, False), (900.0, True)])
-def test_what_detect_dropped_is_told_apart_from_what_it_looked_at(started_s: float, whole: bool) -> None:
+def test_frames_dropped_by_detect_are_counted_separately(started_s: float, whole: bool) -> None:
     counts = counted(topic(frames(10), done=9, whole=whole), counters=dropping(9, 4, started_s))
     one = of_door(counts)
     assert one.frames is not None
@@ -193,7 +193,7 @@ def test_what_detect_dropped_is_told_apart_from_what_it_looked_at(started_s: flo
     assert said(counts) == []
 
 
-def test_drops_of_which_some_may_be_older_than_the_window_are_only_noted() -> None:
+def test_drops_from_before_the_window_are_only_noted() -> None:
     counts = counted(topic(frames(10), whole=False), counters=dropping(5_000, 3_000, 900.0))
     one = of_door(counts)
     assert one.frames is not None
@@ -220,9 +220,7 @@ def test_what_waits_for_kafka_in_ingest_is_in_hand() -> None:
 
 
 @pytest.mark.parametrize(("stopped", "arrived", "says"), [(3, 12, 0), (1, 12, 1), (3, 10, 0)])
-def test_what_a_stopped_worker_gave_up_may_have_arrived_nevertheless(
-    stopped: int, arrived: int, says: int
-) -> None:
+def test_frames_given_up_at_a_stop_may_have_arrived(stopped: int, arrived: int, says: int) -> None:
     worker = ingest(10).workers[0]
     labels = {"service": "ingest", "camera": "door", "reason": "stopped"}
     samples = [one for one in worker.samples if one.name != CAPTURED]
@@ -245,7 +243,7 @@ def test_what_ingest_has_published_is_compared_with_the_topic(published: int, sa
     assert said(counted(topic(frames(7)), counters=counters, glances=[glance(counters, 7, 7)])) == says
 
 
-def test_what_an_ended_worker_may_have_published_after_it_was_last_heard_is_no_difference() -> None:
+def test_frames_published_after_the_last_scrape_are_no_difference() -> None:
     (now,) = ingest(5).workers
     labels = {"service": "ingest", "camera": "door", "kind": "frame"}
     heard = [Sample(CAPTURED, {"camera": "door"}, 2, unsure=3), Sample(SENT, labels, 2, unsure=3)]
@@ -264,7 +262,7 @@ def test_the_glance_in_which_the_fewest_frames_came_is_believed() -> None:
     ]
 
 
-def test_frames_of_a_worker_before_are_not_compared_but_forged_ones_of_any_time_are() -> None:
+def test_frames_of_earlier_workers_are_not_compared_forged_ones_are() -> None:
     counters = ingest(2)
     before = [item(f"old{n}", n, made_s=1_020.0, at_s=1_020.0) for n in range(3)]
     seen = topic([*before, *frames(2, first=3)])
@@ -274,14 +272,14 @@ def test_frames_of_a_worker_before_are_not_compared_but_forged_ones_of_any_time_
     assert len(said(counted(seen, counters=counters, glances=[glance(counters, 9, 9)]))) == 1
 
 
-def test_counters_from_before_the_window_are_not_compared_and_a_note_says_so() -> None:
+def test_counters_from_before_the_window_are_only_noted() -> None:
     counters = ingest(500, since_s=START_S - 1)
     counts = counted(topic(frames(7)), counters=counters, glances=[glance(counters, 7, 7)])
     assert said(counts) == []
     assert any("Camera door: ingest counts since before this window" in note for note in counts.notes)
 
 
-def test_faces_of_frames_and_results_of_faces_that_never_were_are_named() -> None:
+def test_outputs_of_inputs_that_never_existed_are_reported() -> None:
     faces = topic([*children("a", "f0"), *[item("x", 1, parent="nothing")]])
     results = topic([item("a", 0, parent="a"), item("x", 1, parent="x"), item("y", 2, parent="y")])
     held = StoreView(frozenset("axy"), dict.fromkeys("axyz", 1_300.0))
@@ -292,7 +290,7 @@ def test_faces_of_frames_and_results_of_faces_that_never_were_are_named() -> Non
     ]
 
 
-def test_what_was_made_of_something_older_than_the_window_is_no_difference() -> None:
+def test_outputs_of_inputs_before_the_window_are_no_difference() -> None:
     cut = topic(frames(3), whole=False)
     faces = topic([item("old", 0, parent="gone", made_s=1_102.0), *children("a", "f0")], whole=False)
     results = topic([item("older", 0, parent="older", made_s=1_103.0)], whole=False)
@@ -329,7 +327,7 @@ def test_a_store_that_was_emptied_is_named() -> None:
     ]
 
 
-def test_results_that_were_cut_off_the_list_are_not_missed_and_those_taken_out_of_it_are() -> None:
+def test_only_results_removed_from_inside_the_list_are_missing() -> None:
     faces, results = results_of("abcdef")
     cut = StoreView(frozenset("abcdef"), listed("cdef"))
     assert said(counted(topic(frames(1)), faces, results, cut)) == []
@@ -339,7 +337,7 @@ def test_results_that_were_cut_off_the_list_are_not_missed_and_those_taken_out_o
     ]
 
 
-def test_results_older_than_a_full_memory_of_the_sink_are_not_missed() -> None:
+def test_results_that_the_sink_has_forgotten_are_not_missing() -> None:
     ids = [f"r{n}" for n in range(1_500)]
     faces, results = results_of(ids)
     results = topic(results.items, dead=[7])
@@ -359,7 +357,7 @@ def test_messages_that_kafka_deleted_unread_are_named() -> None:
     ]
 
 
-def test_where_kafka_deleted_nothing_unread_there_is_no_such_number() -> None:
+def test_without_deleted_messages_there_is_no_such_number() -> None:
     report = Report.of(counted(topic(frames(2))))
     assert all(one.camera_id == "door" for one in report.balances)
 

@@ -75,7 +75,7 @@ def history(address: str, started_s: Mapping[float, float], sent: Mapping[float,
     ]
 
 
-def test_what_a_restarted_worker_had_counted_before_is_added_and_what_it_counts_now_is_asked_of_it() -> None:
+def test_counts_from_before_a_restart_are_added() -> None:
     queries: list[str] = []
     with living() as (address, started_s):
         found = history(
@@ -108,7 +108,7 @@ def test_other_processes_that_prometheus_watches_are_left_alone() -> None:
         assert counters_with_history(url, None, 300).workers == []
 
 
-def test_workers_may_be_named_where_prometheus_knows_them_by_other_addresses() -> None:
+def test_workers_may_have_other_addresses_in_prometheus() -> None:
     with living() as (address, started_s):
         found = history("ingest.cameras:9101", {10.0: started_s, 25.0: started_s}, {10.0: 1, 25.0: 3})
         with prometheus(found) as url:

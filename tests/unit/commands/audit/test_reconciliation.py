@@ -158,7 +158,7 @@ def test_what_is_not_known_is_not_compared() -> None:
     assert Report([]).balanced
 
 
-def test_a_report_is_drawn_with_every_number_and_where_it_comes_from() -> None:
+def test_a_report_shows_every_number_and_its_source() -> None:
     flow = Flow(7, 5, 1, 0, repeats=2)
     counts = CameraCounts("door", Captured(9, 7, {"busy": 2}), frames=flow)
     report = Report(balances(counts), ["A note."], {"door": {"frames": 2}})

@@ -57,7 +57,7 @@ def test_what_is_no_letter_is_left_out() -> None:
     assert letters_in([record(BAD)]) == []
 
 
-def test_letters_are_in_the_order_of_time_and_know_whether_they_were_replayed() -> None:
+def test_letters_are_sorted_by_time_and_marked_when_replayed() -> None:
     written = DeadLetter("r", "detect", "test-frames/0@1", BAD).encoded(keep_value=False)
     later, earlier = record(written, 5, at_s=200.0), record(written, 6, at_s=150.0)
     first = Letter.of(earlier)

@@ -34,7 +34,7 @@ def test_a_table_of_ages_is_read_whatever_program_wrote_it(tmp_path: Path) -> No
     assert load_labels(tmp_path) == [Label(tmp_path / "José.png", 34, 35, "female")]
 
 
-def test_fairfaces_table_is_read_from_the_folder_and_by_its_own_path(tmp_path: Path) -> None:
+def test_the_table_of_fairface_is_read_by_folder_or_path(tmp_path: Path) -> None:
     text = "file,age,gender,race,service_test\n"
     text += "val/1.jpg,3-9,Male,East Asian,True\nval/2.jpg,more than 70,Female,White,False\n"
     folder = _folder(tmp_path, fairface_label_val__csv=text)
@@ -105,9 +105,7 @@ def test_a_gender_may_be_missing_and_no_other_word_stands_for_it() -> None:
         ("file,age,gender\n", "nothing in .* is labelled"),
     ],
 )
-def test_a_label_that_cannot_be_understood_is_named_with_its_line(
-    tmp_path: Path, text: str, reason: str
-) -> None:
+def test_a_malformed_label_is_reported_with_its_line(tmp_path: Path, text: str, reason: str) -> None:
     with pytest.raises(DatasetError, match=reason):
         load_labels(_folder(tmp_path, labels__csv=text))
 

@@ -61,7 +61,7 @@ def test_nobody_is_too_old_for_a_label_without_an_end() -> None:
     ("interval", "share"),
     [((20, 30), 1), ((0, 100), 1), ((25, 40), 0.5), ((22, 23), 0.1), ((30, 40), 0), ((0, 20), 0)],
 )
-def test_coverage_is_the_chance_of_someone_drawn_evenly_from_the_span(
+def test_coverage_is_the_share_of_the_span_in_the_interval(
     interval: tuple[float, float], share: float
 ) -> None:
     assert coverage(_label(20, 30), *interval) == pytest.approx(share)
