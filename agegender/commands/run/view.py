@@ -146,7 +146,7 @@ class Summary:
         if self.bad:
             table.add_row("bad messages", f"{self.bad}")
         if self.visits:
-            table.add_row("persons counted", f"{self.visits}")
+            table.add_row("visits counted", f"{self.visits}")
         table.add_row("genders", _listed(self.genders) or "-")
         bands = {band: self.age_bands[band] for band in AGE_BANDS if band in self.age_bands}
         table.add_row("ages", _listed(bands) or "-")

@@ -67,5 +67,5 @@ def test_a_summary_lists_faces_not_judged_apart_from_the_ages() -> None:
     assert any("ages" in line and "30-39: 3" in line and "too-small" not in line for line in lines)
     assert any("faces found" in line and "50" in line for line in lines)
     assert any("faces classified" in line and "5 " in line for line in lines)
-    assert any("persons counted" in line and "5 " in line for line in lines)
+    assert any("visits counted" in line and "5 " in line for line in lines)
     assert any("not classified" in line and "too-small: 2" in line for line in lines)
