@@ -74,7 +74,7 @@ def test_where_no_face_is_near_in_time_nothing_is_covered() -> None:
     np.testing.assert_array_equal(pictures[-1], astronaut())
 
 
-def test_a_skipped_frame_shows_the_boxes_of_the_last_analyzed_one() -> None:
+def test_a_skipped_frame_shows_the_boxes_of_the_last_one() -> None:
     frames = [seen(n, [portrait_found()] if n % 5 == 0 else None) for n in range(10)]
     pictures = shown(Style(), frames)
     left, top, right, _ = (round(side) for side in ASTRONAUT_BOX_XYXY)

@@ -243,7 +243,7 @@ def test_what_ingest_has_published_is_compared_with_the_topic(published: int, sa
     assert said(counted(topic(frames(7)), counters=counters, glances=[glance(counters, 7, 7)])) == says
 
 
-def test_frames_published_after_the_last_scrape_are_no_difference() -> None:
+def test_frames_after_the_last_scrape_are_no_difference() -> None:
     (now,) = ingest(5).workers
     labels = {"service": "ingest", "camera": "door", "kind": "frame"}
     heard = [Sample(CAPTURED, {"camera": "door"}, 2, unsure=3), Sample(SENT, labels, 2, unsure=3)]
@@ -262,7 +262,7 @@ def test_the_glance_in_which_the_fewest_frames_came_is_believed() -> None:
     ]
 
 
-def test_frames_of_earlier_workers_are_not_compared_forged_ones_are() -> None:
+def test_frames_of_earlier_workers_are_not_compared() -> None:
     counters = ingest(2)
     before = [item(f"old{n}", n, made_s=1_020.0, at_s=1_020.0) for n in range(3)]
     seen = topic([*before, *frames(2, first=3)])
