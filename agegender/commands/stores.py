@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from agegender.shared.process.settings import ProcessSettings, RedisSettings
 from agegender.shared.store import ResultStore, connect
 from agegender.shared.store.embedded import EmbeddedStore, default_store_path, reading_store
+from agegender.shared.store.schema import check_schema
 
 
 @contextlib.contextmanager
@@ -17,7 +18,10 @@ def store_for_writing(redis: RedisSettings, process: ProcessSettings) -> Iterato
         yield redis
         return
     with EmbeddedStore(process.store_path or default_store_path()) as store:
-        yield redis.at(store.url)
+        embedded = redis.at(store.url)
+        with connect(embedded) as client:
+            check_schema(client)  # otherwise the sink, and the run with it, would wait for ever
+        yield embedded
 
 
 @contextlib.contextmanager
