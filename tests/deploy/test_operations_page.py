@@ -12,13 +12,12 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-import typer
 import yaml
 from typer.testing import CliRunner
 
 pytest.importorskip("kafka", reason="the package kafka-python is not installed")
 
-from agegender.cli import app
+from agegender.cli import load_command
 from agegender.commands.topics.forms import all_forms
 from agegender.commands.topics.view import kept
 from agegender.services.detect.config import DetectSettings
@@ -161,7 +160,7 @@ def test_every_command_of_the_page_exists_with_its_options() -> None:
     found = list(_commands())
     assert ["topics", "apply", "--partitions", "96", "--raise-partitions"] in found
     for words in found:
-        command: Any = typer.main.get_command(app)
+        command = load_command(words.pop(0))
         while hasattr(command, "commands"):
             command = command.commands[words.pop(0)]
         options = {name for one in command.params for name in one.opts}
