@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 
 pytest.importorskip("kafka", reason="the package kafka-python is not installed")
 
-from agegender.cli import load_command
+from agegender.cli import app, load_command
 from agegender.commands.topics.forms import all_forms
 from agegender.commands.topics.view import kept
 from agegender.services.detect.config import DetectSettings
