@@ -9,9 +9,9 @@ from typing import Annotated
 
 import typer
 
-from agegender.simulator.auth import Login
-from agegender.simulator.cameras import CameraSimulator
-from agegender.simulator.scenes import demo_scene
+from agegender.simulator.content.scenes import demo_scene
+from agegender.simulator.rtsp.auth import Login
+from agegender.simulator.rtsp.cameras import CameraSimulator
 
 
 def main(

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from agegender.commands.audit.report import Report
-from agegender.simulator.cameras import CameraSimulator
+from agegender.simulator.rtsp.cameras import CameraSimulator
 from benchmarks.chaos.plan import VICTIMS, Deed, Round
 from benchmarks.chaos.verdict import Found, Verdict, check
 from benchmarks.chaos.world import World, patiently

@@ -25,8 +25,8 @@ from agegender.shared.kafka.topics import DEAD_LETTERS_NAME, FACES, FRAMES, RESU
 from agegender.shared.messages.pipeline import FrameInfo
 from agegender.shared.process.settings import KafkaSettings, RedisSettings
 from agegender.shared.store import ResultStore, connect
-from agegender.simulator.cameras import CameraSimulator
-from agegender.simulator.scenes import no_faces, pair_scene
+from agegender.simulator.content.scenes import no_faces, pair_scene
+from agegender.simulator.rtsp.cameras import CameraSimulator
 from benchmarks.chaos.plan import SESSION_S, VICTIMS, Round
 from benchmarks.chaos.verdict import Found
 from tests.support.kafka_broker import KafkaBroker

@@ -1,4 +1,4 @@
-"""`make count-check`: the face tracker against clips of which the number of visitors is known.
+"""`make count-check`: the face tracker against clips with a known number of visits.
 
 The clips are made of stills: one to twelve people come, cross, cover each other, leave and come back, seen
 with noise, blur and dropped frames. The detector searches every frame; the tracker then follows its boxes at
@@ -33,10 +33,10 @@ from agegender.services.detect.faces.yunet import YuNet
 from agegender.services.detect.tracking.tracker import Tracker
 from agegender.shared.images.pictures import Bgr
 from agegender.shared.models import weights
-from agegender.simulator.crowd_clips import crowd_clips
-from agegender.simulator.crowds import Crowd, count_visits
-from agegender.simulator.heads import Head, read_heads
-from agegender.simulator.samples import SamplesUnavailable, fetch_samples
+from agegender.simulator.content.crowd_clips import crowd_clips
+from agegender.simulator.content.crowds import Crowd, count_visits
+from agegender.simulator.content.heads import Head, read_heads
+from agegender.simulator.content.samples import SamplesUnavailable, fetch_samples
 from benchmarks.counting.score import PATIENCE_S, Score, at_rate, evaluate, watch
 
 RATES = (5, 15)
@@ -81,7 +81,7 @@ def detector() -> YuNet:
 
 
 def check(crowd: Crowd, heads: Sequence[Head], yunet: YuNet) -> Checked:
-    """Counts the visitors of one clip at all rates.
+    """Counts the visits of one clip at all rates.
 
     `ValueError` if the clip does not show as many visits as it says.
     """

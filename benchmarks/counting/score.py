@@ -11,8 +11,8 @@ from itertools import pairwise
 from agegender.services.detect.faces.yunet import YuNet
 from agegender.services.detect.tracking.tracker import Track
 from agegender.shared.messages.pipeline import BoxXyxy
-from agegender.simulator.crowds import FPS, Crowd, Sight, crowd_frames
-from agegender.simulator.heads import Head
+from agegender.simulator.content.crowds import FPS, Crowd, Sight, crowd_frames
+from agegender.simulator.content.heads import Head
 
 PATIENCE_S = 2.0
 """A person out of sight for longer begins another visit: for privacy, faces are never recognised."""
@@ -105,7 +105,7 @@ def evaluate(frames: Iterable[Watched], follow: Follow) -> Score:
 
 
 class _Visits:
-    """Numbers the visits of each person as `agegender.simulator.crowds.count_visits` counts them."""
+    """Numbers the visits of each person as `agegender.simulator.content.crowds.count_visits` counts them."""
 
     def __init__(self) -> None:
         self.all: set[Visit] = set()

@@ -41,7 +41,7 @@ from agegender.shared.images.faces import CHIP_SIDE_PX
 from agegender.shared.images.pictures import decode_picture, encode_jpeg
 from agegender.shared.messages.pipeline import Face, Frame
 from agegender.shared.models import load_manifest
-from agegender.simulator.scenes import demo_scene
+from agegender.simulator.content.scenes import demo_scene
 from benchmarks.planning.ingest_costs import decode_and_pick_ms
 from benchmarks.planning.kafka_costs import kafka_costs
 from benchmarks.planning.store_costs import memory_costs, store_costs

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from agegender.services.ingest.config import IngestSettings
-from agegender.simulator.cameras import CameraSimulator
+from agegender.simulator.rtsp.cameras import CameraSimulator
 from benchmarks.planning.ingest_worker import Span
 from benchmarks.throughput.clip import FPS
 

@@ -42,8 +42,8 @@ from agegender.services.ingest.sources.rtsp import RtspStream, open_container, u
 from agegender.services.ingest.sources.stream import CapturedFrame, OpenStream, StreamFrame, Wanted
 from agegender.shared.cameras.camera import Camera
 from agegender.shared.process.metrics import Metrics
-from agegender.simulator.cameras import CameraSimulator
-from agegender.simulator.clips import make_clip
+from agegender.simulator.content.clips import make_clip
+from agegender.simulator.rtsp.cameras import CameraSimulator
 from tests.support.process_family import family_of, used_cpu_s
 
 WAYS = ("threads", "groups", "started", "forked")

@@ -10,7 +10,7 @@ from pathlib import Path
 from rich.console import Console
 
 from agegender.commands.audit.report import Report
-from agegender.simulator.cameras import CameraSimulator
+from agegender.simulator.rtsp.cameras import CameraSimulator
 from benchmarks.soak.site import Site
 from benchmarks.soak.verdict import Verdict
 

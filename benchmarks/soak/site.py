@@ -24,12 +24,12 @@ from agegender.shared.kafka.reader import KafkaReader
 from agegender.shared.kafka.topics import DEAD_LETTERS_NAME, FACES, FRAMES, RESULTS
 from agegender.shared.process.settings import KafkaSettings, RedisSettings
 from agegender.shared.store import connect
-from agegender.simulator.cache import cache_folder
-from agegender.simulator.cameras import CameraSimulator
-from agegender.simulator.crowd_clips import street
-from agegender.simulator.crowds import write_crowd
-from agegender.simulator.heads import read_heads
-from agegender.simulator.scenes import pair_scene
+from agegender.simulator.content.cache import cache_folder
+from agegender.simulator.content.crowd_clips import street
+from agegender.simulator.content.crowds import write_crowd
+from agegender.simulator.content.heads import read_heads
+from agegender.simulator.content.scenes import pair_scene
+from agegender.simulator.rtsp.cameras import CameraSimulator
 from benchmarks.soak.processes import look_at
 from benchmarks.soak.recording import Flow, Look, Recording, buckets
 from tests.support.api import ApiClient

@@ -21,7 +21,7 @@ import cv2
 import numpy as np
 
 from agegender.shared.images.pictures import Bgr, encode_jpeg, shrink
-from agegender.simulator.samples import SamplesUnavailable, fetch_samples
+from agegender.simulator.content.samples import SamplesUnavailable, fetch_samples
 
 _ROOT = Path(__file__).parents[2]
 _PROGRAM = _ROOT / "age_gender_detection.py"

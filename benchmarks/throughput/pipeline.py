@@ -36,7 +36,7 @@ from agegender.shared.messages.codec import FACE_CODEC, FRAME_CODEC, RESULT_CODE
 from agegender.shared.messages.pipeline import Face, Frame, Result, Stored
 from agegender.shared.process.metrics import Metrics
 from agegender.shared.runtime.stage import Done, Outcome
-from agegender.simulator.scenes import demo_scene
+from agegender.simulator.content.scenes import demo_scene
 from benchmarks.planning.constants import write_constants
 from benchmarks.throughput.clip import FPS, read_frames
 

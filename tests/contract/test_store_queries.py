@@ -219,10 +219,10 @@ def test_closed_visits_come_in_parts_without_a_gap(sink: Sink) -> None:
 
 
 def test_a_busy_camera_delays_no_other(busy: Sink) -> None:
-    (someone,) = busy.store.visits(camera_ids=["hall"], limit=1).items
+    (visit,) = busy.store.visits(camera_ids=["hall"], limit=1).items
     for camera_id, moments in (("a", [1, 2, 5, 6]), ("b", [3, 4])):
         for ms in moments:
-            visit = someone.model_copy(update={"camera_id": camera_id, "track_id": f"s1-{ms}"})
+            visit = visit.model_copy(update={"camera_id": camera_id, "track_id": f"s1-{ms}"})
             stream = CameraKeys.of(camera_id).closed
             busy.client.xadd(stream, {"visit": visit.model_dump_json()}, id=f"{ms}-0")
     visits, _ = busy.store.closed({}, camera_ids=["a", "b"], limit=4)

@@ -20,8 +20,8 @@ from agegender.shared.messages.codec import FRAME_CODEC
 from agegender.shared.messages.pipeline import Frame
 from agegender.shared.process.settings import KafkaSettings
 from agegender.shared.store import CameraKeys
-from agegender.simulator.cameras import CameraSimulator
-from agegender.simulator.scenes import pair_scene
+from agegender.simulator.content.scenes import pair_scene
+from agegender.simulator.rtsp.cameras import CameraSimulator
 from tests.support.made_messages import JPEG, frame_info
 from tests.support.pipeline import SERVICES, Distributed
 from tests.support.waiting import wait_until

@@ -13,9 +13,9 @@ import yaml
 from kafka import KafkaProducer
 
 from agegender.shared.messages.pipeline import Result
-from agegender.simulator.auth import Login
-from agegender.simulator.cameras import CameraSimulator
-from agegender.simulator.scenes import Scene, pair_scene
+from agegender.simulator.content.scenes import Scene, pair_scene
+from agegender.simulator.rtsp.auth import Login
+from agegender.simulator.rtsp.cameras import CameraSimulator
 from tests.support.pipeline import Distributed
 from tests.support.waiting import wait_until
 

@@ -15,8 +15,8 @@ from agegender.shared.messages.pipeline import Frame
 from agegender.shared.messages.visits import Visit
 from agegender.shared.process.settings import RedisSettings
 from agegender.shared.store import ResultStore, connect
-from agegender.simulator.cameras import CameraSimulator
-from agegender.simulator.scenes import no_faces, pair_scene
+from agegender.simulator.content.scenes import no_faces, pair_scene
+from agegender.simulator.rtsp.cameras import CameraSimulator
 from tests.support.pipeline import Distributed
 from tests.support.services import Service
 from tests.support.waiting import wait_until

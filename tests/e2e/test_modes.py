@@ -20,9 +20,9 @@ from typer.testing import CliRunner
 from agegender.cli import app
 from agegender.shared.images.pictures import Bgr
 from agegender.shared.messages.pipeline import Frame
-from agegender.simulator.cameras import CameraSimulator
-from agegender.simulator.clips import write_video
-from agegender.simulator.scenes import pair_scene
+from agegender.simulator.content.clips import write_video
+from agegender.simulator.content.scenes import pair_scene
+from agegender.simulator.rtsp.cameras import CameraSimulator
 from tests.support.kafka_broker import KafkaBroker
 from tests.support.pipeline import SERVICES, Distributed
 from tests.support.waiting import wait_until

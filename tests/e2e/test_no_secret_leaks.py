@@ -19,9 +19,9 @@ from kafka import KafkaAdminClient, KafkaProducer
 
 from agegender.shared.process.settings import RedisSettings
 from agegender.shared.store.client import connect
-from agegender.simulator.auth import Login
-from agegender.simulator.cameras import CameraSimulator
-from agegender.simulator.scenes import pair_scene
+from agegender.simulator.content.scenes import pair_scene
+from agegender.simulator.rtsp.auth import Login
+from agegender.simulator.rtsp.cameras import CameraSimulator
 from tests.support.availability import ServerUnavailableError, skip_or_fail
 from tests.support.pipeline import Distributed
 from tests.support.redis_server import RedisServer, find_redis_server

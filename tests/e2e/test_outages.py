@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from agegender.simulator.cameras import CameraSimulator
-from agegender.simulator.scenes import pair_scene
+from agegender.simulator.content.scenes import pair_scene
+from agegender.simulator.rtsp.cameras import CameraSimulator
 from tests.support.kafka_broker import KafkaBroker
 from tests.support.pipeline import Distributed
 from tests.support.redis_server import RedisServer

@@ -133,7 +133,7 @@ def test_the_page_of_the_demo_shows_what_is_stored(demo: Demo, browser: Browser)
         assert camera.get_attribute("data-state") == "live"
         assert "a second" in camera.locator('[data-fact="rate"]').inner_text()
         assert camera.locator("img").count() == 0, "no preview unless it is asked for"
-        texts = look.page.locator("#present-people .visitor").all_inner_texts()
+        texts = look.page.locator("#present-people .description").all_inner_texts()
         assert any(re.fullmatch(r"(Female|Male|Gender unknown), \d+ \(\d+\W\d+\)", text) for text in texts), (
             texts
         )

@@ -25,8 +25,8 @@ from agegender.shared.kafka.topics import FACES, FRAMES, PREVIEWS
 from agegender.shared.messages.pipeline import Frame
 from agegender.shared.store import ResultStore
 from agegender.shared.store.embedded import EmbeddedStore
-from agegender.simulator.cameras import CameraSimulator
-from agegender.simulator.scenes import demo_scene
+from agegender.simulator.content.scenes import demo_scene
+from agegender.simulator.rtsp.cameras import CameraSimulator
 from tests.support.availability import ServerUnavailableError, skip_or_fail
 from tests.support.made_messages import frame_info
 from tests.support.picture_search import PictureSearch, of_folders, wrapped

@@ -10,8 +10,8 @@ import pytest
 from agegender.analysis.video_frames import LiveFrames, closing
 from agegender.services.ingest.sources.stream import CameraError
 from agegender.shared.cameras.camera import Camera
-from agegender.simulator.cameras import CameraSimulator
-from agegender.simulator.clips import write_video
+from agegender.simulator.content.clips import write_video
+from agegender.simulator.rtsp.cameras import CameraSimulator
 from tests.support.faces import portraits
 
 

@@ -20,9 +20,9 @@ from typer.testing import CliRunner
 from agegender.cli import app
 from agegender.commands.analyze.rows import CSV_COLUMNS
 from agegender.shared.errors import SettingsError
-from agegender.simulator.auth import Login
-from agegender.simulator.cameras import CameraSimulator
-from agegender.simulator.clips import write_video
+from agegender.simulator.content.clips import write_video
+from agegender.simulator.rtsp.auth import Login
+from agegender.simulator.rtsp.cameras import CameraSimulator
 from tests.support.analyzing import PROGRAM, run_analyze
 from tests.support.faces import ASTRONAUT, no_face, portraits, write_frames
 from tests.support.terminal import drained, lines_seen, run_on_terminal

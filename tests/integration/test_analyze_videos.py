@@ -16,7 +16,7 @@ from agegender.commands.analyze.writing import CannotWrite, VideoWriter
 from agegender.services.detect.faces.yunet import YuNet
 from agegender.shared.images.pictures import Bgr
 from agegender.shared.models import weights
-from agegender.simulator.samples import Samples
+from agegender.simulator.content.samples import Samples
 from tests.support.analyzing import run_analyze
 from tests.support.faces import astronaut, fetched_samples, half_hidden, no_face, portraits, write_frames
 

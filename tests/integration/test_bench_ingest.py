@@ -11,8 +11,8 @@ import pytest
 pytest.importorskip("kafka", reason="the package kafka-python is not installed")
 
 from agegender.commands.plan.constants import Constants
-from agegender.simulator.clips import make_clip
-from agegender.simulator.media import ClipRefused
+from agegender.simulator.content.clips import make_clip
+from agegender.simulator.rtsp.media import ClipRefused
 from benchmarks.planning.constants import ingest_costs
 from benchmarks.planning.ingest_costs import least_ms, read_cameras, told_apart
 from benchmarks.planning.ingest_worker import Span

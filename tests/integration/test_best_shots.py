@@ -17,7 +17,7 @@ from agegender.shared.cameras.camera import Camera
 from agegender.shared.messages.pipeline import Result, Stored, TrackSummary, TrackUpdate
 from agegender.shared.messages.votes import Vote, verdict
 from agegender.shared.process.metrics import Metrics
-from agegender.simulator.scenes import demo_scene, pair_scene
+from agegender.simulator.content.scenes import demo_scene, pair_scene
 from tests.support.faces import fetched_samples
 
 AGREE_YEARS = 2.5

@@ -16,9 +16,9 @@ from agegender.cli import app
 from agegender.shared.cameras.record import CameraSettings
 from agegender.shared.kafka.topics import CAMERAS
 from agegender.shared.process.settings import KafkaSettings
-from agegender.simulator.auth import Login
-from agegender.simulator.cameras import CameraSimulator
-from agegender.simulator.clips import write_video
+from agegender.simulator.content.clips import write_video
+from agegender.simulator.rtsp.auth import Login
+from agegender.simulator.rtsp.cameras import CameraSimulator
 from tests.support.pipeline import read_topic
 
 PASSWORD = "s3cretpw"

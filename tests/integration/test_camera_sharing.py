@@ -19,9 +19,9 @@ from agegender.shared.cameras.record import CameraSettings
 from agegender.shared.kafka.table import KafkaTable
 from agegender.shared.kafka.topics import CAMERAS, FRAMES
 from agegender.shared.process.settings import KafkaSettings
-from agegender.simulator.auth import Login
-from agegender.simulator.cameras import CameraSimulator
-from agegender.simulator.clips import write_video
+from agegender.simulator.content.clips import write_video
+from agegender.simulator.rtsp.auth import Login
+from agegender.simulator.rtsp.cameras import CameraSimulator
 from tests.support.kafka_broker import KafkaBroker
 from tests.support.kafka_frames import until_done
 from tests.support.pipeline import read_topic

@@ -19,9 +19,9 @@ from rich.console import Console
 import agegender.commands.demo.demo
 from agegender.commands.demo.demo import run_demo
 from agegender.shared.process.settings import ProcessSettings
-from agegender.simulator.auth import Login
-from agegender.simulator.cameras import CameraSimulator
-from agegender.simulator.scenes import ASTRONAUT, demo_scene, no_faces, pair_scene
+from agegender.simulator.content.scenes import ASTRONAUT, demo_scene, no_faces, pair_scene
+from agegender.simulator.rtsp.auth import Login
+from agegender.simulator.rtsp.cameras import CameraSimulator
 from tests.support.waiting import wait_until
 
 TIMEOUT_S = 60

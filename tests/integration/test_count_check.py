@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from agegender.services.detect.faces.yunet import YuNet
-from agegender.simulator.crowd_clips import crowd_clips
-from agegender.simulator.heads import MOST_HEADS, Head, read_heads
-from agegender.simulator.samples import Samples
+from agegender.simulator.content.crowd_clips import crowd_clips
+from agegender.simulator.content.heads import MOST_HEADS, Head, read_heads
+from agegender.simulator.content.samples import Samples
 from benchmarks.counting.check import ONE_PERSON_VIDEOS, Checked, check, detector, is_near, people_in_video
 from benchmarks.counting.score import Score
 from tests.support.faces import fetched_samples

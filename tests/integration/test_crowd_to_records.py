@@ -16,9 +16,9 @@ from agegender.shared.cameras.camera import Camera
 from agegender.shared.process.metrics import Metrics
 from agegender.shared.process.settings import RedisSettings
 from agegender.shared.store import ResultStore, connect
-from agegender.simulator.crowd_clips import crowd_clips
-from agegender.simulator.crowds import count_visits, crowd_frames, write_crowd
-from agegender.simulator.heads import read_heads
+from agegender.simulator.content.crowd_clips import crowd_clips
+from agegender.simulator.content.crowds import count_visits, crowd_frames, write_crowd
+from agegender.simulator.content.heads import read_heads
 from tests.support.faces import fetched_samples
 
 PATIENCE_S = 2.0

@@ -21,8 +21,8 @@ from agegender.services.ingest.reader import ReaderSettings
 from agegender.shared.cameras.camera import Camera
 from agegender.shared.images.pictures import UnreadablePicture
 from agegender.shared.runtime.backoff import Backoff
-from agegender.simulator.auth import Login
-from agegender.simulator.cameras import CameraSimulator
+from agegender.simulator.rtsp.auth import Login
+from agegender.simulator.rtsp.cameras import CameraSimulator
 from tests.support import decoder_processes
 from tests.support.bad_servers import hangs_up, speaks_http, tcp_server
 from tests.support.decoder_processes import children, hosts, on_linux

@@ -15,7 +15,7 @@ from agegender.services.ingest.sources.stream import CameraError, FailureReason
 from agegender.services.ingest.sources.video_file import VideoFileStream
 from agegender.shared.images.pictures import OversizePicture
 from agegender.shared.images.sizes import MAX_PICTURE_BYTES
-from agegender.simulator.clips import write_video
+from agegender.simulator.content.clips import write_video
 from tests.support.hostile_videos import files_that_name, write_h264
 from tests.support.own_memory import with_own_peak
 

@@ -62,9 +62,9 @@ _RULES = {
         ("agegender.commands.face_rows", "uvicorn"),
         ("agegender.services.sink.stage", "fastapi"),
     ],
-    "Only the demo imports the simulator": [("agegender.cli", "agegender.simulator.scenes")],
+    "Only the demo imports the simulator": [("agegender.cli", "agegender.simulator.content.scenes")],
     "The simulator imports no service and no command": [
-        ("agegender.simulator.scenes", "agegender.services.detect.faces.yunet")
+        ("agegender.simulator.content.scenes", "agegender.services.detect.faces.yunet")
     ],
 }
 _VIOLATIONS = [(rule, *violation) for rule, violations in _RULES.items() for violation in violations]

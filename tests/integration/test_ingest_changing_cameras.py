@@ -15,8 +15,8 @@ from agegender.services.ingest.config import IngestSettings
 from agegender.services.ingest.reader import always
 from agegender.shared.cameras.camera import Camera
 from agegender.shared.process.metrics import Metrics
-from agegender.simulator.cameras import CameraSimulator
-from agegender.simulator.clips import write_video
+from agegender.simulator.content.clips import write_video
+from agegender.simulator.rtsp.cameras import CameraSimulator
 from tests.support.waiting import wait_until
 
 

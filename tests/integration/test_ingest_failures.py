@@ -14,13 +14,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import agegender.simulator.cameras
+import agegender.simulator.rtsp.cameras
 from agegender.shared.cameras.camera import Camera
 from agegender.shared.process.logs import JsonFormatter, TextFormatter
-from agegender.simulator.auth import Login
-from agegender.simulator.cameras import CameraSimulator
-from agegender.simulator.clips import write_video
-from agegender.simulator.media import AccessUnit, Track, load_track
+from agegender.simulator.content.clips import write_video
+from agegender.simulator.rtsp.auth import Login
+from agegender.simulator.rtsp.cameras import CameraSimulator
+from agegender.simulator.rtsp.media import AccessUnit, Track, load_track
 from tests.support.bad_servers import hangs_up, sends_noise, speaks_http, tcp_server
 from tests.support.ports import free_loopback_port
 from tests.support.taking import Taker
@@ -237,7 +237,7 @@ def test_a_camera_whose_pictures_cannot_be_decoded_is_named(
         rng = np.random.default_rng(0)
         return replace(unit, nals=tuple(nal[:1] + rng.bytes(len(nal)) for nal in unit.nals))
 
-    monkeypatch.setattr(agegender.simulator.cameras, "load_track", broken_track)
+    monkeypatch.setattr(agegender.simulator.rtsp.cameras, "load_track", broken_track)
     with CameraSimulator() as cameras:
         source = cameras.add("door", clip)
         with Taker([Camera(id="door", source=source)], no_frame_s=1) as taker:

@@ -27,7 +27,7 @@ from agegender.shared.images.pictures import Bgr, UnreadablePicture, encode_jpeg
 from agegender.shared.messages.pipeline import Frame
 from agegender.shared.process.metrics import Metrics
 from agegender.shared.runtime.stage import Done, Dropped
-from agegender.simulator.clips import write_video
+from agegender.simulator.content.clips import write_video
 from tests.support.faces import write_frames
 from tests.support.taking import Taker
 from tests.support.waiting import wait_until

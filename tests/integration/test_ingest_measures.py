@@ -23,7 +23,7 @@ from agegender.shared.runtime.dead_letters import LoggedDeadLetters
 from agegender.shared.runtime.memory import MemoryTopic
 from agegender.shared.runtime.runner import BatchLimits, Runner
 from agegender.shared.runtime.service import Runnable
-from agegender.simulator.clips import write_video
+from agegender.simulator.content.clips import write_video
 from tests.support.waiting import wait_until
 
 FRAME_COUNT = 200

@@ -16,10 +16,10 @@ from agegender.services.ingest.stage import IngestStage
 from agegender.shared.cameras.camera import Camera
 from agegender.shared.images.pictures import Bgr, UnreadablePicture
 from agegender.shared.runtime.stage import Done
-from agegender.simulator import camera as simulated_camera
-from agegender.simulator.auth import Login, Scheme
-from agegender.simulator.cameras import CameraSimulator
-from agegender.simulator.clips import write_video
+from agegender.simulator.content.clips import write_video
+from agegender.simulator.rtsp import camera as simulated_camera
+from agegender.simulator.rtsp.auth import Login, Scheme
+from agegender.simulator.rtsp.cameras import CameraSimulator
 from tests.support.taking import Taker
 from tests.support.waiting import wait_until
 

@@ -10,7 +10,7 @@ import pytest
 
 pytest.importorskip("kafka", reason="the package kafka-python is not installed")
 
-from agegender.simulator.clips import write_video
+from agegender.simulator.content.clips import write_video
 from tests.support.services import Service
 from tests.support.waiting import wait_until
 

@@ -10,7 +10,7 @@ from functools import partial
 import pytest
 
 from agegender.shared.images.pictures import UnreadablePicture
-from agegender.simulator.faults import Fault
+from agegender.simulator.rtsp.faults import Fault
 from tests.support.decoder_processes import decoders, on_linux
 from tests.support.misbehaving import HUNG, KILLED, MISBEHAVIOURS, Cameras, misbehaving, watched
 from tests.support.waiting import wait_until

@@ -41,7 +41,7 @@ def test_what_is_written_waits_until_it_is_committed(settings: KafkaSettings, ba
     assert backlog.count() == {"readers": 0, "classify": 0}, "there is not even a topic"
     with opened(frames_output(settings)) as output:
         output.write(numbers(0, 1, cameras=CAMERAS))
-        assert backlog.count() == {"readers": 24, "classify": 0}, "nobody has ever read it"
+        assert backlog.count() == {"readers": 24, "classify": 0}, "no group has ever read it"
         with opened(frames_source(settings)) as source:
             some(source, at_least=24)
             assert backlog.count()["readers"] == 24, "it is in hand, and not done"

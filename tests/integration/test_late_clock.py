@@ -16,9 +16,9 @@ from agegender.shared.cameras.camera import Camera
 from agegender.shared.messages.pipeline import Frame, TrackSummary, TrackUpdate
 from agegender.shared.models import weights
 from agegender.shared.runtime.stage import Done
-from agegender.simulator import camera as simulated_camera
-from agegender.simulator.cameras import CameraSimulator
-from agegender.simulator.clips import Placement, make_clip
+from agegender.simulator.content.clips import Placement, make_clip
+from agegender.simulator.rtsp import camera as simulated_camera
+from agegender.simulator.rtsp.cameras import CameraSimulator
 from tests.support.faces import astronaut
 from tests.support.taking import Taken, Taker
 from tests.support.waiting import wait_until

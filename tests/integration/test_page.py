@@ -97,7 +97,7 @@ def test_a_visit_is_shown_with_age_range_or_as_unknown(world: World, browser: Br
     world.sink.output.write([*classified, track_update(*tracks, frame=frame_info("cam1", "s1", 9, now_s))])
     with looking(browser, world.url) as look:
         look.wait_until_loaded()
-        people = look.page.locator("#present-people .visitor")
+        people = look.page.locator("#present-people .description")
         wait_until(lambda: people.count() == 3, 10, "three are shown")
         texts = people.all_inner_texts()
     # The interval as the votes of the helper have it: 5 years less, 6 more.

@@ -10,7 +10,7 @@ from agegender.services.classify.build import build_classify_stage
 from agegender.services.classify.config import ClassifySettings
 from agegender.services.detect.build import build_detect_stage
 from agegender.services.detect.config import DetectSettings
-from agegender.simulator.scenes import ASTRONAUT
+from agegender.simulator.content.scenes import ASTRONAUT
 from tests.support.made_messages import frame
 
 found = build_detect_stage(DetectSettings()).find(frame(jpeg=ASTRONAUT.read_bytes()))

@@ -1,6 +1,6 @@
 """Workers of one service share a topic while some come, die and go: nothing is lost, nothing doubled.
 
-How much work they do is for `make bench-scaling` to say; here are its books, and what it objects to.
+How much work they do is for `make bench-scaling` to say; here is its reconciliation, and what it rejects.
 """
 
 from __future__ import annotations

@@ -11,10 +11,10 @@ import av
 import numpy as np
 import pytest
 
-from agegender.simulator.clips import Placement, convert_video, make_clip
-from agegender.simulator.media import ClipRefused, load_track
-from agegender.simulator.samples import SamplesUnavailable, fetch_samples
-from agegender.simulator.scenes import ASTRONAUT, demo_scene, no_faces, read_picture
+from agegender.simulator.content.clips import Placement, convert_video, make_clip
+from agegender.simulator.content.samples import SamplesUnavailable, fetch_samples
+from agegender.simulator.content.scenes import ASTRONAUT, demo_scene, no_faces, read_picture
+from agegender.simulator.rtsp.media import ClipRefused, load_track
 from tests.support.scene_truth import assert_truth
 
 

@@ -13,10 +13,18 @@ import pytest
 
 from agegender.services.detect.faces.yunet import YuNet
 from agegender.shared.models import weights
-from agegender.simulator.crowd_clips import across, crowd_clips, street
-from agegender.simulator.crowds import FPS, Actor, Crowd, Walk, count_visits, crowd_frames, write_crowd
-from agegender.simulator.heads import Head, cut_head
-from agegender.simulator.scenes import ASTRONAUT, read_picture
+from agegender.simulator.content.crowd_clips import across, crowd_clips, street
+from agegender.simulator.content.crowds import (
+    FPS,
+    Actor,
+    Crowd,
+    Walk,
+    count_visits,
+    crowd_frames,
+    write_crowd,
+)
+from agegender.simulator.content.heads import Head, cut_head
+from agegender.simulator.content.scenes import ASTRONAUT, read_picture
 from tests.support.faces import ASTRONAUT_BOX_XYXY
 
 PATIENCE_S = 2.0

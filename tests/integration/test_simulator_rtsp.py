@@ -20,9 +20,9 @@ import av
 import pytest
 from av.container import InputContainer
 
-from agegender.simulator.auth import Login, Scheme
-from agegender.simulator.cameras import CameraSimulator
-from agegender.simulator.clips import make_clip
+from agegender.simulator.content.clips import make_clip
+from agegender.simulator.rtsp.auth import Login, Scheme
+from agegender.simulator.rtsp.cameras import CameraSimulator
 from tests.support.waiting import wait_until
 
 FPS = 25

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from agegender.simulator.samples import Samples, SamplesUnavailable, fetch_samples
-from agegender.simulator.scenes import demo_scene, pair_scene
+from agegender.simulator.content.samples import Samples, SamplesUnavailable, fetch_samples
+from agegender.simulator.content.scenes import demo_scene, pair_scene
 from tests.support.availability import ServerUnavailableError, skip_or_fail
 from tests.support.scene_truth import assert_truth
 

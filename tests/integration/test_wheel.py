@@ -20,7 +20,7 @@ import pytest
 
 pytest.importorskip("kafka", reason="the package kafka-python is not installed")
 
-from agegender.simulator.scenes import ASTRONAUT
+from agegender.simulator.content.scenes import ASTRONAUT
 from tests.support.availability import ServerUnavailableError, skip_or_fail
 from tests.support.redis_server import RedisServer, find_redis_server, running_redis
 from tests.support.services import Service
@@ -41,7 +41,7 @@ from age_gender_detection import Analyzer, analyze_image
 from agegender.analysis.people import People
 from agegender.services.detect.faces.yunet import YuNet
 from agegender.shared.images.pictures import shrink
-from agegender.simulator.samples import fetch_samples
+from agegender.simulator.content.samples import fetch_samples
 
 reveal_type(analyze_image("photo.jpg"))
 reveal_type(Analyzer.analyze_frames)

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from agegender.shared.images.pictures import Bgr
-from agegender.simulator.samples import Samples, SamplesUnavailable, fetch_samples
+from agegender.simulator.content.samples import Samples, SamplesUnavailable, fetch_samples
 from tests.support.availability import ServerUnavailableError, skip_or_fail
 
 ASTRONAUT = Path(__file__).parents[2] / "simulator" / "astronaut.jpg"

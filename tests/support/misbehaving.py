@@ -10,9 +10,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from agegender.shared.cameras.camera import Camera
-from agegender.simulator.cameras import CameraSimulator
-from agegender.simulator.clips import make_clip
-from agegender.simulator.faults import Fault
+from agegender.simulator.content.clips import make_clip
+from agegender.simulator.rtsp.cameras import CameraSimulator
+from agegender.simulator.rtsp.faults import Fault
 from tests.support.decoder_processes import decoders
 from tests.support.taking import Taken, Taker
 from tests.support.waiting import wait_until

@@ -19,8 +19,8 @@ from agegender.shared.kafka.output import KafkaOutput
 from agegender.shared.kafka.topics import RESULTS
 from agegender.shared.messages.pipeline import AGE_BANDS, Result
 from agegender.shared.process.settings import KafkaSettings
-from agegender.simulator.cameras import CameraSimulator
-from agegender.simulator.scenes import pair_scene
+from agegender.simulator.content.scenes import pair_scene
+from agegender.simulator.rtsp.cameras import CameraSimulator
 from tests.support.api import ApiClient
 from tests.support.certificates import Authority
 from tests.support.deploy_tools import DEPLOY

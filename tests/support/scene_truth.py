@@ -8,7 +8,7 @@ import av
 import cv2
 import numpy as np
 
-from agegender.simulator.scenes import Scene
+from agegender.simulator.content.scenes import Scene
 
 _DETECTOR = Path(__file__).parents[2] / "shared/models/face_detection_yunet_2023mar.onnx"
 _SIZE_WH = (640, 360)

@@ -37,8 +37,8 @@ from agegender.shared.images.quality import height_px
 from agegender.shared.messages.pipeline import Face, Result
 from agegender.shared.messages.votes import SHARED_ERROR
 from agegender.shared.runtime.stage import Done
-from agegender.simulator.samples import SamplesUnavailable, fetch_samples
-from agegender.simulator.scenes import demo_scene
+from agegender.simulator.content.samples import SamplesUnavailable, fetch_samples
+from agegender.simulator.content.scenes import demo_scene
 from tools.calibration.another_shot import another_shot
 from tools.calibration.combined_shots import (
     Shots,

@@ -1,6 +1,6 @@
 """Draws the live page as it looks on an afternoon in a shop.
 
-The visitors are made up, and no picture of anybody is in it.
+The visits are made up, and it shows no picture of a person.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def draw_page(target: Path) -> None:
         output = RedisStore(connect(settings), SinkSettings(), metrics)
         output.open()
         now_s = time.time()
-        rng = random.Random(3)  # noqa: S311  (no secret: visitors)
+        rng = random.Random(3)  # noqa: S311  (no secret: visits)
         output.write([message for person in _persons(rng, now_s) for message in person])
         with (
             connect(settings) as client,

@@ -16,9 +16,9 @@ from agegender.services.api.config import ApiSettings
 from agegender.shared.cameras.camera import Camera
 from agegender.shared.errors import MissingExtra
 from agegender.shared.process.settings import ProcessSettings
-from agegender.simulator.auth import Login
-from agegender.simulator.cameras import CameraSimulator
-from agegender.simulator.scenes import demo_scene
+from agegender.simulator.content.scenes import demo_scene
+from agegender.simulator.rtsp.auth import Login
+from agegender.simulator.rtsp.cameras import CameraSimulator
 
 CAMERA = "demo"
 _ANY_PORT = 0

@@ -54,7 +54,7 @@ function visitItem(visit, showCamera, when) {
     "li",
     { "data-visit": key(visit), "data-gender": visit.gender },
     html("span", { class: `swatch fill-${visit.gender}`, "aria-hidden": "true" }),
-    html("span", { class: "visitor" }, capital(described(visit))),
+    html("span", { class: "description" }, capital(described(visit))),
     html("span", { class: "quiet where" }, [showCamera ? visit.camera_id : null, when].filter(Boolean).join(" · ")),
   );
 }

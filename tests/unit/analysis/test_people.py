@@ -28,11 +28,11 @@ def classified(
 
 
 def verdict(*results: Result) -> Verdict:
-    someone = OngoingPerson(Track((0.0, 0.0, 1.0, 1.0), 0.0, 0.0))
+    ongoing = OngoingPerson(Track((0.0, 0.0, 1.0, 1.0), 0.0, 0.0))
     for one in results:
-        someone.add(one)
-    assert someone.faces == len(results)
-    return someone.verdict
+        ongoing.add(one)
+    assert ongoing.faces == len(results)
+    return ongoing.verdict
 
 
 def frame(time_s: float, *faces: Result) -> Analyzed:

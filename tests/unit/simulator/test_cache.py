@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from agegender.simulator import samples
-from agegender.simulator.cache import cache_folder, published
-from agegender.simulator.samples import SamplesUnavailable, fetch_samples
+from agegender.simulator.content import samples
+from agegender.simulator.content.cache import cache_folder, published
+from agegender.simulator.content.samples import SamplesUnavailable, fetch_samples
 
 
 def test_a_file_appears_complete_or_not_at_all(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What the simulated cameras put on the wire, and whom they let in."""
+"""What the simulated cameras put on the wire, and which logins they accept."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from itertools import pairwise
 
 import pytest
 
-from agegender.simulator.auth import Gatekeeper, Login
-from agegender.simulator.camera import MOST_UNSENT_BYTES, Camera, Viewer
-from agegender.simulator.media import AccessUnit, Track
-from agegender.simulator.rtp import CLOCK_HZ, MOST_PAYLOAD_BYTES, RtpSource, payloads
-from agegender.simulator.rtsp_messages import Request, read_request
+from agegender.simulator.rtsp.auth import Gatekeeper, Login
+from agegender.simulator.rtsp.camera import MOST_UNSENT_BYTES, Camera, Viewer
+from agegender.simulator.rtsp.media import AccessUnit, Track
+from agegender.simulator.rtsp.messages import Request, read_request
+from agegender.simulator.rtsp.rtp import CLOCK_HZ, MOST_PAYLOAD_BYTES, RtpSource, payloads
 
 LOGIN = Login("viewer", "p@:/%#ß")
 

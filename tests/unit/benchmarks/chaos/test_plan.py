@@ -1,4 +1,4 @@
-"""What `make chaos` does is decided by its seed alone, and leaves nobody out."""
+"""What `make chaos` does is decided by its seed alone, and leaves no part out."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from agegender.cli import app
 from agegender.commands.evaluate.dataset import DatasetError
 from agegender.shared.errors import AgeGenderError
-from agegender.simulator.scenes import ASTRONAUT
+from agegender.simulator.content.scenes import ASTRONAUT
 
 
 @pytest.fixture

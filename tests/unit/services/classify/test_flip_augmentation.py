@@ -14,7 +14,7 @@ from agegender.services.classify.flip_augmentation import predict
 from agegender.services.classify.nets import LiteRTNets
 from agegender.shared.errors import SettingsError
 from agegender.shared.images.pictures import Bgr
-from agegender.simulator.scenes import ASTRONAUT
+from agegender.simulator.content.scenes import ASTRONAUT
 
 
 @pytest.fixture(scope="module")

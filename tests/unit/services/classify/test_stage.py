@@ -19,7 +19,7 @@ from agegender.shared.images.pictures import encode_jpeg
 from agegender.shared.messages.pipeline import Face, Result
 from agegender.shared.models import load_manifest, weights
 from agegender.shared.runtime.stage import Bad, Done, Outcome
-from agegender.simulator.scenes import ASTRONAUT
+from agegender.simulator.content.scenes import ASTRONAUT
 from tests.support.made_calibration import calibration
 from tests.support.made_messages import face, face_info, frame, frame_info
 

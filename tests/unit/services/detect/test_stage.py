@@ -16,7 +16,7 @@ from agegender.shared.images.pictures import Bgr, decode_picture, encode_jpeg
 from agegender.shared.messages.pipeline import Face, Frame
 from agegender.shared.models import weights
 from agegender.shared.runtime.stage import Bad, Done, Outcome
-from agegender.simulator.scenes import ASTRONAUT
+from agegender.simulator.content.scenes import ASTRONAUT
 from tests.support.made_messages import frame, frame_info
 
 NOW_S = 1_700_000_005.0

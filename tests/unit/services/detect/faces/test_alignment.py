@@ -16,7 +16,7 @@ from agegender.services.detect.faces.yunet import YuNet
 from agegender.shared.images.faces import CHIP_CONTEXT, CHIP_SIDE_PX, LANDMARK_TEMPLATE, template_px
 from agegender.shared.images.pictures import Bgr
 from agegender.shared.models import weights
-from agegender.simulator.scenes import ASTRONAUT
+from agegender.simulator.content.scenes import ASTRONAUT
 
 Points = NDArray[np.float64]
 CENTRE_XY = (220.0, 120.0)

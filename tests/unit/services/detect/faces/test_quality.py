@@ -14,7 +14,7 @@ from agegender.shared.images.pictures import Bgr
 from agegender.shared.images.quality import height_px, why_unclassified
 from agegender.shared.messages.pipeline import FaceInfo
 from agegender.shared.models import weights
-from agegender.simulator.scenes import ASTRONAUT
+from agegender.simulator.content.scenes import ASTRONAUT
 from tests.support.made_messages import face_info
 
 SURE = 0.95

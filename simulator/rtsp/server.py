@@ -9,12 +9,12 @@ import re
 import secrets
 import socket
 
-from agegender.simulator.auth import Gatekeeper
-from agegender.simulator.camera import Camera, Viewer
-from agegender.simulator.faults import Fault
-from agegender.simulator.media import Track
-from agegender.simulator.rtp import CLOCK_HZ, PAYLOAD_TYPE
-from agegender.simulator.rtsp_messages import Request, read_request, response
+from agegender.simulator.rtsp.auth import Gatekeeper
+from agegender.simulator.rtsp.camera import Camera, Viewer
+from agegender.simulator.rtsp.faults import Fault
+from agegender.simulator.rtsp.media import Track
+from agegender.simulator.rtsp.messages import Request, read_request, response
+from agegender.simulator.rtsp.rtp import CLOCK_HZ, PAYLOAD_TYPE
 
 _METHODS = "OPTIONS, DESCRIBE, SETUP, PLAY, TEARDOWN, GET_PARAMETER"
 _CHANNELS = re.compile(r"interleaved=(\d{1,3})-")

@@ -53,7 +53,7 @@ def load_track(clip: Path) -> Track:
         with av.open(str(clip)) as container:
             if not container.streams.video or container.streams.video[0].codec_context.name != "h264":
                 raise ClipRefused(
-                    f"expected H.264 video in {clip}; convert it with agegender.simulator.clips.convert_video"
+                    f"expected H.264 video in {clip}; convert it with agegender.simulator.content.clips.convert_video"
                 )
             units = tuple(_access_units(container))
     except av.error.InvalidDataError as error:
@@ -65,7 +65,7 @@ def load_track(clip: Path) -> Track:
         )
     if any(later <= earlier for earlier, later in pairwise(times)):
         raise ClipRefused(
-            f"expected no B-frames in {clip}; convert it with agegender.simulator.clips.convert_video"
+            f"expected no B-frames in {clip}; convert it with agegender.simulator.content.clips.convert_video"
         )
     start_s, end_s = times[0], times[-1]
     units = tuple(AccessUnit(unit.time_s - start_s, unit.is_keyframe, unit.nals) for unit in units)

@@ -9,9 +9,9 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from agegender.simulator.faults import FLOOD_FACTOR, HANG_UP_UNITS, Fault
-from agegender.simulator.media import Track
-from agegender.simulator.rtp import RtpSource, payloads
+from agegender.simulator.rtsp.faults import FLOOD_FACTOR, HANG_UP_UNITS, Fault
+from agegender.simulator.rtsp.media import Track
+from agegender.simulator.rtsp.rtp import RtpSource, payloads
 
 MOST_UNSENT_BYTES = 2_000_000
 """A viewer with this much unread data gets no more until it has read it, and then goes on at a keyframe."""

@@ -10,11 +10,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
 
-from agegender.simulator.auth import Gatekeeper, Login, Scheme
-from agegender.simulator.camera import Audience, Camera
-from agegender.simulator.faults import Fault
-from agegender.simulator.media import load_track
-from agegender.simulator.rtsp_server import RtspServer
+from agegender.simulator.rtsp.auth import Gatekeeper, Login, Scheme
+from agegender.simulator.rtsp.camera import Audience, Camera
+from agegender.simulator.rtsp.faults import Fault
+from agegender.simulator.rtsp.media import load_track
+from agegender.simulator.rtsp.server import RtspServer
 
 CALL_TIMEOUT_S = 10.0
 

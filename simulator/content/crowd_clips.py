@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from agegender.simulator.crowds import Actor, Crowd, Walk
-from agegender.simulator.heads import MOST_HEADS
+from agegender.simulator.content.crowds import Actor, Crowd, Walk
+from agegender.simulator.content.heads import MOST_HEADS
 
 _WIDTH, _HEIGHT = 960, 540
 _STREET_S = 14.0

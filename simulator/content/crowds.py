@@ -15,8 +15,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from agegender.simulator.clips import Picture, soft_background, write_video
-from agegender.simulator.heads import Head
+from agegender.simulator.content.clips import Picture, soft_background, write_video
+from agegender.simulator.content.heads import Head
 
 FPS = 15
 """Frames a second before any is dropped."""

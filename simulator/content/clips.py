@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from agegender.simulator.cache import published
+from agegender.simulator.content.cache import published
 
 Picture = NDArray[np.uint8]
 """Colour picture, (height, width, 3), BGR, 0 to 255."""

@@ -12,11 +12,11 @@ from typing import Literal
 import cv2
 import numpy as np
 
-from agegender.simulator.cache import cache_folder
-from agegender.simulator.clips import Picture, Placement, make_clip
-from agegender.simulator.samples import SamplesUnavailable, fetch_samples
+from agegender.simulator.content.cache import cache_folder
+from agegender.simulator.content.clips import Picture, Placement, make_clip
+from agegender.simulator.content.samples import SamplesUnavailable, fetch_samples
 
-ASTRONAUT = Path(__file__).with_name("astronaut.jpg")
+ASTRONAUT = Path(__file__).parents[1] / "astronaut.jpg"
 """512 x 512 px portrait of one woman, in the repository (see NOTICE.md)."""
 
 _RECIPE = 1

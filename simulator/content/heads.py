@@ -11,9 +11,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from agegender.simulator.clips import Picture
-from agegender.simulator.samples import Samples, SamplesUnavailable, fetch_samples
-from agegender.simulator.scenes import ASTRONAUT, read_picture
+from agegender.simulator.content.clips import Picture
+from agegender.simulator.content.samples import Samples, SamplesUnavailable, fetch_samples
+from agegender.simulator.content.scenes import ASTRONAUT, read_picture
 
 MOST_HEADS = 12
 

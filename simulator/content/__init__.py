@@ -1,0 +1,1 @@
+"""What the cameras show: sample pictures, scenes with known faces, and crowds with known visits."""
