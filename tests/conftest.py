@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import uuid
 from collections.abc import Callable, Iterator
 
@@ -26,8 +27,9 @@ def pytest_configure(config: pytest.Config) -> None:
     On Python 3.11 and 3.12 the client reads its own files in an old way. It leaves sockets to the garbage
     collector, which may come in any later test; `make soak` sees open files grow.
     """
-    hypothesis.settings.register_profile("unhurried", deadline=None)
-    hypothesis.settings.load_profile("unhurried")
+    hypothesis.settings.register_profile("unhurried", deadline=None, max_examples=40)
+    hypothesis.settings.register_profile("thorough", deadline=None, max_examples=1_000)
+    hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "unhurried"))
     config.addinivalue_line("filterwarnings", "ignore:(read|open)_text is deprecated:DeprecationWarning")
     config.addinivalue_line("filterwarnings", "ignore:unclosed <socket:ResourceWarning")
 

@@ -80,7 +80,7 @@ _FRAMES = st.lists(
 )
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(_FRAMES, st.integers(1, 3), st.integers(1, 5), st.randoms(use_true_random=False))
 def test_order_and_repeats_of_results_do_not_change_the_store(
     redis_url: str, frames: list[tuple[str, str, int]], faces: int, batch: int, chance: random.Random

@@ -158,7 +158,7 @@ def assert_counts_equal_visits(sink: Sink, found: Sequence[Visit]) -> None:
         assert {(c.start_s, c.camera_id, c.age_band, c.gender): c.visits for c in counts} == expected
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(_STORIES, st.randoms(use_true_random=False))
 def test_order_and_repeats_of_messages_do_not_change_the_store(
     redis_url: str, messages: list[Message], chance: Random
@@ -170,7 +170,7 @@ def test_order_and_repeats_of_messages_do_not_change_the_store(
         assert contents(sink.client) == expected
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=6, deadline=None)
 @given(_STORIES, st.randoms(use_true_random=False))
 def test_counts_always_equal_visits_and_closed_ones_never_change(
     redis_url: str, messages: list[Message], chance: Random

@@ -16,7 +16,7 @@ from tests.support.faces import fetched_samples
 from tests.support.kafka_broker import KafkaBroker
 from tests.support.redis_server import RedisServer, find_redis_server, running_redis
 
-SECONDS = 30.0
+SECONDS = 15.0
 
 
 @pytest.fixture

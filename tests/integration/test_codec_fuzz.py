@@ -90,7 +90,7 @@ def _cut_up(draw: st.DrawFn, data: bytes) -> bytes:
     return data
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(st.data())
 def test_a_message_with_bytes_changed_is_a_message_or_refused(data: st.DataObject) -> None:
     codec, valid = data.draw(st.sampled_from(_VALID))
@@ -113,7 +113,7 @@ def _with(value: Any, place: tuple[str | int, ...], new: object) -> Any:  # noqa
     return copy
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(st.data())
 def test_a_field_of_another_type_is_read_or_refused(data: st.DataObject) -> None:
     codec, valid = data.draw(st.sampled_from(_VALID))
