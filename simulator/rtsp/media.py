@@ -53,7 +53,8 @@ def load_track(clip: Path) -> Track:
         with av.open(str(clip)) as container:
             if not container.streams.video or container.streams.video[0].codec_context.name != "h264":
                 raise ClipRefused(
-                    f"expected H.264 video in {clip}; convert it with agegender.simulator.content.clips.convert_video"
+                    f"expected H.264 video in {clip}; convert it with `convert_video` of "
+                    "agegender.simulator.content.clips"
                 )
             units = tuple(_access_units(container))
     except av.error.InvalidDataError as error:

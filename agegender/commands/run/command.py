@@ -54,4 +54,5 @@ def run(
     console.print(summary.draw())
     if summary.captured == 0:
         console.print("No camera gave a frame.", style="red")
+    if summary.captured == 0 or summary.not_stored:
         raise typer.Exit(1)

@@ -2,11 +2,13 @@
 
 The parts are those of the distributed services; only the topics differ. A stop reaches ingest alone: it
 closes its topic, and each stage ends when the one before it has, so that every frame on its way is finished.
+Where the store takes nothing, that would never end: after a while the stop reaches the other stages too.
 """
 
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -35,6 +37,8 @@ from agegender.shared.runtime.transport import Output, Source, SplitOutput
 _FRAMES_ON_THE_WAY = 4  # for each camera; a live camera drops frames rather than queueing more
 _FACES_ON_THE_WAY = 256
 _LOOK_EVERY_S = 0.2
+_DRAIN_S = 8.0  # for the frames on their way, after the stop
+_GRACE_S = 2.0  # for the batch in hand of each stage, after that
 
 In = TypeVar("In", bound=Traceable)
 Out = TypeVar("Out", bound=Traceable)
@@ -109,10 +113,13 @@ class Pipeline:
             ),
         )
         self._broken = threading.Event()
+        self._given_up = threading.Event()
         self._error: Exception | None = None
 
     def run(self, stop: threading.Event) -> None:
         """Works until `stop` is set or all cameras are files that are read, then finishes what is on its way.
+
+        Takes 10 s at most after the stop: what the store has not taken by then is lost, and each stage logs it.
 
         Raises:
             Exception: the first error that ended a stage.
@@ -122,10 +129,18 @@ class Pipeline:
         threads = [threading.Thread(target=self._run_stage, args=one, daemon=True) for one in work]
         for thread in threads:
             thread.start()
-        for thread in threads:
-            thread.join()
+        self._wait_for(threads, stop)
         if self._error is not None:
             raise self._error
+
+    def _wait_for(self, threads: Sequence[threading.Thread], stop: threading.Event) -> None:
+        give_up_at_s: float | None = None
+        while running := [thread for thread in threads if thread.is_alive()]:
+            running[0].join(_LOOK_EVERY_S)
+            if stop.is_set() and give_up_at_s is None:
+                give_up_at_s = time.monotonic() + _DRAIN_S
+            if give_up_at_s is not None and time.monotonic() > give_up_at_s:
+                self._given_up.set()
 
     def _runner(
         self,
@@ -147,12 +162,13 @@ class Pipeline:
             metrics=self._metrics,
             health=health,
             batch=batch,
+            grace_s=_GRACE_S,
             last_words=last_words,
         )
 
     def _run_stage(self, runner: Runnable, *stops: threading.Event) -> None:
         try:
-            runner.run(_AnyOf(*stops, self._broken))
+            runner.run(_AnyOf(*stops, self._broken, self._given_up))
         except Exception as error:  # noqa: BLE001  (raised again by `run`)
             self._error = self._error or error
             self._broken.set()

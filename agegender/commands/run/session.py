@@ -19,13 +19,13 @@ from agegender.services.api.config import ApiSettings
 from agegender.services.ingest.config import IngestSettings
 from agegender.services.sink.redis_store import RedisStore
 from agegender.shared.cameras.camera import Camera, cameras_from_sources, load_cameras
-from agegender.shared.errors import SettingsError
+from agegender.shared.errors import NotNow, SettingsError
 from agegender.shared.process.certificates import register_certificate_gauges
 from agegender.shared.process.health import Health, HealthServer
 from agegender.shared.process.metrics import Metrics
 from agegender.shared.process.settings import ProcessSettings, RedisSettings
 from agegender.shared.runtime.service import process_registry
-from agegender.shared.store import ResultStore, connect
+from agegender.shared.store import ResultStore, StoredResult, connect
 
 _DRAW_EVERY_S = 0.5
 _SAY_EVERY_S = 5.0
@@ -109,7 +109,10 @@ def run_session(
             view = LiveView(cameras, pipeline, metrics, store)
             started_s = time.monotonic()
             _run_and_watch(pipeline, stop, seconds, show(console, view, metrics))
-            stored = [one for c in cameras for one in store.results(c.id, limit=_DELAYS_FROM_RESULTS)]
+            stored: list[StoredResult] = []
+            with contextlib.suppress(NotNow):  # the summary is due also when the store is away
+                for camera in cameras:
+                    stored += store.results(camera.id, limit=_DELAYS_FROM_RESULTS)
             seconds_taken = time.monotonic() - started_s
             return Summary.of(metrics, pipeline.cameras.failures, stored, seconds_taken)
 

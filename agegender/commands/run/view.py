@@ -15,6 +15,7 @@ from rich.text import Text
 from agegender.commands.face_rows import face_label
 from agegender.commands.run.pipeline import Pipeline
 from agegender.shared.cameras.camera import Camera
+from agegender.shared.errors import NotNow
 from agegender.shared.messages.pipeline import AGE_BANDS
 from agegender.shared.process.metrics import Metrics
 from agegender.shared.store import ResultStore, StoredResult
@@ -51,14 +52,18 @@ class LiveView:
         table.add_column("delay", justify="right")
         table.add_column("there now", ratio=1)
         for camera in self._cameras:
+            try:
+                delay, there_now = self._delay(camera.id), self._there_now(camera.id)
+            except NotNow:  # the line of the sink below says why
+                delay, there_now = "-", "?"
             rate = (sent.get(camera.id, 0) - before.get(camera.id, 0)) / max(now_s - before_s, 0.1)
             table.add_row(
                 camera.id,
                 self._state(camera.id),
                 f"{rate:.1f}",
                 f"{dropped.get(camera.id, 0):.0f}",
-                self._delay(camera.id),
-                self._there_now(camera.id),
+                delay,
+                there_now,
             )
         waiting = [f"{h.service} waits: {h.waiting_for}" for h in self._pipeline.healths if h.waiting_for]
         return Group(table, *(Text(line, style="yellow") for line in waiting))
@@ -92,6 +97,8 @@ class Summary:
     faces_classified: int
     """Faces that were sent to be classified. The others would not have changed an answer."""
     results: int
+    not_stored: int
+    """Results that were still waiting for the store at the end, and are lost."""
     bad: int
     visits: int
     genders: dict[str, int]
@@ -116,6 +123,8 @@ class Summary:
         visits = int(metrics.total("agegender_visits_counted_total"))
         counted = "agegender_visits_closed_total" if visits else written
         classified = metrics.total("agegender_messages_sent_total", service="detect", kind="face")
+        results = metrics.total("agegender_messages_sent_total", service="classify", kind="result")
+        stored_results = metrics.total(written) + metrics.total("agegender_results_repeated_total")
         return cls(
             seconds=seconds,
             captured=int(metrics.total("agegender_frames_captured_total")),
@@ -124,6 +133,7 @@ class Summary:
             faces_found=int(classified + metrics.total("agegender_faces_skipped_total")),
             faces_classified=int(classified),
             results=int(metrics.total(written)),
+            not_stored=max(0, int(results - stored_results)),
             bad=int(metrics.total("agegender_messages_bad_total")),
             visits=visits,
             genders=_whole(metrics.by_label(counted, "gender")),
@@ -141,6 +151,8 @@ class Summary:
         table.add_row("faces found", f"{self.faces_found}")
         table.add_row("faces classified", f"{self.faces_classified}")
         table.add_row("results in the store", f"{self.results}")
+        if self.not_stored:
+            table.add_row("results not stored", Text(f"{self.not_stored}", style="red"))
         for camera_id, why in self.failures.items():
             table.add_row(f"camera {camera_id}", Text(why, style="red"))
         if self.bad:

@@ -45,7 +45,7 @@ def test_a_record_holds_interval_probability_and_quality() -> None:
     assert "quality" in record
 
 
-def test_a_summary_lists_faces_not_judged_apart_from_the_ages() -> None:
+def test_a_summary_lists_unclassified_faces_apart_from_ages() -> None:
     summary = Summary(
         seconds=1.0,
         captured=1,
@@ -54,6 +54,7 @@ def test_a_summary_lists_faces_not_judged_apart_from_the_ages() -> None:
         faces_found=50,
         faces_classified=5,
         results=5,
+        not_stored=0,
         bad=0,
         visits=5,
         genders={"female": 3, "unknown": 2},
