@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from pathlib import Path
 
+import redis as redis_client
+
+from agegender.shared.errors import SchemaMismatch
 from agegender.shared.process.settings import ProcessSettings, RedisSettings
 from agegender.shared.store import ResultStore, connect
 from agegender.shared.store.embedded import EmbeddedStore, default_store_path, reading_store
@@ -17,10 +21,11 @@ def store_for_writing(redis: RedisSettings, process: ProcessSettings) -> Iterato
     if redis.url is not None:
         yield redis
         return
-    with EmbeddedStore(process.store_path or default_store_path()) as store:
+    folder = process.store_path or default_store_path()
+    with EmbeddedStore(folder) as store:
         embedded = redis.at(store.url)
         with connect(embedded) as client:
-            check_schema(client)  # otherwise the sink, and the run with it, would wait for ever
+            _check_embedded(client, folder)  # the sink would only wait
         yield embedded
 
 
@@ -31,8 +36,18 @@ def store_for_reading(redis: RedisSettings, process: ProcessSettings) -> Iterato
         with connect(redis) as client:
             yield ResultStore(client)
         return
-    with (
-        reading_store(process.store_path or default_store_path()) as url,
-        connect(redis.at(url)) as client,
-    ):
+    folder = process.store_path or default_store_path()
+    with reading_store(folder) as url, connect(redis.at(url)) as client:
+        _check_embedded(client, folder)
         yield ResultStore(client)
+
+
+def _check_embedded(client: redis_client.Redis, folder: Path) -> None:
+    """Raises SchemaMismatch with the way to start afresh, which for this store is to delete its folder."""
+    try:
+        check_schema(client)
+    except SchemaMismatch:
+        raise SchemaMismatch(
+            f"the store in {str(folder)!r} was written by another version: delete that folder to start afresh, "
+            "or set AGEGENDER_STORE_PATH to another one"
+        ) from None

@@ -28,8 +28,8 @@ def check_schema(client: redis.Redis) -> None:
     text = "1" if found is None else found.decode(errors="replace")
     if text != str(SCHEMA):
         raise SchemaMismatch(
-            f"Redis: expected keys of schema {SCHEMA}, got {text[:20]!r} of another version: start afresh "
-            "and delete the keys agegender:*, or set REDIS_URL to another database"
+            f"Redis: expected keys of schema {SCHEMA}, got keys of schema {text[:20]} from another version: "
+            "delete the keys agegender:* to start afresh, or set REDIS_URL to another database"
         )
 
 

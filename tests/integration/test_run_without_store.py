@@ -1,4 +1,4 @@
-"""`agegender run` while its Redis is away: it ends when told to, and says what was not stored."""
+"""`agegender run` without a store that it can use: it ends when told to, and says why."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from agegender.shared.process.settings import RedisSettings
+from agegender.shared.store import CAMERAS_KEY, connect
+from agegender.shared.store.embedded import EmbeddedStore
 from agegender.simulator.content.scenes import ASTRONAUT
 from tests.support.ports import free_loopback_port
 from tests.support.waiting import wait_until
@@ -54,3 +57,23 @@ def test_a_run_whose_store_is_away_ends_in_its_time(tmp_path: Path) -> None:
     said = log.read_text()
     assert status == 1, said
     assert "results not stored" in said
+
+
+@pytest.mark.parametrize("command", [["run", str(ASTRONAUT)], ["query", "now"]])
+def test_an_embedded_store_of_another_version_is_named(command: list[str], tmp_path: Path) -> None:
+    folder = tmp_path / "store"
+    with EmbeddedStore(folder) as store, connect(RedisSettings().at(store.url)) as client:
+        client.zadd(CAMERAS_KEY, {"door": 1.0})
+    outer = {name: value for name, value in os.environ.items() if not name.startswith("REDIS_")}
+    done = subprocess.run(
+        [sys.executable, "-m", "agegender", *command],
+        cwd=_ROOT,
+        env={**outer, "AGEGENDER_STORE_PATH": str(folder), "AGEGENDER_HTTP_PORT": "0"},
+        capture_output=True,
+        text=True,
+        timeout=_WITHIN_S,
+        check=False,
+    )
+    assert done.returncode == 2, done.stderr
+    assert "delete that folder to start afresh" in done.stderr
+    assert str(folder) in done.stderr
