@@ -60,13 +60,15 @@ def analyze_image(picture: PictureLike, *, colour: Colour = "bgr") -> list[Resul
     first call and kept; the function is thread-safe.
 
     Args:
-        picture: a path, the bytes of a picture file, or a NumPy array: (height, width) grey,
-            (height, width, 3) colour or (height, width, 4) with alpha last, uint8 or uint16.
+        picture: a path, a picture file as bytes or as an open binary file, an image of Pillow, or a NumPy
+            array: (height, width) grey, (height, width, 3) colour or (height, width, 4) with alpha last,
+            uint8 or uint16.
         colour: the order of an array's colours: `bgr` as in OpenCV, or `rgb` as in Pillow.
 
     Raises:
         Unreadable: the file or the bytes cannot be read; the text says why.
         ValueError: an array of another shape or type.
+        TypeError: no picture.
     """
     return _analyzer().analyze_image(picture, colour=colour)
 
@@ -76,8 +78,11 @@ def analyze_images(
 ) -> Iterator[list[Result] | Unreadable]:
     """The faces of each of many pictures, in their order, on all cores at once.
 
-    For a picture that cannot be read, the result is an `Unreadable` that says why. Pictures are taken from
-    the iterable when they are needed, so a generator may give any number of them.
+    For a picture that cannot be read, or is none, the result is an `Unreadable` that says why. Pictures are
+    taken from the iterable when they are needed, so a generator may give any number of them.
+
+    Raises:
+        TypeError: `pictures` is one picture, or no iterable.
     """
     return _analyzer().analyze_images(pictures, colour=colour)
 
@@ -91,6 +96,7 @@ def analyze_video(path: str | os.PathLike[str], *, fps: float | None = DEFAULT_F
 
     Raises:
         Unreadable: the file is missing, holds no video, or breaks off; the text says where.
+        ValueError: `fps` is not over 0.
     """
     return _analyzer().analyze_video(path, fps=fps)
 
@@ -103,6 +109,16 @@ def _analyzer() -> Analyzer:
 @functools.cache
 def _the_analyzer() -> Analyzer:
     return Analyzer()
+
+
+def _free_the_lock() -> None:
+    """A thread of the parent may have held it. That thread does not exist in the child."""
+    global _making_analyzer
+    _making_analyzer = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows, which has no fork
+    os.register_at_fork(after_in_child=_free_the_lock)
 
 
 def main() -> None:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
+import weakref
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from agegender.analysis.ordered import in_order
 from agegender.analysis.people import Analyzed, People, Person
-from agegender.analysis.pictures import Colour, PictureLike, as_bgr
+from agegender.analysis.pictures import Colour, PictureLike, as_bgr, check_colour, is_one_picture
 from agegender.analysis.stages import StagePool, StageSet
 from agegender.analysis.video_frames import FileFrames, VideoFrame, closing
 from agegender.services.classify.config import ClassifySettings
@@ -87,20 +90,34 @@ class Analyzer:
         self.workers = workers or _cores()
         detecting = detect or DetectSettings.load()
         classifying = classify or ClassifySettings.load()
-        self._stages = StagePool(lambda: StageSet.build(detecting, classifying), self.workers)
+        self._build = partial(StageSet.build, detecting, classifying)
+        self._own_pools()
+        self._stages.warm_up()
+        _open_analyzers.add(self)
+
+    def _own_pools(self) -> None:
+        """Makes the pools of this process. Threads start and nets are loaded when they are needed."""
+        self._stages = StagePool(self._build, self.workers)
         self._threads = ThreadPoolExecutor(self.workers, thread_name_prefix="analyze")
+
+    def renew_after_fork(self) -> None:
+        """Replaces the pools in a forked child. The threads of its parent do not exist here."""
+        # Kept, because nets that end would wait for threads that do not exist.
+        _inherited.append((self._stages, self._threads))
+        self._own_pools()
 
     def analyze_image(self, picture: PictureLike, *, colour: Colour = "bgr") -> list[Result]:
         """The faces of one picture, from left to right; none where there is no face.
 
         Args:
-            picture: a path, the bytes of a picture file, or an array: grey, colour or colour with alpha,
-                uint8 or uint16.
+            picture: a path, a picture file as bytes or as an open binary file, an image of Pillow, or an
+                array: grey, colour or colour with alpha, uint8 or uint16.
             colour: the order of an array's colours: `bgr` as OpenCV has it, or `rgb`.
 
         Raises:
             Unreadable: the file or the bytes cannot be read; the text says why.
             ValueError: an array of another shape or type.
+            TypeError: no picture.
         """
         return list(self.look_at(picture, colour=colour)[1].faces)
 
@@ -109,17 +126,28 @@ class Analyzer:
     ) -> Iterator[list[Result] | Unreadable]:
         """The faces of each of many pictures, in their order, on all workers at once.
 
-        For a picture that cannot be read, the result is an `Unreadable` that says why. Pictures are taken
-        from the iterable when they are needed, so a generator may give any number of them.
+        For a picture that cannot be read, or is none, the result is an `Unreadable` that says why. Pictures
+        are taken from the iterable when they are needed, so a generator may give any number of them.
+
+        Raises:
+            TypeError: `pictures` is one picture, or no iterable.
         """
+        check_colour(colour)
+        if is_one_picture(pictures):
+            raise TypeError(
+                f"expected several pictures, got one ({type(pictures).__name__}): use analyze_image, "
+                "or put it into a list"
+            )
 
         def work(picture: PictureLike) -> list[Result] | Unreadable:
             try:
                 return self.analyze_image(picture, colour=colour)
             except Unreadable as error:
                 return error
+            except (TypeError, ValueError) as error:
+                return Unreadable(str(error))
 
-        return in_order(self._threads, work, pictures, 2 * self.workers)
+        return in_order(self._threads, work, iter(pictures), 2 * self.workers)
 
     def analyze_video(
         self, path: str | os.PathLike[str], *, fps: float | None = DEFAULT_FPS
@@ -132,6 +160,7 @@ class Analyzer:
 
         Raises:
             Unreadable: the file is missing, holds no video, or breaks off; the text says where.
+            ValueError: `fps` is not over 0.
         """
         people = People()
         frames: list[Analyzed] = []
@@ -148,7 +177,13 @@ class Analyzer:
 
         Raises:
             Unreadable: as `analyze_video`, after the frames that could be read.
+            ValueError: `fps` is not over 0.
         """
+        if fps is not None and not 0 < fps < math.inf:
+            raise ValueError(f"expected fps over 0, or None for every frame, got {fps}")
+        return self._analyzed_frames(path, fps)
+
+    def _analyzed_frames(self, path: str | os.PathLike[str], fps: float | None) -> Iterator[Analyzed]:
         try:
             with closing(FileFrames(Path(path), fps)) as moments:
                 due = (moment for moment in moments if moment.due)
@@ -209,6 +244,7 @@ class Analyzer:
 
     def close(self) -> None:
         """Ends the threads; what they have begun is finished."""
+        _open_analyzers.discard(self)
         self._threads.shutdown(cancel_futures=True)
 
     def __enter__(self) -> Self:
@@ -221,6 +257,19 @@ class Analyzer:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+
+_open_analyzers: weakref.WeakSet[Analyzer] = weakref.WeakSet()
+_inherited: list[tuple[StagePool, ThreadPoolExecutor]] = []
+
+
+def _renew_all_after_fork() -> None:
+    for analyzer in list(_open_analyzers):
+        analyzer.renew_after_fork()
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows, which has no fork
+    os.register_at_fork(after_in_child=_renew_all_after_fork)
 
 
 def _cores() -> int:

@@ -1,31 +1,86 @@
-"""Pictures as a program hands them over: paths, encoded bytes and arrays."""
+"""Pictures as a program hands them over: paths, encoded bytes, open files, arrays and images of Pillow."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from agegender.services.ingest.sources.stills import read_still
-from agegender.shared.images.pictures import Bgr, OversizePicture, decode_picture
+from agegender.shared.images.pictures import (
+    Bgr,
+    OversizePicture,
+    UnreadablePicture,
+    decode_picture,
+    turned_upright,
+)
+from agegender.shared.images.sizes import MAX_PICTURE_BYTES, MAX_PIXELS
 from agegender.shared.messages.pipeline import LONGEST_SIDE_PX
 
 Colour = Literal["bgr", "rgb"]
 """The order of the colours of an array: OpenCV has blue first, Pillow and most others have red first."""
 
 Pixels = NDArray[np.uint8] | NDArray[np.uint16]
-PictureLike = str | os.PathLike[str] | bytes | Pixels
-"""A path, the bytes of a picture file, or an array: see `as_bgr`."""
+
+
+class BinaryFile(Protocol):
+    """An open binary file, such as `io.BytesIO`."""
+
+    def read(self, size: int, /) -> bytes:
+        """At most `size` bytes from the present position on."""
+
+
+@runtime_checkable
+class PillowImage(Protocol):
+    """What is used of an image of Pillow, which is no dependency."""
+
+    @property
+    def mode(self) -> str:
+        """Such as `RGB` or `I;16`."""
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height in pixels."""
+
+    def convert(self, mode: str, /) -> Any:  # noqa: ANN401  (an image of a package that is not imported)
+        """The same image in another mode."""
+
+    def getexif(self) -> Any:  # noqa: ANN401  (likewise)
+        """The EXIF tags by number."""
+
+
+@runtime_checkable
+class ArrayLike(Protocol):
+    """Any other object that NumPy reads."""
+
+    @property
+    def __array_interface__(self) -> dict[str, Any]:
+        """See NumPy."""
+
+
+Encoded = bytes | bytearray | memoryview
+PictureLike = str | os.PathLike[str] | Encoded | BinaryFile | Pixels | PillowImage | ArrayLike
+"""A path, a picture file as bytes or open, an array, or an image of Pillow: see `as_bgr`."""
+
+_ORIENTATION_TAG = 0x0112  # EXIF
+
+
+def is_one_picture(thing: object) -> bool:
+    """Whether `thing` is a picture itself. An array with four axes is a row of pictures."""
+    if isinstance(thing, np.ndarray):
+        return thing.ndim < 4
+    return isinstance(thing, str | os.PathLike | Encoded | PillowImage | ArrayLike) or hasattr(thing, "read")
 
 
 def as_bgr(picture: PictureLike, colour: Colour = "bgr") -> Bgr:
     """The pixels of a picture, (height, width, 3) uint8, blue first.
 
-    A path or bytes: any format that OpenCV reads, turned upright by EXIF; `colour` says nothing about these.
+    A path, bytes or an open binary file: any format that OpenCV reads, turned upright by EXIF. An image of
+    Pillow is turned upright, too. `colour` says nothing about these.
     An array: (height, width) or (height, width, 1) grey, (height, width, 3) in the order of `colour`, or
     (height, width, 4) with alpha last, which is left out; uint8, or uint16 of the full range.
 
@@ -33,9 +88,9 @@ def as_bgr(picture: PictureLike, colour: Colour = "bgr") -> Bgr:
         UnreadablePicture: the file or the bytes cannot be read, or a side is over `LONGEST_SIDE_PX`; the text
             says which.
         ValueError: an array of another shape or type, or `colour` is neither of the two.
+        TypeError: `picture` is none of these.
     """
-    if colour not in ("bgr", "rgb"):
-        raise ValueError(f"expected colour 'bgr' or 'rgb', got {colour!r}")
+    check_colour(colour)
     picture_bgr = _read(picture, colour)
     height_px, width_px = picture_bgr.shape[:2]
     if max(height_px, width_px) > LONGEST_SIDE_PX:
@@ -43,12 +98,54 @@ def as_bgr(picture: PictureLike, colour: Colour = "bgr") -> Bgr:
     return picture_bgr
 
 
+def check_colour(colour: str) -> None:
+    """Raises ValueError if `colour` is no `Colour`."""
+    if colour not in ("bgr", "rgb"):
+        raise ValueError(f"expected colour 'bgr' or 'rgb', got {colour!r}")
+
+
 def _read(picture: PictureLike, colour: Colour) -> Bgr:
     if isinstance(picture, np.ndarray):
         return _array_as_bgr(picture, colour)
-    if isinstance(picture, bytes):
-        return decode_picture(picture)
-    return read_still(Path(picture))
+    if isinstance(picture, Encoded):
+        return decode_picture(bytes(picture))
+    if isinstance(picture, str | os.PathLike):
+        return read_still(Path(picture))
+    if isinstance(picture, PillowImage):
+        return _pillow_as_bgr(picture)
+    if isinstance(picture, ArrayLike):
+        return _array_as_bgr(np.asarray(picture), colour)
+    if hasattr(picture, "read"):
+        return _file_as_bgr(picture)
+    raise TypeError(
+        "expected a picture: a path, bytes, an open binary file, a NumPy array or an image of Pillow, "
+        f"got {type(picture).__name__}"
+    )
+
+
+def _file_as_bgr(file: BinaryFile) -> Bgr:
+    try:
+        data = file.read(MAX_PICTURE_BYTES + 1)
+    except (OSError, ValueError) as error:  # ValueError: the file is closed
+        raise UnreadablePicture(f"cannot read the open file: {error}") from None
+    if not isinstance(data, bytes):
+        raise TypeError(f"expected a file opened with mode 'rb', got one that gives {type(data).__name__}")
+    if len(data) > MAX_PICTURE_BYTES:
+        raise OversizePicture(f"more than the {MAX_PICTURE_BYTES} bytes allowed")
+    return decode_picture(data)
+
+
+def _pillow_as_bgr(image: PillowImage) -> Bgr:
+    width_px, height_px = image.size
+    if width_px * height_px > MAX_PIXELS:
+        raise OversizePicture(f"{width_px} x {height_px} pixels, more than the {MAX_PIXELS} allowed")
+    try:
+        # Pillow reads the file only now. Its `convert` cuts grey of 16 bits off at 255.
+        pixels = np.asarray(image if image.mode.startswith("I;16") else image.convert("RGB"))
+        orientation = image.getexif().get(_ORIENTATION_TAG, 1)
+    except Exception as error:  # noqa: BLE001  (each plugin of Pillow raises its own errors)
+        raise UnreadablePicture(f"Pillow cannot read the image: {error}") from None
+    return turned_upright(_array_as_bgr(pixels, "rgb"), orientation)
 
 
 def _array_as_bgr(array: NDArray[Any], colour: Colour) -> Bgr:

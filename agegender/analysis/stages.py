@@ -58,15 +58,19 @@ class StageSet:
 
 
 class StagePool:
-    """Lends stage sets, each to one thread at a time. The first is built at once, the others when needed."""
+    """Lends stage sets, each to one thread at a time. They are built when they are needed."""
 
     def __init__(self, build: Callable[[], StageSet], size: int) -> None:
         self._build = build
         # Last in, first out: what is built already is lent before something new is.
         self._free: queue.LifoQueue[StageSet | None] = queue.LifoQueue()
-        for _ in range(size - 1):
+        for _ in range(size):
             self._free.put(None)
-        self._free.put(build())
+
+    def warm_up(self) -> None:
+        """Builds the first stage set, so that what is missing is told at once; raises what `build` raises."""
+        with self.lent():
+            pass
 
     @contextlib.contextmanager
     def lent(self) -> Iterator[StageSet]:

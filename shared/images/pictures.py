@@ -59,6 +59,22 @@ def encode_jpeg(picture_bgr: Bgr, quality: int) -> bytes:
     return data.tobytes()
 
 
+def turned_upright(picture_bgr: Bgr, orientation: int) -> Bgr:
+    """`picture_bgr`, mirrored and turned as `orientation` says, 1 to 8 as in EXIF 2.32, section 4.6.4.
+
+    Other values change nothing.
+    """
+    if orientation not in range(2, 9):
+        return picture_bgr
+    if orientation >= 5:
+        picture_bgr = np.transpose(picture_bgr, (1, 0, 2))
+    if orientation in (2, 3, 6, 7):
+        picture_bgr = picture_bgr[:, ::-1]
+    if orientation in (3, 4, 7, 8):
+        picture_bgr = picture_bgr[::-1]
+    return np.ascontiguousarray(picture_bgr)
+
+
 def shrink(picture_bgr: Bgr, longer_side_px: int) -> Bgr:
     """`picture_bgr`, shrunk to a longer side of at most `longer_side_px`, without aliasing."""
     height_px, width_px = picture_bgr.shape[:2]

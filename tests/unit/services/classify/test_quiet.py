@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import threading
 
 import pytest
 
@@ -38,3 +40,28 @@ def test_no_file_descriptor_is_left_open() -> None:
     after = os.dup(2)
     os.close(after)
     assert after == before
+
+
+def test_threads_that_load_nets_at_once_end(capfd: pytest.CaptureFixture[str]) -> None:
+    """Each restores stderr as it found it: one that overlaps another would find that one's pipe."""
+
+    def load() -> None:
+        for _ in range(100):
+            with without_greeting():
+                os.write(2, GREETING)
+
+    threads = [threading.Thread(target=load, daemon=True) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    assert not any(thread.is_alive() for thread in threads)
+    os.write(2, b"after\n")
+    assert capfd.readouterr().err == "after\n"
+
+
+def test_a_program_that_outlives_the_block_holds_nothing_up() -> None:
+    with without_greeting():
+        program = subprocess.Popen(["cat"], stdin=subprocess.PIPE)
+    with program:
+        assert program.poll() is None
