@@ -66,7 +66,7 @@ def test_an_array_of_any_kind_gives_the_face_at_its_place(analyzer: Analyzer, pi
 def test_red_first_and_blue_first_give_the_same(analyzer: Analyzer) -> None:
     (bgr,) = analyzer.analyze_image(astronaut())
     (rgb,) = analyzer.analyze_image(astronaut()[:, :, ::-1], colour="rgb")
-    (rgba,) = analyzer.analyze_image(cv2.cvtColor(astronaut(), cv2.COLOR_BGR2RGBA), colour="rgb")  # type: ignore[arg-type]
+    (rgba,) = analyzer.analyze_image(cv2.cvtColor(astronaut(), cv2.COLOR_BGR2RGBA), colour="rgb")
     (wrong,) = analyzer.analyze_image(astronaut()[:, :, ::-1])
     assert bgr.age_years == rgb.age_years == rgba.age_years
     assert wrong.age_years != bgr.age_years
