@@ -24,7 +24,7 @@ from agegender.shared.messages.pipeline import LONGEST_SIDE_PX
 Colour = Literal["bgr", "rgb"]
 """The order of the colours of an array: OpenCV has blue first, Pillow and most others have red first."""
 
-Pixels = NDArray[np.uint8] | NDArray[np.uint16]
+PixelArray = NDArray[np.uint8] | NDArray[np.uint16]
 
 
 class BinaryFile(Protocol):
@@ -62,8 +62,8 @@ class ArrayLike(Protocol):
         """See NumPy."""
 
 
-Encoded = bytes | bytearray | memoryview
-PictureLike = str | os.PathLike[str] | Encoded | BinaryFile | Pixels | PillowImage | ArrayLike
+PictureBytes = bytes | bytearray | memoryview
+PictureLike = str | os.PathLike[str] | PictureBytes | BinaryFile | PixelArray | PillowImage | ArrayLike
 """A path, a picture file as bytes or open, an array, or an image of Pillow: see `as_bgr`."""
 
 _ORIENTATION_TAG = 0x0112  # EXIF
@@ -73,7 +73,7 @@ def is_one_picture(thing: object) -> bool:
     """Whether `thing` is a picture itself. An array with four axes is a row of pictures."""
     if isinstance(thing, np.ndarray):
         return thing.ndim < 4
-    return isinstance(thing, str | os.PathLike | Encoded | PillowImage | ArrayLike) or hasattr(thing, "read")
+    return isinstance(thing, str | os.PathLike | PictureBytes | PillowImage | ArrayLike) or hasattr(thing, "read")
 
 
 def as_bgr(picture: PictureLike, colour: Colour = "bgr") -> Bgr:
@@ -107,7 +107,7 @@ def check_colour(colour: str) -> None:
 def _read(picture: PictureLike, colour: Colour) -> Bgr:
     if isinstance(picture, np.ndarray):
         return _array_as_bgr(picture, colour)
-    if isinstance(picture, Encoded):
+    if isinstance(picture, PictureBytes):
         return decode_picture(bytes(picture))
     if isinstance(picture, str | os.PathLike):
         return read_still(Path(picture))

@@ -19,7 +19,7 @@ PATIENCE_S = 2.0
 
 _SAME_FACE_OVERLAP = 0.3
 
-Visit = tuple[int, int]
+ActorVisit = tuple[int, int]
 """The actor and the number of the visit, counted from 1."""
 
 Follow = Callable[[Sequence[BoxXyxy], float], Sequence[Track]]
@@ -78,7 +78,7 @@ def evaluate(frames: Iterable[Watched], follow: Follow) -> Score:
     """Feeds the detector's boxes to the tracker and compares its tracks with the truth."""
     visits = _Visits()
     tracks: dict[int, Track] = {}
-    seen_in: defaultdict[Visit, list[int]] = defaultdict(list)
+    seen_in: defaultdict[ActorVisit, list[int]] = defaultdict(list)
     for frame in frames:
         visits.note(frame)
         followed = follow(frame.boxes_xyxy, frame.time_s)
@@ -86,7 +86,7 @@ def evaluate(frames: Iterable[Watched], follow: Follow) -> Score:
         for sight, b in _matched(frame):
             seen_in[visits.of(sight.actor)].append(id(followed[b]))
     confirmed = {key for key, track in tracks.items() if track.number is not None}
-    guests: defaultdict[int, set[Visit]] = defaultdict(set)
+    guests: defaultdict[int, set[ActorVisit]] = defaultdict(set)
     switches = 0
     for visit, keys in seen_in.items():
         kept = [key for key in keys if key in confirmed]
@@ -108,7 +108,7 @@ class _Visits:
     """Numbers the visits of each person as `agegender.simulator.content.crowds.count_visits` counts them."""
 
     def __init__(self) -> None:
-        self.all: set[Visit] = set()
+        self.all: set[ActorVisit] = set()
         self._number: dict[int, int] = {}
         self._last_s: dict[int, float] = {}
 
@@ -121,7 +121,7 @@ class _Visits:
                 self._last_s[sight.actor] = frame.time_s
                 self.all.add(self.of(sight.actor))
 
-    def of(self, actor: int) -> Visit:
+    def of(self, actor: int) -> ActorVisit:
         """The visit of a person at this time; the first one before it begins."""
         return actor, max(1, self._number.get(actor, 0))
 

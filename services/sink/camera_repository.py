@@ -11,7 +11,7 @@ import redis
 from redis.commands.core import Script
 
 from agegender.services.sink.config import SinkSettings
-from agegender.services.sink.merging import CameraChange, CameraSnapshot, Merge, VisitChange, frame_of
+from agegender.services.sink.merging import CameraSnapshot, Merge, MergedCamera, VisitChange, frame_of
 from agegender.services.sink.visit_record import VisitRecord
 from agegender.shared.errors import NotNow
 from agegender.shared.messages.pipeline import Result, TrackUpdate
@@ -28,7 +28,7 @@ ScriptInput = dict[str, object]
 class WrittenCamera(NamedTuple):
     """What a write has changed."""
 
-    change: CameraChange
+    change: MergedCamera
     new: Sequence[int]
     """For each result: 1 if it was new, 0 if it was a repeat."""
     now_s: float
@@ -101,7 +101,7 @@ class CameraRepository:
         return known, seconds + microseconds / 1e6 if self._clock is None else self._clock()
 
     def _script_input(
-        self, keys: CameraKeys, known: CameraSnapshot, change: CameraChange, now_s: float
+        self, keys: CameraKeys, known: CameraSnapshot, change: MergedCamera, now_s: float
     ) -> tuple[list[str], ScriptInput]:
         """The keys that the input refers to by number, and the input."""
         settings, differences = self._settings, change.count_differences

@@ -43,7 +43,7 @@ class VisitChange:
 
 
 @dataclass(frozen=True, slots=True)
-class CameraChange:
+class MergedCamera:
     """What to write of one camera."""
 
     visits: Sequence[VisitChange] = ()
@@ -65,7 +65,7 @@ class CameraChange:
         return {cell: difference for cell, difference in differences.items() if difference}
 
 
-Merge = Callable[[CameraSnapshot], CameraChange]
+Merge = Callable[[CameraSnapshot], MergedCamera]
 
 
 def track_ids_of(messages: Iterable[Result | TrackUpdate]) -> Sequence[str]:
@@ -79,7 +79,7 @@ def track_ids_of(messages: Iterable[Result | TrackUpdate]) -> Sequence[str]:
     return list(found)
 
 
-def merge(messages: Sequence[Result | TrackUpdate], known: CameraSnapshot) -> CameraChange:
+def merge(messages: Sequence[Result | TrackUpdate], known: CameraSnapshot) -> MergedCamera:
     """Adds the messages of one camera, in their order, to what is known of it."""
     records = dict(known.records)
     late: list[bool] = []
@@ -90,7 +90,7 @@ def merge(messages: Sequence[Result | TrackUpdate], known: CameraSnapshot) -> Ca
             late.append(not _add_result(message, records))
     was_closed = {name for name, record in known.records.items() if record.closed is not None}
     newest = max(messages, key=newness, default=None)
-    return CameraChange(
+    return MergedCamera(
         visits=[VisitChange.of(record, known) for name, record in records.items() if name not in was_closed],
         newest=newest if newest is not None and newness(newest) > _stored_newness(known.state) else None,
         late=late,
@@ -99,14 +99,14 @@ def merge(messages: Sequence[Result | TrackUpdate], known: CameraSnapshot) -> Ca
 
 def time_out(
     track_ids: Collection[str], until_s: float, surplus: Collection[str], known: CameraSnapshot
-) -> CameraChange:
+) -> MergedCamera:
     """Closes visits without a message since `until_s`, and those of `surplus` in any case."""
     timed_out = [
         record.timed_out()
         for name, record in known.records.items()
         if record.closed is None and (name in surplus or known.heard_s.get(name, until_s) <= until_s)
     ]
-    return CameraChange(
+    return MergedCamera(
         visits=[VisitChange.of(record, known) for record in timed_out],
         gone=[name for name in track_ids if name not in known.records],
     )

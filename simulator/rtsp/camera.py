@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from agegender.simulator.rtsp.faults import FLOOD_FACTOR, HANG_UP_UNITS, Fault
-from agegender.simulator.rtsp.media import Track
+from agegender.simulator.rtsp.media import VideoTrack
 from agegender.simulator.rtsp.rtp import RtpSource, payloads
 
 MOST_UNSENT_BYTES = 2_000_000
@@ -59,7 +59,7 @@ class Viewer:
         self._transport.abort()
 
 
-class Camera:
+class SimulatedCamera:
     """The picture source behind one URL. Time goes on without viewers and while it is stalled.
 
     Args:
@@ -70,7 +70,7 @@ class Camera:
     """
 
     def __init__(
-        self, track: Track, other: Track | None = None, *, clock: bool, untold_pictures: int = 0
+        self, track: VideoTrack, other: VideoTrack | None = None, *, clock: bool, untold_pictures: int = 0
     ) -> None:
         self.track = track
         self.fault: Fault | None = None

@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 from agegender.simulator.rtsp.auth import Gatekeeper, Login, Scheme
-from agegender.simulator.rtsp.camera import Audience, Camera
+from agegender.simulator.rtsp.camera import Audience, SimulatedCamera
 from agegender.simulator.rtsp.faults import Fault
 from agegender.simulator.rtsp.media import load_track
 from agegender.simulator.rtsp.server import RtspServer
@@ -83,7 +83,7 @@ class CameraSimulator:
         if not _NAME.fullmatch(name) or name in self._servers:
             raise ValueError(f"expected a new name of letters, digits, '.', '_' and '-', got {name!r}")
         other = None if other_clip is None else load_track(other_clip)
-        camera = Camera(load_track(clip), other, clock=clock, untold_pictures=untold_pictures)
+        camera = SimulatedCamera(load_track(clip), other, clock=clock, untold_pictures=untold_pictures)
         gatekeeper = Gatekeeper(self._login, self._schemes)
         server = RtspServer(name, camera, gatekeeper, self._host, self._next_port)
         self._call(server.start())

@@ -34,7 +34,7 @@ class AccessUnit:
 
 
 @dataclass(frozen=True)
-class Track:
+class VideoTrack:
     """A whole clip, held in memory: never empty, it begins with a keyframe, and its times rise."""
 
     units: tuple[AccessUnit, ...]
@@ -44,7 +44,7 @@ class Track:
     pps: bytes
 
 
-def load_track(clip: Path) -> Track:
+def load_track(clip: Path) -> VideoTrack:
     """Reads the H.264 video of `clip`.
 
     Raises `ClipRefused` for what a camera cannot send, `FileNotFoundError` for a missing file.
@@ -70,7 +70,7 @@ def load_track(clip: Path) -> Track:
         )
     start_s, end_s = times[0], times[-1]
     units = tuple(AccessUnit(unit.time_s - start_s, unit.is_keyframe, unit.nals) for unit in units)
-    return Track(
+    return VideoTrack(
         units=units,
         duration_s=(end_s - start_s) * len(units) / (len(units) - 1),
         sps=_parameter_set(units, _SPS, clip),

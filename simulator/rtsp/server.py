@@ -10,9 +10,9 @@ import secrets
 import socket
 
 from agegender.simulator.rtsp.auth import Gatekeeper
-from agegender.simulator.rtsp.camera import Camera, Viewer
+from agegender.simulator.rtsp.camera import SimulatedCamera, Viewer
 from agegender.simulator.rtsp.faults import Fault
-from agegender.simulator.rtsp.media import Track
+from agegender.simulator.rtsp.media import VideoTrack
 from agegender.simulator.rtsp.messages import Request, read_request, response
 from agegender.simulator.rtsp.rtp import CLOCK_HZ, PAYLOAD_TYPE
 
@@ -27,7 +27,9 @@ class RtspServer:
     any free port might get it, or a client that tries again and again might end up connected to itself.
     """
 
-    def __init__(self, name: str, camera: Camera, gatekeeper: Gatekeeper, host: str, port: int) -> None:
+    def __init__(
+        self, name: str, camera: SimulatedCamera, gatekeeper: Gatekeeper, host: str, port: int
+    ) -> None:
         """`host`: a numeric address. `port`: 0 takes any free one, and keeps it from the first start on."""
         self.name = name
         self.camera = camera
@@ -153,7 +155,7 @@ class _Session:
         return response(request, 200, [("Transport", transport), ("Session", f"{self._id};timeout=60")])
 
 
-def _session_description(track: Track, codec: str, host: str) -> str:
+def _session_description(track: VideoTrack, codec: str, host: str) -> str:
     """SDP (RFC 8866) of one live H.264 stream (RFC 6184, section 8.2), under any host name."""
     family = "IP6" if ":" in host else "IP4"
     sets = ",".join(base64.b64encode(nal).decode() for nal in (track.sps, track.pps))

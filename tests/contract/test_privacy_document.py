@@ -56,9 +56,7 @@ def shell(redis_database: str, tmp_path: Path) -> dict[str, str]:
     return redis_cli_environment(redis_database, tmp_path)
 
 
-def test_the_commands_delete_a_camera_without_its_counts_then_all_of_it(
-    shell: dict[str, str], redis_database: str
-) -> None:
+def test_the_commands_delete_a_camera_then_its_counts(shell: dict[str, str], redis_database: str) -> None:
     def run(*some: str) -> set[str]:
         for command in some:
             done = subprocess.run(

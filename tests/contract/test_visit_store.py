@@ -10,7 +10,7 @@ from redis.crc import key_slot
 
 from agegender.services.sink.camera_repository import CameraRepository
 from agegender.services.sink.config import SinkSettings
-from agegender.services.sink.merging import CameraChange, CameraSnapshot, merge
+from agegender.services.sink.merging import CameraSnapshot, MergedCamera, merge
 from agegender.shared.errors import NotNow
 from agegender.shared.messages.pipeline import Result, TrackUpdate
 from agegender.shared.messages.visits import Visit
@@ -379,7 +379,7 @@ def test_a_sink_merges_again_when_another_one_wrote_first(sink: Sink) -> None:
     repository = CameraRepository(sink.client, SinkSettings(), None)
     seen: list[CameraSnapshot] = []
 
-    def decide(known: CameraSnapshot) -> CameraChange:
+    def decide(known: CameraSnapshot) -> MergedCamera:
         if not seen:
             sink.output.write([track_update(track_summary(votes_sent=2)), vote()])
         seen.append(known)
@@ -393,7 +393,7 @@ def test_a_sink_merges_again_when_another_one_wrote_first(sink: Sink) -> None:
 def test_a_sink_that_always_comes_second_gives_up_for_now(sink: Sink) -> None:
     repository = CameraRepository(sink.client, SinkSettings(), None)
 
-    def decide(known: CameraSnapshot) -> CameraChange:
+    def decide(known: CameraSnapshot) -> MergedCamera:
         sink.client.hincrby(CameraKeys.of("cam1").state, "version", 1)
         return merge([vote()], known)
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 import age_gender_detection
 from age_gender_detection import Analyzer, Unreadable, analyze_image, analyze_images
-from agegender.analysis.pictures import PictureLike, Pixels
+from agegender.analysis.pictures import PictureLike, PixelArray
 from agegender.shared.images.pictures import encode_jpeg
 from agegender.shared.messages.pipeline import Result
 from tests.support.faces import ASTRONAUT, ASTRONAUT_BOX_XYXY, astronaut, fetched_samples, no_face, portraits
@@ -57,7 +57,7 @@ def test_the_five_people_of_the_sample_photo_are_found(analyzer: Analyzer) -> No
     ],
     ids=["colour", "16 bits", "with alpha", "grey", "grey of one channel", "of another layout"],
 )
-def test_an_array_of_any_kind_gives_the_face_at_its_place(analyzer: Analyzer, pixels: Pixels) -> None:
+def test_an_array_of_any_kind_gives_the_face_at_its_place(analyzer: Analyzer, pixels: PixelArray) -> None:
     (result,) = analyzer.analyze_image(pixels)
     assert box_error_px(result) < 8
     assert (result.face.frame.width_px, result.face.frame.height_px) == (512, 512)
@@ -193,7 +193,7 @@ def test_a_picture_with_a_side_that_no_message_holds_is_refused(
         np.zeros(4, np.uint8),
     ],
 )
-def test_arrays_that_are_no_pictures_are_refused(analyzer: Analyzer, pixels: Pixels) -> None:
+def test_arrays_that_are_no_pictures_are_refused(analyzer: Analyzer, pixels: PixelArray) -> None:
     with pytest.raises(ValueError, match="expected an array of shape"):
         analyzer.analyze_image(pixels)
 

@@ -69,7 +69,7 @@ def test_a_worker_that_was_named_and_does_not_answer_is_an_error() -> None:
     assert scrape_those_that_answer([f"127.0.0.1:{free_loopback_port()}"]).workers == []
 
 
-def test_workers_are_asked_side_by_side_because_those_that_ended_keep_silent() -> None:
+def test_workers_are_asked_at_the_same_time() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server, ThreadPoolExecutor(1) as pool:
         server.settimeout(20)
         answered = pool.submit(_answer_once_two_have_asked, server)

@@ -20,7 +20,7 @@ from agegender.shared.process.logs import JsonFormatter, TextFormatter
 from agegender.simulator.content.clips import write_video
 from agegender.simulator.rtsp.auth import Login
 from agegender.simulator.rtsp.cameras import CameraSimulator
-from agegender.simulator.rtsp.media import AccessUnit, Track, load_track
+from agegender.simulator.rtsp.media import AccessUnit, VideoTrack, load_track
 from tests.support.bad_servers import hangs_up, sends_noise, speaks_http, tcp_server
 from tests.support.ports import free_loopback_port
 from tests.support.taking import Taker
@@ -229,7 +229,7 @@ def test_a_stalled_camera_is_reopened_by_one_thread(clip: Path) -> None:
 def test_a_camera_whose_pictures_cannot_be_decoded_is_named(
     clip: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken_track(path: Path) -> Track:
+    def broken_track(path: Path) -> VideoTrack:
         track = load_track(path)
         return replace(track, units=tuple(broken(unit) for unit in track.units))
 

@@ -10,7 +10,7 @@ from agegender.commands.plan.check import check_plan, usual_delay
 from agegender.commands.plan.constants import Constants
 from agegender.commands.plan.demand import Demand
 from agegender.commands.plan.plan import Plan, make_plan
-from agegender.commands.plan.tables import Grid, check_grid, markdown, plan_grids
+from agegender.commands.plan.tables import TableGrid, check_grid, markdown, plan_grids
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "scale.md"
 CAMERAS = (10, 200, 5_000)
@@ -35,12 +35,12 @@ def tables(constants: Constants) -> Mapping[str, Callable[[], str]]:
     }
 
 
-def summary(constants: Constants) -> Grid:
+def summary(constants: Constants) -> TableGrid:
     """The plans of the document side by side."""
     plans = [make_plan(Demand(cameras, gpu=gpu), constants) for cameras in CAMERAS for gpu in (False, True)]
     heading = ["", *(f"{one.demand.cameras:,}{', GPU' * one.demand.gpu}" for one in plans)]
     columns = [_column(one, constants) for one in plans]
-    return Grid(heading, [[name, *(column[name] for column in columns)] for name in columns[0]])
+    return TableGrid(heading, [[name, *(column[name] for column in columns)] for name in columns[0]])
 
 
 def _column(plan: Plan, constants: Constants) -> Mapping[str, str]:
@@ -69,7 +69,7 @@ def _column(plan: Plan, constants: Constants) -> Mapping[str, str]:
     }
 
 
-def constants_grid(constants: Constants) -> Grid:
+def constants_grid(constants: Constants) -> TableGrid:
     """What was measured."""
     kafka, store, memory = constants.kafka, constants.store, constants.memory
     rows: Sequence[tuple[str, float, str]] = [
@@ -91,4 +91,4 @@ def constants_grid(constants: Constants) -> Grid:
         ("Redis: a person", store.visit_bytes / 1000, "kB"),
         ("ingest: a camera in memory", memory.ingest_camera_mb, "MB"),
     ]
-    return Grid(("what", "measured", ""), [(what, f"{value:.3g}", unit) for what, value, unit in rows])
+    return TableGrid(("what", "measured", ""), [(what, f"{value:.3g}", unit) for what, value, unit in rows])

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from agegender.commands.audit.counters import BUFFERED, CAPTURED, DROPPED, RECEIVED, SENT, SKIPPED, Counters
 from agegender.commands.audit.evidence import Evidence, Glance, Item, StoreView, TopicView
-from agegender.commands.audit.reconciliation import Arrival, CameraCounts, Captured, Flow, Stored
+from agegender.commands.audit.reconciliation import Arrival, CameraCounts, Captured, Flow, StoredFaces
 
 _IN_HAND = 2  # a worker has of a camera one picture waiting to be taken and one being made into a frame
 _FORGETS_FROM = 1_000  # the least number of faces that a sink can be told to remember
@@ -192,7 +192,7 @@ def _result_flow(results: TopicView, store: StoreView, *, orphans: int) -> Flow:
     )
 
 
-def _stored(results: TopicView, store: StoreView) -> Stored:
+def _stored(results: TopicView, store: StoreView) -> StoredFaces:
     """Compares from the first result on that is in the list: what came before it was cut off the list."""
     written = list(dict.fromkeys(i.item_id for i in results.items if i.item_id in store.remembered))
     first = next((index for index, one in enumerate(written) if one in store.listed), len(written))
@@ -200,7 +200,7 @@ def _stored(results: TopicView, store: StoreView) -> Stored:
     sent_ids = {item.item_id for item in results.items}
     since_s = _known_since_s(results)
     orphans = [one for one, made_s in store.listed.items() if made_s >= since_s and one not in sent_ids]
-    return Stored(len(since), sum(one in store.listed for one in since), len(orphans))
+    return StoredFaces(len(since), sum(one in store.listed for one in since), len(orphans))
 
 
 def _orphans(topic: TopicView, parents: TopicView) -> int:

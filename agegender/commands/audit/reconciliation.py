@@ -98,7 +98,7 @@ class Flow:
 
 
 @dataclass(frozen=True, slots=True)
-class Stored:
+class StoredFaces:
     """Single results in the store."""
 
     written: int
@@ -123,7 +123,7 @@ class CameraCounts:
     """Faces that detect counted as found and not sent, by reason."""
     faces: Flow | None = None
     results: Flow | None = None
-    stored: Stored | None = None
+    stored: StoredFaces | None = None
     processed_source: str = "offsets"
 
 
@@ -249,7 +249,7 @@ def _results(camera: str, one: Flow) -> Sequence[Balance]:
     ]
 
 
-def _stored(camera: str, one: Stored) -> Sequence[Balance]:
+def _stored(camera: str, one: StoredFaces) -> Sequence[Balance]:
     listed = Amount("results in the store", one.listed + one.orphans, "store")
     return [
         Balance(

@@ -20,7 +20,7 @@ _LIMITS_SHOWN = 4
 _OF_A_SYSTEM = ("Workers", "Topics", "Servers")
 
 
-class Grid(NamedTuple):
+class TableGrid(NamedTuple):
     """A table as plain text: drawn on a terminal by rich, in documents as Markdown."""
 
     heading: Sequence[str]
@@ -28,16 +28,16 @@ class Grid(NamedTuple):
     rows: Sequence[Sequence[str]]
 
 
-def plan_grids(plan: Plan) -> Mapping[str, Grid]:
+def plan_grids(plan: Plan) -> Mapping[str, TableGrid]:
     """Title → table."""
     grids = {
         "Workers": _workers(plan),
         "Topics": _topics(plan),
         "Servers": _servers(plan),
-        "What costs most": Grid(
+        "What costs most": TableGrid(
             ("work", "of all CPU time"), [(name, f"{share:.1%}") for name, share in plan.drivers.items()]
         ),
-        "What breaks first": Grid(
+        "What breaks first": TableGrid(
             ("limit", "at so many times the cameras"),
             [(one.what, f"{one.times:.1f}") for one in plan.limits[:_LIMITS_SHOWN]],
         ),
@@ -48,7 +48,7 @@ def plan_grids(plan: Plan) -> Mapping[str, Grid]:
     return {title + each * (title in _OF_A_SYSTEM): one for title, one in grids.items()}
 
 
-def _workers(plan: Plan) -> Grid:
+def _workers(plan: Plan) -> TableGrid:
     rows = [
         (
             name,
@@ -61,19 +61,19 @@ def _workers(plan: Plan) -> Grid:
         for name, one in plan.workers.items()
     ]
     heading = ("service", "workers", "cores each", "memory each", "cores of work", "busiest worker")
-    return Grid(heading, rows)
+    return TableGrid(heading, rows)
 
 
-def _topics(plan: Plan) -> Grid:
+def _topics(plan: Plan) -> TableGrid:
     rows = [
         (one.name, str(one.partitions), f"{one.in_mb_s:,.2f} MB/s", f"{one.disk_gb:,.1f} GB")
         for one in plan.topics
     ]
     rows.append(("cameras", str(plan.camera_partitions), "", ""))
-    return Grid(("topic", "partitions", "written", "disk, with copies"), rows)
+    return TableGrid(("topic", "partitions", "written", "disk, with copies"), rows)
 
 
-def _servers(plan: Plan) -> Grid:
+def _servers(plan: Plan) -> TableGrid:
     broker, redis = plan.broker, plan.redis
     rows = [
         ("Kafka: brokers", str(broker.brokers)),
@@ -86,7 +86,7 @@ def _servers(plan: Plan) -> Grid:
     ]
     if plan.demand.gpu:
         rows.append(("GPUs", str(plan.gpus)))
-    return Grid(("server", "needs"), rows)
+    return TableGrid(("server", "needs"), rows)
 
 
 def sentences(plan: Plan, constants: Constants, usual: Check) -> Iterator[str]:
@@ -143,7 +143,7 @@ def advice(plan: Plan, constants: Constants) -> Iterator[str]:
     yield from plan.warnings
 
 
-def drawn(title: str, grid: Grid) -> Table:
+def drawn(title: str, grid: TableGrid) -> Table:
     """For a terminal."""
     table = Table(title=title, title_justify="left", box=SIMPLE_HEAD)
     for place, name in enumerate(grid.heading):
@@ -153,7 +153,7 @@ def drawn(title: str, grid: Grid) -> Table:
     return table
 
 
-def markdown(grid: Grid) -> str:
+def markdown(grid: TableGrid) -> str:
     """For a document."""
     lines = [grid.heading, ["---" if not place else "---:" for place in range(len(grid.heading))], *grid.rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
@@ -164,7 +164,7 @@ def plan_record(plan: Plan) -> dict[str, object]:
     return {**asdict(plan), "cores": plan.cores, "default_topics_suffice": plan.default_topics_suffice}
 
 
-def check_grid(checks: Sequence[Check]) -> Grid:
+def check_grid(checks: Sequence[Check]) -> TableGrid:
     """How a plan did when it was played through."""
     rows = [
         (
@@ -175,7 +175,7 @@ def check_grid(checks: Sequence[Check]) -> Grid:
         )
         for one in checks
     ]
-    return Grid(("what", "half in", "99 of 100", "all", "allowed", "late for", "holds"), rows)
+    return TableGrid(("what", "half in", "99 of 100", "all", "allowed", "late for", "holds"), rows)
 
 
 def _seconds(value: float) -> str:

@@ -13,8 +13,8 @@ from itertools import pairwise
 import pytest
 
 from agegender.simulator.rtsp.auth import Gatekeeper, Login
-from agegender.simulator.rtsp.camera import MOST_UNSENT_BYTES, Camera, Viewer
-from agegender.simulator.rtsp.media import AccessUnit, Track
+from agegender.simulator.rtsp.camera import MOST_UNSENT_BYTES, SimulatedCamera, Viewer
+from agegender.simulator.rtsp.media import AccessUnit, VideoTrack
 from agegender.simulator.rtsp.messages import Request, read_request
 from agegender.simulator.rtsp.rtp import CLOCK_HZ, MOST_PAYLOAD_BYTES, RtpSource, payloads
 
@@ -143,14 +143,14 @@ def test_what_is_not_rtsp_is_refused(text: bytes) -> None:
 def test_a_viewer_who_does_not_read_fills_only_a_bounded_buffer() -> None:
     unit_bytes, interval_s = 200_000, 0.001
     units = tuple(AccessUnit(index * interval_s, True, (b"\x65" + bytes(unit_bytes),)) for index in range(10))
-    track = Track(units, 10 * interval_s, sps=b"\x67", pps=b"\x68")
+    track = VideoTrack(units, 10 * interval_s, sps=b"\x67", pps=b"\x68")
     offered: list[int] = []
 
     async def overload() -> int:
         ours, theirs = socket.socketpair()
         with theirs:
             transport, _ = await asyncio.get_running_loop().create_connection(asyncio.Protocol, sock=ours)
-            camera = Camera(track, clock=True)
+            camera = SimulatedCamera(track, clock=True)
             camera.admit(Viewer(transport, 0))
             playing = asyncio.create_task(camera.play())
             while len(offered) < 50:

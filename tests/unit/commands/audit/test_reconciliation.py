@@ -19,7 +19,7 @@ from agegender.commands.audit.reconciliation import (
     CameraCounts,
     Captured,
     Flow,
-    Stored,
+    StoredFaces,
     balances,
     sentences,
 )
@@ -52,7 +52,7 @@ def consistent(draw: st.DrawFn) -> CameraCounts:
         draw(st.dictionaries(st.sampled_from(("low-quality", "enough")), number)),
         draw(flows()),
         draw(flows(forgets=True)),
-        Stored(written, written),
+        StoredFaces(written, written),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from agegender.services.sink.merging import CameraChange, CameraSnapshot, merge, time_out, track_ids_of
+from agegender.services.sink.merging import CameraSnapshot, MergedCamera, merge, time_out, track_ids_of
 from agegender.services.sink.visit_record import VisitRecord
 from agegender.shared.messages.pipeline import Result, TrackUpdate
 from tests.support.made_messages import frame_info, result, track_summary, track_update, vote
@@ -23,7 +23,7 @@ def known_after(messages: Sequence[Result | TrackUpdate], heard_s: float = T0) -
     )
 
 
-def fields(change: CameraChange) -> dict[str, int]:
+def fields(change: MergedCamera) -> dict[str, int]:
     """The differences in the counts by day."""
     return {
         cell.field: more for cell, more in change.count_differences.items() if cell.hash.startswith("day:")
