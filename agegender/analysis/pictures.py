@@ -73,7 +73,9 @@ def is_one_picture(thing: object) -> bool:
     """Whether `thing` is a picture itself. An array with four axes is a row of pictures."""
     if isinstance(thing, np.ndarray):
         return thing.ndim < 4
-    return isinstance(thing, str | os.PathLike | PictureBytes | PillowImage | ArrayLike) or hasattr(thing, "read")
+    return isinstance(thing, str | os.PathLike | PictureBytes | PillowImage | ArrayLike) or hasattr(
+        thing, "read"
+    )
 
 
 def as_bgr(picture: PictureLike, colour: Colour = "bgr") -> Bgr:
