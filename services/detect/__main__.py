@@ -31,7 +31,7 @@ def build(metrics: Metrics, health: Health) -> Runner[Frame, DetectOutput]:
     output = CheckpointingOutput(stage, _output(settings, kafka), KafkaChangelog(CHECKPOINTS, kafka))
     return Runner(
         "detect",
-        KafkaSource(FRAMES, "detect", kafka, output.take_over, metrics=metrics),
+        KafkaSource(FRAMES, "detect", kafka, output.take_over, metrics=metrics, on_read=stage.note_read),
         stage,
         output,
         KafkaDeadLetters(kafka),

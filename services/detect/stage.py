@@ -74,10 +74,15 @@ class DetectStage:
     def process(self, batch: Sequence[Frame]) -> Sequence[Outcome[DetectOutput]]:
         """One outcome for each frame: its faces, track update and preview, or why it is bad or dropped."""
         early = [(frame, self._outcome_without_search(frame)) for frame in batch]
-        detections = self._search.each([frame for frame, outcome in early if outcome is None])
+        detections = self._search.each([frame for frame, outcome in early if outcome is None], self._is_stale)
         return [
             self._process(frame, next(detections)) if outcome is None else outcome for frame, outcome in early
         ]
+
+    def note_read(self, frame: Frame, absent_at_s: float) -> None:
+        """Takes note that Kafka did not have this frame yet at `absent_at_s`; see `Deadline.note_read`."""
+        if self._deadline is not None:
+            self._deadline.note_read(frame.info, absent_at_s)
 
     def finish(self) -> list[TrackUpdate]:
         """The last track update of each camera, when no more frames will come. All tracks have ended."""
@@ -115,10 +120,19 @@ class DetectStage:
             return Dropped(DropReason.STALE)
         return None
 
+    def _is_stale(self, info: FrameInfo) -> bool:
+        """Whether the frame became too old while it waited for the other frames of its batch."""
+        if self._deadline is None or _is_still(info):
+            return False
+        return self._deadline.is_stale(info, self._clock())
+
     def _camera_of(self, frame: Frame) -> CameraTracks:
         return self._cameras.of(frame.camera_id, self._clock())
 
-    def _process(self, frame: Frame, detections: FrameDetections | Bad) -> Outcome[DetectOutput]:
+    def _process(self, frame: Frame, detections: FrameDetections | Bad | Dropped) -> Outcome[DetectOutput]:
+        if isinstance(detections, Dropped):
+            self._camera_of(frame).note_dropped()
+            return detections
         if _is_still(frame.info):
             return detections if isinstance(detections, Bad) else Done(detections.all_faces())
         camera = self._camera_of(frame)

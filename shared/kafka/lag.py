@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -21,6 +21,7 @@ from agegender.shared.process.settings import KafkaSettings
 
 _LATEST, _EARLIEST = -1, -2  # Kafka's numbers for the end and the beginning of a partition
 _CHECK_EVERY_S = 5.0
+_ENDS_KEPT = 120  # for as long as Kafka keeps frames
 _CHECK_AGAIN_S = 60.0  # a failed check takes `ANSWER_MS`, during which the worker does nothing else
 
 
@@ -77,7 +78,7 @@ class KafkaBacklog:
 
 
 class KafkaLag:
-    """Keeps the metric of the lag of each partition that a consumer holds.
+    """Keeps the metric of the lag of each partition that a consumer holds, and remembers when it asked.
 
     It asks the broker. A worker that waits for another server fetches nothing, and just then messages pile
     up. Used by the thread of the consumer.
@@ -93,6 +94,7 @@ class KafkaLag:
         self._gauge = metrics.lag
         self._shown: set[tuple[str, int]] = set()
         self._due_s = 0.0
+        self._ends: dict[Any, deque[tuple[float, int]]] = {}
 
     def update(self, consumer: Any, buffered: Iterable[Any]) -> None:  # noqa: ANN401
         """Asks the broker, every few seconds at most.
@@ -104,16 +106,35 @@ class KafkaLag:
         if now_s < self._due_s:
             return
         try:
-            lags = _lags(consumer, buffered)
+            ends = _ends(consumer)
+            lags = _lags(consumer, buffered, ends)
         except ClientError:
             # The broker may be down or the group rebalancing. The code that reads messages reports that.
             self._due_s = now_s + _CHECK_AGAIN_S
             return
         self._due_s = now_s + _CHECK_EVERY_S
+        self._ends = {one: self._ends.get(one, deque(maxlen=_ENDS_KEPT)) for one in ends}
+        for one, end in ends.items():
+            self._ends[one].append((now_s, end))
         self._show(lags)
+
+    def absent_at_s(self, record: Any) -> float | None:  # noqa: ANN401
+        """The last time at which the broker was asked and did not have this record yet.
+
+        Seconds of `time.monotonic`; None when it had the record at each question. Call it in the order of the
+        records.
+        """
+        ends = self._ends.get(partition_of(record))
+        if ends is None:
+            return None
+        while len(ends) > 1 and ends[1][1] <= record.offset:
+            ends.popleft()
+        asked_at_s, end = ends[0]
+        return asked_at_s if end <= record.offset else None
 
     def clear(self) -> None:
         """Removes the metric: this worker holds no partition any more."""
+        self._ends.clear()
         self._show({})
 
     def _show(self, lags: Mapping[tuple[str, int], int]) -> None:
@@ -128,15 +149,21 @@ class KafkaLag:
         return self._service, topic.removeprefix(self._topic_prefix), str(number)
 
 
-def _lags(consumer: Any, buffered: Iterable[Any]) -> Mapping[tuple[str, int], int]:  # noqa: ANN401
+def _ends(consumer: Any) -> Mapping[Any, int]:  # noqa: ANN401
+    """Partition of this consumer → the offset that its next record will get."""
     held = consumer.assignment()
-    if not held:
-        return {}
+    return consumer.end_offsets(held, timeout_ms=ANSWER_MS) if held else {}
+
+
+def _lags(
+    consumer: Any,  # noqa: ANN401
+    buffered: Iterable[Any],
+    ends: Mapping[Any, int],
+) -> Mapping[tuple[str, int], int]:
     waiting = Counter(partition_of(record) for record in buffered)
-    ends = consumer.end_offsets(held, timeout_ms=ANSWER_MS)
-    positions = {one: consumer.position(one, timeout_ms=ANSWER_MS) for one in held}
+    positions = {one: consumer.position(one, timeout_ms=ANSWER_MS) for one in ends}
     return {
         (one.topic, one.partition): max(0, ends[one] - position) + waiting[one]
         for one, position in positions.items()
-        if position is not None and one in ends
+        if position is not None
     }

@@ -50,6 +50,8 @@ class KafkaSource(Generic[M]):
             out are committed by then, and no more are handed out before it returns. If it raises NotNow, it
             is called again.
         metrics: get the lag; the name of the group is the label `service`.
+        on_read: called for each message that is handed out, with the last time at which Kafka did not have it
+            yet (seconds of `time.monotonic`). Only for messages where that is known, and only with `metrics`.
     """
 
     def __init__(
@@ -59,6 +61,7 @@ class KafkaSource(Generic[M]):
         kafka: KafkaSettings,
         on_assignment: Callable[[Assignment], None] | None = None,
         metrics: Metrics | None = None,
+        on_read: Callable[[M, float], None] | None = None,
     ) -> None:
         listed = [topics] if isinstance(topics, Topic) else topics
         self._topics = {kafka.topic_prefix + one.name: one for one in listed}
@@ -70,6 +73,7 @@ class KafkaSource(Generic[M]):
         self._buffer: deque[Any] = deque()
         self._heard_at_s = 0.0
         self._on_assignment = on_assignment
+        self._on_read = on_read
         self._held: frozenset[int] = frozenset()
         self._is_assignment_new = False
         self._is_in_hand = False
@@ -122,15 +126,24 @@ class KafkaSource(Generic[M]):
         while self._buffer and len(taken) < max_messages:
             record = self._buffer[0]
             try:
-                taken.append(self._deliver(record))
+                delivery = self._deliver(record)
             except SchemaMismatch as error:
                 if taken or self._is_in_hand:
                     break
                 raise SchemaMismatch(f"{_origin(record)}: {error}") from None
+            taken.append(delivery)
+            self._note_read(record, delivery)
             self._buffer.popleft()
             self._done[partition_of(record)] = record.offset + 1
         self._is_in_hand = self._is_in_hand or bool(taken)
         return taken
+
+    def _note_read(self, record: Any, delivery: Delivery[M]) -> None:  # noqa: ANN401
+        if self._on_read is None or self._lag is None or isinstance(delivery.message, BadMessage):
+            return
+        absent_at_s = self._lag.absent_at_s(record)
+        if absent_at_s is not None:
+            self._on_read(delivery.message, absent_at_s)
 
     def _announce(self, on_assignment: Callable[[Assignment], None]) -> None:
         while self._is_assignment_new:

@@ -1,43 +1,109 @@
-"""Decides which frames of live cameras are too old to process. Pure, except for its log lines."""
+"""Decides which frames of live cameras are too old to process. Pure, except for its log lines.
+
+The age of a frame is a difference between two clocks: of the host that published it, and of this one. If the
+clocks differ, so does the age. Lateness and a wrong clock look the same then, and dropping frames cannot tell
+them apart: under lasting overload frames stay old however many are dropped.
+
+The order of events does not depend on any clock. Ingest publishes a frame after Kafka has confirmed the
+frame before it. If Kafka did not have that earlier frame yet when this process asked, then the later frame
+was published after the question. So it has waited no longer than the time since the question.
+"""
 
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+import math
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from agegender.shared.messages.pipeline import FrameInfo
 
 log = logging.getLogger(__name__)
 
-_PATIENCE_S = 10.0
-_GAIN_S = 1.0
+_CLOCK_TOLERANCE_S = 1.0
+_LOG_AFTER_S = 10.0
 _REPEAT_LOG_S = 60.0
+_REPEAT_CLOCK_LOG_S = 3600.0
+
+
+class _Absence(NamedTuple):
+    """Kafka did not have the frame with this `published_at_s` at the time `at_s` of our monotonic clock."""
+
+    published_at_s: float
+    at_s: float
 
 
 @dataclass
-class _Lateness:
-    """The state of one camera."""
+class _Camera:
+    """What is known of the frames of one camera, and of the clock that stamped them."""
 
-    skew_s: float = 0.0
-    """How much older its frames seem than they are, because clocks differ."""
-    since_s: float | None = None
+    stream_id: str = ""
+    absences: deque[_Absence] = field(default_factory=deque)
+    """Of the current stream, in the order of the frames. One for each question to Kafka."""
+    least_s: float = -math.inf
+    """Our clock is ahead of that of ingest by at least this much (negative: behind)."""
+    most_s: float = math.inf
+    """It is ahead by at most this much. No frame is read before it is published."""
+    stale_since_s: float | None = None
     """Since when all of its frames were stale; None while they are not."""
-    first_age_s: float = 0.0
-    """The age of the first stale frame."""
     logged_at_s: float = -_REPEAT_LOG_S
+
+    def start(self, stream_id: str) -> None:
+        """Forgets what is known of the clock."""
+        self.stream_id, self.least_s, self.most_s = stream_id, -math.inf, math.inf
+        self.absences.clear()
+
+    def learn(self, seems_s: float, longest_wait_s: float | None) -> None:
+        """Takes in a frame that seems to have waited for `seems_s` by the two clocks."""
+        least_s = -math.inf if longest_wait_s is None else seems_s - longest_wait_s
+        if seems_s < self.least_s or least_s > self.most_s:
+            # A clock was set.
+            self.least_s, self.most_s = -math.inf, math.inf
+        self.least_s, self.most_s = max(self.least_s, least_s), min(self.most_s, seems_s)
+
+    @property
+    def is_clock_wrong(self) -> bool:
+        """Whether the clocks certainly differ by more than the tolerance."""
+        return self.least_s > _CLOCK_TOLERANCE_S or self.most_s < -_CLOCK_TOLERANCE_S
+
+    @property
+    def correction_s(self) -> float:
+        """To subtract from a time between the two clocks. The result is never less than the true time."""
+        return self.least_s if self.is_clock_wrong else 0.0
 
 
 class Deadline:
     """Rejects frames of live cameras that were captured more than `deadline_s` ago.
 
-    Rejecting is quick, so the next frames are younger and younger until the pipeline has caught up. If frames
-    are not younger after ten seconds, the pipeline is not late: the clock that took the capture time is
-    behind ours. From then on the difference is subtracted from the age of each frame.
+    Without `note_read`, the clocks are trusted. That is right where both are the same clock.
+
+    Args:
+        monotonic: seconds of a clock that is never set.
     """
 
-    def __init__(self, deadline_s: float) -> None:
+    def __init__(self, deadline_s: float, *, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._deadline_s = deadline_s
-        self._cameras: dict[str, _Lateness] = {}
+        self._monotonic = monotonic
+        self._cameras: dict[str, _Camera] = {}
+        self._clock_logged_at_s = -math.inf
+
+    def note_read(self, info: FrameInfo, absent_at_s: float) -> None:
+        """Takes note that Kafka did not have this frame yet at `absent_at_s`, by the monotonic clock.
+
+        Call it in the order of the frames, before `admit` of the same frame.
+        """
+        camera = self._cameras.setdefault(info.camera_id, _Camera())
+        if info.stream_id != camera.stream_id:
+            # Another ingest worker may have published it, by another clock.
+            camera.start(info.stream_id)
+        elif camera.absences and info.published_at_s < camera.absences[-1].published_at_s:
+            # The clock of ingest was set back.
+            camera.start(info.stream_id)
+        if not camera.absences or absent_at_s > camera.absences[-1].at_s:
+            camera.absences.append(_Absence(info.published_at_s, absent_at_s))
 
     def admit(self, info: FrameInfo, now_s: float) -> bool:
         """True when the frame is to be processed, False when it is stale. Learns from each frame.
@@ -46,27 +112,64 @@ class Deadline:
         """
         if info.is_complete:
             return True
-        camera = self._cameras.setdefault(info.camera_id, _Lateness())
-        age_s = now_s - info.captured_at_s
-        camera.skew_s = max(0.0, min(camera.skew_s, age_s))
-        age_s -= camera.skew_s
-        if age_s <= self._deadline_s:
-            camera.since_s = None
-            return True
-        if camera.since_s is None:
-            camera.since_s, camera.first_age_s = now_s, age_s
-        if now_s < camera.since_s + _PATIENCE_S or age_s < camera.first_age_s - _GAIN_S:
-            self._log("dropping stale frames", info, camera, age_s, now_s)
-            return False
-        camera.skew_s, camera.since_s, camera.logged_at_s = camera.skew_s + age_s, None, -_REPEAT_LOG_S
-        self._log("frames stay old although others are dropped: clocks differ", info, camera, age_s, now_s)
-        return True
+        camera = self._cameras.setdefault(info.camera_id, _Camera())
+        self._learn(camera, info, now_s)
+        is_stale = self.is_stale(info, now_s)
+        self._log_stale(camera, info, now_s, is_stale=is_stale)
+        return not is_stale
 
-    def _log(self, event: str, info: FrameInfo, camera: _Lateness, age_s: float, now_s: float) -> None:
-        if now_s < camera.logged_at_s + _REPEAT_LOG_S:
+    def is_stale(self, info: FrameInfo, now_s: float) -> bool:
+        """Whether the frame is too old at `now_s`, by all that is known of its camera."""
+        if info.is_complete:
+            return False
+        camera = self._cameras.get(info.camera_id)
+        correction_s = 0.0 if camera is None else camera.correction_s
+        return now_s - info.captured_at_s - correction_s > self._deadline_s
+
+    def _learn(self, camera: _Camera, info: FrameInfo, now_s: float) -> None:
+        if info.stream_id != camera.stream_id:
+            camera.start(info.stream_id)
+        # Of the absences before this frame, later frames need the last one only.
+        while len(camera.absences) > 1 and camera.absences[1].published_at_s < info.published_at_s:
+            camera.absences.popleft()
+        longest_wait_s = None
+        if camera.absences and camera.absences[0].published_at_s < info.published_at_s:
+            longest_wait_s = self._monotonic() - camera.absences[0].at_s
+        camera.learn(now_s - info.published_at_s, longest_wait_s)
+        if camera.is_clock_wrong and camera.least_s > -math.inf:
+            self._log_clock(info, camera.least_s)
+
+    def _log_clock(self, info: FrameInfo, behind_s: float) -> None:
+        """Logs that the clock of ingest is behind ours by about this much; negative: ahead."""
+        now_s = self._monotonic()
+        if now_s < self._clock_logged_at_s + _REPEAT_CLOCK_LOG_S:
             return
-        camera.logged_at_s = now_s
+        self._clock_logged_at_s = now_s
         log.warning(
-            event,
-            extra={"camera": info.camera_id, "age_s": round(age_s, 1), "deadline_s": self._deadline_s},
+            "the clock of an ingest host differs, set the clocks of all hosts by NTP",
+            extra={
+                "camera": info.camera_id,
+                "behind_s": round(behind_s, 1),
+                "deadline_s": self._deadline_s,
+            },
+        )
+
+    def _log_stale(self, camera: _Camera, info: FrameInfo, now_s: float, *, is_stale: bool) -> None:
+        """Logs when frames have been stale for a while. A short backlog is only counted."""
+        since_s = self._monotonic()
+        if not is_stale:
+            camera.stale_since_s = None
+            return
+        if camera.stale_since_s is None:
+            camera.stale_since_s = since_s
+        if since_s < max(camera.stale_since_s + _LOG_AFTER_S, camera.logged_at_s + _REPEAT_LOG_S):
+            return
+        camera.logged_at_s = since_s
+        log.warning(
+            "dropping stale frames",
+            extra={
+                "camera": info.camera_id,
+                "age_by_clock_s": round(now_s - info.captured_at_s, 1),
+                "deadline_s": self._deadline_s,
+            },
         )

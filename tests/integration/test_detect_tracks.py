@@ -249,7 +249,7 @@ def test_track_updates_survive_encoding() -> None:
 
 
 def test_stale_frames_are_dropped_and_the_next_ends_tracks() -> None:
-    now_s = START_S
+    now_s = START_S + 5.0
     detect = DetectStage(YuNet(weights("yunet")), deadline=Deadline(10.0), clock=lambda: now_s)
     (came,) = track_updates(detect.process(frames([scene()] * 5)))[-1].info.tracks
     late = [Frame(info=_info("s1", number, START_S), jpeg=b"no picture") for number in range(5, 105)]
@@ -270,7 +270,7 @@ def test_an_old_frame_in_complete_mode_is_processed() -> None:
 
 
 def test_a_repeated_stale_frame_is_a_repeat_and_not_a_drop() -> None:
-    now_s = START_S
+    now_s = START_S + 5.0
     detect = DetectStage(YuNet(weights("yunet")), deadline=Deadline(10.0), clock=lambda: now_s)
     some = frames([scene()] * 3)
     detect.process(some)

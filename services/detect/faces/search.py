@@ -13,7 +13,7 @@ from agegender.services.detect.faces.detections import FrameDetections
 from agegender.services.detect.faces.yunet import Detection
 from agegender.shared.images.pictures import Bgr, UnreadablePicture, decode_picture
 from agegender.shared.messages.pipeline import Frame, FrameInfo
-from agegender.shared.runtime.stage import Bad
+from agegender.shared.runtime.stage import Bad, Dropped, DropReason
 
 
 class FaceDetector(Protocol):
@@ -48,9 +48,19 @@ class FaceSearch:
             self._free.put(detector)
         self._pool = ThreadPoolExecutor(len(detectors), "search") if len(detectors) > 1 else None
 
-    def each(self, frames: Sequence[Frame]) -> Iterator[FrameDetections | Bad]:
-        """The detections of each frame in order, or why it is bad."""
-        return map(self.one, frames) if self._pool is None else self._pool.map(self.one, frames)
+    def each(
+        self, frames: Sequence[Frame], is_stale: Callable[[FrameInfo], bool]
+    ) -> Iterator[FrameDetections | Bad | Dropped]:
+        """The detections of each frame in order, or why it has none.
+
+        Args:
+            is_stale: asked just before a frame is decoded, in the same thread. A stale frame is dropped.
+        """
+
+        def searched(frame: Frame) -> FrameDetections | Bad | Dropped:
+            return Dropped(DropReason.STALE) if is_stale(frame.info) else self.one(frame)
+
+        return map(searched, frames) if self._pool is None else self._pool.map(searched, frames)
 
     def one(self, frame: Frame) -> FrameDetections | Bad:
         """The detections of a frame, or why it is bad."""

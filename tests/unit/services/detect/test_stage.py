@@ -15,7 +15,8 @@ from agegender.shared.images.faces import CHIP_SIDE_PX
 from agegender.shared.images.pictures import Bgr, decode_picture, encode_jpeg
 from agegender.shared.messages.pipeline import Face, Frame
 from agegender.shared.models import weights
-from agegender.shared.runtime.stage import Bad, Done, Outcome
+from agegender.shared.runtime.deadline import Deadline
+from agegender.shared.runtime.stage import Bad, Done, Dropped, DropReason, Outcome
 from agegender.simulator.content.scenes import ASTRONAUT
 from tests.support.made_messages import frame, frame_info
 
@@ -208,3 +209,29 @@ def test_coordinates_are_rounded_to_hundredths_of_a_pixel() -> None:
 
 def _black_jpeg() -> bytes:
     return encode_jpeg(np.zeros((100, 100, 3), np.uint8), 90)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_frame_that_grows_stale_in_its_batch_is_dropped(threads: int) -> None:
+    """Each look takes 4 s here, so the third frame of a batch is 8 s old when its turn comes."""
+    now_s = NOW_S
+
+    class Slow:
+        def detect(self, _picture_bgr: Bgr) -> Sequence[Detection]:
+            nonlocal now_s
+            now_s += 4.0
+            return ()
+
+    stage = DetectStage(
+        Slow(),
+        more_detectors=[Slow()] * (threads - 1),
+        deadline=Deadline(7.0),
+        clock=lambda: now_s,
+    )
+    batch = [
+        Frame(info=frame_info(sequence=number, captured_at_s=NOW_S), jpeg=_black_jpeg())
+        for number in range(6)
+    ]
+    outcomes = stage.process(batch)
+    assert isinstance(outcomes[0], Done)
+    assert outcomes[3:] == [Dropped(DropReason.STALE)] * 3

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from agegender.services.detect.config import DetectSettings
+from agegender.services.detect.faces.detections import FrameDetections
 from agegender.services.detect.faces.search import FaceSearch
 from agegender.services.detect.faces.yunet import Detection
 from agegender.services.detect.stage import DetectStage
@@ -43,15 +44,15 @@ def _search(detectors: int) -> FaceSearch:
 
 def test_each_detector_searches_a_frame_in_parallel() -> None:
     shades = [190, 200, 210, 220]
-    found = list(_search(2).each(_frames(shades)))
+    found = list(_search(2).each(_frames(shades), lambda _: False))
     # They come in the order of the frames.
-    assert [round(255 * one.faces[0].score) for one in found if not isinstance(one, Bad)] == shades
+    assert [round(255 * one.faces[0].score) for one in found if isinstance(one, FrameDetections)] == shades
 
 
 def test_a_broken_frame_blocks_no_detector() -> None:
     whole = _frames([200, 210])
     broken = frame("cam9", jpeg=b"no picture")
-    found = list(_search(2).each([whole[0], broken, whole[1]]))
+    found = list(_search(2).each([whole[0], broken, whole[1]], lambda _: False))
     assert [isinstance(one, Bad) for one in found] == [False, True, False]
 
 
