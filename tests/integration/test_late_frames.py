@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Sequence
 from functools import partial
+from typing import Any
 
 import numpy as np
 import pytest
@@ -99,11 +100,12 @@ def test_a_slow_detect_looks_at_no_late_frame(
     )
     detector, metrics, stop = _SlowDetector(), Metrics(CollectorRegistry()), threading.Event()
     stage = DetectStage(detector, deadline=Deadline(DEADLINE_S))
+    topic: MemoryTopic[Any] = MemoryTopic("faces", FACES.codec, 10_000)
     runner: Runner[Frame, DetectOutput] = Runner(
         "detect",
         KafkaSource(FRAMES, "detect", settings, metrics=metrics, on_read=stage.note_read),
         stage,
-        MemoryTopic("faces", FACES.codec, 10_000).output(),
+        topic.output(),
         LoggedDeadLetters(),
         metrics=metrics,
         health=Health("detect", metrics),
