@@ -29,7 +29,7 @@ def check_schema(client: redis.Redis) -> None:
     if text != str(SCHEMA):
         raise SchemaMismatch(
             f"Redis: expected keys of schema {SCHEMA}, got keys of schema {text[:20]} from another version: "
-            "delete the keys agegender:* to start afresh, or set REDIS_URL to another database"
+            "start afresh and delete the keys agegender:*, or set REDIS_URL to another database"
         )
 
 
