@@ -8,9 +8,9 @@ from pathlib import Path
 
 import redis as redis_client
 
-from agegender.shared.errors import SchemaMismatch
+from agegender.shared.errors import NotNow, SchemaMismatch
 from agegender.shared.process.settings import ProcessSettings, RedisSettings
-from agegender.shared.store import ResultStore, connect
+from agegender.shared.store import ResultStore, connect, redis_errors_sorted, refuse_cluster
 from agegender.shared.store.embedded import EmbeddedStore, default_store_path, reading_store
 from agegender.shared.store.schema import check_schema
 
@@ -19,6 +19,7 @@ from agegender.shared.store.schema import check_schema
 def store_for_writing(redis: RedisSettings, process: ProcessSettings) -> Iterator[RedisSettings]:
     """The Redis of REDIS_URL, or an embedded store for the length of the block."""
     if redis.url is not None:
+        _refuse_cluster(redis)
         yield redis
         return
     folder = process.store_path or default_store_path()
@@ -40,6 +41,12 @@ def store_for_reading(redis: RedisSettings, process: ProcessSettings) -> Iterato
     with reading_store(folder) as url, connect(redis.at(url)) as client:
         _check_embedded(client, folder)
         yield ResultStore(client)
+
+
+def _refuse_cluster(redis: RedisSettings) -> None:
+    """Raises SettingsError for a node of a Redis Cluster. While Redis is away, the pipeline waits for it."""
+    with connect(redis) as client, contextlib.suppress(NotNow), redis_errors_sorted(client):
+        refuse_cluster(client)
 
 
 def _check_embedded(client: redis_client.Redis, folder: Path) -> None:

@@ -41,7 +41,7 @@ def main() -> int:
         log.info("starting", extra={"service": "api", "http_port": server.port})
         while not stop.wait(_LOOK_EVERY_S):
             if not server.running:
-                return 1
+                return EXIT_BAD_SETTINGS if server.has_bad_settings else 1
     log.info("stopped", extra={"service": "api"})
     return 0
 

@@ -127,7 +127,7 @@ class ApiServer:
 
         def clock() -> float:
             # The clock of the store, because the clock of this machine may differ.
-            with redis_errors_sorted():
+            with redis_errors_sorted(client):
                 return server_time_s(client)
 
         self._watcher = StoreWatcher(store, hub, health, clock)
@@ -159,7 +159,12 @@ class ApiServer:
     @property
     def running(self) -> bool:
         """False if it has failed; its log has the reason."""
-        return self._thread.is_alive() and not self._watcher.failed
+        return self._thread.is_alive() and self._watcher.error is None
+
+    @property
+    def has_bad_settings(self) -> bool:
+        """Whether it failed because of a setting."""
+        return isinstance(self._watcher.error, SettingsError)
 
     def _run(self) -> None:
         try:

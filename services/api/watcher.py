@@ -17,7 +17,7 @@ from agegender.services.api.answers import (
 )
 from agegender.services.api.events import Hub
 from agegender.services.api.problems import away
-from agegender.shared.errors import NotNow
+from agegender.shared.errors import NotNow, SettingsError
 from agegender.shared.process.health import Health
 from agegender.shared.runtime.backoff import Backoff
 from agegender.shared.store import ResultStore
@@ -44,8 +44,8 @@ class StoreWatcher:
         self._cursor: Mapping[str, str] | None = None
         self._previews: frozenset[str] = frozenset()
         self._previews_at_s = float("-inf")
-        self.failed = False
-        """Whether it ended because of a bug; the log has the reason."""
+        self.error: Exception | None = None
+        """Why it ended by itself: a bug, or a setting. The log has the reason."""
 
     def start(self, loop: asyncio.AbstractEventLoop) -> threading.Thread:
         """Starts the thread, which calls the hub in `loop`."""
@@ -68,9 +68,12 @@ class StoreWatcher:
                 except NotNow as error:
                     self._report_away(loop, error)
                     self._stop.wait(backoff.next_s())
-        except Exception:
-            self.failed = True
+        except SettingsError as error:
+            log.critical("failed", extra={"service": "api", "reason": str(error)})
+            self.error = error
+        except Exception as error:
             log.critical("failed", extra={"service": "api"}, exc_info=True)
+            self.error = error
 
     def _look(self, loop: asyncio.AbstractEventLoop) -> None:
         loop.call_soon_threadsafe(self._hub.state, self._state())

@@ -18,7 +18,14 @@ from agegender.services.sink.store_size import StoreSize
 from agegender.shared.messages.pipeline import Preview, Result, Stored, TrackUpdate, age_band
 from agegender.shared.models import gender_threshold
 from agegender.shared.process.metrics import Metrics
-from agegender.shared.store import CAMERAS_KEY, SCHEMA_KEY, CameraKeys, redis_errors_sorted, server_time_s
+from agegender.shared.store import (
+    CAMERAS_KEY,
+    SCHEMA_KEY,
+    CameraKeys,
+    redis_errors_sorted,
+    refuse_cluster,
+    server_time_s,
+)
 from agegender.shared.store.counts import LONGEST_KEPT_S
 from agegender.shared.store.schema import SCHEMA, check_schema, claim_schema
 
@@ -63,10 +70,12 @@ class RedisStore:
         Raises:
             NotNow: Redis is away.
             SchemaMismatch: Redis holds keys of another version.
+            SettingsError: the server belongs to a Redis Cluster.
             WeightsError: the calibration, which holds the threshold of gender, cannot be read.
         """
         gender_threshold()
-        with redis_errors_sorted():
+        with redis_errors_sorted(self._client):
+            refuse_cluster(self._client)
             check_schema(self._client)
         self._repository = CameraRepository(self._client, self._settings, self._clock)
 
@@ -78,7 +87,7 @@ class RedisStore:
         for message in messages:
             if not isinstance(message, Preview):
                 by_camera[message.camera_id].append(message)
-        with redis_errors_sorted():
+        with redis_errors_sorted(self._client):
             self._size.measure()  # first, because a full store refuses the writes below
             if by_camera and not self._has_claimed_schema:
                 claim_schema(self._client)

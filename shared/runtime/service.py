@@ -9,7 +9,7 @@ from typing import Protocol
 
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 
-from agegender.shared.errors import EXIT_BAD_SETTINGS, AgeGenderError
+from agegender.shared.errors import EXIT_BAD_SETTINGS, AgeGenderError, SettingsError
 from agegender.shared.process.health import Health, HealthServer
 from agegender.shared.process.logs import set_up_logs
 from agegender.shared.process.metrics import Metrics
@@ -42,7 +42,7 @@ def process_registry() -> CollectorRegistry:
 def serve(service: str, default_port: int, build: Build) -> int:
     """Runs one service until a signal arrives or it fails; returns the exit status.
 
-    0: stopped by a signal. 1: failed, see the log. 2: the settings are wrong, nothing was started.
+    0: stopped by a signal. 1: failed, see the log. 2: the settings are wrong, or do not fit a server.
     """
     stop = stop_on_signals()
     try:
@@ -60,6 +60,9 @@ def serve(service: str, default_port: int, build: Build) -> int:
         log.info("starting", extra={"service": service, "http_port": server.port})
         try:
             runner.run(stop)
+        except SettingsError as error:
+            log.critical("failed", extra={"service": service, "reason": str(error)})
+            return EXIT_BAD_SETTINGS
         except Exception as error:
             log.critical("failed", extra={"service": service, "reason": str(error)}, exc_info=True)
             return 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from agegender.shared.store.answers import PRESENT_S, CameraStatus, Page, StoredResult
-from agegender.shared.store.client import connect, redis_errors_sorted, server_time_s
+from agegender.shared.store.client import connect, redis_errors_sorted, refuse_cluster, server_time_s
 from agegender.shared.store.counts import Count, Period
 from agegender.shared.store.keys import CAMERAS_KEY, SCHEMA_KEY, CameraKeys
 from agegender.shared.store.reader import ResultStore
@@ -24,5 +24,6 @@ __all__ = [
     "connect",
     "given_out",
     "redis_errors_sorted",
+    "refuse_cluster",
     "server_time_s",
 ]

@@ -1,8 +1,9 @@
-"""The connection to Redis, and which of its errors pass by themselves."""
+"""The connection to Redis, and which of its errors pass by themselves, need other settings, or are bugs."""
 
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Iterator
 
 import redis
@@ -15,7 +16,7 @@ from agegender.shared.process.secrets import mask, remember_secret
 from agegender.shared.process.settings import RedisSettings
 from agegender.shared.store.login import login_settings, refusal
 
-# The server is away, starting, full or failing over: worth another try. Any other error is a bug.
+# The server is away, starting, full or failing over: worth another try.
 _UNAVAILABLE: tuple[type[RedisError], ...] = (
     redis.exceptions.ConnectionError,
     redis.exceptions.TimeoutError,
@@ -23,9 +24,19 @@ _UNAVAILABLE: tuple[type[RedisError], ...] = (
     redis.exceptions.ReadOnlyError,
     redis.exceptions.OutOfMemoryError,
     redis.exceptions.ClusterDownError,
+    redis.exceptions.TryAgainError,
 )
-# The same, for answers without a class: the server cannot save, or too few replicas are connected.
-_UNAVAILABLE_WORDS = ("MISCONF", "NOREPLICAS")
+# The same, for answers without a class, also from inside a script. The server cannot save, has too few
+# replicas, runs the script of another client, or has become a replica.
+_UNAVAILABLE_CODE = re.compile(r"(?:^|[\s-])(MISCONF|NOREPLICAS|BUSY|UNBLOCKED|READONLY|MASTERDOWN) ")
+# After a failover, a fixed address leads to another server, but only for new connections.
+_FAILED_OVER = (redis.exceptions.ReadOnlyError, redis.exceptions.MasterDownError)
+_FAILED_OVER_CODES = ("UNBLOCKED", "READONLY", "MASTERDOWN")
+_CLUSTER = (redis.exceptions.AskError, redis.exceptions.ClusterCrossSlotError)  # MOVED is a kind of ASK
+_NO_CLUSTER = (
+    "REDIS_URL: expected a plain Redis server, got a node of a Redis Cluster: set it to a server without "
+    "cluster mode, or to a fixed address that leads to the primary"
+)
 
 
 def connect(settings: RedisSettings) -> redis.Redis:
@@ -52,16 +63,49 @@ def connect(settings: RedisSettings) -> redis.Redis:
 
 
 @contextlib.contextmanager
-def redis_errors_sorted() -> Iterator[None]:
-    """Inside the block, a Redis error that may pass becomes NotNow, with passwords masked."""
+def redis_errors_sorted(client: redis.Redis) -> Iterator[None]:
+    """Inside the block, a Redis error that may pass becomes NotNow, with passwords masked.
+
+    If the server has become a replica, the idle connections of `client` are closed, so that the next call
+    reaches the new primary.
+
+    Raises:
+        NotNow: the same call may succeed later.
+        SettingsError: the server belongs to a Redis Cluster.
+    """
     try:
         yield
+    except _CLUSTER:
+        raise SettingsError(_NO_CLUSTER) from None
     except RedisError as error:
         text = str(error)
-        is_away = isinstance(error, _UNAVAILABLE) or any(word in text for word in _UNAVAILABLE_WORDS)
-        if is_away or isinstance(error, redis.exceptions.NoPermissionError):
+        code = _code(text)
+        if isinstance(error, _FAILED_OVER) or code in _FAILED_OVER_CODES:
+            client.connection_pool.disconnect(inuse_connections=False)
+        if isinstance(error, (*_UNAVAILABLE, redis.exceptions.NoPermissionError)) or code is not None:
             raise NotNow(mask(f"Redis: {refusal(error) or text}")) from None
         raise
+
+
+def _code(text: str) -> str | None:
+    """The code of an answer that may pass. Commands of a pipeline are left out: they hold names of cameras."""
+    found = _UNAVAILABLE_CODE.search(text.rpartition(" caused error: ")[2])
+    return None if found is None else found[1]
+
+
+def refuse_cluster(client: redis.Redis) -> None:
+    """Asks the server once whether it belongs to a Redis Cluster, where commands on several keys fail.
+
+    Raises:
+        SettingsError: it does. The text says what to set.
+        RedisError: Redis is away or refuses.
+    """
+    try:
+        found = client.info("cluster")
+    except redis.exceptions.NoPermissionError:
+        return  # then the first command for another node tells
+    if found.get("cluster_enabled"):
+        raise SettingsError(_NO_CLUSTER)
 
 
 def server_time_s(client: redis.Redis) -> float:

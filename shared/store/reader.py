@@ -12,7 +12,7 @@ import redis
 from agegender.shared.messages.pipeline import Clock, Result
 from agegender.shared.messages.visits import Visit
 from agegender.shared.store.answers import PRESENT_S, CameraStatus, Page, StoredResult
-from agegender.shared.store.client import redis_errors_sorted, server_time_s
+from agegender.shared.store.client import redis_errors_sorted, refuse_cluster, server_time_s
 from agegender.shared.store.closed import read_closed
 from agegender.shared.store.counts import PERIODS, Count, Period
 from agegender.shared.store.keys import CAMERAS_KEY, RESULT_FIELD, CameraKeys
@@ -26,7 +26,8 @@ MOST_CELLS = 100_000
 class ResultStore:
     """Reads cameras, visits, counts and results.
 
-    Every call may raise NotNow while Redis is away, and SchemaMismatch if another version wrote the store.
+    Every call may raise NotNow while Redis is away, SchemaMismatch if another version wrote the store, and
+    SettingsError if the server belongs to a Redis Cluster.
     `camera_ids=None` stands for all cameras that were written in the last 400 days.
 
     Args:
@@ -196,8 +197,9 @@ class ResultStore:
     @contextlib.contextmanager
     def _reading(self) -> Iterator[None]:
         """Sorts the errors of Redis inside the block. The first time, it checks the layout of the store."""
-        with redis_errors_sorted():
+        with redis_errors_sorted(self._client):
             if not self._schema_is_right:
+                refuse_cluster(self._client)
                 check_schema(self._client)
                 self._schema_is_right = True
             yield

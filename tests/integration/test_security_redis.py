@@ -63,7 +63,7 @@ def settings_for(server: RedisServer, **more: object) -> RedisSettings:
 
 def written(settings: RedisSettings) -> bytes:
     """What comes back of a value that is stored with these settings."""
-    with connect(settings) as client, redis_errors_sorted():
+    with connect(settings) as client, redis_errors_sorted(client):
         client.set("agegender:test", "here")
         return bytes(client.get("agegender:test") or b"")
 
@@ -109,7 +109,7 @@ def test_after_an_outage_the_login_is_made_again(with_users: RedisServer) -> Non
 
         def answers() -> bool:
             try:
-                with redis_errors_sorted():
+                with redis_errors_sorted(client):
                     return client.ping() is True
             except NotNow:
                 return False

@@ -195,13 +195,13 @@ def _item(topic: Topic[Any], record: StoredMessage) -> Item | None:
 
 
 def _cameras_of_store(client: redis.Redis) -> Sequence[str]:
-    with redis_errors_sorted():
+    with redis_errors_sorted(client):
         found = cast("list[bytes]", client.zrange(CAMERAS_KEY, 0, -1))
     return [camera.decode() for camera in found]
 
 
 def _stored(client: redis.Redis, camera_id: str) -> StoreView:
-    with redis_errors_sorted():
+    with redis_errors_sorted(client):
         remembered = cast("list[bytes]", client.zrange(CameraKeys.of(camera_id).seen, 0, -1))
     listed = ResultStore(client).results(camera_id, _ALL)
     return StoreView(
