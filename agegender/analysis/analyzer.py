@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 import time
@@ -18,7 +19,7 @@ from agegender.analysis.ordered import in_order
 from agegender.analysis.people import Analyzed, People, Person
 from agegender.analysis.pictures import Colour, PictureLike, as_bgr, check_colour, is_one_picture
 from agegender.analysis.stages import StagePool, StageSet
-from agegender.analysis.video_frames import FileFrames, VideoFrame, closing
+from agegender.analysis.video_frames import FileFrames, VideoFrame
 from agegender.services.classify.config import ClassifySettings
 from agegender.services.detect.config import DetectSettings
 from agegender.services.ingest.sources.stream import CameraError, CapturedFrame, shown_path
@@ -44,6 +45,8 @@ class VideoAnalysis:
     """The frames that were analyzed, in order, also those without a face."""
     people: tuple[Person, ...]
     """All people who were seen in at least three frames."""
+    undecoded: int = 0
+    """Frames that could not be decoded, because the file is damaged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,11 +167,13 @@ class Analyzer:
         """
         people = People()
         frames: list[Analyzed] = []
-        for found in self.analyze_frames(path, fps=fps):
-            people.add(found)
-            frames += people.ready()
+        with _opened(path, fps) as moments:
+            for found in self._analyzed_frames(moments):
+                people.add(found)
+                frames += people.ready()
+            undecoded = moments.undecoded
         frames += people.finish()
-        return VideoAnalysis(tuple(frames), tuple(people.persons()))
+        return VideoAnalysis(tuple(frames), tuple(people.persons()), undecoded)
 
     def analyze_frames(
         self, path: str | os.PathLike[str], *, fps: float | None = DEFAULT_FPS
@@ -179,22 +184,21 @@ class Analyzer:
             Unreadable: as `analyze_video`, after the frames that could be read.
             ValueError: `fps` is not over 0.
         """
-        if fps is not None and not 0 < fps < math.inf:
-            raise ValueError(f"expected fps over 0, or None for every frame, got {fps}")
-        return self._analyzed_frames(path, fps)
+        check_fps(fps)
 
-    def _analyzed_frames(self, path: str | os.PathLike[str], fps: float | None) -> Iterator[Analyzed]:
-        try:
-            with closing(FileFrames(Path(path), fps)) as moments:
-                due = (moment for moment in moments if moment.due)
-                for seen in self.watch(due):
-                    if seen.found is not None:
-                        yield seen.found
-        except CameraError as error:
-            raise Unreadable(f"{shown_path(path)}: {error}") from None
+        def frames() -> Iterator[Analyzed]:
+            with _opened(path, fps) as moments:
+                yield from self._analyzed_frames(moments)
+
+        return frames()
+
+    def _analyzed_frames(self, moments: FileFrames) -> Iterator[Analyzed]:
+        for seen in self.watch(moment for moment in moments if moment.due):
+            if seen.found is not None:
+                yield seen.found
 
     def look_at(
-        self, picture: PictureLike, *, colour: Colour = "bgr", number: int = 0
+        self, picture: PictureLike, *, colour: Colour = "bgr", number: int = 0, page: int = 0
     ) -> tuple[Bgr, Analyzed]:
         """A picture's pixels and what was found in them; raises as `analyze_image`.
 
@@ -202,10 +206,11 @@ class Analyzer:
             picture: as for `analyze_image`.
             colour: the same.
             number: becomes the frame's number, `face.frame.sequence`.
+            page: of a TIFF file, from 0.
         """
         file = shown_path(picture) if isinstance(picture, str | os.PathLike) else None
         try:
-            picture_bgr = as_bgr(picture, colour)
+            picture_bgr = as_bgr(picture, colour, page)
         except UnreadablePicture as error:
             raise Unreadable(str(error) if file is None else f"{file}: {error}") from None
         captured = CapturedFrame(_CAMERA_ID, "0", number, time.time(), "arrival", picture_bgr, file=file)
@@ -257,6 +262,22 @@ class Analyzer:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+
+def check_fps(fps: float | None) -> None:
+    """Raises ValueError if `fps` is no frame rate."""
+    if fps is not None and not 0 < fps < math.inf:
+        raise ValueError(f"expected fps over 0, or None for every frame, got {fps}")
+
+
+@contextlib.contextmanager
+def _opened(path: str | os.PathLike[str], fps: float | None) -> Iterator[FileFrames]:
+    check_fps(fps)
+    try:
+        with contextlib.closing(FileFrames(Path(path), fps)) as moments:
+            yield moments
+    except CameraError as error:
+        raise Unreadable(f"{shown_path(path)}: {error}") from None
 
 
 _open_analyzers: weakref.WeakSet[Analyzer] = weakref.WeakSet()

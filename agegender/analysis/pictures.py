@@ -78,13 +78,14 @@ def is_one_picture(thing: object) -> bool:
     )
 
 
-def as_bgr(picture: PictureLike, colour: Colour = "bgr") -> Bgr:
+def as_bgr(picture: PictureLike, colour: Colour = "bgr", page: int = 0) -> Bgr:
     """The pixels of a picture, (height, width, 3) uint8, blue first.
 
     A path, bytes or an open binary file: any format that OpenCV reads, turned upright by EXIF. An image of
     Pillow is turned upright, too. `colour` says nothing about these.
     An array: (height, width) or (height, width, 1) grey, (height, width, 3) in the order of `colour`, or
     (height, width, 4) with alpha last, which is left out; uint8, or uint16 of the full range.
+    `page` is that of a TIFF file, from 0.
 
     Raises:
         UnreadablePicture: the file or the bytes cannot be read, or a side is over `LONGEST_SIDE_PX`; the text
@@ -93,7 +94,7 @@ def as_bgr(picture: PictureLike, colour: Colour = "bgr") -> Bgr:
         TypeError: `picture` is none of these.
     """
     check_colour(colour)
-    picture_bgr = _read(picture, colour)
+    picture_bgr = _read(picture, colour, page)
     height_px, width_px = picture_bgr.shape[:2]
     if max(height_px, width_px) > LONGEST_SIDE_PX:
         raise OversizePicture(f"{width_px} x {height_px} pixels: a side is over {LONGEST_SIDE_PX}")
@@ -106,26 +107,26 @@ def check_colour(colour: str) -> None:
         raise ValueError(f"expected colour 'bgr' or 'rgb', got {colour!r}")
 
 
-def _read(picture: PictureLike, colour: Colour) -> Bgr:
+def _read(picture: PictureLike, colour: Colour, page: int) -> Bgr:
     if isinstance(picture, np.ndarray):
         return _array_as_bgr(picture, colour)
     if isinstance(picture, PictureBytes):
-        return decode_picture(bytes(picture))
+        return decode_picture(bytes(picture), page=page)
     if isinstance(picture, str | os.PathLike):
-        return read_still(Path(picture))
+        return read_still(Path(picture), page)
     if isinstance(picture, PillowImage):
         return _pillow_as_bgr(picture)
     if isinstance(picture, ArrayLike):
         return _array_as_bgr(np.asarray(picture), colour)
     if hasattr(picture, "read"):
-        return _file_as_bgr(picture)
+        return _file_as_bgr(picture, page)
     raise TypeError(
         "expected a picture: a path, bytes, an open binary file, a NumPy array or an image of Pillow, "
         f"got {type(picture).__name__}"
     )
 
 
-def _file_as_bgr(file: BinaryFile) -> Bgr:
+def _file_as_bgr(file: BinaryFile, page: int) -> Bgr:
     try:
         data = file.read(MAX_PICTURE_BYTES + 1)
     except (OSError, ValueError) as error:  # ValueError: the file is closed
@@ -134,7 +135,7 @@ def _file_as_bgr(file: BinaryFile) -> Bgr:
         raise TypeError(f"expected a file opened with mode 'rb', got one that gives {type(data).__name__}")
     if len(data) > MAX_PICTURE_BYTES:
         raise OversizePicture(f"more than the {MAX_PICTURE_BYTES} bytes allowed")
-    return decode_picture(data)
+    return decode_picture(data, page=page)
 
 
 def _pillow_as_bgr(image: PillowImage) -> Bgr:

@@ -18,7 +18,7 @@ from agegender.services.ingest.camera_source import CameraSource
 from agegender.services.ingest.config import IngestSettings
 from agegender.services.ingest.sources.sampler import Sampler
 from agegender.services.ingest.sources.stream import CameraError, CapturedFrame, FailureReason
-from agegender.services.ingest.sources.video_file import VideoFileStream
+from agegender.services.ingest.sources.video_file import video_stream
 from agegender.services.ingest.stage import frame_info
 from agegender.shared.cameras.camera import Camera
 from agegender.shared.images.pictures import Bgr, UnreadablePicture
@@ -74,6 +74,14 @@ class VideoFrames(Protocol):
     frame_count: int | None
     """How many to expect; None if it is unknown."""
 
+    @property
+    def undecoded(self) -> int:
+        """The frames that could not be decoded, so far."""
+
+    @property
+    def damage(self) -> str | None:
+        """Says how many frames could not be decoded, after the last one; None if all could."""
+
     def __iter__(self) -> Iterator[VideoFrame]:
         """The frames; raises CameraError when they break off."""
 
@@ -93,15 +101,28 @@ class FileFrames:
     """
 
     def __init__(self, path: Path, fps: float | None) -> None:
-        self._stream = VideoFileStream(str(path))
+        self._stream = video_stream(str(path))
         self._sampler = Sampler(fps) if fps is not None else None
         self.fps = self._stream.fps
         self.time_base = self._stream.time_base
         self.frame_count = self._stream.frame_count
+        self._decoded = 0
+
+    @property
+    def undecoded(self) -> int:
+        """See `VideoFrames`."""
+        return self._stream.undecoded
+
+    @property
+    def damage(self) -> str | None:
+        """See `VideoFrames`."""
+        lost = self.undecoded
+        return f"{lost} of {lost + self._decoded} frames cannot be decoded" if lost else None
 
     def __iter__(self) -> Iterator[VideoFrame]:
         """See `VideoFrames`."""
         for number, frame in enumerate(self._stream.frames()):
+            self._decoded = number + 1
             time_s = frame.media_time_s or 0.0
             due = self._sampler is None or self._sampler.pick(time_s)
             yield VideoFrame(
@@ -141,6 +162,9 @@ class LiveFrames:
         self.time_base = _CLOCK
         self.fps = Fraction(camera.fps or settings.fps).limit_denominator(1000)
         self.frame_count = None if seconds is None else round(seconds * self.fps)
+
+    undecoded = 0
+    damage = None
 
     def __iter__(self) -> Iterator[VideoFrame]:
         """See `VideoFrames`; raises CameraError when no first frame comes in 15 s, or 3 s when it fails.

@@ -15,9 +15,10 @@ from agegender.services.ingest.decoder.stream import IsolatedStream
 from agegender.services.ingest.decoder.usage import DecoderUsage
 from agegender.services.ingest.mailbox import Mailbox, WhenFull
 from agegender.services.ingest.reader import SERVICE, CameraReader, ReaderSettings, always
-from agegender.services.ingest.sources.stills import PICTURE_SUFFIXES, StillsStream
+from agegender.services.ingest.sources.kinds import is_picture_file
+from agegender.services.ingest.sources.stills import StillsStream
 from agegender.services.ingest.sources.stream import CapturedFrame, OpenStream, Stream
-from agegender.services.ingest.sources.video_file import VideoFileStream
+from agegender.services.ingest.sources.video_file import video_stream
 from agegender.services.ingest.sources.webcam import WebcamStream
 from agegender.shared.cameras.camera import Camera
 from agegender.shared.process.metrics import Metrics
@@ -209,6 +210,6 @@ def _opener(camera: Camera, settings: IngestSettings, decoders: DecoderPool) -> 
 
 def _file_stream(source: str) -> Stream:
     path = Path(source)
-    if path.is_dir() or path.suffix.lower() in PICTURE_SUFFIXES:
+    if path.is_dir() or is_picture_file(path):
         return StillsStream(path)
-    return VideoFileStream(source)
+    return video_stream(source)

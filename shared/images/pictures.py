@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import io
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from agegender.shared.errors import AgeGenderError
+from agegender.shared.images.containers import is_heic, is_jpeg_xl
 from agegender.shared.images.sizes import MAX_PIXELS, claimed_size, claims_missing_bytes
+from agegender.shared.images.tiff import tiff_pages
 
 Bgr = NDArray[np.uint8]
 """A colour picture, (height, width, 3), uint8, in the order blue, green, red, as in OpenCV."""
@@ -21,8 +25,13 @@ class OversizePicture(UnreadablePicture):
     """The header of the picture states more pixels than allowed."""
 
 
-def decode_picture(data: bytes, max_pixels: int = MAX_PIXELS) -> Bgr:
+def decode_picture(data: bytes, max_pixels: int = MAX_PIXELS, page: int = 0) -> Bgr:
     """Decodes a picture in any format that OpenCV reads.
+
+    Args:
+        data: the bytes of the file.
+        max_pixels: the most that the header may state.
+        page: of a TIFF, from 0. Other formats have the page 0 alone.
 
     Raises:
         UnreadablePicture: the bytes are not a picture, or a damaged one; the text says which.
@@ -30,6 +39,10 @@ def decode_picture(data: bytes, max_pixels: int = MAX_PIXELS) -> Bgr:
     """
     if not data:
         raise UnreadablePicture("the picture is empty")
+    if is_heic(data):
+        raise UnreadablePicture("HEIC and HEIF pictures are not read: save it as JPEG first")
+    if is_jpeg_xl(data):
+        raise UnreadablePicture("JPEG XL pictures are not read: save it as JPEG or PNG first")
     size = claimed_size(data)
     if size is None:
         raise UnreadablePicture(f"{len(data)} bytes that are no picture: no size in its header")
@@ -39,12 +52,25 @@ def decode_picture(data: bytes, max_pixels: int = MAX_PIXELS) -> Bgr:
     if claims_missing_bytes(data):
         raise UnreadablePicture(f"the picture of {width_px} x {height_px} pixels is cut short")
     try:
-        picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+        picture = _decoded(data, page)
     except cv2.error:
         picture = None
     if picture is None:
         raise UnreadablePicture(f"the picture of {width_px} x {height_px} pixels cannot be decoded")
-    return np.asarray(picture, np.uint8)
+    return picture
+
+
+def _decoded(data: bytes, page: int) -> Bgr | None:
+    encoded = np.frombuffer(data, np.uint8)
+    pages = tiff_pages(io.BytesIO(data))
+    if page >= max(len(pages), 1):
+        raise UnreadablePicture(f"expected a page up to {max(len(pages), 1) - 1}, got {page}")
+    directory = pages[page].directory if pages else 0
+    if directory == 0:
+        picture = cv2.imdecode(encoded, cv2.IMREAD_COLOR)
+        return None if picture is None else np.asarray(picture, np.uint8)
+    found, pictures = cv2.imdecodemulti(encoded, cv2.IMREAD_COLOR, range=(directory, directory + 1))
+    return np.asarray(pictures[0], np.uint8) if found and pictures else None
 
 
 def encode_jpeg(picture_bgr: Bgr, quality: int) -> bytes:

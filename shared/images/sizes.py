@@ -13,6 +13,8 @@ from collections.abc import Callable
 
 import imagesize
 
+from agegender.shared.images.tiff import TIFF_STARTS, tiff_pages
+
 MAX_PIXELS = 50_000_000
 """The largest picture that is decoded, in pixels: 150 MB of memory."""
 
@@ -23,6 +25,7 @@ _HEADER_BYTES = 4096  # for formats with a header of text
 _PNG = b"\x89PNG\r\n\x1a\n"
 _PNG_CHUNK = struct.Struct(">I4s")
 _PNG_CHECKSUM_BYTES = 4
+_OS2_HEADER_BYTES = 12
 _SUN_RASTER = b"\x59\xa6\x6a\x95"
 _RADIANCE_SIZE = re.compile(rb"^-Y (\d{1,9}) \+X (\d{1,9})\s*$", re.MULTILINE)
 _PAM_WIDTH = re.compile(rb"^WIDTH\s+(\d+)", re.MULTILINE)
@@ -36,6 +39,11 @@ Size = tuple[int, int] | None
 
 def claimed_size(data: bytes) -> Size:
     """Width and height in pixels before any EXIF rotation; None when `data` is not a picture."""
+    if data.startswith(TIFF_STARTS):
+        pages = tiff_pages(io.BytesIO(data))
+        # The decoder reads the page that it is asked for: the largest counts.
+        size = max(((one.width_px, one.height_px) for one in pages), key=math.prod, default=None)
+        return size if size is not None and min(size) > 0 else None
     start = next((start for start in _READERS if data.startswith(start)), None)
     size = _any_other(data) if start is None else _READERS[start](data[:_HEADER_BYTES])
     return size if size is not None and min(size) > 0 else None
@@ -65,6 +73,16 @@ def _any_other(data: bytes) -> Size:
     return (int(width_px), int(height_px)) if math.isfinite(width_px) and math.isfinite(height_px) else None
 
 
+def _bitmap(header: bytes) -> Size:
+    """The first version of OS/2 has sides of 16 bits, all others of 32; a negative height is upside down."""
+    if len(header) < 26:
+        return None
+    if int.from_bytes(header[14:18], "little") == _OS2_HEADER_BYTES:
+        return struct.unpack_from("<HH", header, 18)
+    width_px, height_px = struct.unpack_from("<ii", header, 18)
+    return abs(width_px), abs(height_px)
+
+
 def _sun_raster(header: bytes) -> Size:
     return struct.unpack_from(">II", header, 4) if len(header) >= 32 else None
 
@@ -87,6 +105,7 @@ def _pam(header: bytes) -> Size:
 
 
 _READERS: dict[bytes, Callable[[bytes], Size]] = {
+    b"BM": _bitmap,
     _SUN_RASTER: _sun_raster,
     **{b"P%d" % kind: _netpbm for kind in range(1, 7)},
     b"P7": _pam,

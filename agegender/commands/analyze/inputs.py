@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import glob
 import os
-import shutil
-import sys
+import stat
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from enum import StrEnum
 from pathlib import Path, PurePath
-from typing import BinaryIO, Literal
+from typing import Literal
 
-from agegender.services.ingest.sources import stills, video_file
+from agegender.commands.analyze.spool import Spool
+from agegender.services.ingest.sources.kinds import FileKind, kind_by_suffix, kind_of
+from agegender.services.ingest.sources.stills import page_count
 from agegender.services.ingest.sources.stream import shown_path
 from agegender.shared.cameras.camera import Camera, cameras_from_sources
-from agegender.shared.images.sizes import claimed_size
 from agegender.shared.process.secrets import mask_named
 
 STDIN = "-"
-_HEADER_BYTES = 65_536  # enough for the size in the header of a photo with a large EXIF block
 
 Kind = Literal["picture", "video", "live", "nothing"]
 
@@ -36,13 +36,56 @@ class Input:
     """Of anything but a camera."""
     camera: Camera | None = None
     """For the kind `live`."""
+    page: int = 0
+    """Of a TIFF, from 0."""
     problem: str | None = None
     """Why there is nothing to analyze, for the kind `nothing`."""
 
     @property
     def key(self) -> str:
         """The same in every run, from whichever folder it is started."""
-        return self.shown if self.camera is not None else os.fspath(self.path.absolute())
+        if self.camera is not None:
+            return self.shown
+        path = os.fspath(self.path.absolute())
+        return f"{path}, page {self.page + 1}" if self.page else path
+
+
+class SkipReason(StrEnum):
+    """Why a file of a folder is not analyzed."""
+
+    UNKNOWN = "unknown kind"
+    """Neither a picture nor a video, by its content."""
+    LINK = "link"
+    """A link to a folder, or to nothing."""
+    SPECIAL = "FIFO or device"
+    HIDDEN = "hidden"
+    """Its name begins with a dot; also a folder."""
+
+    def counted(self, count: int) -> str:
+        """Such as `2 unknown kinds`."""
+        plurals = {
+            SkipReason.UNKNOWN: "unknown kinds",
+            SkipReason.LINK: "links",
+            SkipReason.SPECIAL: "FIFOs or devices",
+            SkipReason.HIDDEN: "hidden",
+        }
+        return f"{count} {self.value if count == 1 else plurals[self]}"
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """A file that is not analyzed."""
+
+    shown: str
+    reason: SkipReason
+
+
+@dataclass(frozen=True, slots=True)
+class FoundInputs:
+    """What the inputs are made of."""
+
+    sources: list[Input]
+    skipped: list[Skipped]
 
 
 def find_inputs(
@@ -51,66 +94,138 @@ def find_inputs(
     webcam: int | None = None,
     fps: float | None = None,
     leave_out: Path | None = None,
-    stdin_copy: Path | None = None,
-) -> list[Input]:
+    spool: Spool | None = None,
+) -> FoundInputs:
     """All sources in the order of the inputs, each file once; within folders by name.
 
-    What is missing, empty or not to be entered becomes a source of the kind `nothing` in its place. Hidden
-    files and folders are left out, as is `leave_out`, where this run itself writes pictures.
+    Files are told apart by their content. What is missing, empty or not to be entered becomes a source of the
+    kind `nothing` in its place. Files of a folder that are no picture and no video are skipped, as are hidden
+    files and links to folders. `leave_out` is not entered, because this run itself writes pictures there.
 
     Args:
         inputs: paths of files and folders, globs, RTSP URLs, `webcam:0`, or `-` for standard input.
         webcam: a device of this machine, besides.
         fps: frames a second to take from cameras.
         leave_out: a folder not to be entered.
-        stdin_copy: a file that holds what came from standard input.
+        spool: copies standard input and FIFOs; None: they are not read.
 
     Raises:
         SettingsError: a URL is malformed; the text does not repeat its login.
+        SpoolStopped: the user asked for an end.
     """
     names = [*inputs, *([f"webcam:{webcam}"] if webcam is not None else [])]
+    finder = _Finder(fps, leave_out, spool)
     found: dict[str, Input] = {}
     copies: set[str] = set()
     for name in names:
-        for source in _expand(name, fps, leave_out, stdin_copy):
+        for source in finder.expand(name):
             if source.key not in found:
                 found[source.key] = _with_own_copy(source, copies)
-    return list(found.values())
+    return FoundInputs(list(found.values()), list(dict.fromkeys(finder.skipped)))
 
 
-def spool_stdin(folder: Path, stdin: BinaryIO | None = None) -> Path:
-    """Standard input as a file in `folder`, so that a video of any length can be read."""
-    path = folder / "stdin"
-    with path.open("wb") as file:
-        shutil.copyfileobj(stdin or sys.stdin.buffer, file)
-    return path
+class _Finder:
+    """Expands one input after the other, and notes what is skipped."""
 
+    def __init__(self, fps: float | None, leave_out: Path | None, spool: Spool | None) -> None:
+        self._fps = fps
+        self._leave_out = leave_out
+        self._spool = spool
+        self.skipped: list[Skipped] = []
 
-def _expand(name: str, fps: float | None, leave_out: Path | None, stdin_copy: Path | None) -> Iterator[Input]:
-    if name == STDIN and stdin_copy is not None:
-        yield _file(stdin_copy, PurePath("stdin"), shown="standard input")
-        return
-    if "://" in name or name.lower().startswith("webcam:"):
-        (camera,) = cameras_from_sources([name])
-        camera = camera.model_copy(update={"fps": fps})
-        shown = mask_named(camera.source)
-        copy = PurePath("".join(c if c.isalnum() or c in ".-" else "-" for c in shown) + ".mp4")
-        yield Input(shown, "live", copy, camera=camera)
-        return
-    path = Path(name)
-    if _is(path.is_dir, unknown=False):
-        yield from _folder(path, leave_out)
-    elif _is(path.exists, unknown=True) or not glob.has_magic(name):
-        yield _file(path, PurePath(path.name))
-    else:
-        matches = sorted(glob.glob(name, recursive=True))  # noqa: PTH207  (pathlib knows no absolute patterns)
-        for match in map(Path, matches):
-            if _is(match.is_dir, unknown=False) and "**" not in name:
-                yield from _folder(match, leave_out)
-            elif _is(match.is_file, unknown=True) and not _within(match, leave_out):
-                yield _file(match, PurePath(match.name))
-        if not matches:
-            yield _nothing(path, "no file has such a name")
+    def expand(self, name: str) -> Iterator[Input]:
+        """The sources of one input."""
+        if name == STDIN and self._spool is not None:
+            yield from _of_file(self._spool.stdin(), PurePath("stdin"), "standard input")
+            return
+        if "://" in name or name.lower().startswith("webcam:"):
+            yield _camera(name, self._fps)
+            return
+        path = Path(name)
+        if _is(path.is_dir, unknown=False):
+            yield from self._folder(path)
+        elif _is(path.exists, unknown=True) or not glob.has_magic(name):
+            yield from self._named(path)
+        else:
+            # pathlib knows no absolute patterns
+            matches = sorted(glob.glob(name, recursive=True))  # noqa: PTH207
+            for match in map(Path, matches):
+                yield from self._match(match, has_folders="**" not in name)
+            if not matches:
+                yield _nothing(path, "no file has such a name")
+
+    def _match(self, path: Path, *, has_folders: bool) -> Iterator[Input]:
+        if _is(path.is_dir, unknown=False):
+            if has_folders:
+                yield from self._folder(path)
+        elif not _is(path.is_file, unknown=True) and _is(path.exists, unknown=False):
+            self._skip(path, SkipReason.SPECIAL)
+        elif not _within(path, self._leave_out):
+            yield from _of_file(path, PurePath(path.name))
+
+    def _named(self, path: Path) -> Iterator[Input]:
+        try:
+            mode = path.stat().st_mode
+        except OSError:
+            mode = stat.S_IFREG  # reading it will tell why
+        if self._spool is not None and (stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)):
+            yield from _of_file(self._spool.pipe(path), PurePath(path.name), shown_path(path))
+        elif stat.S_ISREG(mode):
+            yield from _of_file(path, PurePath(path.name))
+        else:
+            yield _nothing(path, "a device or socket, no file")
+
+    def _folder(self, folder: Path) -> Iterator[Input]:
+        troubles: list[OSError] = []
+        is_empty = True
+        for parent, folders, files in os.walk(folder, onerror=troubles.append):
+            folders[:] = sorted(one for one in folders if self._is_entered(Path(parent, one)))
+            while troubles:
+                yield _trouble(troubles.pop(0))
+            for name in sorted(files):
+                path = Path(parent, name)
+                for source in self._in_folder(path, path.relative_to(folder)):
+                    is_empty = False
+                    yield source
+        if troubles:
+            yield from map(_trouble, troubles)
+        elif is_empty:
+            yield _nothing(folder, "no picture and no video in this folder")
+
+    def _is_entered(self, folder: Path) -> bool:
+        if _within(folder, self._leave_out):
+            return False
+        if folder.name.startswith("."):
+            self._skip(folder, SkipReason.HIDDEN)
+        elif folder.is_symlink():
+            self._skip(folder, SkipReason.LINK)
+        else:
+            return True
+        return False
+
+    def _in_folder(self, path: Path, relative: PurePath) -> Iterator[Input]:
+        if path.name.startswith("."):
+            self._skip(path, SkipReason.HIDDEN)
+            return
+        try:
+            is_plain = stat.S_ISREG(path.stat().st_mode)
+            kind = kind_of(path) if is_plain else FileKind.UNKNOWN
+        except OSError as error:
+            kind = kind_by_suffix(path)
+            if kind is FileKind.UNKNOWN and not path.is_symlink():
+                yield _nothing(path, f"cannot be read: {error.strerror}")
+            elif kind is FileKind.UNKNOWN:
+                self._skip(path, SkipReason.LINK)
+            else:
+                yield from _of_file(path, relative)
+            return
+        if kind is FileKind.UNKNOWN:
+            self._skip(path, SkipReason.UNKNOWN if is_plain else SkipReason.SPECIAL)
+        else:
+            yield from _of_file(path, relative)
+
+    def _skip(self, path: Path, reason: SkipReason) -> None:
+        self.skipped.append(Skipped(shown_path(path), reason))
 
 
 def _is(asked: Callable[[], bool], *, unknown: bool) -> bool:
@@ -121,24 +236,12 @@ def _is(asked: Callable[[], bool], *, unknown: bool) -> bool:
         return unknown
 
 
-def _folder(folder: Path, leave_out: Path | None) -> Iterator[Input]:
-    troubles: list[OSError] = []
-    is_empty = True
-    for parent, folders, files in os.walk(folder, onerror=troubles.append):
-        folders[:] = sorted(
-            f for f in folders if not f.startswith(".") and not _within(Path(parent, f), leave_out)
-        )
-        while troubles:
-            yield _trouble(troubles.pop(0))
-        for name in sorted(files):
-            path = Path(parent, name)
-            if _kind_by_name(path) is not None and not name.startswith("."):
-                is_empty = False
-                yield _file(path, path.relative_to(folder))
-    if troubles:
-        yield from map(_trouble, troubles)
-    elif is_empty:
-        yield _nothing(folder, "no picture and no video in this folder")
+def _camera(name: str, fps: float | None) -> Input:
+    (camera,) = cameras_from_sources([name])
+    camera = camera.model_copy(update={"fps": fps})
+    shown = mask_named(camera.source)
+    copy = PurePath("".join(c if c.isalnum() or c in ".-" else "-" for c in shown) + ".mp4")
+    return Input(shown, "live", copy, camera=camera)
 
 
 def _trouble(error: OSError) -> Input:
@@ -153,24 +256,21 @@ def _within(path: Path, folder: Path | None) -> bool:
     return folder is not None and path.resolve().is_relative_to(folder.resolve())
 
 
-def _file(path: Path, relative: PurePath, shown: str | None = None) -> Input:
-    kind = _kind_by_name(path) or _kind_by_content(path)
-    return Input(shown or shown_path(path), kind, _copy_name(relative, kind), path=path)
-
-
-def _kind_by_name(path: Path) -> Kind | None:
-    suffix = path.suffix.lower()
-    if suffix in stills.PICTURE_SUFFIXES:
-        return "picture"
-    return "video" if suffix in video_file.VIDEO_SUFFIXES else None
-
-
-def _kind_by_content(path: Path) -> Kind:
+def _of_file(path: Path, relative: PurePath, shown: str | None = None) -> Iterator[Input]:
+    """The file as one source, or one for each page of a TIFF."""
+    shown = shown or shown_path(path)
     try:
-        with path.open("rb") as file:
-            return "picture" if claimed_size(file.read(_HEADER_BYTES)) else "video"
+        kind: Kind = "picture" if kind_of(path) is FileKind.PICTURE else "video"
     except OSError:
-        return "video"  # opening it will tell what is wrong
+        # Opening it will tell what is wrong.
+        kind = "picture" if kind_by_suffix(path) is FileKind.PICTURE else "video"
+    pages = page_count(path) if kind == "picture" else 1
+    if pages == 1:
+        yield Input(shown, kind, _copy_name(relative, kind), path=path)
+        return
+    for page in range(pages):
+        copy = relative.with_name(f"{relative.stem}-page-{page + 1}{relative.suffix}")
+        yield Input(f"{shown}, page {page + 1}", kind, _copy_name(copy, kind), path=path, page=page)
 
 
 def _copy_name(relative: PurePath, kind: Kind) -> PurePath:

@@ -12,7 +12,7 @@ from typing import IO
 
 from agegender.commands.analyze.inputs import Input
 from agegender.commands.analyze.journal import Journal
-from agegender.commands.analyze.rows import Rows, TextOutput, Totals
+from agegender.commands.analyze.rows import Rows, Summary, TextOutput, Totals
 from agegender.shared.errors import SettingsError
 
 JOURNAL_SUFFIX = ".journal"
@@ -111,18 +111,22 @@ class ResultsFile:
         """What was written of a source that is not complete stays, until the run goes on."""
         self._out.flush()
 
-    def finish(self, *, ended: bool, failed: bool) -> None:
+    def finish(self, summary: Summary | None, *, failed: bool) -> None:
         """No more rows come; raises OSError when what is left cannot be written.
 
         Args:
-            ended: whether all sources had their turn; an interrupted run keeps its journal.
+            summary: of a run that gave all sources their turn. None: the run was interrupted, and keeps
+                its journal.
             failed: whether one of them failed; the journal stays then too.
         """
         if self._path is not None:
             self._failed.seek(0)
             with self._path.open("ab") as file:
                 shutil.copyfileobj(self._failed, file)
-        if self._journal is not None and ended:
+        if summary is not None:
+            self.rows.summary(summary)
+            self._out.flush()
+        if self._journal is not None and summary is not None:
             self._journal.end(failed=failed)
 
     def close(self) -> None:

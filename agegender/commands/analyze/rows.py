@@ -2,7 +2,8 @@
 
 Three kinds of rows: `face`, one for each face; `person`, one for each person of a video, after its faces; and
 `source`, one for each picture, video or camera, after everything that was found in it, with how much that was
-or with the error. A source that has its row is complete.
+or with the error. A source that has its row is complete. In JSON, the last line is a `summary`. It also tells
+which files were skipped.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Any, Protocol
 from rich.cells import cell_len, set_cell_size
 
 from agegender.analysis.people import Analyzed, Person
+from agegender.commands.analyze.inputs import Skipped
 from agegender.commands.face_rows import age_text, face_record, gender_texts, interval_text
 from agegender.shared.messages.pipeline import Result
 
@@ -28,8 +30,20 @@ class Totals:
     faces: int = 0
     people: int | None = None
     """None for a picture."""
+    undecoded: int = 0
+    """Frames of a video that could not be decoded."""
     error: str | None = None
-    """Why the source could not be read, or not to its end."""
+    """Why the source could not be read, or not to its end, or not in full."""
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """How a run ended."""
+
+    sources: int
+    failed: int
+    """The sources with an error."""
+    skipped: tuple[Skipped, ...] = ()
 
 
 class TextOutput(Protocol):
@@ -57,6 +71,9 @@ class Rows(Protocol):
     def end(self, source: str, totals: Totals) -> None:
         """The source is done, or has failed."""
 
+    def summary(self, summary: Summary) -> None:
+        """All sources are done or have failed."""
+
 
 class JsonRows:
     """One JSON object a line, its kind under `record`."""
@@ -81,6 +98,12 @@ class JsonRows:
         """See `Rows`."""
         self._write("source", source, asdict(totals))
 
+    def summary(self, summary: Summary) -> None:
+        """The last line of a run that came to its end."""
+        skipped = [{"source": one.shown, "reason": one.reason.value} for one in summary.skipped]
+        fields = {"sources": summary.sources, "failed": summary.failed, "skipped": skipped}
+        self._out.write(json.dumps({"record": "summary", "source": None, **fields}) + "\n")
+
     def _write(self, record: str, source: str, fields: dict[str, Any]) -> None:
         self._out.write(json.dumps({"record": record, "source": source, **fields}) + "\n")
 
@@ -91,7 +114,8 @@ CSV_COLUMNS = (
     *("left_px", "top_px", "right_px", "bottom_px"),
     *(f"{name}_{axis}_px" for name in _LANDMARKS for axis in "xy"),
     *("score", "quality", "age_years", "age_low_years", "age_high_years", "unclassified"),
-    *("gender", "gender_confidence", "first_s", "last_s", "frames", "faces", "classified", "people", "error"),
+    *("gender", "gender_confidence", "first_s", "last_s", "frames", "faces", "classified", "people"),
+    *("undecoded", "error"),
 )
 """The same for all kinds of rows; what a kind does not have is empty. Left and right are the picture's."""
 
@@ -140,6 +164,9 @@ class CsvRows:
     def end(self, source: str, totals: Totals) -> None:
         """See `Rows`."""
         self._csv.writerow({"record": "source", "source": source, **asdict(totals)})
+
+    def summary(self, summary: Summary) -> None:
+        """Nothing: standard error tells it."""
 
 
 def _classification(one: Result | Person) -> dict[str, object]:
@@ -194,6 +221,9 @@ class TableRows:
         """See `Rows`; errors are told elsewhere."""
         if totals.error is None and totals.faces == 0:
             self._out.write(f"{self._name(source)}  no face\n")
+
+    def summary(self, summary: Summary) -> None:
+        """Nothing: standard error tells it."""
 
     def _line(self, name: str, *cells: str) -> None:
         time_s, face, track, age, between, gender, sure, quality, box = cells

@@ -20,7 +20,7 @@ from agegender.commands.analyze.results_file import ResultsFile
 from agegender.commands.analyze.rows import Totals
 from agegender.commands.analyze.window import Window
 from agegender.commands.analyze.writing import CannotWrite, VideoWriter, write_picture
-from agegender.services.ingest.sources.stream import CameraError
+from agegender.services.ingest.sources.stream import CameraError, shown_path
 from agegender.shared.images.pictures import Bgr
 
 EVERY_FRAME = "all"
@@ -141,9 +141,9 @@ class AnalysisRun:
         """Runs on a worker, from the file to the copy."""
         number, source = numbered
         try:
-            picture_bgr, found = self._analyzer.look_at(source.path, number=number)
+            picture_bgr, found = self._analyzer.look_at(source.path, number=number, page=source.page)
         except Unreadable as error:
-            return _Still(source, None, None, str(error).removeprefix(f"{source.shown}: "))
+            return _Still(source, None, None, str(error).removeprefix(f"{shown_path(source.path)}: "))
         if self._options.copies_to is None and self._window is None:
             return _Still(source, found, None, None)
         shown = self._options.style.apply(picture_bgr, picture_marks(found.faces), covered_boxes(found))
@@ -159,7 +159,11 @@ class AnalysisRun:
         try:
             with closing(self._open(source)) as moments:
                 self._progress.video(source.shown, moments.frame_count)
-                self._watch(source, moments, watched)
+                try:
+                    self._watch(source, moments, watched)
+                finally:
+                    watched.totals = replace(watched.totals, undecoded=moments.undecoded)
+            watched.totals = replace(watched.totals, error=moments.damage)
         except (CameraError, CannotWrite) as error:
             watched.totals = replace(watched.totals, error=str(error))
         for frame in watched.people.finish():

@@ -15,11 +15,12 @@ from tempfile import TemporaryDirectory
 from agegender.analysis.analyzer import DEFAULT_FPS, Analyzer
 from agegender.commands.analyze.copies import Style
 from agegender.commands.analyze.copy_folder import CopyFolder
-from agegender.commands.analyze.inputs import STDIN, Input, find_inputs, spool_stdin
+from agegender.commands.analyze.inputs import STDIN, FoundInputs, Skipped, SkipReason, find_inputs
 from agegender.commands.analyze.progress import ProgressBar
 from agegender.commands.analyze.results_file import ResultsFile
-from agegender.commands.analyze.rows import CsvRows, JsonRows, Rows, TableRows, TextOutput
+from agegender.commands.analyze.rows import CsvRows, JsonRows, Rows, Summary, TableRows, TextOutput
 from agegender.commands.analyze.run import EVERY_FRAME, AnalysisRun, CopyOptions
+from agegender.commands.analyze.spool import Spool, SpoolStopped
 from agegender.commands.analyze.window import Window
 from agegender.shared.errors import SettingsError
 from agegender.shared.process.logs import set_up_logs
@@ -28,6 +29,7 @@ from agegender.shared.process.signals import stop_on_signals
 
 EXIT_FAILED = 1
 EXIT_INTERRUPTED = 128 + signal.SIGINT
+_MOST_NAMED = 5  # of the files that were skipped
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,16 +119,19 @@ def analyze_all(options: AnalyzeOptions) -> int:
     set_up_logs("error", "text")
     stop = stop_on_signals()
     with TemporaryDirectory(prefix="agegender-") as folder:
-        stdin_copy = spool_stdin(Path(folder)) if STDIN in options.inputs else None
-        inputs = find_inputs(
-            options.inputs,
-            webcam=options.camera,
-            fps=options.rate(None),
-            leave_out=options.annotate,
-            stdin_copy=stdin_copy,
-        )
-        folder_of_copies = None if options.annotate is None else CopyFolder(options.annotate, inputs)
-        if folder_of_copies is not None and any(one.kind in ("video", "live") for one in inputs):
+        try:
+            found = find_inputs(
+                options.inputs,
+                webcam=options.camera,
+                fps=options.rate(None),
+                leave_out=options.annotate,
+                spool=Spool(Path(folder), stop.is_set),
+            )
+        except SpoolStopped:
+            _tell("stopped")
+            return EXIT_INTERRUPTED
+        folder_of_copies = None if options.annotate is None else CopyFolder(options.annotate, found.sources)
+        if folder_of_copies is not None and any(one.kind in ("video", "live") for one in found.sources):
             _tell("the copies of videos have no sound")
         style = Style(anonymizes=options.blur, labels=options.labels)
         copies = CopyOptions(style, folder_of_copies, rate, options.seconds)
@@ -144,18 +149,19 @@ def analyze_all(options: AnalyzeOptions) -> int:
             with bar:
                 run = AnalysisRun(analyzer, copies, results, bar, window, _tell, stop.is_set)
                 can_resume = options.keeps_results and STDIN not in options.inputs
-                status = _work(run, inputs, results, can_resume=can_resume)
+                status = _work(run, found, results, can_resume=can_resume)
             if window is not None:
                 window.close()
     return status
 
 
-def _work(run: AnalysisRun, inputs: Sequence[Input], results: ResultsFile, *, can_resume: bool) -> int:
+def _work(run: AnalysisRun, found: FoundInputs, results: ResultsFile, *, can_resume: bool) -> int:
     finished = False
     try:
-        run.work(inputs)
+        run.work(found.sources)
         finished = not run.interrupted
-        results.finish(ended=finished, failed=run.failed > 0)
+        summary = Summary(len(found.sources), run.failed, tuple(found.skipped)) if finished else None
+        results.finish(summary, failed=run.failed > 0)
     except BrokenPipeError:
         # The reader has closed the pipe, as `head` does.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -169,10 +175,24 @@ def _work(run: AnalysisRun, inputs: Sequence[Input], results: ResultsFile, *, ca
     if not finished:
         _tell("stopped; the same command with --resume goes on" if can_resume else "stopped")
         return EXIT_INTERRUPTED
+    _tell_skipped(found.skipped)
     if run.failed:
         again = "; the same command with --resume tries them again" if can_resume else ""
-        _tell(f"{run.failed} of {len(inputs)} failed{again}")
+        _tell(f"{run.failed} of {len(found.sources)} failed{again}")
     return EXIT_FAILED if run.failed else 0
+
+
+def _tell_skipped(skipped: Sequence[Skipped]) -> None:
+    """How many files were skipped and why, and the first few of their names."""
+    if not skipped:
+        return
+    by_reason = {reason: [one.shown for one in skipped if one.reason is reason] for reason in SkipReason}
+    counts = ", ".join(reason.counted(len(names)) for reason, names in by_reason.items() if names)
+    _tell(f"{len(skipped)} {'file' if len(skipped) == 1 else 'files'} skipped: {counts}")
+    for reason, names in by_reason.items():
+        if names:
+            more = f", and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
+            _tell(f"  {reason}: {', '.join(names[:_MOST_NAMED])}{more}")
 
 
 def _tell(text: str) -> None:

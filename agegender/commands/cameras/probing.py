@@ -120,7 +120,7 @@ def _watch(
     for packet in container.demux(video):
         if time.monotonic() > until_s or (not is_live and times_s and times_s[-1] - times_s[0] > seconds):
             break
-        frames = decoded(video, packet)
+        frames = decoded(video, packet) or []
         if not frames and found.width_px is not None and packet.size:
             found.undecodable += 1
         for frame in frames:

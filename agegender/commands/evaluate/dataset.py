@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from agegender.services.ingest.sources.stills import PICTURE_SUFFIXES
+from agegender.services.ingest.sources.kinds import is_picture_file
 from agegender.shared.errors import AgeGenderError
 
 TrueGender = Literal["female", "male"]
@@ -108,7 +108,7 @@ def _from_row(row: Mapping[str, str | None], table: Path, number: int) -> Label:
 
 
 def _from_names(folder: Path) -> Iterator[Label]:
-    for path in sorted(p for p in folder.rglob("*") if p.suffix.lower() in PICTURE_SUFFIXES):
+    for path in sorted(filter(is_picture_file, folder.rglob("*"))):
         named = _UTKFACE_NAME.match(path.name)
         if named:
             years = float(named[1])

@@ -8,6 +8,7 @@ import av.error
 import numpy as np
 from av.container import InputContainer
 from av.packet import Packet
+from av.stream import Disposition
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
@@ -16,6 +17,7 @@ from agegender.shared.images.pictures import Bgr, OversizePicture, UnreadablePic
 from agegender.shared.images.sizes import MAX_PIXELS
 from agegender.shared.messages.pipeline import LONGEST_SIDE_PX
 
+_NO_VIDEO = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.dependent
 _MAX_PIXELS_OPTION = {"max_pixels": str(MAX_PIXELS)}
 _STREAMS = 64  # more than any real file or camera has
 PROBING_OPTIONS: Any = [_MAX_PIXELS_OPTION] * _STREAMS  # PyAV's types ask for text, but its code takes these
@@ -25,18 +27,23 @@ NO_FRAME = f"cannot be decoded, or claims more than {MAX_PIXELS} pixels"
 
 
 def video_of(container: InputContainer) -> VideoStream:
-    """The first video of an open container, ready to be decoded.
+    """The video of an open container, ready to be decoded.
+
+    That is the one marked as default, else the first. Covers, thumbnails and the tiles of a picture are none.
 
     Raises:
         CameraError: there is none, or its pictures are too large. The container is then closed.
     """
     # A stream without a context is one that FFmpeg cannot decode.
-    decodable = [one for one in container.streams.video if one.codec_context is not None]
+    videos = [one for one in container.streams.video if not one.disposition & _NO_VIDEO]
+    decodable = [one for one in videos if one.codec_context is not None]
     if not decodable:
-        why = "its video has an unsupported codec" if container.streams.video else "there is no video in it"
+        why = "its video has an unsupported codec" if videos else "there is no video in it"
         container.close()
         raise CameraError(FailureReason.NOT_VIDEO, why)
-    video = decodable[0]
+    marked = [one for one in decodable if one.disposition & Disposition.default] or decodable
+    # An animated AVIF holds its first frame as a still, too. 0 frames: the file does not tell.
+    video = next((one for one in marked if one.frames != 1), marked[0])
     # One core for each camera: many share the machine, and frame threads add a delay.
     video.thread_count = 1
     width_px, height_px = video.codec_context.width, video.codec_context.height
@@ -55,12 +62,12 @@ def video_of(container: InputContainer) -> VideoStream:
     return video
 
 
-def decoded(video: VideoStream, packet: Packet[VideoStream]) -> list[VideoFrame]:
-    """The frames that `packet` completes; none if it is broken: the decoder then goes on with the next."""
+def decoded(video: VideoStream, packet: Packet[VideoStream]) -> list[VideoFrame] | None:
+    """The frames that `packet` completes, maybe none; None if it is broken. The next can be decoded then."""
     try:
         return video.decode(packet)
     except av.error.InvalidDataError:
-        return []
+        return None
 
 
 def upright_bgr(frame: VideoFrame) -> Bgr:

@@ -139,7 +139,7 @@ class RtspStream:
         try:
             for packet in self._container.demux(self._video):
                 self._wall_minus_stream_s = camera_clock(packet) or self._wall_minus_stream_s
-                for frame in decoded(self._video, packet):
+                for frame in decoded(self._video, packet) or ():
                     seen_at_s = time.monotonic()
                     # The first frame of a connection has no time: FFmpeg counts from the second frame.
                     if frame.time is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import logging
 import time
 from collections.abc import Iterator
 from fractions import Fraction
@@ -23,12 +24,17 @@ from agegender.services.ingest.sources.decoding import (
     upright_bgr,
     video_of,
 )
+from agegender.services.ingest.sources.media_clock import MediaClock
 from agegender.services.ingest.sources.stream import CameraError, FailureReason, StreamFrame, shown_path
+from agegender.services.ingest.sources.webp_animation import WebpAnimation, is_webp
+
+log = logging.getLogger(__name__)
 
 # FFmpeg's names of all formats that contain their pictures. Excluded are formats that open other files
 # (playlists, lists of files, session descriptions) and plain text, which FFmpeg plays as a terminal.
 _FORMATS = (
     "3gp",
+    "apng",
     "asf",
     "avi",
     "dv",
@@ -76,32 +82,6 @@ _NOT_OPENED = (
     errno.EPERM,
 )
 
-VIDEO_SUFFIXES = frozenset(
-    [
-        ".3gp",
-        ".asf",
-        ".avi",
-        ".flv",
-        ".h264",
-        ".hevc",
-        ".m2ts",
-        ".m4v",
-        ".mkv",
-        ".mov",
-        ".mp4",
-        ".mpeg",
-        ".mpg",
-        ".mts",
-        ".mxf",
-        ".ogv",
-        ".ts",
-        ".vob",
-        ".webm",
-        ".wmv",
-    ]
-)
-"""Suffixes of the files in a folder that are read as videos."""
-
 
 def open_video(path: str) -> InputContainer:
     """Opens a video file, for what `VideoFileStream` does not offer. Raises CameraError."""
@@ -129,6 +109,11 @@ def _opened(path: str) -> InputContainer:
         return av.open(url, mode="r", options=_OPTIONS, metadata_errors="replace")
 
 
+def video_stream(path: str) -> VideoFileStream | WebpAnimation:
+    """Opens a video or an animated picture. Raises CameraError."""
+    return WebpAnimation(path) if is_webp(path) else VideoFileStream(path)
+
+
 class VideoFileStream:
     """The frames of a video file in their order, as `stream.Stream`.
 
@@ -149,39 +134,54 @@ class VideoFileStream:
         """The unit of the times of the frames, in seconds."""
         self.frame_count = _frame_count(container, self._video, self.fps)
         """The number of frames according to the file; None if it does not say."""
-        self._frame_s = 1.0 / float(self.fps)
+        self._clock = MediaClock(1.0 / float(self.fps))
+        self.undecoded = 0
+        """The frames that could not be decoded, so far."""
 
     def frames(self) -> Iterator[StreamFrame]:
-        """See `stream.Stream`."""
+        """See `stream.Stream`. Ends as a broken stream if the end of the file is missing."""
         media_time_s = None
         is_broken = False
         try:
-            for packet in self._container.demux(self._video):
-                for frame in decoded(self._video, packet):
-                    media_time_s = self._media_time_s(frame, media_time_s)
-                    yield StreamFrame(
-                        media_time_s,
-                        time.time(),
-                        "arrival",
-                        partial(upright_bgr, frame),
-                        media_time_s=media_time_s,
-                        file=self._file,
-                    )
+            for frame in self._decoded():
+                media_time_s = self._clock.advance(self._time_read_s(frame))
+                yield StreamFrame(
+                    media_time_s,
+                    time.time(),
+                    "arrival",
+                    partial(upright_bgr, frame),
+                    media_time_s=media_time_s,
+                    file=self._file,
+                )
         except av.error.FFmpegError:
             is_broken = True
         if media_time_s is None:
             raise CameraError(FailureReason.NOT_VIDEO, f"each frame in it {NO_FRAME}")
+        if self.undecoded:
+            log.warning("frames not decoded", extra={"file": self._file, "frames": self.undecoded})
         if is_broken or is_cut_short(self._path, self._container.format.name):
             raise CameraError(FailureReason.ENDED, f"broken after {media_time_s:.1f} s")
 
-    def _media_time_s(self, frame: VideoFrame, before_s: float | None) -> float:
-        if frame.time is not None:
-            time_s = max(0.0, float(frame.time) - self._start_s)
-            if time_s > _LONGEST_S:
-                raise CameraError(FailureReason.ENDED, f"a frame claims a time of {time_s:.0f} s")
-            return time_s
-        # A bare H.264 stream has no times, only a frame rate.
-        return 0.0 if before_s is None else before_s + self._frame_s
+    def _decoded(self) -> Iterator[VideoFrame]:
+        """The frames. A broken packet is counted, and the decoder goes on with the next.
+
+        A recording of a running stream begins before a keyframe. What cannot be decoded of that is no damage.
+        """
+        has_begun = False
+        for packet in self._container.demux(self._video):
+            has_begun = has_begun or packet.is_keyframe
+            frames = decoded(self._video, packet)
+            if frames is None:
+                self.undecoded += has_begun
+            yield from frames or ()
+
+    def _time_read_s(self, frame: VideoFrame) -> float | None:
+        if frame.time is None:  # a bare H.264 stream has no times, only a frame rate
+            return None
+        time_s = max(0.0, float(frame.time) - self._start_s)
+        if time_s > _LONGEST_S:
+            raise CameraError(FailureReason.ENDED, f"a frame claims a time of {time_s:.0f} s")
+        return time_s
 
     def close(self) -> None:
         """Closes the file."""

@@ -15,7 +15,7 @@ def originals(*paths: Path) -> list[Input]:
     for path in paths:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("an original")
-    return find_inputs([str(path) for path in paths])
+    return find_inputs([str(path) for path in paths]).sources
 
 
 def test_copies_of_a_killed_run_are_replaced(tmp_path: Path) -> None:

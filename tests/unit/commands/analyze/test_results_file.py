@@ -13,8 +13,10 @@ import pytest
 from agegender.analysis.people import Person
 from agegender.commands.analyze.inputs import Input
 from agegender.commands.analyze.results_file import ResultsFile
-from agegender.commands.analyze.rows import CsvRows, JsonRows, Totals
+from agegender.commands.analyze.rows import CsvRows, JsonRows, Summary, Totals
 from agegender.shared.errors import SettingsError
+
+DONE = Summary(sources=0, failed=0)
 
 
 def source(name: str) -> Input:
@@ -45,7 +47,7 @@ def work(results: ResultsFile, name: str, people: int, error: str | None = None)
 
 def told(path: Path) -> list[tuple[str, str]]:
     rows = [json.loads(line) for line in path.read_text().splitlines()]
-    return [(row["source"], row["record"]) for row in rows]
+    return [(row["source"], row["record"]) for row in rows if row["record"] != "summary"]
 
 
 def test_what_failed_stands_at_the_end_until_it_is_tried_again(tmp_path: Path) -> None:
@@ -55,19 +57,19 @@ def test_what_failed_stands_at_the_end_until_it_is_tried_again(tmp_path: Path) -
         work(results, "b", people=3, error="broken after 8 s")
         work(results, "c", people=0)
         work(results, "d", people=0, error="no video")
-        results.finish(ended=True, failed=True)
+        results.finish(DONE, failed=True)
     done = [("a", "person"), ("a", "source"), ("c", "source")]
     assert told(path) == [*done, *[("b", "person")] * 3, ("b", "source"), ("d", "source")]
     with results_in(path, resume=True) as results:
         assert [results.is_done(source(name)) for name in "abcd"] == [True, False, True, False]
         work(results, "b", people=4)
         work(results, "d", people=0, error="no video")
-        results.finish(ended=True, failed=True)
+        results.finish(DONE, failed=True)
     done += [*[("b", "person")] * 4, ("b", "source")]
     assert told(path) == [*done, ("d", "source")]
     with results_in(path, resume=True) as results:
         work(results, "d", people=0)
-        results.finish(ended=True, failed=False)
+        results.finish(DONE, failed=False)
     assert told(path) == [*done, ("d", "source")]
     assert list(tmp_path.iterdir()) == [path]
 
@@ -81,11 +83,11 @@ def test_interrupted_and_failed_videos_have_their_rows_once(tmp_path: Path, is_k
         results.rows.person("c", person(0))
         results.leave()
         if not is_killed:
-            results.finish(ended=False, failed=True)
+            results.finish(None, failed=True)
     with results_in(path, resume=True) as results:
         work(results, "b", people=2)
         work(results, "c", people=1)
-        results.finish(ended=True, failed=False)
+        results.finish(DONE, failed=False)
     persons = [name for name, record in told(path) if record == "person"]
     assert persons == ["a", "a", "b", "b", "c"]
 
@@ -95,7 +97,7 @@ def test_a_heading_is_there_once_also_where_everything_failed(tmp_path: Path) ->
     for resume in (False, True, True):
         with results_in(path, resume=resume, csv=True) as results:
             work(results, "a", people=1, error="broken after 8 s")
-            results.finish(ended=True, failed=True)
+            results.finish(DONE, failed=True)
         records = [line.split(",")[0] for line in path.read_text().splitlines()]
         assert records == ["record", "person", "source"]
 
@@ -104,7 +106,7 @@ def test_a_finished_run_is_not_repeated_by_resume(tmp_path: Path) -> None:
     path = tmp_path / "rows.jsonl"
     with results_in(path, resume=True) as results:  # nothing is there yet: as good as without
         work(results, "a", people=1)
-        results.finish(ended=True, failed=False)
+        results.finish(DONE, failed=False)
     before = path.read_bytes()
     with (
         pytest.raises(SettingsError, match=r"rows\.jsonl\.journal.*has come to its end: leave out --resume"),
@@ -114,7 +116,7 @@ def test_a_finished_run_is_not_repeated_by_resume(tmp_path: Path) -> None:
     assert path.read_bytes() == before
     with results_in(path) as results:
         work(results, "b", people=0)
-        results.finish(ended=True, failed=False)
+        results.finish(DONE, failed=False)
     assert told(path) == [("b", "source")]
 
 
