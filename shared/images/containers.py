@@ -34,6 +34,12 @@ def major_and_all_brands(head: bytes) -> tuple[bytes, frozenset[bytes]]:
     return head[8:12], frozenset([head[8:12], *(head[at : at + 4] for at in range(16, length - 3, 4))])
 
 
+def is_avif(head: bytes) -> bool:
+    """Whether the file is an AVIF picture, still or animated."""
+    _, brands = major_and_all_brands(head)
+    return bool(brands & {b"avif", b"avis"})
+
+
 def is_heic(head: bytes) -> bool:
     """Whether the file is an HEIC or HEIF picture."""
     _, brands = major_and_all_brands(head)

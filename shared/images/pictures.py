@@ -9,12 +9,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agegender.shared.errors import AgeGenderError
-from agegender.shared.images.containers import is_heic, is_jpeg_xl
-from agegender.shared.images.sizes import MAX_PIXELS, claimed_size, claims_missing_bytes
+from agegender.shared.images.avif import avif_header
+from agegender.shared.images.containers import is_avif, is_heic, is_jpeg_xl
+from agegender.shared.images.sizes import MAX_PIXELS, claimed_size, claims_missing_bytes, netpbm_maximum
 from agegender.shared.images.tiff import tiff_pages
 
 Bgr = NDArray[np.uint8]
 """A colour picture, (height, width, 3), uint8, in the order blue, green, red, as in OpenCV."""
+
+
+_WHITE = 255
+_EXIF_PREFIX = b"Exif\0\0"
 
 
 class UnreadablePicture(AgeGenderError):
@@ -61,7 +66,12 @@ def decode_picture(data: bytes, max_pixels: int = MAX_PIXELS, page: int = 0) -> 
 
 
 def _decoded(data: bytes, page: int) -> Bgr | None:
-    encoded = np.frombuffer(data, np.uint8)
+    if is_avif(data):
+        return _decoded_avif(data)
+    maximum = netpbm_maximum(data)
+    if maximum is not None and maximum not in (_WHITE, 65_535):
+        return _decoded_netpbm(data, maximum)
+    encoded = np.frombuffer(_with_plain_exif(data), np.uint8)
     pages = tiff_pages(io.BytesIO(data))
     if page >= max(len(pages), 1):
         raise UnreadablePicture(f"expected a page up to {max(len(pages), 1) - 1}, got {page}")
@@ -71,6 +81,53 @@ def _decoded(data: bytes, page: int) -> Bgr | None:
         return None if picture is None else np.asarray(picture, np.uint8)
     found, pictures = cv2.imdecodemulti(encoded, cv2.IMREAD_COLOR, range=(directory, directory + 1))
     return np.asarray(pictures[0], np.uint8) if found and pictures else None
+
+
+def _decoded_avif(data: bytes) -> Bgr | None:
+    """OpenCV turns by EXIF alone. AVIF has own properties for that, and EXIF does not count beside them."""
+    header = avif_header(data)
+    encoded = np.frombuffer(data, np.uint8)
+    if header is None or (not header.quarter_turns and header.mirror_axis is None):
+        picture = cv2.imdecode(encoded, cv2.IMREAD_COLOR)
+        return None if picture is None else np.asarray(picture, np.uint8)
+    picture = cv2.imdecode(encoded, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+    if picture is None:
+        return None
+    turned = np.rot90(np.asarray(picture, np.uint8), header.quarter_turns)
+    return np.ascontiguousarray(turned if header.mirror_axis is None else np.flip(turned, header.mirror_axis))
+
+
+def _decoded_netpbm(data: bytes, maximum: int) -> Bgr | None:
+    """Scales white to 255. OpenCV does so only for text with a maximum of one byte."""
+    picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    if picture is None or maximum == 0:
+        return None
+    is_scaled = maximum < _WHITE and data[:2] in (b"P2", b"P3")
+    values = np.asarray(picture, np.float32) * (1.0 if is_scaled else _WHITE / maximum)
+    levels = np.clip(np.rint(values), 0, _WHITE).astype(np.uint8)
+    if levels.ndim == 2:
+        return np.asarray(cv2.cvtColor(levels, cv2.COLOR_GRAY2BGR), np.uint8)
+    return np.ascontiguousarray(levels[:, :, :3])
+
+
+def _with_plain_exif(data: bytes) -> bytes:
+    """A WebP without the prefix that some programs put before its EXIF. OpenCV does not know it."""
+    if data[:4] != b"RIFF" or data[8:16] != b"WEBPVP8X":
+        return data
+    at = 12
+    while at + 8 <= len(data):
+        length = int.from_bytes(data[at + 4 : at + 8], "little")
+        body = data[at + 8 : at + 8 + length]
+        if data[at : at + 4] == b"EXIF":
+            if not body.startswith(_EXIF_PREFIX):
+                return data
+            plain = body.removeprefix(_EXIF_PREFIX)
+            size = int.from_bytes(data[4:8], "little") - len(_EXIF_PREFIX)
+            rest = data[at + 8 + length :]
+            start = b"RIFF" + max(size, 0).to_bytes(4, "little") + data[8:at]
+            return start + b"EXIF" + len(plain).to_bytes(4, "little") + plain + rest
+        at += 8 + length + length % 2
+    return data
 
 
 def encode_jpeg(picture_bgr: Bgr, quality: int) -> bytes:

@@ -13,6 +13,8 @@ from collections.abc import Callable
 
 import imagesize
 
+from agegender.shared.images.avif import avif_header
+from agegender.shared.images.containers import is_avif
 from agegender.shared.images.tiff import TIFF_STARTS, tiff_pages
 
 MAX_PIXELS = 50_000_000
@@ -30,9 +32,11 @@ _SUN_RASTER = b"\x59\xa6\x6a\x95"
 _RADIANCE_SIZE = re.compile(rb"^-Y (\d{1,9}) \+X (\d{1,9})\s*$", re.MULTILINE)
 _PAM_WIDTH = re.compile(rb"^WIDTH\s+(\d+)", re.MULTILINE)
 _PAM_HEIGHT = re.compile(rb"^HEIGHT\s+(\d+)", re.MULTILINE)
+_PAM_MAXIMUM = re.compile(rb"^MAXVAL\s+(\d{1,5})\s", re.MULTILINE)
 # As in OpenCV, a comment ends with either kind of line end, and a number with any byte.
 _NETPBM_GAP = rb"(?:\s|#[^\r\n]*[\r\n])*"
 _NETPBM_SIZE = re.compile(rb"P\d\s" + _NETPBM_GAP + rb"(\d{1,9})\D" + _NETPBM_GAP + rb"(\d{1,9})\D")
+_NETPBM_MAXIMUM = re.compile(_NETPBM_SIZE.pattern + _NETPBM_GAP + rb"(\d{1,5})\D")
 
 Size = tuple[int, int] | None
 
@@ -44,9 +48,22 @@ def claimed_size(data: bytes) -> Size:
         # The decoder reads the page that it is asked for: the largest counts.
         size = max(((one.width_px, one.height_px) for one in pages), key=math.prod, default=None)
         return size if size is not None and min(size) > 0 else None
+    if is_avif(data):
+        header = avif_header(data)
+        return (header.width_px, header.height_px) if header and header.width_px * header.height_px else None
     start = next((start for start in _READERS if data.startswith(start)), None)
     size = _any_other(data) if start is None else _READERS[start](data[:_HEADER_BYTES])
     return size if size is not None and min(size) > 0 else None
+
+
+def netpbm_maximum(data: bytes) -> int | None:
+    """The value of white in a grey or colour picture of Netpbm; None for any other picture."""
+    header = data[:_HEADER_BYTES]
+    if header.startswith(b"P7"):
+        stated = _PAM_MAXIMUM.search(header)
+        return int(stated[1]) if stated else None
+    found = _NETPBM_MAXIMUM.match(header) if header[:2] in (b"P2", b"P3", b"P5", b"P6") else None
+    return int(found[3]) if found else None
 
 
 def claims_missing_bytes(data: bytes) -> bool:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import struct
+from fractions import Fraction
 from typing import Any
 
 import av.error
+import cv2
 import numpy as np
 from av.container import InputContainer
 from av.packet import Packet
+from av.sidedata.sidedata import Type as SideDataType
 from av.stream import Disposition
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
@@ -19,6 +23,9 @@ from agegender.shared.messages.pipeline import LONGEST_SIDE_PX
 
 _NO_VIDEO = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.dependent
 _MAX_PIXELS_OPTION = {"max_pixels": str(MAX_PIXELS)}
+_MATRIX = struct.Struct("=9i")
+_SQUARE = Fraction(1)
+_LARGEST_ASPECT = 4
 _STREAMS = 64  # more than any real file or camera has
 PROBING_OPTIONS: Any = [_MAX_PIXELS_OPTION] * _STREAMS  # PyAV's types ask for text, but its code takes these
 """For `av.open(stream_options=…)`: FFmpeg decodes the first frames while it opens a stream."""
@@ -70,8 +77,18 @@ def decoded(video: VideoStream, packet: Packet[VideoStream]) -> list[VideoFrame]
         return None
 
 
-def upright_bgr(frame: VideoFrame) -> Bgr:
-    """The pixels, rotated as the file says.
+def pixel_aspect(video: VideoStream) -> Fraction:
+    """The width of a pixel by its height, as the file or the codec states it; 1 if that is no real value."""
+    stated = video.sample_aspect_ratio
+    return Fraction(stated) if stated and 1 / _LARGEST_ASPECT <= stated <= _LARGEST_ASPECT else Fraction(1)
+
+
+def upright_bgr(frame: VideoFrame, aspect: Fraction = _SQUARE) -> Bgr:
+    """The pixels as a player shows them: turned and mirrored as the file says, with square pixels.
+
+    Args:
+        frame: as decoded.
+        aspect: see `pixel_aspect`. The shorter side of a pixel is stretched, so that no detail is lost.
 
     Raises:
         UnreadablePicture: the pixels cannot be converted.
@@ -80,8 +97,44 @@ def upright_bgr(frame: VideoFrame) -> Bgr:
     if frame.width * frame.height > MAX_PIXELS:
         raise OversizePicture(f"a frame of {frame.width} x {frame.height} pixels is over {MAX_PIXELS}")
     try:
-        picture = frame.to_ndarray(format="bgr24")
+        picture = np.asarray(frame.to_ndarray(format="bgr24"), np.uint8)
     except (av.error.FFmpegError, ValueError) as error:
         raise UnreadablePicture(f"a frame in {frame.format.name} cannot be converted: {error}") from None
-    quarter_turns = round(frame.rotation / 90)
-    return np.ascontiguousarray(np.rot90(picture, quarter_turns), np.uint8)
+    return _as_the_matrix_says(_square_pixels(picture, aspect), _display_matrix(frame))
+
+
+def _square_pixels(picture: Bgr, aspect: Fraction) -> Bgr:
+    if aspect == 1:
+        return picture
+    height_px, width_px = picture.shape[:2]
+    stretched_wh = (
+        (round(width_px * aspect), height_px) if aspect > 1 else (width_px, round(height_px / aspect))
+    )
+    if stretched_wh[0] * stretched_wh[1] > MAX_PIXELS or max(stretched_wh) > LONGEST_SIDE_PX:
+        stretched_wh = (
+            (width_px, round(height_px / aspect)) if aspect > 1 else (round(width_px * aspect), height_px)
+        )
+    return np.asarray(cv2.resize(picture, (max(1, stretched_wh[0]), max(1, stretched_wh[1]))), np.uint8)
+
+
+def _display_matrix(frame: VideoFrame) -> tuple[int, ...] | None:
+    """ISO/IEC 14496-12, section 8.3.2: a, b, u, c, d, v, x, y, w; None if the file states none."""
+    for data in frame.side_data:
+        if data.type is SideDataType.DISPLAYMATRIX and data.buffer_size >= _MATRIX.size:
+            return _MATRIX.unpack_from(bytes(data))
+    return None
+
+
+def _as_the_matrix_says(picture: Bgr, matrix: tuple[int, ...] | None) -> Bgr:
+    """The matrix takes x to a·x + c·y and y to b·x + d·y. Other angles are rounded to quarter turns."""
+    if matrix is None:
+        return picture
+    a, b, _, c, d, *_ = matrix
+    if abs(a) + abs(d) < abs(b) + abs(c):
+        picture = np.transpose(picture, (1, 0, 2))
+        a, d = c, b
+    if a < 0:
+        picture = picture[:, ::-1]
+    if d < 0:
+        picture = picture[::-1]
+    return np.ascontiguousarray(picture)

@@ -18,6 +18,7 @@ from agegender.services.ingest.sources.decoding import (
     NO_FRAME,
     PROBING_OPTIONS,
     decoded,
+    pixel_aspect,
     upright_bgr,
     video_of,
 )
@@ -158,7 +159,11 @@ class RtspStream:
         wall_s = self._wall_minus_stream_s
         camera_time_s = None if wall_s is None else wall_s + time_s
         return StreamFrame(
-            time_s, time.time(), "arrival", partial(upright_bgr, frame), camera_time_s=camera_time_s
+            time_s,
+            time.time(),
+            "arrival",
+            partial(upright_bgr, frame, pixel_aspect(self._video)),
+            camera_time_s=camera_time_s,
         )
 
     def close(self) -> None:

@@ -21,6 +21,7 @@ from agegender.services.ingest.sources.decoding import (
     NO_FRAME,
     PROBING_OPTIONS,
     decoded,
+    pixel_aspect,
     upright_bgr,
     video_of,
 )
@@ -134,6 +135,7 @@ class VideoFileStream:
         """The unit of the times of the frames, in seconds."""
         self.frame_count = _frame_count(container, self._video, self.fps)
         """The number of frames according to the file; None if it does not say."""
+        self._aspect = pixel_aspect(self._video)
         self._clock = MediaClock(1.0 / float(self.fps))
         self.undecoded = 0
         """The frames that could not be decoded, so far."""
@@ -149,7 +151,7 @@ class VideoFileStream:
                     media_time_s,
                     time.time(),
                     "arrival",
-                    partial(upright_bgr, frame),
+                    partial(upright_bgr, frame, self._aspect),
                     media_time_s=media_time_s,
                     file=self._file,
                 )

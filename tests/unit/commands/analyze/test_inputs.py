@@ -9,7 +9,6 @@ from pathlib import Path, PurePath
 from typing import Any
 
 import cv2
-import numpy as np
 import pytest
 
 from agegender.commands.analyze.inputs import Input, Skipped, SkipReason, find_inputs
@@ -198,7 +197,7 @@ def test_each_page_of_a_tiff_is_a_picture_of_its_own(tmp_path: Path) -> None:
 def test_animated_pictures_are_videos(tmp_path: Path) -> None:
     animation = cv2.Animation()
     animation.frames = [cv2.cvtColor(one, cv2.COLOR_BGR2BGRA) for one in (no_face(), astronaut()[:48, :64])]
-    animation.durations = np.array([100, 100])
+    animation.durations = [100, 100]
     for suffix in (".gif", ".webp", ".png", ".avif"):
         assert cv2.imwriteanimation(str(tmp_path / f"moves{suffix}"), animation)
         cv2.imwrite(str(tmp_path / f"still{suffix}"), no_face())
