@@ -11,7 +11,6 @@ import cv2
 import numpy as np
 from av.container import InputContainer
 from av.packet import Packet
-from av.sidedata.sidedata import Type as SideDataType
 from av.stream import Disposition
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
@@ -119,10 +118,10 @@ def _square_pixels(picture: Bgr, aspect: Fraction) -> Bgr:
 
 def _display_matrix(frame: VideoFrame) -> tuple[int, ...] | None:
     """ISO/IEC 14496-12, section 8.3.2: a, b, u, c, d, v, x, y, w; None if the file states none."""
-    for data in frame.side_data:
-        if data.type is SideDataType.DISPLAYMATRIX and data.buffer_size >= _MATRIX.size:
-            return _MATRIX.unpack_from(bytes(data))
-    return None
+    data = frame.side_data.get("DISPLAYMATRIX")
+    if data is None or data.buffer_size < _MATRIX.size:
+        return None
+    return _MATRIX.unpack_from(bytes(data))
 
 
 def _as_the_matrix_says(picture: Bgr, matrix: tuple[int, ...] | None) -> Bgr:
