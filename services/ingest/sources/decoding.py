@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import struct
 from fractions import Fraction
-from typing import Any
+from typing import Any, cast
 
 import av.error
 import cv2
 import numpy as np
 from av.container import InputContainer
 from av.packet import Packet
+from av.sidedata.sidedata import SideData
 from av.stream import Disposition
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
@@ -118,7 +119,8 @@ def _square_pixels(picture: Bgr, aspect: Fraction) -> Bgr:
 
 def _display_matrix(frame: VideoFrame) -> tuple[int, ...] | None:
     """ISO/IEC 14496-12, section 8.3.2: a, b, u, c, d, v, x, y, w; None if the file states none."""
-    data = frame.side_data.get("DISPLAYMATRIX")
+    # PyAV's types take the container for one of text.
+    data = cast(SideData | None, frame.side_data.get("DISPLAYMATRIX"))
     if data is None or data.buffer_size < _MATRIX.size:
         return None
     return _MATRIX.unpack_from(bytes(data))
