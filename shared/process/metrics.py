@@ -203,6 +203,11 @@ class Metrics:
             "Memory that the store may use, its maxmemory; 0: no limit.",
             registry=registry,
         )
+        self.store_evicts = Gauge(
+            "agegender_store_evicts_bool",
+            "1 when a full store deletes keys, because its maxmemory-policy is not noeviction.",
+            registry=registry,
+        )
         self.repeats = Counter(
             "agegender_results_repeated_total",
             "Results that were already in the store and changed nothing.",

@@ -8,6 +8,7 @@ import pytest
 import redis
 from prometheus_client import CollectorRegistry
 
+from agegender.services.sink import store_size
 from agegender.services.sink.store_size import StoreSize
 from agegender.shared.errors import NotNow
 from agegender.shared.process.metrics import Metrics
@@ -16,6 +17,7 @@ from tests.support.redis_server import RedisServer
 from tests.support.sink import opened_sink
 
 USED, LIMIT = "agegender_store_used_bytes", "agegender_store_limit_bytes"
+EVICTS = "agegender_store_evicts_bool"
 
 
 def test_the_sink_reports_used_and_allowed_memory(own_redis: RedisServer) -> None:
@@ -34,6 +36,32 @@ def test_a_full_store_is_reported_although_it_refuses_writes(own_redis: RedisSer
         with pytest.raises(NotNow, match="memory"):
             sink.output.write([vote()])
         assert sink.metrics.total(USED) > sink.metrics.total(LIMIT) == 1
+
+
+def test_a_store_that_deletes_keys_is_reported_once(
+    own_redis: RedisServer, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Until its policy is mended. Without a limit no policy deletes a key."""
+    monkeypatch.setattr(store_size, "_MEASURE_EVERY_S", 0.0)
+    metrics = Metrics(CollectorRegistry())
+    with redis.Redis.from_url(own_redis.url) as client:
+        size = StoreSize(client, metrics)
+
+        def told(**settings: str) -> tuple[float, int]:
+            for name, value in settings.items():
+                client.config_set(name.replace("_", "-"), value)
+            size.measure()
+            return metrics.total(EVICTS), len(caplog.records)
+
+        assert told(maxmemory="64mb") == (0, 0)
+        assert told(maxmemory="0", maxmemory_policy="allkeys-lru") == (0, 0)
+        assert told(maxmemory="64mb") == (1, 1)
+        assert told() == (1, 1)
+        assert told(maxmemory_policy="noeviction") == (0, 1)
+        assert told(maxmemory_policy="volatile-ttl") == (1, 2)
+    assert {one.getMessage() for one in caplog.records} == {
+        "a full store deletes keys, and counts will then be wrong"
+    }
 
 
 def test_without_permission_for_info_the_sink_warns_once(
