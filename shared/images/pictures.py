@@ -45,9 +45,9 @@ def decode_picture(data: bytes, max_pixels: int = MAX_PIXELS, page: int = 0) -> 
     if not data:
         raise UnreadablePicture("the picture is empty")
     if is_heic(data):
-        raise UnreadablePicture("HEIC and HEIF pictures are not read: save it as JPEG first")
+        return _decoded_heic(data, max_pixels)
     if is_jpeg_xl(data):
-        raise UnreadablePicture("JPEG XL pictures are not read: save it as JPEG or PNG first")
+        raise UnreadablePicture("JPEG XL is not read, and no extra reads it: save the picture as JPEG or PNG")
     size = claimed_size(data)
     if size is None:
         raise UnreadablePicture(f"{len(data)} bytes that are no picture: no size in its header")
@@ -95,6 +95,29 @@ def _decoded_avif(data: bytes) -> Bgr | None:
         return None
     turned = np.rot90(np.asarray(picture, np.uint8), header.quarter_turns)
     return np.ascontiguousarray(turned if header.mirror_axis is None else np.flip(turned, header.mirror_axis))
+
+
+def _decoded_heic(data: bytes, max_pixels: int) -> Bgr:
+    """The primary picture, put together from its tiles, and turned as it states."""
+    try:
+        import pillow_heif
+    except ModuleNotFoundError:
+        raise UnreadablePicture(
+            "HEIC and HEIF need the extra `heic`: run `pip install pillow-heif`, or save the picture as JPEG"
+        ) from None
+    try:
+        image = pillow_heif.open_heif(io.BytesIO(data), convert_hdr_to_8bit=True)
+        width_px, height_px = image.size
+        if width_px * height_px > max_pixels:
+            raise OversizePicture(
+                f"claims {width_px} x {height_px} pixels, more than the {max_pixels} allowed"
+            )
+        pixels = np.asarray(image)
+    except (ValueError, OSError, RuntimeError, EOFError, SyntaxError) as error:
+        raise UnreadablePicture(f"the HEIC picture cannot be decoded: {error}") from None
+    if pixels.ndim == 2:
+        return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_GRAY2BGR), np.uint8)
+    return np.ascontiguousarray(pixels[:, :, 2::-1], np.uint8)
 
 
 def _decoded_netpbm(data: bytes, maximum: int) -> Bgr | None:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import struct
+import sys
 
 import cv2
 import numpy as np
 import pytest
 
 from agegender.shared.images.avif import avif_header
-from agegender.shared.images.pictures import Bgr, UnreadablePicture, decode_picture
+from agegender.shared.images.pictures import Bgr, OversizePicture, UnreadablePicture, decode_picture
 from agegender.shared.images.sizes import claimed_size
 
 
@@ -158,6 +160,25 @@ def test_each_page_of_a_tiff_is_read() -> None:
     assert [differs(decode_picture(data, page=n), one) for n, one in enumerate(pages)] == [0, 0]
     with pytest.raises(UnreadablePicture, match="expected a page up to 1, got 2"):
         decode_picture(data, page=2)
+
+
+def test_a_heic_is_read_with_its_extra() -> None:
+    pillow_heif = pytest.importorskip("pillow_heif", reason="the extra `heic` is not installed")
+    file = io.BytesIO()
+    rgb = np.ascontiguousarray(corners()[:, :, ::-1])
+    pillow_heif.from_bytes("RGB", (128, 64), rgb.tobytes()).save(file, quality=95)
+    data = file.getvalue()
+    assert differs(decode_picture(data), corners()) < 3
+    with pytest.raises(OversizePicture, match="claims 128 x 64 pixels"):
+        decode_picture(data, max_pixels=128 * 64 - 1)
+    with pytest.raises(UnreadablePicture, match="HEIC picture cannot be decoded"):
+        decode_picture(data[:-100])
+
+
+def test_a_heic_without_its_extra_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    with pytest.raises(UnreadablePicture, match="pip install pillow-heif"):
+        decode_picture(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic")
 
 
 @pytest.mark.parametrize(
