@@ -17,7 +17,7 @@ from typing import Self
 
 from agegender.analysis.ordered import in_order
 from agegender.analysis.people import Analyzed, People, Person
-from agegender.analysis.pictures import Colour, PictureLike, as_bgr, check_colour, is_one_picture
+from agegender.analysis.pictures import Colour, PictureLike, as_bgr, check_colour, is_one_picture, pages_of
 from agegender.analysis.stages import StagePool, StageSet
 from agegender.analysis.video_frames import FileFrames, VideoFrame
 from agegender.services.classify.config import ClassifySettings
@@ -112,6 +112,8 @@ class Analyzer:
     def analyze_image(self, picture: PictureLike, *, colour: Colour = "bgr") -> list[Result]:
         """The faces of one picture, from left to right; none where there is no face.
 
+        Those of all pages of a TIFF, page after page; `face.frame.sequence` is the page, from 0.
+
         Args:
             picture: a path, a picture file as bytes or as an open binary file, an image of Pillow, or an
                 array: grey, colour or colour with alpha, uint8 or uint16.
@@ -122,7 +124,11 @@ class Analyzer:
             ValueError: an array of another shape or type.
             TypeError: no picture.
         """
-        return list(self.look_at(picture, colour=colour)[1].faces)
+        pages = range(pages_of(picture))
+        return [face for page in pages for face in self._faces_of(picture, colour, page)]
+
+    def _faces_of(self, picture: PictureLike, colour: Colour, page: int) -> tuple[Result, ...]:
+        return self.look_at(picture, colour=colour, number=page, page=page)[1].faces
 
     def analyze_images(
         self, pictures: Iterable[PictureLike], *, colour: Colour = "bgr"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 from pathlib import Path
 from typing import Any, Literal, Protocol, runtime_checkable
@@ -10,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from agegender.services.ingest.sources.stills import read_still
+from agegender.services.ingest.sources.stills import page_count, read_still
 from agegender.shared.images.pictures import (
     Bgr,
     OversizePicture,
@@ -19,6 +20,7 @@ from agegender.shared.images.pictures import (
     turned_upright,
 )
 from agegender.shared.images.sizes import MAX_PICTURE_BYTES, MAX_PIXELS
+from agegender.shared.images.tiff import tiff_pages
 from agegender.shared.messages.pipeline import LONGEST_SIDE_PX
 
 Colour = Literal["bgr", "rgb"]
@@ -99,6 +101,15 @@ def as_bgr(picture: PictureLike, colour: Colour = "bgr", page: int = 0) -> Bgr:
     if max(height_px, width_px) > LONGEST_SIDE_PX:
         raise OversizePicture(f"{width_px} x {height_px} pixels: a side is over {LONGEST_SIDE_PX}")
     return picture_bgr
+
+
+def pages_of(picture: PictureLike) -> int:
+    """The number of pages of a TIFF that is a path or bytes; 1 for anything else."""
+    if isinstance(picture, str | os.PathLike):
+        return page_count(Path(picture))
+    if isinstance(picture, PictureBytes):
+        return max(1, len(tiff_pages(io.BytesIO(picture))))
+    return 1
 
 
 def check_colour(colour: str) -> None:

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from age_gender_detection import Analyzer, Unreadable
-from tests.support.faces import ASTRONAUT, ASTRONAUT_BOX_XYXY, astronaut
+from tests.support.faces import ASTRONAUT, ASTRONAUT_BOX_XYXY, astronaut, no_face
 
 
 @pytest.fixture(scope="module")
@@ -143,6 +143,13 @@ def test_a_frame_rate_that_is_none_is_a_value_error(analyzer: Analyzer, fps: flo
     for call in (analyzer.analyze_video, analyzer.analyze_frames):
         with pytest.raises(ValueError, match="expected fps over 0, or None"):
             call("clip.mp4", fps=fps)
+
+
+def test_all_pages_of_a_tiff_are_analyzed(analyzer: Analyzer, tmp_path: Path) -> None:
+    path = tmp_path / "scan.tif"
+    cv2.imwritemulti(str(path), [no_face(), astronaut(), astronaut()])
+    for picture in (path, path.read_bytes()):
+        assert [one.face.frame.sequence for one in analyzer.analyze_image(picture)] == [1, 2]
 
 
 _FORKS = """
