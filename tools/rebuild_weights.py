@@ -7,9 +7,10 @@
     python -m tools.rebuild_weights --write
 
 Each package is fetched by its own client and its sum compared before anything in it is read. YuNet is copied.
-Nets A and B are described here as TensorFlow functions, filled with the published weights and converted for
-LiteRT. The same TensorFlow release gives the same bytes in every folder, so the sums in
-`shared/models/manifest.json` prove where each committed file comes from.
+Nets A, B and C are described here as TensorFlow functions, filled with the published weights and converted
+for LiteRT. Net C is converted to int8, with the faces of the public samples as examples of its input. The
+same TensorFlow release gives the same bytes in every folder, so the sums in `shared/models/manifest.json`
+prove where each committed file comes from.
 """
 
 from __future__ import annotations
@@ -23,19 +24,29 @@ import sys
 import tarfile
 import tempfile
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from agegender.services.classify.nets import inputs
+from agegender.services.detect.build import build_detect_stage
+from agegender.services.detect.config import DetectSettings
+from agegender.shared.images.pictures import Bgr
+from agegender.shared.messages.pipeline import FrameInfo
 from agegender.shared.models import FOLDER, Net, PackageOrigin, load_manifest
+from agegender.simulator.samples import fetch_samples
+from agegender.simulator.scenes import ASTRONAUT
 
 Floats = NDArray[np.float32]
 Tensor = Any
 """A TensorFlow tensor; TensorFlow ships no types."""
 Graph = Callable[[Tensor], Tensor]
+Chips = NDArray[np.uint8]
+_FRAMES_APART = 24
 
 
 def main() -> int:
@@ -69,6 +80,8 @@ def rebuild(name: str, net: Net, files: Mapping[str, bytes]) -> bytes:
         return converted(net_a(read_face_api(described, files["age_gender_model.bin"])), net)
     if name == "gender_b":
         return converted(net_b(read_gender_v1(files["gender-v1.onnx"])), net)
+    if name == "face_features_c":
+        return quantised(net_c(read_faceres(files)), net, sample_chips())
     return files[net.file]
 
 
@@ -128,6 +141,24 @@ def read_face_api(manifest: list[dict[str, Any]], data: bytes) -> dict[str, Floa
         offset += raw.nbytes
         values = raw * scheme["scale"] + scheme["min"] if scheme else raw
         tensors[entry["name"]] = values.astype(np.float32).reshape(entry["shape"])
+    if offset != len(data):
+        raise ValueError(f"the manifest describes {offset} bytes, the file holds {len(data)}")
+    return tensors
+
+
+def read_faceres(files: Mapping[str, bytes]) -> dict[str, Floats]:
+    """The tensors of net C by their names, from its TensorFlow.js graph model.
+
+    They lie back to back in the order of the manifest, as float16 where `quantization` says so.
+    """
+    described, data = json.loads(files["faceres-deep.json"]), files["faceres-deep.bin"]
+    tensors: dict[str, Floats] = {}
+    offset = 0
+    for entry in described["weightsManifest"][0]["weights"]:
+        stored = (entry.get("quantization") or entry)["dtype"]
+        raw = np.frombuffer(data, np.dtype(stored), int(np.prod(entry["shape"])), offset)
+        offset += raw.nbytes
+        tensors[entry["name"]] = raw.astype(entry["dtype"]).reshape(entry["shape"])
     if offset != len(data):
         raise ValueError(f"the manifest describes {offset} bytes, the file holds {len(data)}")
     return tensors
@@ -217,6 +248,102 @@ def net_b(tensors: Mapping[str, Floats]) -> Graph:
         return x @ tensors["dense1/weights"] + tensors["dense1/bias"]
 
     return graph
+
+
+def net_c(tensors: Mapping[str, Floats]) -> Graph:
+    """HSE_FaceRec's MobileNet-v1 without its heads: (N, 192, 192, 3) to (N, 1024) features.
+
+    The factors of the batch normalisations are already in the kernels, but for the depthwise ones
+    (https://github.com/HSE-asavchenko/HSE_FaceRec_tf). Its heads are a part of `services/classify/head.py`.
+    """
+    import tensorflow as tf
+
+    halving = {2, 4, 6, 12}
+
+    def conv(x: Tensor, layer: str, norm: str, stride: int) -> Tensor:
+        kernel = tensors[f"{layer}/convolution/merged_input"]
+        return tf.nn.relu6(tf.nn.conv2d(x, kernel, stride, "SAME") + tensors[f"{norm}/batchnorm_1/sub"])
+
+    def depthwise(x: Tensor, index: int) -> Tensor:
+        factors = tensors[f"conv_dw_{index}_bn/batchnorm_1/mul"].reshape(1, 1, -1, 1)
+        kernel = tensors[f"conv_dw_{index}/depthwise_kernel"] * factors
+        stride = 2 if index in halving else 1
+        x = tf.nn.depthwise_conv2d(x, kernel, [1, stride, stride, 1], "SAME")
+        return tf.nn.relu6(x + tensors[f"conv_dw_{index}_bn/batchnorm_1/sub"])
+
+    def graph(x: Tensor) -> Tensor:
+        x = conv(x, "conv1", "conv1_bn", 2)
+        for index in range(1, 14):
+            x = conv(depthwise(x, index), f"conv_pw_{index}", f"conv_pw_{index}_bn", 1)
+        return tf.reduce_mean(x, [1, 2])
+
+    return graph
+
+
+def sample_chips() -> Chips:
+    """The chips that net C's int8 ranges are measured on, (N, 160, 160, 3).
+
+    They show the faces of the portrait and the pictures of the public samples, and of every 24th frame of the
+    samples' videos. With these, net C answers as well as with 135 faces of FairFace.
+    """
+    samples = fetch_samples()
+    pictures = (
+        ASTRONAUT,
+        samples.multi_face,
+        samples.single_face,
+        samples.woman_surprised,
+        samples.woman_smiling,
+        samples.woman_angry,
+        samples.man_disgusted,
+    )
+    videos = (
+        samples.single_face_video,
+        samples.woman_video,
+        samples.face_then_no_face_video,
+        samples.no_face_then_face_video,
+    )
+    detect = build_detect_stage(DetectSettings())
+    chips = []
+    for picture_bgr in chain(map(_picture, pictures), chain.from_iterable(map(_frames, videos))):
+        height_px, width_px = picture_bgr.shape[:2]
+        info = FrameInfo(
+            camera_id="samples",
+            stream_id="0",
+            sequence=0,
+            captured_at_s=0,
+            clock="arrival",
+            published_at_s=0,
+            width_px=width_px,
+            height_px=height_px,
+        )
+        found = detect.search(picture_bgr, info)
+        chips += [found.cut(index).chip_bgr for index in range(len(found.faces))]
+    return np.stack(chips)
+
+
+def _picture(path: Path) -> Bgr:
+    return np.asarray(importlib.import_module("cv2").imread(str(path)), np.uint8)
+
+
+def _frames(path: Path) -> Iterator[Bgr]:
+    with importlib.import_module("av").open(str(path)) as video:
+        for number, frame in enumerate(video.decode(video=0)):
+            if number % _FRAMES_APART == 0:
+                yield frame.to_ndarray(format="bgr24")
+
+
+def quantised(graph: Graph, net: Net, chips: Chips) -> bytes:
+    """`graph` as a LiteRT file that computes in int8, from `chips` as examples; one chip at a time."""
+    import tensorflow as tf
+
+    signature = tf.TensorSpec([1, net.input.side_px, net.input.side_px, 3], tf.float32, name="faces")
+    module = tf.Module()
+    module.graph = tf.function(graph, input_signature=[signature])
+    concrete = module.graph.get_concrete_function()
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([concrete], module)
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    converter.representative_dataset = lambda: ([face[np.newaxis]] for face in inputs(chips, net.input))
+    return bytes(converter.convert())
 
 
 def converted(graph: Graph, net: Net) -> bytes:

@@ -29,9 +29,9 @@ from agegender.commands.plan.constants import (
 )
 from agegender.services.classify.build import build_classify_stage
 from agegender.services.classify.config import ClassifySettings
-from agegender.services.classify.nets import NETS, inputs
+from agegender.services.classify.nets import inputs, views
 from agegender.services.classify.stage import ClassifyStage
-from agegender.services.classify.tensorflow_nets import TensorFlowNets
+from agegender.services.classify.tensorflow_nets import tensorflow_nets
 from agegender.services.detect.build import build_detect_stage
 from agegender.services.detect.config import DetectSettings
 from agegender.services.ingest.config import IngestSettings
@@ -90,14 +90,13 @@ def detect_costs(frames: Sequence[Frame], face_count: int) -> DetectCosts:
 
 def classify_costs(faces: Sequence[Face], stage: ClassifyStage) -> ClassifyCosts:
     """All of a face, and what of it is not the nets."""
-    wanted = [load_manifest().nets[name].input for name in NETS]
-    passes = 2 if ClassifySettings().flip_augmentation else 1
+    manifest = load_manifest()
+    run = views(manifest.packs[ClassifySettings().nets])
 
     def host() -> None:
         chips_bgr = np.stack([decode_picture(face.chip_jpeg, CHIP_SIDE_PX**2) for face in faces])
-        for _ in range(passes):
-            for one in wanted:
-                inputs(chips_bgr, one)
+        for net, mirrored in run:
+            inputs(chips_bgr, manifest.nets[net].input, mirrored=mirrored)
 
     return ClassifyCosts(
         face_ms=cpu_ms(len(faces), lambda: stage.classify(faces)), host_ms=cpu_ms(len(faces), host)
@@ -108,16 +107,15 @@ def gpu_costs(shipped: GpuCosts) -> GpuCosts:
     """Of the GPU that TensorFlow sees; where there is none, what came with the project."""
     chips_bgr = np.zeros((_GPU_BATCH, CHIP_SIDE_PX, CHIP_SIDE_PX, 3), np.uint8)
     try:
-        nets = TensorFlowNets("gpu")
+        nets = tensorflow_nets(ClassifySettings().nets)
         nets.open()
     except AgeGenderError as error:
         say(f"the GPU was not measured: {error}")
         return shipped
-    passes, least_s = 2 if ClassifySettings().flip_augmentation else 1, float("inf")
+    least_s = float("inf")
     for _ in range(_ROUNDS):
         started_s, started_cpu_s = time.perf_counter(), time.process_time()
-        for _ in range(passes):
-            nets.predict(chips_bgr)
+        nets.predict(chips_bgr)
         cutting_s = time.process_time() - started_cpu_s
         least_s = min(least_s, max(time.perf_counter() - started_s - cutting_s, 0.001))
     return GpuCosts(is_measured=True, batch_faces=_GPU_BATCH, batch_ms=least_s * 1000)

@@ -50,7 +50,7 @@ def kafka_costs(frames: Sequence[Frame], faces: Sequence[Face], shipped: KafkaCo
 
 def _measured(servers: str, frames: Sequence[Frame], faces: Sequence[Face]) -> KafkaCosts:
     nets = SimulatedNets(0.0)
-    classified = ClassifyStage(nets, load_calibration(nets.name), flip_augmentation=False).classify(faces)
+    classified = ClassifyStage(nets, load_calibration("default")).classify(faces)
     results = [r for one in classified if isinstance(one, Done) for r in one.outputs]
     alone = track_update()
     visit = track_summary("mi7x4k2p1-1", seconds=12.4, frames=61, votes_sent=5)

@@ -22,7 +22,7 @@ def build(metrics: Metrics, health: Health) -> Runner[Face | TrackUpdate, Result
     """The service over Kafka."""
     settings, kafka = ClassifySettings.load(), KafkaSettings.load()
     register_certificate_gauges(metrics, kafka)
-    metrics.device.labels("classify", settings.device).set(1)
+    metrics.device.labels("classify", settings.device, settings.nets).set(1)
     return Runner(
         "classify",
         KafkaSource(FACES, "classify", kafka, metrics=metrics),

@@ -6,12 +6,13 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
+from agegender.shared.models import PackName
 from agegender.shared.process.settings import Settings
 from agegender.shared.runtime.runner import BatchLimits
 
 
 class ClassifySettings(Settings):
-    """The device of the nets, and the size of batches."""
+    """The nets with their device, and the size of batches."""
 
     prefix: ClassVar[str] = "CLASSIFY_"
 
@@ -19,8 +20,8 @@ class ClassifySettings(Settings):
     """`cpu` runs the nets with LiteRT. `gpu` runs them with TensorFlow, and requires a GPU."""
     threads: Annotated[int, Field(ge=1, le=64)] = 1
     """Threads of the nets on a CPU. More workers use more cores better than more threads do."""
-    flip_augmentation: bool = True
-    """Classify each face and its mirror image, and average the two. This takes twice the time."""
+    nets: PackName = "default"
+    """`fast` takes less time, and is less accurate. `open` has a head fitted to CC BY 4.0 faces alone."""
     batch_messages: Annotated[int, Field(ge=1, le=1_024)] = 32
     """The largest number of chips classified together. A GPU is faster with larger batches."""
     batch_wait_s: Annotated[float, Field(ge=0, le=10)] = 0.02

@@ -8,10 +8,10 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from agegender.services.classify.calibration import Calibration
-from agegender.services.classify.flip_augmentation import predict
 from agegender.services.classify.nets import AgeGenderNets
 from agegender.shared.images.faces import CHIP_SIDE_PX
 from agegender.shared.images.pictures import Bgr, UnreadablePicture, decode_picture
+from agegender.shared.images.pose import turn
 from agegender.shared.images.quality import why_unclassified
 from agegender.shared.messages.pipeline import Face, Result, TrackUpdate, Unclassified
 from agegender.shared.runtime.stage import Bad, Done, Outcome
@@ -23,7 +23,6 @@ class ClassifyStage:
     Args:
         nets: opened.
         calibration: made for these nets.
-        flip_augmentation: classify each face and its mirror image, and average the two.
         clock: seconds since 1970.
     """
 
@@ -32,12 +31,10 @@ class ClassifyStage:
         nets: AgeGenderNets,
         calibration: Calibration,
         *,
-        flip_augmentation: bool = True,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._nets = nets
         self._calibration = calibration
-        self._flip_augmentation = flip_augmentation
         self._clock = clock
 
     def process(self, batch: Sequence[Face | TrackUpdate]) -> Sequence[Outcome[Result | TrackUpdate]]:
@@ -66,14 +63,14 @@ class ClassifyStage:
                 outcomes.append(Bad(str(error)))
         if not classified:
             return outcomes
-        predictions = predict(self._nets, np.stack(chips_bgr), flip_augmentation=self._flip_augmentation)
+        predictions = self._nets.predict(np.stack(chips_bgr))
         for position, age_years, male_logit in zip(classified, *predictions, strict=True):
             outcomes[position] = Done((self._result(batch[position], float(age_years), float(male_logit)),))
         return outcomes
 
     def _result(self, face: Face, age_years: float, male_logit: float) -> Result:
         classification = self._calibration.classify(
-            age_years, male_logit, face.info.quality, flip_augmentation=self._flip_augmentation
+            age_years, male_logit, face.info.quality, turn(face.info.landmarks_xy)
         )
         low_years, high_years = classification.interval_years
         return Result(

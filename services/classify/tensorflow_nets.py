@@ -1,7 +1,8 @@
 """The nets on a GPU, through TensorFlow. No other module of the services imports TensorFlow.
 
 There is one copy of the weights, the LiteRT files. Each of their layers is computed by the TensorFlow
-operation with the same meaning. Weights stored as float16 become float32 first, as in LiteRT.
+operation with the same meaning. Weights stored as float16 become float32 first, as in LiteRT. Weights stored
+as int8 become float32 too, and all between them is computed in float32, which LiteRT rounds to int8.
 """
 
 from __future__ import annotations
@@ -13,10 +14,11 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from agegender.services.classify.nets import NETS, Floats, Predictions, check_chips, combine, inputs
+from agegender.services.classify.head import Floats
+from agegender.services.classify.nets import PackedNets, View, check_chips, inputs
 from agegender.services.classify.tflite_graph import Graph, Layer, read_graph
 from agegender.shared.errors import AgeGenderError, MissingExtra
-from agegender.shared.models import load_manifest, weights
+from agegender.shared.models import PackName, load_manifest, weights
 
 Tensor = Any
 """A TensorFlow tensor; TensorFlow ships no types."""
@@ -27,21 +29,33 @@ class NoGpu(AgeGenderError):
     """A GPU is required, and TensorFlow finds or uses none."""
 
 
-class TensorFlowNets:
-    """The nets on a GPU, or on a CPU for comparison, in batches of a few fixed sizes.
+def tensorflow_nets(
+    pack: PackName = "default",
+    device: Literal["gpu", "cpu"] = "gpu",
+    batch_sizes: Sequence[int] = (8, 32, 128),
+) -> PackedNets:
+    """The nets of `pack` on a GPU, or on a CPU for comparison."""
+    return PackedNets(pack, lambda wanted: TensorFlow(wanted, device, batch_sizes))
+
+
+class TensorFlow:
+    """Runs nets on a GPU, or on a CPU for comparison, in batches of a few fixed sizes.
 
     Each batch size is compiled once, in `open`. N chips run in the smallest batch that holds them, padded
     with zeros. More chips than the largest size take several batches.
     """
 
     def __init__(
-        self, device: Literal["gpu", "cpu"] = "gpu", batch_sizes: Sequence[int] = (8, 32, 128)
+        self,
+        wanted: Sequence[View],
+        device: Literal["gpu", "cpu"] = "gpu",
+        batch_sizes: Sequence[int] = (8, 32, 128),
     ) -> None:
         if not batch_sizes or min(batch_sizes) < 1:
             raise ValueError(f"expected batch sizes of 1 or more, got {tuple(batch_sizes)}")
-        manifest = load_manifest()
-        self.name = manifest.age_gender
-        self._nets = [manifest.nets[name] for name in NETS]
+        nets = load_manifest().nets
+        self._views = wanted
+        self._inputs = [nets[view.net].input for view in wanted]
         self._device = f"{device.upper()}:0"
         self._batch_sizes = sorted(batch_sizes)
         self._runs: dict[int, CompiledNets] = {}
@@ -59,15 +73,15 @@ class TensorFlowNets:
         except ModuleNotFoundError as error:
             raise MissingExtra("tensorflow", "tensorflow", "running the nets on a GPU") from error
         _prepare_gpus(tf, required=self._device.startswith("GPU"))
-        graphs = [read_graph(weights(name)) for name in NETS]
+        graphs = {name: read_graph(weights(name)) for name in {view.net for view in self._views}}
 
         def classify(*faces: Tensor) -> tuple[Tensor, ...]:
-            return tuple(_replay(tf, graph, x) for graph, x in zip(graphs, faces, strict=True))
+            return tuple(_replay(tf, graphs[view.net], x) for view, x in zip(self._views, faces, strict=True))
 
         compiled = tf.function(classify, autograph=False)
         runs: dict[int, CompiledNets] = {}
         for size in self._batch_sizes:
-            shapes = [(size, net.input.side_px, net.input.side_px, 3) for net in self._nets]
+            shapes = [(size, wanted.side_px, wanted.side_px, 3) for wanted in self._inputs]
             with tf.device(self._device):
                 runs[size] = compiled.get_concrete_function(*(tf.TensorSpec(s, tf.float32) for s in shapes))
             self.check_device(runs[size](*(tf.zeros(shape) for shape in shapes)))
@@ -85,26 +99,25 @@ class TensorFlowNets:
                     f"expected the nets to run on {self._device}, and TensorFlow ran them on {output.device}"
                 )
 
-    def predict(self, chips_bgr: NDArray[np.uint8]) -> Predictions:
-        """The readings of N chips, (N, 160, 160, 3) uint8 in BGR; N may be 0.
-
-        Raises:
-            ChipsError: the chips have another shape or type.
-        """
+    def outputs(self, chips_bgr: NDArray[np.uint8]) -> Sequence[Floats]:
+        """The outputs of each view; see `Runtime.outputs`."""
         check_chips(chips_bgr)
         if not self._runs:
             raise RuntimeError("the nets are not open: call open() first")
         largest = self._batch_sizes[-1]
         starts = range(0, max(len(chips_bgr), 1), largest)
-        parts = [self._outputs(chips_bgr[start : start + largest]) for start in starts]
-        return combine(self._nets, [np.concatenate(outputs) for outputs in zip(*parts, strict=True)])
+        parts = [self._batch(chips_bgr[start : start + largest]) for start in starts]
+        return [np.concatenate(outputs) for outputs in zip(*parts, strict=True)]
 
-    def _outputs(self, chips_bgr: NDArray[np.uint8]) -> list[Floats]:
-        """The outputs of each net, (N, columns), for at most the largest batch."""
+    def _batch(self, chips_bgr: NDArray[np.uint8]) -> list[Floats]:
+        """The outputs of each view, (N, columns), for at most the largest batch."""
         count = len(chips_bgr)
         size = next(size for size in self._batch_sizes if size >= count)
         filled = ((0, size - count), (0, 0), (0, 0), (0, 0))
-        faces = [np.pad(inputs(chips_bgr, net.input), filled) for net in self._nets]
+        faces = [
+            np.pad(inputs(chips_bgr, wanted, mirrored=view.mirrored), filled)
+            for view, wanted in zip(self._views, self._inputs, strict=True)
+        ]
         return [output.numpy()[:count] for output in self._runs[size](*faces)]
 
     def close(self) -> None:
@@ -132,9 +145,9 @@ def _replay(tf: ModuleType, graph: Graph, faces: Tensor) -> Tensor:
     tensors: dict[int, Tensor] = {**graph.constants, graph.source: faces}
     for layer in graph.layers:
         output = _computed(tf, layer, [tensors[number] for number in layer.reads])
-        # LiteRT fuses activations into layers: 0 is none, 1 is ReLU. These nets have no others.
+        # LiteRT fuses activations into layers: 0 is none, 1 is ReLU, 3 is ReLU6. These nets have no others.
         fused = getattr(layer.options, "fusedActivationFunction", 0)
-        tensors[layer.writes] = tf.nn.relu(output) if fused else output
+        tensors[layer.writes] = {1: tf.nn.relu, 3: tf.nn.relu6}[fused](output) if fused else output
     return tensors[graph.sink]
 
 
@@ -147,8 +160,10 @@ def _computed(tf: ModuleType, layer: Layer, read: list[Tensor]) -> Tensor:
     """
     x, options = read[0], layer.options
     match layer.kind:
-        case "DEQUANTIZE":
-            return x.astype(np.float32)
+        case "QUANTIZE":
+            return x
+        case "DEQUANTIZE":  # of float16 weights, or of the int8 outputs that are float32 here
+            return x.astype(np.float32) if isinstance(x, np.ndarray) else x
         case "ADD":
             return x + read[1]
         case "RELU":

@@ -26,7 +26,10 @@ class Layer:
 
 @dataclass(frozen=True, slots=True)
 class Graph:
-    """The layers in the order they run, and the constant tensors by their numbers."""
+    """The layers in the order they run, and the constant tensors by their numbers.
+
+    Constants stored as integers with a scale are turned into the float32 values that they stand for.
+    """
 
     source: int
     sink: int
@@ -46,6 +49,7 @@ def read_graph(path: Path) -> Graph:
         schema.TensorType.FLOAT32: np.float32,
         schema.TensorType.FLOAT16: np.float16,
         schema.TensorType.INT32: np.int32,
+        schema.TensorType.INT8: np.int8,
     }
     kinds = {code: kind for kind, code in vars(schema.BuiltinOperator).items() if not kind.startswith("_")}
     model = schema.ModelT.InitFromPackedBuf(path.read_bytes(), 0)
@@ -54,9 +58,20 @@ def read_graph(path: Path) -> Graph:
     for number, tensor in enumerate(graph.tensors):
         data = model.buffers[tensor.buffer].data
         if data is not None:
-            constants[number] = data.view(types[tensor.type]).reshape(tensor.shape)
+            stored = data.view(types[tensor.type]).reshape(tensor.shape)
+            constants[number] = _real_values(stored, tensor.quantization)
     layers = []
     for operator in graph.operators:
         kind = kinds[model.operatorCodes[operator.opcodeIndex].builtinCode]
         layers.append(Layer(kind, tuple(operator.inputs), operator.outputs[0], operator.builtinOptions))
     return Graph(graph.inputs[0], graph.outputs[0], tuple(layers), constants)
+
+
+def _real_values(stored: NDArray[Any], quantization: Options) -> NDArray[Any]:
+    """The values that `stored` stands for: scale * (q - zero point), one scale for each slice of an axis."""
+    if quantization is None or quantization.scale is None:
+        return stored
+    shape = [1] * stored.ndim
+    shape[quantization.quantizedDimension] = -1
+    scale, zero_point = (np.reshape(values, shape) for values in (quantization.scale, quantization.zeroPoint))
+    return np.asarray((stored - zero_point) * scale, np.float32)

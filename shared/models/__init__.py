@@ -1,6 +1,7 @@
 """The weights that ship with the project, and their manifest.
 
-`docs/models.md` has their origins, licences and accuracy. `tools/rebuild_weights.py` rebuilds every file.
+`docs/models.md` has their origins, licences and accuracy. `tools/rebuild_weights.py` rebuilds the nets,
+`tools/packs/fit_head.py` the heads, and `tools/packs/calibrate.py` the calibrations.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from agegender.shared.errors import AgeGenderError
 
 FOLDER = Path(__file__).parent
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+PackName = Literal["default", "open", "fast"]
+"""The packs that `CLASSIFY_NETS` chooses from."""
 
 
 class WeightsError(AgeGenderError):
@@ -62,6 +65,8 @@ class NetOutput(_Frozen):
 
     name: str
     meaning: str
+    columns: Annotated[int, Field(gt=0)] = 1
+    """How many columns of the tensor hold it."""
 
 
 class Net(_Frozen):
@@ -70,8 +75,8 @@ class Net(_Frozen):
     task: str
     file: str
     format: Literal["onnx", "tflite"]
-    precision: Literal["float32", "float16"]
-    """The type of the stored weights. Every net computes in float32."""
+    precision: Literal["float32", "float16", "int8"]
+    """The type of the stored weights. LiteRT computes in int8 with the last, and else in float32."""
     runtimes: tuple[str, ...]
     size_bytes: Annotated[int, Field(gt=0)]
     sha256: Sha256
@@ -82,23 +87,49 @@ class Net(_Frozen):
     origin: PackageOrigin
 
 
-class CalibrationFile(_Frozen):
-    """The file of `services/classify/calibration.py`. It names its own origin."""
+class StoredFile(_Frozen):
+    """A file of this folder that is no net."""
 
     file: str
     size_bytes: Annotated[int, Field(gt=0)]
     sha256: Sha256
 
 
+class FittedOn(_Frozen):
+    """One set of labelled faces that a file was fitted to."""
+
+    dataset: str
+    terms: str
+    """Under which terms the faces are published."""
+    labels_sha256: Sha256
+    faces: Annotated[int, Field(gt=0)]
+
+
+class FittedFile(StoredFile):
+    """A head, or the file of `services/classify/calibration.py`."""
+
+    fitted_on: tuple[FittedOn, ...]
+
+
+class Pack(_Frozen):
+    """Nets that are used together, their head and their calibration."""
+
+    name: str
+    """Results contain it. The number in it grows with every change that changes answers."""
+    nets: tuple[str, ...]
+    mirrored: tuple[str, ...]
+    """The nets that classify the mirror image of each chip too (flip augmentation)."""
+    head: FittedFile
+    calibration: FittedFile
+
+
 class Manifest(_Frozen):
     """The contents of this folder."""
 
-    age_gender: str
-    """One name for the nets that are used together. Results contain it."""
     built_with: str
     """The converter that wrote the `tflite` files. Another release may write other bytes for the same net."""
     nets: dict[str, Net]
-    calibration: CalibrationFile
+    packs: dict[PackName, Pack]
 
 
 def load_manifest() -> Manifest:
@@ -130,15 +161,25 @@ def weights(name: str) -> Path:
     )
 
 
-def calibration_file() -> Path:
-    """The file of the calibration, after its checksum was verified.
+def head_file(pack: PackName) -> Path:
+    """The file of the head of `pack`, after its checksum was verified.
 
     Raises:
         WeightsError: it is missing or damaged.
     """
-    stored = load_manifest().calibration
-    made_by = "python -m tools.calibration.calibrate DATASET --write"
-    return _checked("the calibration", stored.file, stored.sha256, made_by)
+    stored = load_manifest().packs[pack].head
+    return _checked(f"the head of {pack}", stored.file, stored.sha256, "python -m tools.packs.fit_head")
+
+
+def calibration_file(pack: PackName) -> Path:
+    """The file of the calibration of `pack`, after its checksum was verified.
+
+    Raises:
+        WeightsError: it is missing or damaged.
+    """
+    stored = load_manifest().packs[pack].calibration
+    made_by = "python -m tools.packs.calibrate"
+    return _checked(f"the calibration of {pack}", stored.file, stored.sha256, made_by)
 
 
 class _GenderThreshold(BaseModel):
@@ -149,13 +190,13 @@ class _GenderThreshold(BaseModel):
 
 @functools.cache
 def gender_threshold() -> float:
-    """`unknown_below` of the calibration: a gender with a lower probability is `unknown`. Read once.
+    """`unknown_below` of every pack: a gender with a lower probability is `unknown`. Read once.
 
     Raises:
         WeightsError: the calibration is missing or damaged.
     """
     try:
-        return _GenderThreshold.model_validate_json(calibration_file().read_bytes()).unknown_below
+        return _GenderThreshold.model_validate_json(calibration_file("default").read_bytes()).unknown_below
     except ValidationError as error:
         raise WeightsError(f"cannot read the calibration of the nets: {error}") from error
 

@@ -98,8 +98,8 @@ class Metrics:
         )
         self.device = Gauge(
             "agegender_device_bool",
-            "1 for the device that the neural nets run on.",
-            ["service", "device"],
+            "1 for the device that the neural nets run on, and for their pack.",
+            ["service", "device", "nets"],
             registry=registry,
         )
         self.certificate_remaining = Gauge(

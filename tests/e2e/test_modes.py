@@ -83,7 +83,7 @@ def make(
         "INGEST_NO_FRAME_S": "2",
         "DETECT_SELECTION": "all",
         "DETECT_LONGER_SIDE_PX": "480",
-        "CLASSIFY_FLIP_AUGMENTATION": "false",
+        "CLASSIFY_NETS": "fast",
     }
 
     def made(cameras: Mapping[str, Mapping[str, object]], **settings: str) -> Distributed:

@@ -37,7 +37,7 @@ def build_classify(
     return Runner(
         "classify",
         KafkaSource(FACES, "classify", kafka),
-        ClassifyStage(nets, load_calibration(nets.name), flip_augmentation=settings.flip_augmentation),
+        ClassifyStage(nets, load_calibration(settings.nets)),
         KafkaOutput(RESULTS, kafka),
         KafkaDeadLetters(kafka),
         metrics=metrics,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from agegender.services.classify.calibration import Calibration, CalibrationSource, CalibrationTables
+from agegender.services.classify.calibration import Calibration
 
 Values = tuple[tuple[float, ...], ...]
 
@@ -17,18 +17,22 @@ def calibration(
     high_years: Values = _NOTHING,
     gender_scale: Values = _AS_IT_IS,
     unknown_below: float = 0.5,
+    interval_turn: tuple[float, ...] = (1.0, 1.0),
+    gender_turn: tuple[float, ...] = (1.0, 1.0),
 ) -> Calibration:
-    """Knots at the ages 20 and 60 and the qualities 0.2 and 0.8. By default it corrects nothing."""
-    tables = CalibrationTables(
-        interval_low_years=low_years, interval_high_years=high_years, gender_scale=gender_scale
-    )
+    """Knots at the ages 20 and 60, the qualities 0.2 and 0.8 and the turns 0 and 1.
+
+    By default it corrects nothing.
+    """
     return Calibration(
-        origin=CalibrationSource(
-            tool="a test", dataset="none", part="all", labels_sha256=None, faces=0, copies=0
-        ),
-        nets="nets-1",
+        pack="nets-1",
         age_knots_years=(20.0, 60.0),
         quality_knots=(0.2, 0.8),
+        turn_knots=(0.0, 1.0),
         unknown_below=unknown_below,
-        flip_augmentation={False: tables, True: tables},
+        interval_low_years=low_years,
+        interval_high_years=high_years,
+        interval_turn=interval_turn,
+        gender_scale=gender_scale,
+        gender_turn=gender_turn,
     )

@@ -84,7 +84,7 @@ def monitored(kafka: str, redis: RedisServer, authority: Authority, folder: Path
             # Little work, so that a machine that is busy with other things is not behind.
             INGEST_FPS="1",
             DETECT_LONGER_SIDE_PX="640",
-            CLASSIFY_FLIP_AUGMENTATION="false",
+            CLASSIFY_NETS="fast",
         )
         api = Service("api", {**store, "API_PORT": "0", "API_TOKEN": _TOKEN}, folder).start()
         stack.callback(api.close)

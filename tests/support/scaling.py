@@ -89,11 +89,7 @@ class Crew:
             "KAFKA_SESSION_TIMEOUT_S": str(self._kafka.session_timeout_s),
         }
         # One answer for each message, and the device is asked once for each batch or frame.
-        settings |= (
-            {"CLASSIFY_FLIP_AUGMENTATION": "false"}
-            if self._kind == "classify"
-            else {"DETECT_SELECTION": "all"}
-        )
+        settings |= {"CLASSIFY_NETS": "fast"} if self._kind == "classify" else {"DETECT_SELECTION": "all"}
         settings |= self._more_settings
         program = ["tests.support.device_worker", self._kind, f"{self._device_ms:g}"]
         worker = Service(self._kind, settings, self._folder, worker=next(self._names), program=program)

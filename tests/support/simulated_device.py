@@ -8,7 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from agegender.services.classify.nets import Predictions, check_chips
+from agegender.services.classify.head import Predictions
+from agegender.services.classify.nets import check_chips
 from agegender.services.detect.faces.yunet import Detection
 from agegender.shared.images.pictures import Bgr
 from agegender.shared.models import load_manifest
@@ -20,7 +21,7 @@ class SimulatedNets:
     """Nets that answer the same for each chip, `device_s` after they were asked, for any number of chips."""
 
     def __init__(self, device_s: float) -> None:
-        self.name = load_manifest().age_gender
+        self.name = load_manifest().packs["default"].name
         self._device_s = device_s
 
     def open(self) -> None:

@@ -1,4 +1,4 @@
-"""What each step between the plain nets and the pipeline brings, and what was tried and left out.
+"""What mirror images and the alignment bring to nets A and B, and what was tried with them and left out.
 
     python -m tools.calibration.compare_accuracy DATASET
 
@@ -26,8 +26,7 @@ from rich.table import Table
 
 from agegender.commands.evaluate.dataset import load_labels
 from agegender.commands.evaluate.metrics import CHILD_YEARS
-from agegender.services.classify.flip_augmentation import predict
-from agegender.services.classify.nets import LiteRTNets
+from agegender.services.classify.nets import NET_A, NET_B, LiteRT, View
 from agegender.services.detect.faces.alignment import LANDMARK_WEIGHTS
 from agegender.shared.images.faces import CHIP_SIDE_PX
 from agegender.shared.images.pictures import Bgr, decode_picture
@@ -115,12 +114,9 @@ def main() -> int:
 
 def rows(chips: Mapping[float, ChipJpegs]) -> Sequence[Row]:
     """Each way to classify, the plain one first."""
-    nets = LiteRTNets()
-    nets.open()
-    _read(nets, chips[_PLAIN][:32])  # the first calls are slower
-    read = {
-        (nose, flip): _read(nets, jpegs, flip=flip) for nose, jpegs in chips.items() for flip in (False, True)
-    }
+    nets = {flip: _nets_ab(flip=flip) for flip in (False, True)}
+    _read(nets[True], chips[_PLAIN][:32])  # the first calls are slower
+    read = {(nose, flip): _read(nets[flip], jpegs) for nose, jpegs in chips.items() for flip in nets}
     ours = read[_OURS, True]
     noses = {f"nose {nose:g}": read[nose, True] for nose in chips}
     both = {f"nose {nose:g} and flip {flip}": one for (nose, flip), one in read.items()}
@@ -128,16 +124,29 @@ def rows(chips: Mapping[float, ChipJpegs]) -> Sequence[Row]:
     ways = [
         Row("nets A and B, plain", {_ONLY: read[_PLAIN, False]}),
         Row("+ mirrored", {_ONLY: read[_PLAIN, True]}),
-        Row(f"+ the nose weighs {_OURS:g}: the pipeline", {_ONLY: ours}),
+        Row(f"+ the nose weighs {_OURS:g}", {_ONLY: ours}),
         Row("the nose's weight chosen on the other half", noses),
         Row("the weight and the flip chosen there", both),
-        Row("the pipeline without flip augmentation", {_ONLY: read[_OURS, False]}),
-        *(Row(f"tried: + {name}", {_ONLY: _read(nets, chips[_OURS], warps)}) for name, warps in crops),
+        Row("the same, not mirrored", {_ONLY: read[_OURS, False]}),
+        *(Row(f"tried: + {name}", {_ONLY: _read(nets[True], chips[_OURS], warps)}) for name, warps in crops),
         Row("tried: + the age, bent to the labels", {_ONLY: ours}, tune=_bend_age),
         Row("tried: + a bias between the genders", {_ONLY: ours}, tune=_shift_gender),
     ]
-    nets.close()
     return ways
+
+
+def _nets_ab(*, flip: bool) -> LiteRT:
+    nets = LiteRT([View(net, mirrored) for net in (NET_A, NET_B) for mirrored in (False, True)[: 1 + flip]])
+    nets.open()
+    return nets
+
+
+def _answers(nets: LiteRT, chips_bgr: NDArray[np.uint8]) -> tuple[Floats, Floats]:
+    """Net A's age and the sum of both logits, means over the views."""
+    outputs = nets.outputs(chips_bgr)
+    views = len(outputs) // 2
+    a, b = np.mean(outputs[:views], axis=0), np.mean(outputs[views:], axis=0)
+    return a[:, 0], a[:, 1] - a[:, 2] + b[:, 1] - b[:, 0]
 
 
 def _warp(*, scale: float = 1.0, turn_deg: float = 0.0, right: float = 0.0, down: float = 0.0) -> Floats:
@@ -158,17 +167,15 @@ def _crops() -> Mapping[str, Sequence[Floats]]:
     }
 
 
-def _read(nets: LiteRTNets, jpegs: ChipJpegs, warps: Sequence[Floats] = (), *, flip: bool = True) -> Read:
-    """The mean over the chips, or over all of `warps` of them; with `flip` also over their mirror images."""
+def _read(nets: LiteRT, jpegs: ChipJpegs, warps: Sequence[Floats] = ()) -> Read:
+    """The mean over the chips, or over all of `warps` of them."""
     ages, logits = [], []
     spent_s = 0.0
     for begin in range(0, len(jpegs), _BATCH_FACES):
         chips = [decode_picture(jpeg) for jpeg in jpegs[begin : begin + _BATCH_FACES]]
         crops = [np.stack([_moved(chip, warp) for chip in chips]) for warp in warps] or [np.stack(chips)]
         started_s = time.process_time()
-        age_years, male_logit = np.mean(
-            [predict(nets, crop, flip_augmentation=flip) for crop in crops], axis=0
-        )
+        age_years, male_logit = np.mean([_answers(nets, crop) for crop in crops], axis=0)
         spent_s += time.process_time() - started_s
         ages.append(age_years)
         logits.append(male_logit)

@@ -80,7 +80,7 @@ class Pipeline:
         self._metrics = metrics
         metrics.known_cameras.set(len(cameras))
         metrics.held_cameras.set(len(cameras))
-        metrics.device.labels("classify", settings.classify.device).set(1)
+        metrics.device.labels("classify", settings.classify.device, settings.classify.nets).set(1)
         self._break_off = (frames.break_off, faces.break_off, results.break_off)
         self.healths: list[Health] = []
         self.cameras = CameraSource(cameras, settings.ingest, metrics)

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Self
 
-from agegender.services.detect.faces.pose import facing
 from agegender.services.detect.tracking.best_shot import Ballot
 from agegender.services.detect.tracking.checkpoint import (
     BallotState,
@@ -16,6 +15,7 @@ from agegender.services.detect.tracking.checkpoint import (
 )
 from agegender.services.detect.tracking.stream_clock import StreamClock
 from agegender.services.detect.tracking.tracker import Track, Tracker
+from agegender.shared.images.pose import facing
 from agegender.shared.images.quality import UNUSABLE, why_unclassified
 from agegender.shared.messages.pipeline import (
     BoxXyxy,

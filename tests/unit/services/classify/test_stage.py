@@ -10,7 +10,8 @@ import pytest
 from numpy.typing import NDArray
 
 from agegender.services.classify.calibration import OLDEST_YEARS, load_calibration
-from agegender.services.classify.nets import LiteRTNets, Predictions
+from agegender.services.classify.head import Predictions
+from agegender.services.classify.nets import PackedNets, litert_nets
 from agegender.services.classify.stage import ClassifyStage
 from agegender.services.detect.faces.yunet import YuNet
 from agegender.services.detect.stage import DetectStage
@@ -64,7 +65,7 @@ def _result(outcome: Outcome[Result]) -> Result:
 
 
 def _stage() -> ClassifyStage:
-    return ClassifyStage(_Brightness(), calibration(), flip_augmentation=False, clock=lambda: NOW_S)
+    return ClassifyStage(_Brightness(), calibration(), clock=lambda: NOW_S)
 
 
 def test_a_broken_chip_does_not_mix_up_the_answers() -> None:
@@ -77,7 +78,7 @@ def test_a_broken_chip_does_not_mix_up_the_answers() -> None:
         _face(_chip(100, 0), 5),
     ]
     nets = _Brightness()
-    outcomes = ClassifyStage(nets, calibration(), flip_augmentation=False).classify(faces)
+    outcomes = ClassifyStage(nets, calibration()).classify(faces)
     assert [isinstance(outcome, Bad) for outcome in outcomes] == [False, True, False, False, True, False]
     results = [_result(outcome) for outcome in outcomes if isinstance(outcome, Done)]
     assert [result.face.index for result in results] == [0, 2, 3, 5]
@@ -144,9 +145,7 @@ def test_an_unclassified_face_says_why_and_runs_no_net() -> None:
     small = face_info().model_copy(update={"box_xyxy": (0.0, 0.0, 20.0, 20.0)})
     blurred = face_info().model_copy(update={"quality": 0.0})
     faces = [face(small, chip_jpeg=_chip(40)), _face(_chip(60, 255)), face(blurred, chip_jpeg=_chip(80))]
-    first, classified, last = (
-        _result(one) for one in ClassifyStage(nets, calibration(), flip_augmentation=False).classify(faces)
-    )
+    first, classified, last = (_result(one) for one in ClassifyStage(nets, calibration()).classify(faces))
     assert [first.unclassified, classified.unclassified, last.unclassified] == [
         "too-small",
         None,
@@ -161,7 +160,7 @@ def test_an_unclassified_face_says_why_and_runs_no_net() -> None:
 
 def test_each_face_gets_the_interval_of_its_quality() -> None:
     made = calibration(high_years=((30.0, 10.0), (40.0, 20.0)))
-    stage = ClassifyStage(_Brightness(), made, flip_augmentation=False)
+    stage = ClassifyStage(_Brightness(), made)
     good, poor = (face_info().model_copy(update={"quality": quality}) for quality in (0.8, 0.2))
     results = stage.classify([face(info, chip_jpeg=_chip(60)) for info in (good, poor)])
     widths = [np.ptp(_result(one).age_interval_years or ()) for one in results]
@@ -169,7 +168,7 @@ def test_each_face_gets_the_interval_of_its_quality() -> None:
 
 
 def test_an_unlikely_gender_is_unknown_with_its_probability() -> None:
-    stage = ClassifyStage(_Brightness(), calibration(unknown_below=0.7), flip_augmentation=False)
+    stage = ClassifyStage(_Brightness(), calibration(unknown_below=0.7))
     result = _result(*stage.classify([_face(_chip(100, 102))]))
     assert result.gender == "unknown"
     assert result.gender_confidence == pytest.approx(0.6, abs=0.03)
@@ -177,8 +176,8 @@ def test_an_unlikely_gender_is_unknown_with_its_probability() -> None:
 
 
 @pytest.fixture(scope="module")
-def nets() -> Iterator[LiteRTNets]:
-    one = LiteRTNets()
+def nets() -> Iterator[PackedNets]:
+    one = litert_nets()
     one.open()
     yield one
     one.close()
@@ -194,11 +193,11 @@ def astronaut() -> Sequence[Face]:
     return [one for outcome in outcomes if isinstance(outcome, Done) for one in outcome.outputs]
 
 
-def _real_stage(nets: LiteRTNets) -> ClassifyStage:
-    return ClassifyStage(nets, load_calibration(nets.name), clock=lambda: NOW_S)
+def _real_stage(nets: PackedNets) -> ClassifyStage:
+    return ClassifyStage(nets, load_calibration("default"), clock=lambda: NOW_S)
 
 
-def test_the_real_nets_classify_a_real_face(nets: LiteRTNets, astronaut: Sequence[Face]) -> None:
+def test_the_real_nets_classify_a_real_face(nets: PackedNets, astronaut: Sequence[Face]) -> None:
     results = [_result(outcome) for outcome in _real_stage(nets).classify(astronaut)]
     assert len(results) == 2
     for result in results:
@@ -209,10 +208,10 @@ def test_the_real_nets_classify_a_real_face(nets: LiteRTNets, astronaut: Sequenc
         assert result.age_interval_years is not None
         assert 5 < np.ptp(result.age_interval_years) < 50
         assert result.male_probability == pytest.approx(1 - result.gender_confidence)
-        assert result.nets == load_manifest().age_gender
+        assert result.nets == load_manifest().packs["default"].name
 
 
-def test_the_batch_does_not_change_the_answer_for_a_face(nets: LiteRTNets, astronaut: Sequence[Face]) -> None:
+def test_the_batch_does_not_change_the_answer_for_a_face(nets: PackedNets, astronaut: Sequence[Face]) -> None:
     stage = _real_stage(nets)
     grey = _face(_chip(128, 128), 5)
     alone = [stage.classify([one])[0] for one in (*astronaut, grey)]

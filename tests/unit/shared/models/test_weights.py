@@ -4,15 +4,25 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 import agegender.shared.models
-from agegender.services.classify.nets import NETS
+from agegender.services.classify.nets import NET_A, NET_B, NET_C
 from agegender.shared.images.faces import CHIP_CONTEXT, CHIP_SIDE_PX
-from agegender.shared.models import FOLDER, WeightsError, load_manifest, weights
+from agegender.shared.models import (
+    FOLDER,
+    PackName,
+    WeightsError,
+    calibration_file,
+    head_file,
+    load_manifest,
+    weights,
+)
 
 NAMES = tuple(load_manifest().nets)
+PACKS: tuple[PackName, ...] = get_args(PackName)
 
 
 @pytest.fixture
@@ -32,6 +42,30 @@ def test_each_file_has_the_size_and_the_sum_of_the_manifest(name: str) -> None:
 def test_the_manifest_lists_all_weights_of_the_folder() -> None:
     stored = {path.name for path in FOLDER.iterdir() if path.suffix in {".onnx", ".tflite", ".bin"}}
     assert stored == {net.file for net in load_manifest().nets.values()}
+
+
+@pytest.mark.parametrize("pack", PACKS)
+def test_each_pack_has_files_of_known_origin(pack: PackName) -> None:
+    described = load_manifest().packs[pack]
+    assert set(described.mirrored) <= set(described.nets) <= set(NAMES)
+    for stored, path in (
+        (described.head, head_file(pack)),
+        (described.calibration, calibration_file(pack)),
+    ):
+        assert path.stat().st_size == stored.size_bytes
+        assert all(origin.faces > 200 for origin in stored.fitted_on)
+
+
+def test_the_open_pack_is_fitted_to_free_faces_alone() -> None:
+    described = load_manifest().packs["open"]
+    origins = (*described.head.fitted_on, *described.calibration.fitted_on)
+    assert {origin.terms for origin in origins} == {"CC BY 4.0"}
+
+
+def test_the_folder_holds_no_file_that_the_manifest_lacks() -> None:
+    packs = load_manifest().packs.values()
+    listed = {one.file for pack in packs for one in (pack.head, pack.calibration)}
+    assert listed == {path.name for path in FOLDER.iterdir() if path.name.startswith(("head", "calibration"))}
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -59,7 +93,8 @@ def test_a_missing_file_is_named(copied: Path) -> None:
 
 def test_an_unknown_name_is_answered_with_the_known_ones() -> None:
     with pytest.raises(
-        WeightsError, match="expected one of the nets yunet, age_gender_a, gender_b, got 'resnet'"
+        WeightsError,
+        match="expected one of the nets yunet, age_gender_a, gender_b, face_features_c, got 'resnet'",
     ):
         weights("resnet")
 
@@ -71,8 +106,8 @@ def test_a_manifest_with_an_unknown_field_is_refused(copied: Path) -> None:
         load_manifest()
 
 
-@pytest.mark.parametrize("name", NETS)
-def test_each_net_reads_whole_pixels_of_the_chip(name: str) -> None:
+@pytest.mark.parametrize("name", [NET_A, NET_B])
+def test_each_small_net_reads_whole_pixels_of_the_chip(name: str) -> None:
     net = load_manifest().nets[name]
     assert net.input.side_px is not None
     assert net.input.context is not None
@@ -82,8 +117,12 @@ def test_each_net_reads_whole_pixels_of_the_chip(name: str) -> None:
     assert scaled_px <= CHIP_SIDE_PX
 
 
-@pytest.mark.parametrize("name", NETS)
-def test_each_net_reads_the_gender_and_one_reads_the_age(name: str) -> None:
+def test_net_c_reads_the_whole_chip() -> None:
+    assert load_manifest().nets[NET_C].input.context == CHIP_CONTEXT
+
+
+@pytest.mark.parametrize("name", [NET_A, NET_B])
+def test_each_small_net_reads_the_gender_and_one_reads_the_age(name: str) -> None:
     columns = [output.name for output in load_manifest().nets[name].outputs]
     assert columns.count("male_logit") == columns.count("female_logit") == 1
-    assert columns.count("age_years") == (name == "age_gender_a")
+    assert columns.count("age_years") == (name == NET_A)

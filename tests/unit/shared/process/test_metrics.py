@@ -58,7 +58,7 @@ def test_labels_are_few_and_never_an_identifier(metrics: Metrics) -> None:
     assert len(collectors) >= 15
     labels = {label for one in collectors for label in one._labelnames}
     of_the_people = {"gender", "age_band"}
-    of_the_workings = {"topic", "partition", "step", "device", "server", "role", "version"}
+    of_the_workings = {"topic", "partition", "step", "device", "nets", "server", "role", "version"}
     assert (
         labels == {"service", "camera", "kind", "reason", "route", "status"} | of_the_people | of_the_workings
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from agegender.services.detect.faces.pose import facing, turn
+from agegender.shared.images.pose import facing, turn
 from agegender.shared.messages.pipeline import PointXy
 
 
