@@ -246,13 +246,13 @@ class Result(Model):
     unclassified: Unclassified | None = None
     """Why the face is unclassified; its gender is then `unknown`."""
     gender: Gender
-    """`unknown` when neither is likely enough; `shared/models/calibration.json` has the threshold."""
+    """`unknown` when neither is likely enough; the calibrations in `shared/models` have the threshold."""
     gender_confidence: Fraction
     """Probability of `gender`; for `unknown`, of the likelier gender. 0.5 for an unclassified face."""
     male_probability: Fraction | None = None
     """For sums and votes, which also need it for uncertain faces. None for an unclassified face."""
     nets: str
-    """The name of the neural nets in their manifest."""
+    """The name of the pack of neural nets in their manifest, such as `default-1`."""
     classified_at_s: Seconds
 
     @model_validator(mode="after")
