@@ -121,7 +121,7 @@ def rows(chips: Mapping[float, ChipJpegs]) -> Sequence[Row]:
     noses = {f"nose {nose:g}": read[nose, True] for nose in chips}
     both = {f"nose {nose:g} and flip {flip}": one for (nose, flip), one in read.items()}
     crops = _crops().items()
-    ways = [
+    return [
         Row("nets A and B, plain", {_ONLY: read[_PLAIN, False]}),
         Row("+ mirrored", {_ONLY: read[_PLAIN, True]}),
         Row(f"+ the nose weighs {_OURS:g}", {_ONLY: ours}),
@@ -132,7 +132,6 @@ def rows(chips: Mapping[float, ChipJpegs]) -> Sequence[Row]:
         Row("tried: + the age, bent to the labels", {_ONLY: ours}, tune=_bend_age),
         Row("tried: + a bias between the genders", {_ONLY: ours}, tune=_shift_gender),
     ]
-    return ways
 
 
 def _nets_ab(*, flip: bool) -> LiteRT:
