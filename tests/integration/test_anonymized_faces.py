@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from agegender.commands.analyze import labels
-from agegender.services.classify.nets import LiteRTNets
+from agegender.services.classify.nets import litert_nets
 from agegender.services.detect.faces.alignment import cut_chip
 from agegender.services.detect.faces.yunet import YuNet
 from agegender.shared.images.anonymization import anonymize
@@ -29,7 +29,7 @@ def test_a_covered_face_is_found_by_no_detector_at_any_size(size_px: int) -> Non
 
 
 def test_what_is_left_of_a_covered_face_tells_the_nets_nothing() -> None:
-    nets = LiteRTNets()
+    nets = litert_nets()
     nets.open()
     chips = []
     for brightness in (1.0, 0.98):
