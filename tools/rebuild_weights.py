@@ -38,8 +38,8 @@ from agegender.services.detect.config import DetectSettings
 from agegender.shared.images.pictures import Bgr
 from agegender.shared.messages.pipeline import FrameInfo
 from agegender.shared.models import FOLDER, Net, PackageOrigin, load_manifest
-from agegender.simulator.samples import fetch_samples
-from agegender.simulator.scenes import ASTRONAUT
+from agegender.simulator.content.samples import fetch_samples
+from agegender.simulator.content.scenes import ASTRONAUT
 
 Floats = NDArray[np.float32]
 Tensor = Any

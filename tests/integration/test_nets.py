@@ -31,8 +31,8 @@ from agegender.services.detect.faces.yunet import YuNet
 from agegender.services.detect.stage import DetectStage
 from agegender.shared.errors import MissingExtra
 from agegender.shared.models import PackName, load_manifest, weights
-from agegender.simulator.samples import SamplesUnavailable, fetch_samples
-from agegender.simulator.scenes import ASTRONAUT
+from agegender.simulator.content.samples import SamplesUnavailable, fetch_samples
+from agegender.simulator.content.scenes import ASTRONAUT
 from tests.support.availability import ServerUnavailableError, skip_or_fail
 from tests.support.made_messages import frame_info
 
