@@ -122,14 +122,15 @@ def test_the_query_command_prints_one_sentence(redis_database: str) -> None:
 
 
 def test_the_api_says_so_until_the_keys_are_gone(redis_database: str) -> None:
-    with redis.Redis.from_url(redis_database) as client, running_api(redis_database) as api:
+    with redis.Redis.from_url(redis_database) as client:
         _made_by_an_older_version(client)
-        answer = api.get("/v1/cameras")
-        assert answer.status == 503
-        assert f"schema {SCHEMA}" in answer.json["detail"]
-        assert answer.json["hint"].lower() == f"{ADVICE}.".lower()
-        client.delete(*client.keys("agegender:*"))
-        assert api.get("/v1/cameras").json["cameras"] == []
+        with running_api(redis_database) as api:
+            answer = api.get("/v1/cameras")
+            assert answer.status == 503
+            assert f"schema {SCHEMA}" in answer.json["detail"]
+            assert answer.json["hint"].lower() == f"{ADVICE}.".lower()
+            client.delete(*client.keys("agegender:*"))
+            assert api.get("/v1/cameras").json["cameras"] == []
 
 
 def test_the_users_of_deploy_may_do_all_that_is_needed(own_redis: RedisServer) -> None:
