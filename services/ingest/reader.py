@@ -247,8 +247,9 @@ class CameraReader:
             self._settings.mode,
         )
         self._metrics.captured.labels(self.camera_id).inc()
-        if frame.clock == "camera":
-            self._metrics.clock_skew.labels(self.camera_id).set(time.time() - frame.captured_at_s)
+        if frame.camera_time_s is not None:
+            # Also of a wrong clock, which is not used: an alert watches it.
+            self._metrics.clock_skew.labels(self.camera_id).set(time.time() - frame.camera_time_s)
         lost = self._mailbox.put(captured, self._settings.when_full)
         if lost is not None:
             self._metrics.dropped.labels(SERVICE, self.camera_id, DropReason.BUSY.value).inc()

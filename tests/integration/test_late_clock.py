@@ -74,3 +74,20 @@ def _tracks(frames: Sequence[Frame]) -> list[TrackSummary]:
     told = [output for outcome in outcomes if isinstance(outcome, Done) for output in outcome.outputs]
     track_updates = [one for one in (*told, *stage.finish()) if isinstance(one, TrackUpdate)]
     return [track_summary for track_update in track_updates for track_summary in track_update.info.tracks]
+
+
+def test_the_skew_of_a_camera_an_hour_off_is_measured(clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its clock is not used, and the alert still sees how far it is off."""
+    monkeypatch.setattr(simulated_camera, "time", SimpleNamespace(time=lambda: time.time() - 3600.0))
+    with CameraSimulator() as cameras:
+        source = cameras.add("door", clip)
+        with Taker([Camera(id="door", source=source)], fps=10) as taker:
+            wait_until(
+                lambda: (
+                    3590 < taker.metrics.total("agegender_camera_clock_skew_seconds", camera="door") < 3610
+                ),
+                20,
+                "the skew is measured",
+            )
+            wait_until(lambda: taker.taken, 20, "frames flow")
+    assert _told(taker.taken) == 0

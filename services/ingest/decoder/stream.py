@@ -118,7 +118,14 @@ class IsolatedStream:
         return f"the decoder process {how}"
 
     def _frame(self, header: FrameHeader, picture: Bgr | None) -> StreamFrame:
-        return StreamFrame(None, *self._capture_time(header), lambda: _pixels(header, picture))
+        captured_at_s, clock = self._capture_time(header)
+        return StreamFrame(
+            time_s=None,
+            captured_at_s=captured_at_s,
+            clock=clock,
+            picture=lambda: _pixels(header, picture),
+            camera_time_s=header.camera_time_s,
+        )
 
     def _capture_time(self, header: FrameHeader) -> tuple[float, Clock]:
         camera_s = header.camera_time_s
