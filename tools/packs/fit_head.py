@@ -113,7 +113,7 @@ def published_heads() -> PublishedHeads:
 
 
 def balanced(faces: ReadFaces) -> Floats:
-    """The weight of each face, 1 on average: a decade and gender counts as the root of its number of faces."""
+    """The weight of each face, 1 on average: a decade and gender counts as the root of its faces."""
     middle_years = np.where(
         np.isinf(faces.end_years), _OPEN_MIDDLE_YEARS, (faces.low_years + faces.end_years) / 2
     )

@@ -4,7 +4,8 @@ The true age is taken to follow a logistic curve around the age read, with anoth
 median depends on the age, its widths on age, quality and turn. Only the intervals use it. Ages stay as read,
 because a median moved by one half of the people made the ages of the other half worse. A label is the event
 that the age lies in its span. So an exact age says more than a span of ten years, and no span asks for an
-interval as wide as itself. The likelihood of all labels is climbed with Adam; neighbouring knots are pulled together.
+interval as wide as itself. The likelihood of all labels is climbed with Adam, and neighbouring knots are
+pulled together.
 """
 
 from __future__ import annotations
