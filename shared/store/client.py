@@ -1,4 +1,4 @@
-"""The connection to Redis, and which of its errors pass by themselves, need other settings, or are bugs."""
+"""The connection to Redis, and what its errors mean: try again, change a setting, or a bug."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def redis_errors_sorted(client: redis.Redis) -> Iterator[None]:
 
 
 def _code(text: str) -> str | None:
-    """The code of an answer that may pass. Commands of a pipeline are left out: they hold names of cameras."""
+    """The code of an answer that may pass. Commands of a pipeline are cut off: they name cameras."""
     found = _UNAVAILABLE_CODE.search(text.rpartition(" caused error: ")[2])
     return None if found is None else found[1]
 
