@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from agegender.cli import COMMANDS
 from tests.support.deploy_tools import DEPLOY, REPOSITORY, check, locked, names_of, program
 from tests.support.dockerfile import Dockerfile
 
@@ -96,6 +97,9 @@ def test_the_build_context_holds_only_what_is_copied() -> None:
 def test_an_image_has_every_package_that_its_code_may_import(target: str) -> None:
     finder = ModuleFinder(path=[str(REPOSITORY)])
     finder.import_hook(MAIN[target])
+    for command in COMMANDS if target == "command" else ():
+        # Imported by name when it is called, which the finder cannot see.
+        finder.import_hook(f"agegender.commands.{command.replace('-', '_')}.command")
     of_others = {name.split(".")[0] for name in finder.badmodules} - sys.stdlib_module_names - {"agegender"}
     of_others.discard("pillow_heif")  # of an extra; without it, a sentence says how to install it
     needed = {packages_distributions()[name][0].lower().replace("_", "-") for name in of_others}
