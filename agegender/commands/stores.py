@@ -55,6 +55,6 @@ def _check_embedded(client: redis_client.Redis, folder: Path) -> None:
         check_schema(client)
     except SchemaMismatch:
         raise SchemaMismatch(
-            f"the store in {str(folder)!r} was written by another version: delete that folder to start afresh, "
-            "or set AGEGENDER_STORE_PATH to another one"
+            f"the store in {str(folder)!r} was written by another version: "
+            "delete that folder to start afresh, or set AGEGENDER_STORE_PATH to another one"
         ) from None

@@ -119,7 +119,7 @@ class Pipeline:
     def run(self, stop: threading.Event) -> None:
         """Works until `stop` is set or all cameras are files that are read, then finishes what is on its way.
 
-        Takes 10 s at most after the stop: what the store has not taken by then is lost, and each stage logs it.
+        Takes 10 s at most after the stop. What the store has not taken by then is lost, and the log says so.
 
         Raises:
             Exception: the first error that ended a stage.
