@@ -75,7 +75,9 @@ def _check_people(results: list[Result], scene: Scene) -> None:
         by_place[result.face.index].append(result)
     for place, visit in enumerate(scene.left_to_right):
         genders = Counter(result.gender for result in by_place[place])
-        assert genders[visit.gender] >= 0.9 * len(by_place[place]), (visit, genders)
+        wrong = len(by_place[place]) - genders[visit.gender] - genders["unknown"]
+        assert wrong == 0, (visit, genders)
+        assert genders[visit.gender] >= 0.7 * len(by_place[place]), (visit, genders)
     ages = [mean(r.age_years for r in by_place[place] if r.age_years is not None) for place in (0, 1)]
     older = max((0, 1), key=lambda place: scene.left_to_right[place].looks_years)
     assert ages[older] > ages[1 - older] + 5, ages
