@@ -252,7 +252,9 @@ class CameraReader:
             self._metrics.clock_skew.labels(self.camera_id).set(time.time() - frame.camera_time_s)
         lost = self._mailbox.put(captured, self._settings.when_full)
         if lost is not None:
-            self._metrics.dropped.labels(SERVICE, self.camera_id, DropReason.BUSY.value).inc()
+            # A closed mailbox gives back the frame itself; else an older one made room.
+            reason = DropReason.STOPPED if lost is captured else DropReason.BUSY
+            self._metrics.dropped.labels(SERVICE, self.camera_id, reason.value).inc()
 
     def _new_stream_id(self) -> str:
         """Our clock in ms, in base 36: later streams sort after earlier ones, even after a restart."""

@@ -114,7 +114,7 @@ done = []
 def watch(event, arguments):
     if event == "open" and isinstance(arguments[0], str):
         path = Path(arguments[0]).absolute()
-        if path.is_relative_to(root) and path.suffix not in (".py", ".pyc"):
+        if path.is_relative_to(root) and path.suffix != ".py" and ".pyc" not in path.suffixes:
             # Environments may lie in the checkout; what their packages read is their affair.
             if path.relative_to(root).parts[0] in ("agegender", "services", "shared", "simulator"):
                 done.append(f"read {path}")
