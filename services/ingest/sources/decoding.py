@@ -14,6 +14,7 @@ from av.packet import Packet
 from av.sidedata.sidedata import SideData
 from av.stream import Disposition
 from av.video.frame import VideoFrame
+from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
 from agegender.services.ingest.sources.stream import CameraError, FailureReason
@@ -83,12 +84,14 @@ def pixel_aspect(video: VideoStream) -> Fraction:
     return Fraction(stated) if stated and 1 / _LARGEST_ASPECT <= stated <= _LARGEST_ASPECT else Fraction(1)
 
 
-def upright_bgr(frame: VideoFrame, aspect: Fraction = _SQUARE) -> Bgr:
+def upright_bgr(frame: VideoFrame, aspect: Fraction = _SQUARE, *, is_live: bool = False) -> Bgr:
     """The pixels as a player shows them: turned and mirrored as the file says, with square pixels.
 
     Args:
         frame: as decoded.
         aspect: see `pixel_aspect`. The shorter side of a pixel is stretched, so that no detail is lost.
+        is_live: of a camera, which may turn its pictures and never mirrors them. Reading the side data of a
+            frame keeps it until the next garbage collection, which live streams cannot afford.
 
     Raises:
         UnreadablePicture: the pixels cannot be converted.
@@ -97,10 +100,13 @@ def upright_bgr(frame: VideoFrame, aspect: Fraction = _SQUARE) -> Bgr:
     if frame.width * frame.height > MAX_PIXELS:
         raise OversizePicture(f"a frame of {frame.width} x {frame.height} pixels is over {MAX_PIXELS}")
     try:
-        picture = np.asarray(frame.to_ndarray(format="bgr24"), np.uint8)
+        # A converter of its own, so that its threads end here, however long the frame is kept.
+        converted = VideoReformatter().reformat(frame, format="bgr24")
+        picture = np.asarray(converted.to_ndarray(), np.uint8)
     except (av.error.FFmpegError, ValueError) as error:
         raise UnreadablePicture(f"a frame in {frame.format.name} cannot be converted: {error}") from None
-    return _as_the_matrix_says(_square_pixels(picture, aspect), _display_matrix(frame))
+    matrix = None if is_live and frame.rotation == 0 else _display_matrix(frame)
+    return _as_the_matrix_says(_square_pixels(picture, aspect), matrix)
 
 
 def _square_pixels(picture: Bgr, aspect: Fraction) -> Bgr:

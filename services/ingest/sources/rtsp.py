@@ -162,7 +162,7 @@ class RtspStream:
             time_s,
             time.time(),
             "arrival",
-            partial(upright_bgr, frame, pixel_aspect(self._video)),
+            partial(upright_bgr, frame, pixel_aspect(self._video), is_live=True),
             camera_time_s=camera_time_s,
         )
 
