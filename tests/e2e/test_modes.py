@@ -255,15 +255,18 @@ def members(pipeline: Distributed, group: str) -> set[str]:
 
 def test_a_slow_detect_skips_stale_frames_and_stays_in_the_group(make: Make) -> None:
     pipeline = make(
-        {"door": {"fps": 25}, "hall": {"fps": 25}}, DETECT_STALE_S="2", DETECT_LONGER_SIDE_PX="1280"
+        {"door": {"fps": 25}, "hall": {"fps": 25}}, DETECT_STALE_S="5", DETECT_LONGER_SIDE_PX="1280"
     )
     with pipeline.running():
         wait_until(lambda: pipeline.results_written("door") >= 4, 60, "results flow")
         before = members(pipeline, "detect")
         wait_until(lambda: dropped(pipeline, "detect", "door", "stale") >= 50, 90, "detect cannot keep up")
-        written = pipeline.results_written("door")
-        wait_until(lambda: pipeline.results_written("door") >= written + 20, 60, "it still looks at some")
+        cameras = ("door", "hall")
+        written = sum(map(pipeline.results_written, cameras))
+        wait_until(
+            lambda: sum(map(pipeline.results_written, cameras)) >= written + 20, 60, "it still looks at some"
+        )
         assert members(pipeline, "detect") == before
         newest = pipeline.results("door")[0]
-        assert newest.face.detected_at_s - newest.captured_at_s < 2 + 2
+        assert newest.face.detected_at_s - newest.captured_at_s < 5 + 2
         assert audit(pipeline)["differences"] == []
