@@ -109,7 +109,7 @@ def test_services_and_the_command_create_the_same_topics(prefix: str) -> None:
     [
         ("frames", "retention.ms", "604800000", "kept for longer than is said"),
         ("frames", "retention.ms", "-1", "kept for longer than is said"),
-        ("frames", "retention.ms", "60000", "misses its messages"),
+        ("frames", "retention.ms", "60000", "longer misses messages"),
         ("faces", "max.message.bytes", "1000000", "large messages are refused"),
         ("faces", "retention.bytes", "100000000", "deleted unseen"),
         ("cameras", "cleanup.policy", "delete", "another rule"),
