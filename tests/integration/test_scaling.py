@@ -122,7 +122,7 @@ def test_lost_doubled_and_too_little_work_is_reported(bad: Run, said: str) -> No
 def test_the_document_names_the_options_of_the_command() -> None:
     usual = options().parse_args([])
     said = (
-        f"These are the default options: {usual.partitions} partitions, {usual.seconds:g} s for each number of "
-        f"workers, and a device that takes {usual.batch:g} s for a batch"
+        f"These are the default options: {usual.partitions} partitions, {usual.seconds:g} s for each number "
+        f"of workers, and a device that takes {usual.batch:g} s for a batch"
     )
     assert said in " ".join(DOCUMENT.read_text().split())
