@@ -44,6 +44,8 @@ class Person:
     """`unknown` where neither is likely enough."""
     gender_confidence: float
     """0.5 where nothing was classified."""
+    nets: str | None
+    """The pack that classified the faces; None where nothing was classified."""
 
 
 @dataclass
@@ -139,4 +141,5 @@ def _person(known: OngoingPerson) -> Person:
         age_interval_years=verdict.age_interval_years,
         gender=verdict.gender,
         gender_confidence=verdict.gender_confidence,
+        nets=verdict.nets,
     )

@@ -57,6 +57,7 @@ def face_record(result: Result) -> dict[str, object]:
         "gender": result.gender,
         "gender_confidence": result.gender_confidence,
         "male_probability": result.male_probability,
+        "nets": result.nets,
         "box_xyxy": face.box_xyxy,
         "landmarks_xy": face.landmarks_xy,
         "score": face.score,

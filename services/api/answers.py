@@ -89,6 +89,10 @@ class VisitAnswer(Answer):
     gender_confidence: float = Field(
         description="Probability of `gender`; for `unknown`, of the likelier of the two.", examples=[0.93]
     )
+    nets: str | None = Field(
+        description="The pack of neural nets that classified the faces; null: no face is classified.",
+        examples=["default-1"],
+    )
     unclassified: Unclassified | Literal["not-yet"] | None = Field(
         description="Why there is no age: every face was too small or too blurred, or none is classified yet."
     )

@@ -53,6 +53,8 @@ class Visit(Model):
     """Probability of `gender`; for `unknown`, of the likelier gender. 0.5 without a classified face."""
     male_probability: Fraction | None = None
     """For sums, which also need it for uncertain visits. None without a classified face."""
+    nets: str | None = None
+    """The pack of neural nets, such as `default-1`; see `Verdict.nets`. None without a classified face."""
     closed: Closed | None = None
     """None while the visit is open."""
 

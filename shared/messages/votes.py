@@ -43,6 +43,8 @@ class Vote(Model):
     male_probability: Fraction | None = None
     """None for an unclassified face."""
     unclassified: Unclassified | None = None
+    nets: str | None = None
+    """The name of the pack of neural nets. None for an unclassified face."""
 
     @classmethod
     def of(cls, result: Result, number: int) -> Self:
@@ -55,6 +57,7 @@ class Vote(Model):
             age_interval_years=result.age_interval_years,
             male_probability=_male_probability(result),
             unclassified=result.unclassified,
+            nets=result.nets if result.unclassified is None else None,
         )
 
 
@@ -72,6 +75,9 @@ class Verdict(Model):
     """Probability of `gender`; for `unknown`, of the likelier gender. 0.5 without a classified face."""
     male_probability: Fraction | None = None
     """None without a classified face."""
+    nets: str | None = None
+    """The pack that classified the faces; more than one, such as `default-1, fast-1`, after a change of the
+    setting. None without a classified face."""
 
 
 class Reading(NamedTuple):
@@ -143,6 +149,7 @@ class VoteSum:
         self._best: list[tuple[float, int, Reading]] = []
         self._has_intervals = True
         self._male_log_odds = 0.0
+        self._nets: set[str] = set()
 
     def add(self, vote: Vote) -> None:
         """Adds a vote; an unclassified one changes nothing."""
@@ -157,6 +164,8 @@ class VoteSum:
         reading = Reading(weight, vote.age_years, vote.age_years - low_years, high_years - vote.age_years)
         bisect.insort(self._best, (-weight, vote.number, reading))
         del self._best[_MOST_READINGS:]
+        if vote.nets is not None:
+            self._nets.add(vote.nets)
         male = 0.5 if vote.male_probability is None else vote.male_probability
         male = min(max(male, 1 - _SUREST), _SUREST)
         self._male_log_odds += weight * math.log(male / (1 - male))
@@ -181,6 +190,7 @@ class VoteSum:
             gender=likelier if confidence >= gender_threshold() else "unknown",
             gender_confidence=confidence,
             male_probability=male,
+            nets=", ".join(sorted(self._nets)) or None,
         )
 
     def _age(self) -> tuple[float, tuple[float, float] | None]:

@@ -118,6 +118,7 @@ def test_a_visit_has_all_its_fields_as_json_and_csv() -> None:
         10,
     )
     assert one["dwell_s"] == pytest.approx(2.0)
+    assert one["nets"] == "nets-1"
     (row,) = rows("visits", "--gender", "female")
     assert (row["age_interval_years_low"], row["age_interval_years_high"]) == ("29.0", "40.0")
     assert set(row) >= set(one) - {"age_interval_years"}

@@ -100,6 +100,7 @@ def test_a_visit_is_shown_with_age_range_or_as_unknown(world: World, browser: Br
         people = look.page.locator("#present-people .description")
         wait_until(lambda: people.count() == 3, 10, "three are shown")
         texts = people.all_inner_texts()
+        expect(look.page.locator("#nets")).to_have_text("Nets: nets-1.")
     # The interval as the votes of the helper have it: 5 years less, 6 more.
     assert [text.replace("\u2013", "-") for text in texts] == [
         "Female, 34 (29-41)",

@@ -114,7 +114,7 @@ CSV_COLUMNS = (
     *("left_px", "top_px", "right_px", "bottom_px"),
     *(f"{name}_{axis}_px" for name in _LANDMARKS for axis in "xy"),
     *("score", "quality", "age_years", "age_low_years", "age_high_years", "unclassified"),
-    *("gender", "gender_confidence", "first_s", "last_s", "frames", "faces", "classified", "people"),
+    *("gender", "gender_confidence", "nets", "first_s", "last_s", "frames", "faces", "classified", "people"),
     *("undecoded", "error"),
 )
 """The same for all kinds of rows; what a kind does not have is empty. Left and right are the picture's."""
@@ -172,7 +172,7 @@ class CsvRows:
 def _classification(one: Result | Person) -> dict[str, object]:
     low, high = one.age_interval_years or (None, None)
     ages = {"age_years": one.age_years, "age_low_years": low, "age_high_years": high}
-    return {**ages, "gender": one.gender, "gender_confidence": one.gender_confidence}
+    return {**ages, "gender": one.gender, "gender_confidence": one.gender_confidence, "nets": one.nets}
 
 
 class TableRows:

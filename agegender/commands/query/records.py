@@ -99,7 +99,7 @@ VISIT_COLUMNS = (
         "faces_classified",
     ),
     *("age_years", "age_interval_years_low", "age_interval_years_high", "age_band", "unclassified"),
-    *("gender", "gender_confidence", "male_probability", "closed"),
+    *("gender", "gender_confidence", "male_probability", "nets", "closed"),
 )
 CAMERA_COLUMNS = (
     *("camera_id", "captured_at_s", "clock", "width_px", "height_px", "frame_rate_hz"),

@@ -74,6 +74,7 @@ function showState() {
   const silentFirst = (a, b) => Number(a.state === "live") - Number(b.state === "live");
   cards.cameras(cameras.filter(ofCamera).sort(silentFirst), page.state.at_s);
   cards.present(visits.filter(ofCamera), manyCameras());
+  showNets();
 }
 
 function listCameras(cameras) {
@@ -89,6 +90,11 @@ function listCameras(cameras) {
 function showLeft(newcomer = null) {
   const none = page.leftOf === page.camera ? "No visit has ended yet." : "Loading …";
   cards.left([...page.left.values()].filter(ofCamera), manyCameras(), none, newcomer);
+  showNets();
+}
+
+function showNets() {
+  cards.nets([...(page.state?.visits ?? []), ...page.left.values()].filter(ofCamera));
 }
 
 function keepLeft(visits) {

@@ -83,6 +83,12 @@ export function left(visits, showCamera, none, newcomer) {
   });
 }
 
+/** Which packs of nets classified these visits. */
+export function nets(visits) {
+  const names = [...new Set(visits.map((visit) => visit.nets).filter(Boolean))].sort();
+  setText(byId("nets"), names.length ? `Nets: ${names.join(", ")}.` : "");
+}
+
 const pictures = new Map();
 
 const FACTS = { present: "There now", rate: "Frames", delay: "Delay" };

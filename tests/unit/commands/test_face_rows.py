@@ -43,6 +43,7 @@ def test_a_record_holds_interval_probability_and_quality() -> None:
     record = face_record(one)
     assert (record["age_interval_years"], record["male_probability"]) == ((26.5, 41.0), 0.25)
     assert "quality" in record
+    assert record["nets"] == "nets-1"
 
 
 def test_a_summary_lists_unclassified_faces_apart_from_ages() -> None:

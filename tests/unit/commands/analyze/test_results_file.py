@@ -24,7 +24,7 @@ def source(name: str) -> Input:
 
 
 def person(number: int) -> Person:
-    return Person(str(number), 0.0, 1.0, 5, 5, 30.0, (20.0, 40.0), "female", 0.9)
+    return Person(str(number), 0.0, 1.0, 5, 5, 30.0, (20.0, 40.0), "female", 0.9, "nets-1")
 
 
 @contextmanager

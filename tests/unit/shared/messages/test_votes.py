@@ -64,6 +64,14 @@ def test_one_face_keeps_its_own_numbers() -> None:
     )
 
 
+def test_the_nets_of_the_classified_faces_are_named() -> None:
+    one, other = Vote.of(result(), 1), Vote.of(result().model_copy(update={"nets": "nets-0"}), 2)
+    unclassified = Vote.of(unclassified_result().model_copy(update={"nets": "nets-9"}), 3)
+    assert verdict([one, unclassified]).nets == "nets-1"
+    assert verdict([one, other, unclassified]).nets == "nets-0, nets-1"
+    assert verdict([unclassified]).nets is None
+
+
 def test_the_better_face_counts_more() -> None:
     found = verdict([vote(1, 20.0, quality=0.9), vote(2, 50.0, quality=0.3)])
     assert found.age_years == 27.5
