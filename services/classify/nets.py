@@ -15,10 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agegender.services.classify.head import Floats, Head, Predictions, Readings, load_head
-from agegender.services.classify.quiet import without_greeting
 from agegender.shared.errors import AgeGenderError
 from agegender.shared.images.faces import CHIP_CONTEXT, CHIP_SIDE_PX
 from agegender.shared.models import Manifest, NetInput, Pack, PackName, load_manifest, weights
+from agegender.shared.models.litert import open_net
 
 if TYPE_CHECKING:
     from ai_edge_litert.interpreter import Interpreter
@@ -139,14 +139,8 @@ class LiteRT:
         Raises:
             WeightsError: a file of weights is missing or damaged.
         """
-        from ai_edge_litert.interpreter import Interpreter
-
         paths = {name: weights(name) for name in self._nets}
-        loaded = {name: Interpreter(str(path), num_threads=self._threads) for name, path in paths.items()}
-        with without_greeting():
-            for interpreter in loaded.values():
-                interpreter.allocate_tensors()
-        self._interpreters = loaded
+        self._interpreters = {name: open_net(path, self._threads) for name, path in paths.items()}
 
     def outputs(self, chips_bgr: NDArray[np.uint8]) -> Sequence[Floats]:
         """The outputs of each view; see `Runtime.outputs`."""

@@ -29,6 +29,8 @@ def build_detect_stage(settings: DetectSettings, *, multi_scale: bool = False) -
     check_opencv()
     # Two threads on two frames do more than two threads on one frame.
     cv2.setNumThreads(1)
+    # OpenCV warns of damaged pictures on its own, past the log. They are reported as bad.
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)
     # Doubtful faces come out of the same search, so they cost nothing.
     least_score = min(settings.min_score, DOUBTFUL_SCORE)
     detector, *more = (

@@ -51,7 +51,7 @@ class NetInput(_Frozen):
     255."""
 
     side_px: Annotated[int, Field(gt=0)] | None
-    """The side of the square input; None when the net reads pictures of any size."""
+    """The side of the square input; None when the net reads one picture with sides of any multiple of 32."""
     colour_order: Literal["RGB", "BGR"]
     mean: tuple[float, float, float]
     """In `colour_order`."""
@@ -61,7 +61,7 @@ class NetInput(_Frozen):
 
 
 class NetOutput(_Frozen):
-    """One output: a column of the output tensor, in order, or for YuNet one part of a detection."""
+    """One or more columns of the output, in order. The three outputs of YuNet have the same columns."""
 
     name: str
     meaning: str

@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from agegender.services.classify.quiet import without_greeting
+from agegender.shared.models.quiet import without_greeting
 
 GREETING = b"INFO: Created TensorFlow Lite XNNPACK delegate for CPU.\n"
 

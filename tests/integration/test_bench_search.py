@@ -1,0 +1,29 @@
+"""The benchmark of the search runs and prints ratios; no speed is judged."""
+
+from __future__ import annotations
+
+from benchmarks.throughput.search import compare, each_size, table_of
+from tests.support.availability import ServerUnavailableError, skip_or_fail
+from tests.support.faces import portraits
+
+
+def test_our_search_is_compared_with_opencv_at_each_size() -> None:
+    try:
+        compared = list(each_size([portraits(2)], rounds=1))
+    except ServerUnavailableError as error:
+        skip_or_fail(error)
+    assert [one.other for one in compared] == ["OpenCV"] * 3
+    assert all(0 < one.ratio == one.least == one.largest for one in compared)
+    assert table_of(compared).row_count == 3
+
+
+def test_a_ratio_is_the_median_of_rounds_taken_in_turns() -> None:
+    order: list[str] = []
+
+    def work(name: str) -> None:
+        order.append(name)
+        sum(range(10_000))
+
+    compared = compare("one", "other", lambda: work("a"), lambda: work("b"), rounds=3)
+    assert order == ["a", "b"] * 4
+    assert compared.least <= compared.ratio <= compared.largest
