@@ -25,7 +25,7 @@ from rich.console import Console
 from rich.table import Table
 
 from agegender.commands.evaluate.dataset import load_labels
-from agegender.commands.evaluate.metrics import CHILD_YEARS
+from agegender.commands.evaluate.groups import CHILD_YEARS
 from agegender.services.classify.nets import NET_A, NET_B, LiteRT, View
 from agegender.services.detect.faces.alignment import LANDMARK_WEIGHTS
 from agegender.shared.images.faces import CHIP_SIDE_PX

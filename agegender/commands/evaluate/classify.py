@@ -1,4 +1,4 @@
-"""Labelled pictures through the stages of the pipeline."""
+"""Labelled pictures through the stages that `agegender analyze` uses for pictures."""
 
 from __future__ import annotations
 
@@ -8,80 +8,68 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import TypeVar
 
+from agegender.commands.evaluate.answers import Answer, Classified
 from agegender.commands.evaluate.dataset import Label
 from agegender.services.classify.stage import ClassifyStage
 from agegender.services.detect.build import build_detect_stage
 from agegender.services.detect.config import DetectSettings
+from agegender.services.detect.faces.yunet import Detection
 from agegender.services.detect.stage import DetectStage
-from agegender.services.ingest.config import IngestSettings
 from agegender.services.ingest.sources.stills import read_still
 from agegender.services.ingest.sources.stream import CapturedFrame, shown_path
+from agegender.services.ingest.stage import frame_info
 from agegender.shared.images.pictures import Bgr, UnreadablePicture
-from agegender.shared.messages.pipeline import Face, Frame, Result
-from agegender.shared.runtime.stage import Bad, Done, Dropped, Outcome, Stage
+from agegender.shared.messages.pipeline import Face, Result
+from agegender.shared.runtime.stage import Bad, Done, Outcome
 
 _BATCH_PICTURES = 32
-
-T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class Classified:
-    """What the pipeline made of one labelled picture."""
-
-    label: Label
-    result: Result | None = None
-    """None: no face was found, or the picture could not be read."""
-    problem: str | None = None
-    """Why the picture could not be read."""
 
 
 @dataclass(frozen=True)
 class FaceFinder:
-    """The two stages that bring a picture to the face in its middle."""
+    """Finds the face in the middle of a picture, as `agegender analyze` finds faces."""
 
-    ingest: Stage[CapturedFrame, Frame]
     detect: DetectStage
 
     @classmethod
     def load(cls) -> FaceFinder:
         """Reads the settings and loads the detector; raises AgeGenderError where either fails."""
-        return cls(IngestSettings.load().stage(), build_detect_stage(DetectSettings.load()))
+        return cls(build_detect_stage(DetectSettings.load(), multi_scale=True))
 
     def middle_face(self, picture: Bgr | UnreadablePicture, path: Path) -> Face | str | None:
         """The face nearest to the middle of `picture`, None where there is none, or why it cannot be read."""
-        captured = CapturedFrame("evaluation", "0", 0, time.time(), "arrival", picture, file=shown_path(path))
         if isinstance(picture, UnreadablePicture):
             return str(picture)
-        (framed,) = self.ingest.process([captured])
-        frame = _only(framed)
-        if frame is None:
-            return _problem(framed)
-        detected = self.detect.find(frame)
-        if not isinstance(detected, Done):
-            return _problem(detected)
-        return min(detected.outputs, key=_from_middle_px, default=None)
+        captured = CapturedFrame("evaluation", "0", 0, time.time(), "arrival", picture, file=shown_path(path))
+        searched = self.detect.search(picture, frame_info(captured, picture, time.time()))
+        if not searched.faces:
+            return None
+        height_px, width_px = picture.shape[:2]
+        distances_px = [_from_middle_px(one, width_px, height_px) for one in searched.faces]
+        return searched.cut(distances_px.index(min(distances_px))).face()
 
 
 def classify_labels(
-    labels: Sequence[Label], finder: FaceFinder, classify: ClassifyStage
-) -> Iterator[Classified]:
-    """Classifies the picture of each label, in their order, and yields each result at once.
+    labels: Sequence[Label], finder: FaceFinder, packs: Sequence[ClassifyStage]
+) -> Iterator[Sequence[Classified]]:
+    """Yields for each label, in their order, what each pack says of its picture.
 
-    A label describes the face that lies nearest to the middle of its picture.
+    A label describes the face that lies nearest to the middle of its picture. Each picture is searched once,
+    so all packs answer for the same chip.
     """
     waiting = iter(labels)
     while batch := list(islice(waiting, _BATCH_PICTURES)):
         found = [finder.middle_face(read_picture(label.path), label.path) for label in batch]
-        outcomes = iter(classify.classify([one for one in found if isinstance(one, Face)]))
+        faces = [one for one in found if isinstance(one, Face)]
+        answered = zip(*(pack.classify(faces) for pack in packs), strict=True)
         for label, one in zip(batch, found, strict=True):
             if isinstance(one, Face):
-                outcome = next(outcomes)
-                yield Classified(label, _only(outcome), _problem(outcome))
+                yield [_classified(label, outcome) for outcome in next(answered)]
             else:
-                yield Classified(label, None, one)
+                # A report may be published: it names no path of this machine.
+                problem = one and one.replace(str(label.path), label.name)
+                yield [Classified(label, None, problem)] * len(packs)
 
 
 def read_picture(path: Path) -> Bgr | UnreadablePicture:
@@ -92,17 +80,12 @@ def read_picture(path: Path) -> Bgr | UnreadablePicture:
         return error
 
 
-def _only(outcome: Outcome[T]) -> T | None:
-    return outcome.outputs[0] if isinstance(outcome, Done) and outcome.outputs else None
+def _classified(label: Label, outcome: Outcome[Result]) -> Classified:
+    if isinstance(outcome, Done) and outcome.outputs:
+        return Classified(label, Answer.of(outcome.outputs[0]))
+    return Classified(label, None, outcome.reason if isinstance(outcome, Bad) else "dropped")
 
 
-def _problem(outcome: Outcome[object]) -> str | None:
-    if isinstance(outcome, Bad):
-        return outcome.reason
-    return f"dropped: {outcome.reason}" if isinstance(outcome, Dropped) else None
-
-
-def _from_middle_px(face: Face) -> float:
-    left, top, right, bottom = face.info.box_xyxy
-    frame = face.info.frame
-    return math.hypot((left + right - frame.width_px) / 2, (top + bottom - frame.height_px) / 2)
+def _from_middle_px(face: Detection, width_px: int, height_px: int) -> float:
+    left, top, right, bottom = face.box_xyxy
+    return math.hypot((left + right - width_px) / 2, (top + bottom - height_px) / 2)

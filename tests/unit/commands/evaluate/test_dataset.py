@@ -34,6 +34,20 @@ def test_a_table_of_ages_is_read_whatever_program_wrote_it(tmp_path: Path) -> No
     assert load_labels(tmp_path) == [Label(tmp_path / "José.png", 34, 35, "female")]
 
 
+def test_tables_of_other_programs_are_read(tmp_path: Path) -> None:
+    text = "file,age_low,age_high,gender\r\na.jpg,20.0,29.0,f\r\nb.jpg,70.0,,m\r\n,,,\r\n   \r\n"
+    expected = [Label(tmp_path / "a.jpg", 20, 30, "female"), Label(tmp_path / "b.jpg", 70, None, "male")]
+    for encoding in ("utf-8", "utf-8-sig", "utf-16"):
+        (tmp_path / "labels.csv").write_bytes(text.encode(encoding))
+        assert load_labels(tmp_path) == expected
+
+
+def test_further_columns_are_kept(tmp_path: Path) -> None:
+    folder = _folder(tmp_path, labels__csv="file,age,gender, race \nsub/a.jpg,5,m, x\n")
+    (label,) = load_labels(folder)
+    assert (label.name, label.cells["race"]) == ("sub/a.jpg", "x")
+
+
 def test_the_table_of_fairface_is_read_by_folder_or_path(tmp_path: Path) -> None:
     text = "file,age,gender,race,service_test\n"
     text += "val/1.jpg,3-9,Male,East Asian,True\nval/2.jpg,more than 70,Female,White,False\n"
@@ -74,6 +88,9 @@ def test_labels_csv_comes_before_everything_else(tmp_path: Path) -> None:
         ("more than 70", (70, None)),
         ("70+", (70, None)),
         ("0", (0, 1)),
+        ("55.0", (55, 56)),
+        ("20.0-29.0", (20, 30)),
+        ("70.0+", (70, None)),
     ],
 )
 def test_an_age_is_a_span_until_the_next_birthday(text: str, span: tuple[float, float | None]) -> None:
@@ -103,6 +120,9 @@ def test_a_gender_may_be_missing_and_no_other_word_stands_for_it() -> None:
         ("file,gender\na.jpg,m\n", "line 2: the age is ''"),
         ("file,age_low,age_high,gender\na.jpg,30,20,m\n", "ages 30 to 20 are no interval"),
         ("file,age,gender\n", "nothing in .* is labelled"),
+        ("file,age_low,age_high,gender\na.jpg,nan,,m\n", "bound of the age is 'nan'"),
+        ("file,age_low,age_high,gender\na.jpg,20-29,,m\n", "bound of the age is '20-29'"),
+        ("file,age,gender\na.jpg,5,m,x\n", "line 2: there are more cells than columns"),
     ],
 )
 def test_a_malformed_label_is_reported_with_its_line(tmp_path: Path, text: str, reason: str) -> None:

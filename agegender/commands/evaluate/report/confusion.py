@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from agegender.commands.evaluate.metrics import TRUE_BANDS
+from agegender.commands.evaluate.groups import TRUE_BANDS
 from agegender.shared.messages.pipeline import AGE_BANDS
 
 _CELL_WH = (62, 34)
