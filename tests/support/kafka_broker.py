@@ -23,7 +23,13 @@ from tests.support.ports import free_loopback_port
 from tests.support.waiting import wait_until
 
 _START_TIMEOUT_S = 60.0
-_JAVA_OPTIONS = ("-Xmx512M", "-XX:+UseSerialGC", "-Dorg.apache.logging.log4j.level=INFO")
+_JAVA_OPTIONS = (
+    "-Xmx512M",
+    "-XX:+UseSerialGC",
+    # A broker of a test lives for a minute: a second compiler would cost half as much CPU again as it runs.
+    "-XX:TieredStopAtLevel=1",
+    "-Dorg.apache.logging.log4j.level=INFO",
+)
 
 
 class _Server(Protocol):
