@@ -189,15 +189,36 @@ def partition_of(record: Any) -> TopicPartition:  # noqa: ANN401  (kafka-python 
     return TopicPartition(record.topic, record.partition)
 
 
-def commit(consumer: Any, positions: Mapping[TopicPartition, int], kafka: KafkaSettings) -> None:  # noqa: ANN401
-    """Commits these offsets for the group of the consumer; raises NotNow, also during a rebalance."""
-    offsets = {partition: OffsetAndMetadata(offset, "", -1) for partition, offset in positions.items()}
+def commit(
+    consumer: Any,  # noqa: ANN401
+    positions: Mapping[TopicPartition, tuple[int, str]],
+    kafka: KafkaSettings,
+) -> None:
+    """Commits these offsets for the group of the consumer, each with a note of the group.
+
+    Raises NotNow, also during a rebalance.
+    """
+    offsets = {one: OffsetAndMetadata(offset, note, -1) for one, (offset, note) in positions.items()}
     try:
         consumer.commit(offsets, timeout_ms=ANSWER_MS)
     except _REBALANCE:
         raise NotNow("Kafka: the group is rebalancing") from None
     except KafkaError as error:
         raise translated(error, kafka) from None
+
+
+def committed_position(
+    consumer: Any,  # noqa: ANN401
+    partition: TopicPartition,
+    kafka: KafkaSettings,
+) -> tuple[int | None, str]:
+    """The offset and the note that the group of the consumer has committed; None without a commit.
+
+    Raises NotNow.
+    """
+    with answered(kafka):
+        found = consumer.committed(partition, metadata=True, timeout_ms=ANSWER_MS)
+    return (None, "") if found is None or found.offset < 0 else (found.offset, found.metadata or "")
 
 
 def joined_as(consumer: Any) -> tuple[int, str] | None:  # noqa: ANN401

@@ -15,11 +15,13 @@ from agegender.shared.kafka.client import (
     ClientError,
     RebalanceListener,
     commit,
+    committed_position,
     open_member,
     partition_of,
     partitions_of,
     translated,
 )
+from agegender.shared.kafka.deleted import DeletedMessages
 from agegender.shared.kafka.lag import KafkaLag
 from agegender.shared.kafka.private import Membership
 from agegender.shared.kafka.topic_admin import ensure_topic
@@ -29,6 +31,7 @@ from agegender.shared.messages.pipeline import Model
 from agegender.shared.process.metrics import Metrics
 from agegender.shared.process.secrets import mask
 from agegender.shared.process.settings import KafkaSettings
+from agegender.shared.runtime.stage import DropReason
 from agegender.shared.runtime.transport import Assignment, Delivery
 
 log = logging.getLogger(__name__)
@@ -49,7 +52,7 @@ class KafkaSource(Generic[M]):
         on_assignment: called in `poll` when the partitions of this member have changed. All messages handed
             out are committed by then, and no more are handed out before it returns. If it raises NotNow, it
             is called again.
-        metrics: get the lag; the name of the group is the label `service`.
+        metrics: get the lag and the messages deleted unread; the name of the group is the label `service`.
         on_read: called for each message that is handed out, with the last time at which Kafka did not have it
             yet (seconds of `time.monotonic`). Only for messages where that is known, and only with `metrics`.
     """
@@ -66,6 +69,7 @@ class KafkaSource(Generic[M]):
         listed = [topics] if isinstance(topics, Topic) else topics
         self._topics = {kafka.topic_prefix + one.name: one for one in listed}
         self._name = kafka.topic_prefix + listed[0].name
+        self._service = group
         self._group = kafka.topic_prefix + group
         self._kafka = kafka
         self._consumer: Any = None
@@ -77,7 +81,9 @@ class KafkaSource(Generic[M]):
         self._held: frozenset[int] = frozenset()
         self._is_assignment_new = False
         self._is_in_hand = False
+        self._metrics = metrics
         self._lag = None if metrics is None else KafkaLag(group, kafka.topic_prefix, metrics)
+        self._deleted = DeletedMessages(self._count_deleted)
 
     def open(self) -> None:
         """Joins the group; creates the topics that do not exist."""
@@ -104,6 +110,11 @@ class KafkaSource(Generic[M]):
         self._done = {
             partition: offset for partition, offset in self._done.items() if partition in partitions
         }
+        self._deleted.keep(partitions)
+
+    def _count_deleted(self, camera_id: str, number: int) -> None:
+        if self._metrics is not None:
+            self._metrics.dropped.labels(self._service, camera_id, DropReason.DELETED.value).inc(number)
 
     def poll(self, max_messages: int, timeout_s: float) -> Sequence[Delivery[M]]:
         """See `transport.Source`."""
@@ -114,7 +125,16 @@ class KafkaSource(Generic[M]):
             if self._is_in_hand:
                 return ()
             self._announce(self._on_assignment)
-        return self._take(max_messages)
+        self._look_up_positions()
+        taken = self._take(max_messages)
+        self._deleted.settle()
+        return taken
+
+    def _look_up_positions(self) -> None:
+        """Asks where the group had stopped in new partitions. Before any message of them is handed out."""
+        for partition in {partition_of(record) for record in self._buffer}:
+            if not self._deleted.knows(partition):
+                self._deleted.begin(partition, *committed_position(self._consumer, partition, self._kafka))
 
     def _take(self, max_messages: int) -> Sequence[Delivery[M]]:
         """The next messages, up to the first one that only a later version can read.
@@ -134,7 +154,9 @@ class KafkaSource(Generic[M]):
             taken.append(delivery)
             self._note_read(record, delivery)
             self._buffer.popleft()
-            self._done[partition_of(record)] = record.offset + 1
+            partition = partition_of(record)
+            self._deleted.read(partition, record.offset, delivery.message)
+            self._done[partition] = record.offset + 1
         self._is_in_hand = self._is_in_hand or bool(taken)
         return taken
 
@@ -196,7 +218,8 @@ class KafkaSource(Generic[M]):
             self._is_in_hand = False
             return
         # It fails during a rebalance. Later polls tell what stays; another member repeats the rest.
-        commit(self._consumer, self._done, self._kafka)
+        positions = {one: (offset, self._deleted.note(one)) for one, offset in self._done.items()}
+        commit(self._consumer, positions, self._kafka)
         self._done.clear()
         self._is_in_hand = False
 

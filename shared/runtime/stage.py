@@ -15,7 +15,7 @@ Out_co = TypeVar("Out_co", covariant=True)
 
 
 class DropReason(StrEnum):
-    """Why a frame was not published or not processed. Every dropped frame counts under one of these."""
+    """Why a message was not published or not processed. Every dropped one counts under one of these."""
 
     BUSY = "busy"
     """A newer frame replaced it in the mailbox."""
@@ -29,6 +29,10 @@ class DropReason(StrEnum):
     """Larger than a message may be, or with more pixels than allowed."""
     UNDECODABLE = "undecodable"
     """Not a picture, or a broken one."""
+    DELETED = "deleted"
+    """Kafka deleted the message before it was read."""
+    REMOVED = "removed"
+    """Of a camera that was removed, and older than the deadline of live cameras."""
 
 
 class SkipReason(StrEnum):

@@ -11,7 +11,9 @@ from typing import TypeVar
 import pytest
 
 from agegender.shared.errors import NotNow
+from agegender.shared.kafka.client import open_admin, partitions_of
 from agegender.shared.kafka.output import KafkaDeadLetters, KafkaOutput
+from agegender.shared.kafka.reader import KafkaReader
 from agegender.shared.kafka.source import KafkaSource
 from agegender.shared.kafka.topics import FRAMES
 from agegender.shared.messages.pipeline import Frame
@@ -102,3 +104,13 @@ def by_camera(frames: list[Frame]) -> dict[str, list[int]]:
     for one in frames:
         found[one.camera_id].append(one.info.sequence)
     return dict(found)
+
+
+def delete_all(settings: KafkaSettings, topic: str) -> int:
+    """Lets Kafka delete all messages of a topic, as it does with old ones. Returns how many they were."""
+    name = settings.topic_prefix + topic
+    with KafkaReader(settings) as reader:
+        begins, ends = reader.begins(name), reader.ends(name)
+    with open_admin(settings) as admin:
+        admin.delete_records(dict(zip(partitions_of(name, ends), ends.values(), strict=True)))
+    return sum(ends[number] - begins[number] for number in ends)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from agegender.commands.audit.counters import BUFFERED, CAPTURED, DROPPED, RECEIVED, SENT, SKIPPED, Counters
+from agegender.commands.audit.deleted import DeletedFrames, counted_as_deleted, without_deleted
 from agegender.commands.audit.evidence import Evidence, Glance, Item, StoreView, TopicView
 from agegender.commands.audit.reconciliation import Arrival, CameraCounts, Captured, Flow, StoredFaces
 
+_SERVICES = ("detect", "classify", "sink")
 _IN_HAND = 2  # a worker has of a camera one picture waiting to be taken and one being made into a frame
 _FORGETS_FROM = 1_000  # the least number of faces that a sink can be told to remember
 _APART_S = 5.0  # how far the clocks of two workers may be apart, and their messages out of order
@@ -21,19 +23,23 @@ class CountedCameras:
     cameras: Sequence[CameraCounts]
     notes: Sequence[str] = ()
     deleted_unread: Mapping[str, int] = field(default_factory=dict)
-    """Service → messages that Kafka deleted before the service had read them."""
+    """Service → messages of unknown cameras that Kafka deleted before the service had read them."""
 
 
 def count_all(evidence: Evidence) -> CountedCameras:
     """The numbers of every camera that is in the counters, in a topic or in the store's recent results."""
     topics = (evidence.frames, evidence.faces, evidence.results)
     named = {item.camera_id for topic in topics for item in topic.items if item.camera_id is not None}
-    cameras = [_count(evidence, camera) for camera in sorted(named | evidence.counters.cameras)]
-    unread = {"detect": evidence.frames, "classify": evidence.faces, "sink": evidence.results}
+    deleted = DeletedFrames(evidence.frames)
+    cameras = [_count(evidence, camera, deleted) for camera in sorted(named | evidence.counters.cameras)]
+    unread = {
+        service: sum(view.deleted_unread_by_partition.values())
+        for service, view in (("classify", evidence.faces), ("sink", evidence.results))
+    }
     return CountedCameras(
         cameras,
         _notes(evidence, [one.camera_id for one in cameras]),
-        {service: view.deleted_unread for service, view in unread.items()},
+        {"detect": deleted.unread_left, **unread},
     )
 
 
@@ -50,7 +56,7 @@ def captured(counters: Counters, camera_id: str) -> Captured | None:
     )
 
 
-def _count(evidence: Evidence, camera_id: str) -> CameraCounts:
+def _count(evidence: Evidence, camera_id: str, deleted: DeletedFrames) -> CameraCounts:
     counters = evidence.counters
     frames, faces, results = (
         _of_camera(topic, camera_id) for topic in (evidence.frames, evidence.faces, evidence.results)
@@ -58,10 +64,19 @@ def _count(evidence: Evidence, camera_id: str) -> CameraCounts:
     store = evidence.stored.get(camera_id, StoreView())
     processed, source = _processed(evidence, frames, camera_id)
     detects = bool(counters.of("detect"))
+    unread = {
+        service: counted_as_deleted(counters, service, camera_id)
+        for service in _SERVICES
+        if _counts_only_this_window(evidence, service)
+    }
+    arrival = _arrival(evidence, frames, camera_id)
+    if arrival is not None:
+        arrival = _with_deleted(evidence, arrival, frames, camera_id, deleted)
+        unread["detect"] = max(arrival.deleted_unread, unread.get("detect", 0))
     return CameraCounts(
         camera_id,
         captured(counters, camera_id),
-        _arrival(evidence, frames, camera_id),
+        arrival,
         processed,
         counters.total(SENT, service="detect", camera=camera_id, kind="face") if detects else None,
         counters.by_label(SKIPPED, "reason", camera=camera_id),
@@ -69,12 +84,26 @@ def _count(evidence: Evidence, camera_id: str) -> CameraCounts:
         _result_flow(results, store, orphans=_orphans(results, faces)),
         _stored(results, store),
         source,
+        {service: number for service, number in unread.items() if number},
     )
+
+
+def _with_deleted(
+    evidence: Evidence, arrival: Arrival, frames: TopicView, camera_id: str, deleted: DeletedFrames
+) -> Arrival:
+    """What is missing in the topic, as far as Kafka has deleted it."""
+    missing = max(0, arrival.published - arrival.in_topic)
+    partitions = deleted.partitions_of(frames)
+    told = counted_as_deleted(evidence.counters, "detect", camera_id)
+    unread = min(missing, told + deleted.take_unread(partitions, max(0, missing - told)))
+    since_s = evidence.counters.captured_since_s(camera_id) or evidence.since_s
+    read = deleted.take_read(partitions, missing - unread, since_s)
+    return replace(arrival, deleted_unread=unread, deleted_read=read)
 
 
 def _of_camera(topic: TopicView, camera_id: str) -> TopicView:
     items = [item for item in topic.items if item.camera_id == camera_id]
-    return TopicView(items, topic.committed, topic.dead, topic.deleted_unread, topic.whole)
+    return TopicView(items, topic.committed, topic.dead, topic.begins, topic.whole)
 
 
 def _arrival(evidence: Evidence, frames: TopicView, camera_id: str) -> Arrival | None:
@@ -133,11 +162,11 @@ def _dropped(evidence: Evidence, frames: TopicView, camera_id: str, most: int) -
 
 
 def _dropped_by_detect(counters: Counters, camera_id: str) -> Mapping[str, int]:
-    return counters.by_label(DROPPED, "reason", service="detect", camera=camera_id)
+    return without_deleted(counters.by_label(DROPPED, "reason", service="detect", camera=camera_id))
 
 
-def _counts_only_this_window(evidence: Evidence) -> bool:
-    starts = [worker.started_at_s for worker in evidence.counters.of("detect")]
+def _counts_only_this_window(evidence: Evidence, service: str = "detect") -> bool:
+    starts = [worker.started_at_s for worker in evidence.counters.of(service)]
     return all(start_s is not None and start_s >= evidence.since_s for start_s in starts)
 
 
@@ -249,4 +278,11 @@ def _notes(evidence: Evidence, cameras: Sequence[str]) -> Sequence[str]:
                 f"Camera {camera}: detect has dropped {dropped} frames since before this window; those of "
                 "this window are among what it processed."
             )
+        for service in _SERVICES:
+            missed = counted_as_deleted(counters, service, camera)
+            if missed and not _counts_only_this_window(evidence, service):
+                notes.append(
+                    f"Camera {camera}: Kafka has deleted {missed} messages before {service} had read them, "
+                    "since before this window."
+                )
     return notes

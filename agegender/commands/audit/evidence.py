@@ -53,9 +53,19 @@ class TopicView:
     committed: Mapping[int, int] = field(default_factory=dict)
     dead: frozenset[MessagePosition] = frozenset()
     """The positions of messages that became dead letters."""
-    deleted_unread: int = 0
+    begins: Mapping[int, int] = field(default_factory=dict)
+    """The offset of the oldest message in each partition. Kafka has deleted all before it."""
     whole: bool = False
     """Whether `items` are all messages that were ever in the topic."""
+
+    @property
+    def deleted_unread_by_partition(self) -> Mapping[int, int]:
+        """How many messages are deleted that the group has not read, and whose gap it has not passed yet."""
+        return {
+            number: max(0, begin - self.committed[number])
+            for number, begin in self.begins.items()
+            if number in self.committed
+        }
 
     def is_waiting(self, item: Item) -> bool:
         """Whether the group has not processed it yet."""
@@ -138,7 +148,7 @@ def gather(
             [item for item in (_item(topic, record) for record in records) if item is not None],
             committed[name],
             frozenset(letter.origin_position for letter in letters if letter.origin_position is not None),
-            _deleted_unread(committed[name], first),
+            first,
             whole=not any(first.values()) and not any(begins[name].values()),
         )
 
@@ -162,10 +172,6 @@ def _glances(reader: KafkaReader, frames: str, counters: Counters) -> Sequence[G
 def _letters(reader: KafkaReader, kafka: KafkaSettings, since_s: float) -> Sequence[Letter]:
     topic = kafka.topic_prefix + DEAD_LETTERS_NAME
     return letters_in(reader.read(topic, reader.since(topic, since_s), reader.ends(topic)))
-
-
-def _deleted_unread(committed: Mapping[int, int], begins: Offsets) -> int:
-    return sum(max(0, begin - committed[number]) for number, begin in begins.items() if number in committed)
 
 
 def _item(topic: Topic[Any], record: StoredMessage) -> Item | None:

@@ -77,6 +77,10 @@ class Arrival:
 
     published: int
     in_topic: int
+    deleted_unread: int = 0
+    """Deleted by Kafka before detect had read them."""
+    deleted_read: int = 0
+    """Deleted by Kafka afterwards, which is no loss."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +129,8 @@ class CameraCounts:
     results: Flow | None = None
     stored: StoredFaces | None = None
     processed_source: str = "offsets"
+    deleted: Mapping[str, int] = field(default_factory=dict)
+    """Service → messages that Kafka deleted before the service had read them."""
 
 
 def balances(counts: CameraCounts) -> Sequence[Balance]:
@@ -145,7 +151,7 @@ def balances(counts: CameraCounts) -> Sequence[Balance]:
         found += _results(camera, counts.results)
     if counts.stored is not None:
         found += _stored(camera, counts.stored)
-    return found
+    return [*found, *(_deleted(camera, service, number) for service, number in counts.deleted.items())]
 
 
 def sentences(of: Iterable[Balance]) -> Sequence[str]:
@@ -170,13 +176,31 @@ def _captured(camera: str, one: Captured) -> Balance:
 
 
 def _arrival(camera: str, one: Arrival) -> Balance:
+    deleted = (
+        Amount("deleted by Kafka unread", one.deleted_unread, "metrics and offsets of detect"),
+        Amount("deleted by Kafka, read", one.deleted_read, "offsets of frames"),
+    )
     return Balance(
         camera,
         "frame",
         Amount("frames published", one.published, "metrics of ingest"),
-        [Amount("in the topic", one.in_topic, "topic frames")],
+        [
+            Amount("in the topic", one.in_topic, "topic frames"),
+            *(amount for amount in deleted if amount.count),
+        ],
         lost="published and never reached the topic",
         extra="found in the topic and counted by no worker that was asked",
+    )
+
+
+def _deleted(camera: str, service: str, number: int) -> Balance:
+    return Balance(
+        camera,
+        "frame" if service == "detect" else "message",
+        Amount(f"deleted before {service} read them", number, f"metrics and offsets of {service}"),
+        (),
+        lost=f"deleted by Kafka before {service} had read them",
+        extra="read twice",
     )
 
 

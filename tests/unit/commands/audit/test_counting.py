@@ -50,7 +50,7 @@ def topic(
         list(items),
         {0: done},
         frozenset(MessagePosition("topic", 0, one) for one in dead),
-        unread,
+        {0: done + unread} if unread else {},
         whole=whole,
     )
 
@@ -355,6 +355,45 @@ def test_messages_that_kafka_deleted_unread_are_named() -> None:
     assert said(counted(topic(frames(2), unread=5), counters=Counters([detect(2)]))) == [
         "5 messages were deleted by Kafka before detect had read them"
     ]
+
+
+def deleting(begin: int, done: int, first_s: float = 1_100.0) -> TopicView:
+    """Two frames are left behind `begin` frames that Kafka has deleted. Detect had read up to `done`."""
+    left = [item(f"f{n}", n, made_s=first_s + n, at_s=first_s + n) for n in (begin, begin + 1)]
+    return TopicView(left, {0: done}, begins={0: begin})
+
+
+def told(published: int, begin: int, done: int, missed: int = 0) -> list[str]:
+    """What the audit says of so many published frames, with `missed` in the counter of detect."""
+    labels = {"service": "detect", "camera": "door", "reason": "deleted"}
+    worker = detect(2, started_s=1_040.0)
+    worker = replace(worker, samples=[*worker.samples, Sample(DROPPED, labels, missed)])
+    counters = Counters([*ingest(published).workers, worker])
+    return said(
+        counted(
+            deleting(begin, done),
+            counters=counters,
+            glances=[Glance({0: begin + 2}, counters, {0: begin + 2})],
+        )
+    )
+
+
+def test_frames_deleted_unread_are_named_by_camera() -> None:
+    before_detect_is_back = told(published=242, begin=240, done=100)
+    assert before_detect_is_back == [
+        "140 frames of camera door were deleted by Kafka before detect had read them"
+    ]
+    afterwards = told(published=242, begin=240, done=242, missed=140)
+    assert afterwards == before_detect_is_back
+
+
+def test_frames_deleted_after_they_were_read_are_no_loss() -> None:
+    assert told(published=242, begin=240, done=242) == []
+
+
+def test_a_frame_that_is_missing_behind_the_deleted_ones_is_named() -> None:
+    (sentence,) = told(published=243, begin=240, done=242)
+    assert sentence == "1 frame of camera door was published and never reached the topic"
 
 
 def test_without_deleted_messages_there_is_no_such_number() -> None:
