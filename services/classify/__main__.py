@@ -7,6 +7,7 @@ import sys
 from agegender.services.classify.build import build_classify_stage
 from agegender.services.classify.config import ClassifySettings
 from agegender.shared.kafka.output import KafkaDeadLetters, KafkaOutput
+from agegender.shared.kafka.removed_cameras import RemovedCameras
 from agegender.shared.kafka.source import KafkaSource
 from agegender.shared.kafka.topics import FACES, RESULTS
 from agegender.shared.messages.pipeline import Face, Result, TrackUpdate
@@ -25,7 +26,7 @@ def build(metrics: Metrics, health: Health) -> Runner[Face | TrackUpdate, Result
     metrics.device.labels("classify", settings.device, settings.nets).set(1)
     return Runner(
         "classify",
-        KafkaSource(FACES, "classify", kafka, metrics=metrics),
+        KafkaSource(FACES, "classify", kafka, metrics=metrics, removed=RemovedCameras(kafka, metrics)),
         build_classify_stage(settings),
         KafkaOutput(RESULTS, kafka),
         KafkaDeadLetters(kafka),

@@ -11,6 +11,7 @@ from agegender.services.detect.config import DetectSettings
 from agegender.services.detect.stage import DetectOutput
 from agegender.shared.kafka.changelog import KafkaChangelog
 from agegender.shared.kafka.output import KafkaDeadLetters, KafkaOutput
+from agegender.shared.kafka.removed_cameras import RemovedCameras
 from agegender.shared.kafka.source import KafkaSource
 from agegender.shared.kafka.topics import FACES, FRAMES, PREVIEWS
 from agegender.shared.messages.pipeline import Frame, Preview
@@ -27,11 +28,20 @@ def build(metrics: Metrics, health: Health) -> Runner[Frame, DetectOutput]:
     """The service over Kafka."""
     settings, kafka = DetectSettings.load(), KafkaSettings.load()
     register_certificate_gauges(metrics, kafka)
-    stage = build_detect_stage(settings)
+    removed = RemovedCameras(kafka, metrics)
+    stage = build_detect_stage(settings, is_removed=removed.__contains__)
     output = CheckpointingOutput(stage, _output(settings, kafka), KafkaChangelog(CHECKPOINTS, kafka))
     return Runner(
         "detect",
-        KafkaSource(FRAMES, "detect", kafka, output.take_over, metrics=metrics, on_read=stage.note_read),
+        KafkaSource(
+            FRAMES,
+            "detect",
+            kafka,
+            output.take_over,
+            metrics=metrics,
+            on_read=stage.note_read,
+            removed=removed,
+        ),
         stage,
         output,
         KafkaDeadLetters(kafka),

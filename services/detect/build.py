@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import cv2
 
 from agegender.services.detect.config import MAX_SEARCH_SIDE_PX, DetectSettings
@@ -16,12 +18,18 @@ from agegender.shared.models import weights
 from agegender.shared.runtime.deadline import Deadline
 
 
-def build_detect_stage(settings: DetectSettings, *, multi_scale: bool = False) -> DetectStage:
+def build_detect_stage(
+    settings: DetectSettings,
+    *,
+    multi_scale: bool = False,
+    is_removed: Callable[[str], bool] = lambda _camera_id: False,
+) -> DetectStage:
     """The stage with its detectors loaded. Limits OpenCV to one thread in the whole process.
 
     Args:
         multi_scale: search large pictures a second time, at twice `longer_side_px` (4,096 at most). This is
             for stills, which are larger than frames and are searched only once.
+        is_removed: see `DetectStage`.
 
     Raises:
         AgeGenderError: OpenCV is too old, or the file of weights is missing or damaged.
@@ -45,6 +53,7 @@ def build_detect_stage(settings: DetectSettings, *, multi_scale: bool = False) -
         limits=TrackLimits(settings.confirm_frames, settings.lost_s),
         preview=None if settings.preview == "off" else PreviewRenderer(settings.preview_px, settings.preview),
         deadline=Deadline(settings.stale_s),
+        is_removed=is_removed,
     )
 
 

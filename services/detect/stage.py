@@ -47,6 +47,8 @@ class DetectStage:
         limits: of the tracks.
         preview: makes the previews; None sends no previews.
         deadline: says which frames are stale; None drops no frame for its age.
+        is_removed: whether the camera was removed. It then counts as live, whatever its mode: its old frames
+            are dropped as `removed`, so that they hold up no other camera.
         clock: seconds since 1970, for the messages and for forgetting cameras.
     """
 
@@ -61,12 +63,14 @@ class DetectStage:
         limits: TrackLimits = DEFAULT_LIMITS,
         preview: PreviewRenderer | None = None,
         deadline: Deadline | None = None,
+        is_removed: Callable[[str], bool] = lambda _camera_id: False,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._search = FaceSearch((detector, *more_detectors), max_pixels, min_score, clock)
         self._sends_all = selection == "all"
         self._preview_renderer = preview
         self._deadline = deadline
+        self._is_removed = is_removed
         self._clock = clock
         self._cameras = TracksByCamera(limits)
         self._changed: set[str] = set()
@@ -110,6 +114,9 @@ class DetectStage:
 
     def _outcome_without_search(self, frame: Frame) -> Outcome[DetectOutput] | None:
         """The outcome of a frame that needs no search; None when it needs one."""
+        if self._is_overdue(frame.info):
+            self._camera_of(frame).note_dropped()
+            return Dropped(DropReason.REMOVED)
         if _is_still(frame.info):
             return None
         camera = self._camera_of(frame)
@@ -119,6 +126,12 @@ class DetectStage:
             camera.note_dropped()
             return Dropped(DropReason.STALE)
         return None
+
+    def _is_overdue(self, info: FrameInfo) -> bool:
+        """Whether the frame is of a removed camera, and too old for a live one."""
+        if self._deadline is None or not info.is_complete or not self._is_removed(info.camera_id):
+            return False
+        return self._deadline.is_stale(info.model_copy(update={"mode": "live"}), self._clock())
 
     def _is_stale(self, info: FrameInfo) -> bool:
         """Whether the frame became too old while it waited for the other frames of its batch."""

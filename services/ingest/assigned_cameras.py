@@ -20,6 +20,7 @@ from agegender.shared.kafka.group import KafkaGroup
 from agegender.shared.kafka.table import KafkaTable, TableEntry
 from agegender.shared.kafka.topics import CAMERAS
 from agegender.shared.process.metrics import Metrics
+from agegender.shared.process.removed_series import RemovedSeries
 from agegender.shared.process.secrets import mask
 from agegender.shared.process.settings import KafkaSettings
 from agegender.shared.runtime.transport import Delivery
@@ -46,6 +47,7 @@ class AssignedCameras:
         self._table: KafkaTable[CameraSettings] = KafkaTable(CAMERAS, kafka, kafka.camera_partitions)
         self._group = KafkaGroup(self._table.name, SERVICE, kafka, self._weights, self._give_up)
         self._cameras = CameraSource((), settings, metrics, change=True, may_read=self._group.is_ours)
+        self._series = RemovedSeries(metrics)
         self._thread = threading.Thread(target=self._follow, name="cameras of the group", daemon=True)
         self._stop = threading.Event()
         self._turned_at_s = 0.0
@@ -78,6 +80,7 @@ class AssignedCameras:
                     self._group.poll(_POLL_S)
                     if self._table.refresh() or self._group.held != self._held:
                         self._take(self._group.held)
+                    self._series.sweep(self._table.removed)
                 except NotNow as error:
                     log.warning("waiting", extra={"service": SERVICE, "reason": str(error)})
                     self._stop.wait(_AGAIN_S)

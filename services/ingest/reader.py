@@ -218,7 +218,7 @@ class CameraReader:
 
     def _hand_over_frames(self, stream: Stream) -> None:
         sampler = Sampler(self._settings.fps)
-        stream_id, sequence = self._new_stream_id(), 0
+        stream_id, sequence, began_s = self._new_stream_id(), 0, time.monotonic()
         for frame in stream.frames():
             if not self._goes_on:
                 return
@@ -226,10 +226,11 @@ class CameraReader:
             if sequence == 0:
                 self._recovered()
             if frame.time_s is None or sampler.pick(frame.time_s):
-                self._hand_over(frame, stream_id, sequence)
+                elapsed_s = round(time.monotonic() - began_s, 3)
+                self._hand_over(frame, stream_id, sequence, elapsed_s)
                 sequence += 1
 
-    def _hand_over(self, frame: StreamFrame, stream_id: str, sequence: int) -> None:
+    def _hand_over(self, frame: StreamFrame, stream_id: str, sequence: int, elapsed_s: float) -> None:
         picture: Bgr | UnreadablePicture
         try:
             picture = frame.picture()
@@ -245,6 +246,7 @@ class CameraReader:
             frame.media_time_s,
             frame.file,
             self._settings.mode,
+            elapsed_s,
         )
         self._metrics.captured.labels(self.camera_id).inc()
         if frame.camera_time_s is not None:

@@ -69,4 +69,5 @@ def frame_info(captured: CapturedFrame, picture_bgr: Bgr, published_at_s: float)
         media_time_s=captured.media_time_s,
         file=captured.file,
         mode=captured.mode,
+        elapsed_s=captured.elapsed_s,
     )

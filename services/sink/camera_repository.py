@@ -65,18 +65,18 @@ class CameraRepository:
             faces += result.face.face_id, result.model_dump_json(exclude_none=True)
         keys = CameraKeys.of(camera_id)
         for _ in range(_TRIES):
-            known, now_s = self._read(keys, track_ids)
+            known = self._read(keys, track_ids)
             change = merge(known)
-            numbered, written = self._script_input(keys, known, change, now_s)
+            numbered, written = self._script_input(keys, known, change)
             new = self._script(
                 keys=[*_fixed(keys), *numbered],
                 args=[json.dumps(written, separators=(",", ":")), *faces],
             )
             if new is not None:
-                return WrittenCamera(change, cast("list[int]", new), now_s)
+                return WrittenCamera(change, cast("list[int]", new), known.now_s)
         raise NotNow(f"Redis: other sinks keep writing the camera {camera_id}")
 
-    def _read(self, keys: CameraKeys, track_ids: Sequence[str]) -> tuple[CameraSnapshot, float]:
+    def _read(self, keys: CameraKeys, track_ids: Sequence[str]) -> CameraSnapshot:
         pipeline = self._client.pipeline(transaction=True)
         pipeline.time()
         pipeline.hgetall(keys.state)
@@ -90,6 +90,7 @@ class CameraRepository:
         counted = {name: fields for name, fields in kept.items() if "first_seen_s" in fields}
         records = {name: VisitRecord.model_validate(fields) for name, fields in kept.items()}
         scores = zip(track_ids, heard, strict=True)
+        now_s = seconds + microseconds / 1e6 if self._clock is None else self._clock()
         known = CameraSnapshot(
             state={name.decode(): value.decode() for name, value in state.items()},
             records=records,
@@ -97,14 +98,15 @@ class CameraRepository:
             heard_s={
                 name: score_s + _aged_s(records.get(name)) for name, score_s in scores if score_s is not None
             },
+            now_s=now_s,
         )
-        return known, seconds + microseconds / 1e6 if self._clock is None else self._clock()
+        return known
 
     def _script_input(
-        self, keys: CameraKeys, known: CameraSnapshot, change: MergedCamera, now_s: float
+        self, keys: CameraKeys, known: CameraSnapshot, change: MergedCamera
     ) -> tuple[list[str], ScriptInput]:
         """The keys that the input refers to by number, and the input."""
-        settings, differences = self._settings, change.count_differences
+        settings, differences, now_s = self._settings, change.count_differences, known.now_s
         first = len(_fixed(keys)) + 1
         visit_keys = [keys.visit(one.record.track_id) for one in change.visits]
         count_keys = [keys.counts(cell.hash) for cell in differences]

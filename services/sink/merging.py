@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from agegender.services.sink.newest_frame import NewestFrame
 from agegender.services.sink.visit_record import VisitRecord
 from agegender.shared.messages.pipeline import FrameInfo, Result, TrackUpdate
 from agegender.shared.messages.visits import Visit
@@ -24,6 +25,8 @@ class CameraSnapshot:
     """The same visits as they are counted now; those without a track summary are missing."""
     heard_s: Mapping[str, float] = field(default_factory=dict)
     """When the latest message about each open visit came."""
+    now_s: float = 0.0
+    """The time of the reading, by the store's clock."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +95,7 @@ def merge(messages: Sequence[Result | TrackUpdate], known: CameraSnapshot) -> Me
     newest = max(messages, key=newness, default=None)
     return MergedCamera(
         visits=[VisitChange.of(record, known) for name, record in records.items() if name not in was_closed],
-        newest=newest if newest is not None and newness(newest) > _stored_newness(known.state) else None,
+        newest=newest if newest is not None and _is_news(newest, known) else None,
         late=late,
     )
 
@@ -113,7 +116,7 @@ def time_out(
 
 
 def newness(message: Result | TrackUpdate) -> tuple[bool, str, int]:
-    """Orders messages by their news about the camera's state, the newest last.
+    """Orders the messages of a batch by their news about the camera's state, the newest last.
 
     Streams are named by the time they began, so a later stream sorts after an earlier one. A track update
     outweighs a result. Results set the state only where there are no track updates: with single pictures.
@@ -127,8 +130,16 @@ def frame_of(message: Result | TrackUpdate) -> FrameInfo:
     return message.info.frame if isinstance(message, TrackUpdate) else message.face.frame
 
 
-def _stored_newness(state: Mapping[str, str]) -> tuple[bool, str, int]:
-    return state.get("from") == "track_update", state.get("stream", ""), int(state.get("sequence", "-1"))
+def _is_news(message: Result | TrackUpdate, known: CameraSnapshot) -> bool:
+    """Whether the message has news about the state that is stored."""
+    state, is_update = known.state, isinstance(message, TrackUpdate)
+    has_update = state.get("from") == "track_update"
+    if is_update != has_update:
+        return is_update
+    stored = NewestFrame(
+        state.get("stream", ""), int(state.get("sequence", "-1")), float(state.get("written_at_s", "0"))
+    )
+    return stored.is_before(frame_of(message), known.now_s)
 
 
 def _add_update(update: TrackUpdate, records: dict[str, VisitRecord]) -> None:

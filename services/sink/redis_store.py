@@ -13,6 +13,7 @@ import redis
 from agegender.services.sink.camera_repository import CameraRepository, WrittenCamera
 from agegender.services.sink.config import SinkSettings
 from agegender.services.sink.merging import merge, time_out, track_ids_of
+from agegender.services.sink.newest_frame import NewestFrame
 from agegender.services.sink.silence_timeout import SilenceTimeout
 from agegender.services.sink.store_size import StoreSize
 from agegender.shared.messages.pipeline import Preview, Result, Stored, TrackUpdate, age_band
@@ -62,7 +63,7 @@ class RedisStore:
         self._size = StoreSize(client, metrics)
         self._repository: CameraRepository | None = None
         self._has_claimed_schema = False
-        self._shown: dict[str, tuple[str, int]] = {}
+        self._shown: dict[str, NewestFrame] = {}
 
     def open(self) -> None:
         """Checks that Redis answers and holds keys of this version.
@@ -108,12 +109,14 @@ class RedisStore:
     def _show(self, previews: Iterable[Preview]) -> None:
         """Writes the newest preview of each camera, which expires in seconds."""
         newest: dict[str, Preview] = {}
+        shown, now_s = dict(self._shown), time.monotonic()
         for one in previews:
-            if _order(one) > self._shown.get(one.camera_id, ("", -1)):
-                newest[one.camera_id] = max(one, newest.get(one.camera_id, one), key=_order)
+            if shown.get(one.camera_id, NewestFrame()).is_before(one.info, now_s):
+                newest[one.camera_id] = one
+                shown[one.camera_id] = NewestFrame(one.info.stream_id, one.info.sequence, now_s)
         for camera_id, preview in newest.items():
             self._client.set(CameraKeys.of(camera_id).preview, preview.jpeg, ex=_PREVIEW_S)
-            self._shown[camera_id] = _order(preview)
+        self._shown = shown
 
     def close(self) -> None:
         """Closes the connections."""
@@ -181,11 +184,6 @@ class RedisStore:
         pipeline.zremrangebyscore(CAMERAS_KEY, "-inf", now_s - LONGEST_KEPT_S)
         pipeline.expire(CAMERAS_KEY, LONGEST_KEPT_S)
         pipeline.execute()
-
-
-def _order(preview: Preview) -> tuple[str, int]:
-    """Orders the previews of a camera: streams are named by the time they began."""
-    return preview.info.stream_id, preview.info.sequence
 
 
 def _band(result: Result) -> str:

@@ -24,6 +24,7 @@ from agegender.shared.kafka.client import (
 from agegender.shared.kafka.deleted import DeletedMessages
 from agegender.shared.kafka.lag import KafkaLag
 from agegender.shared.kafka.private import Membership
+from agegender.shared.kafka.removed_cameras import RemovedCameras
 from agegender.shared.kafka.topic_admin import ensure_topic
 from agegender.shared.kafka.topics import Topic
 from agegender.shared.messages.codec import Encoded
@@ -55,6 +56,7 @@ class KafkaSource(Generic[M]):
         metrics: get the lag and the messages deleted unread; the name of the group is the label `service`.
         on_read: called for each message that is handed out, with the last time at which Kafka did not have it
             yet (seconds of `time.monotonic`). Only for messages where that is known, and only with `metrics`.
+        removed: follows the removed cameras while the source is open.
     """
 
     def __init__(
@@ -65,6 +67,7 @@ class KafkaSource(Generic[M]):
         on_assignment: Callable[[Assignment], None] | None = None,
         metrics: Metrics | None = None,
         on_read: Callable[[M, float], None] | None = None,
+        removed: RemovedCameras | None = None,
     ) -> None:
         listed = [topics] if isinstance(topics, Topic) else topics
         self._topics = {kafka.topic_prefix + one.name: one for one in listed}
@@ -78,6 +81,7 @@ class KafkaSource(Generic[M]):
         self._heard_at_s = 0.0
         self._on_assignment = on_assignment
         self._on_read = on_read
+        self._removed = removed
         self._held: frozenset[int] = frozenset()
         self._is_assignment_new = False
         self._is_in_hand = False
@@ -92,6 +96,8 @@ class KafkaSource(Generic[M]):
         self._consumer = open_member(self._kafka, self._group, max_poll_interval_ms=_MOST_POLL_MS)
         self._consumer.subscribe(list(self._topics), listener=self._listener())
         self._heard_at_s = time.monotonic()
+        if self._removed is not None:
+            self._removed.start()
 
     def _listener(self) -> RebalanceListener:
         """During a rebalance the assignment is unknown, so nothing is done until it ends.
@@ -253,6 +259,8 @@ class KafkaSource(Generic[M]):
         self._is_in_hand = False
         if self._lag is not None:
             self._lag.clear()
+        if self._removed is not None:
+            self._removed.close()
         if consumer is not None:
             consumer.close(autocommit=False, timeout_ms=CLOSE_MS)
 

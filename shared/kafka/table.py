@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -41,7 +41,7 @@ class TableEntry(Generic[M]):
 
 
 class KafkaTable(Generic[M]):
-    """Reads a compacted topic and follows its changes. Used by one thread, except for `entries`.
+    """Reads a compacted topic and follows its changes. Used by one thread, except for `entries` and `removed`.
 
     Args:
         partitions: of the topic, if it must be created.
@@ -55,6 +55,8 @@ class KafkaTable(Generic[M]):
         self._consumer: Any = None
         self.entries: Mapping[str, TableEntry[M]] = {}
         """Key → its newest message. Never changed in place, so any thread may read it."""
+        self.removed: Set[str] = frozenset()
+        """Keys that were deleted and not written again, as far as Kafka remembers. Never changed in place."""
 
     def open(self) -> None:
         """Reads the topic from its beginning to its end; creates it if it does not exist.
@@ -66,7 +68,7 @@ class KafkaTable(Generic[M]):
         ensure_compacted_topic(self._kafka, self.name, self._partitions)
         self.close()
         self._consumer = open_consumer(self._kafka)
-        self.entries = {}
+        self.entries, self.removed = {}, frozenset()
         with answered(self._kafka):
             numbers = self._consumer.partitions_for_topic(self.name) or ()
             partitions = partitions_of(self.name, sorted(numbers))
@@ -91,20 +93,22 @@ class KafkaTable(Generic[M]):
             return self._take(self._consumer.poll(timeout_ms=int(timeout_s * 1000)))
 
     def _take(self, found: Mapping[Any, Any]) -> bool:
-        entries = dict(self.entries)
+        entries, removed = dict(self.entries), set(self.removed)
         for records in found.values():
             for record in records:
                 key = (record.key or b"").decode(errors="replace")
                 if not record.value:
                     entries.pop(key, None)
+                    removed.add(key)
                     continue
+                removed.discard(key)
                 entry = self._entry(key, record)
                 if isinstance(entry.message, BadMessage):
                     log.warning(
                         "unreadable message", extra={"reason": str(entry.message), "origin": entry.origin}
                     )
                 entries[key] = entry
-        self.entries = entries
+        self.entries, self.removed = entries, frozenset(removed)
         return bool(found)
 
     def _entry(self, key: str, record: Any) -> TableEntry[M]:  # noqa: ANN401  (kafka-python has no types)
@@ -148,7 +152,7 @@ class KafkaTable(Generic[M]):
             producer.close(timeout=CLOSE_MS / 1000)
 
     def close(self) -> None:
-        """Closes the connection; `entries` stay."""
+        """Closes the connection; `entries` and `removed` stay."""
         consumer, self._consumer = self._consumer, None
         if consumer is not None:
             consumer.close(autocommit=False, timeout_ms=CLOSE_MS)

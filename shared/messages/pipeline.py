@@ -95,6 +95,8 @@ class FrameInfo(Model):
     """The file that the frame was read from; None for a live camera."""
     mode: Mode | None = None
     """None: `complete` for a file, and `live` for a camera."""
+    elapsed_s: Seconds | None = None
+    """Time since the stream began, by a clock of ingest that is never set. None: not measured."""
 
     @property
     def frame_id(self) -> str:

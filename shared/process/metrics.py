@@ -251,6 +251,45 @@ class Metrics:
             registry=registry,
         )
 
+        self._by_camera = (
+            self.received,
+            self.sent,
+            self.skipped,
+            self.dropped,
+            self.captured,
+            self.buffered,
+            self.camera_up,
+            self.camera_failures,
+            self.clock_skew,
+            self.repeats,
+            self.late,
+            self.visits,
+        )
+
+    def cameras(self) -> frozenset[str]:
+        """All cameras with a series."""
+        return frozenset(
+            sample.labels["camera"]
+            for metric in self._by_camera
+            for family in metric.collect()
+            for sample in family.samples
+        )
+
+    def sum_of_camera(self, camera_id: str) -> float:
+        """A number that changes when a series of the camera does."""
+        return sum(
+            sample.value
+            for metric in self._by_camera
+            for family in metric.collect()
+            for sample in family.samples
+            if sample.labels["camera"] == camera_id
+        )
+
+    def forget_camera(self, camera_id: str) -> None:
+        """Removes all series of the camera."""
+        for metric in self._by_camera:
+            metric.remove_by_labels({"camera": camera_id})
+
     def total(self, name: str, **labels: str) -> float:
         """The sum of all samples named `name` with these labels among theirs; 0 without any."""
         return sum(

@@ -7,6 +7,9 @@ them apart: under lasting overload frames stay old however many are dropped.
 The order of events does not depend on any clock. Ingest publishes a frame after Kafka has confirmed the
 frame before it. If Kafka did not have that earlier frame yet when this process asked, then the later frame
 was published after the question. So it has waited no longer than the time since the question.
+
+A clock that is set in the middle of a stream shows at once: each frame also says how much time has passed by
+a clock that is never set.
 """
 
 from __future__ import annotations
@@ -24,6 +27,8 @@ from agegender.shared.messages.pipeline import FrameInfo
 log = logging.getLogger(__name__)
 
 _CLOCK_TOLERANCE_S = 1.0
+_JUMP_S = 1.5
+_CHANGE_S = 12.0  # more than the clock of a camera that is used may differ, with the way of a frame
 _LOG_AFTER_S = 10.0
 _REPEAT_LOG_S = 60.0
 _REPEAT_CLOCK_LOG_S = 3600.0
@@ -50,6 +55,8 @@ class _Camera:
     stale_since_s: float | None = None
     """Since when all of its frames were stale; None while they are not."""
     logged_at_s: float = -_REPEAT_LOG_S
+    last_read: FrameInfo | None = None
+    last_admitted: FrameInfo | None = None
 
     def start(self, stream_id: str) -> None:
         """Forgets what is known of the clock."""
@@ -96,6 +103,11 @@ class Deadline:
         Call it in the order of the frames, before `admit` of the same frame.
         """
         camera = self._cameras.setdefault(info.camera_id, _Camera())
+        set_by_s = _clock_set_by_s(camera.last_read, info)
+        camera.last_read = info
+        if set_by_s:
+            moved = [_Absence(one.published_at_s + set_by_s, one.at_s) for one in camera.absences]
+            camera.absences = deque(moved)
         if info.stream_id != camera.stream_id:
             # Another ingest worker may have published it, by another clock.
             camera.start(info.stream_id)
@@ -129,6 +141,9 @@ class Deadline:
     def _learn(self, camera: _Camera, info: FrameInfo, now_s: float) -> None:
         if info.stream_id != camera.stream_id:
             camera.start(info.stream_id)
+        set_by_s = _clock_set_by_s(camera.last_admitted, info)
+        camera.last_admitted = info
+        camera.least_s, camera.most_s = camera.least_s - set_by_s, camera.most_s - set_by_s
         # Of the absences before this frame, later frames need the last one only.
         while len(camera.absences) > 1 and camera.absences[1].published_at_s < info.published_at_s:
             camera.absences.popleft()
@@ -173,3 +188,16 @@ class Deadline:
                 "deadline_s": self._deadline_s,
             },
         )
+
+
+def _clock_set_by_s(before: FrameInfo | None, info: FrameInfo) -> float:
+    """By how much the clock of ingest was set forward between two frames of a stream; 0: it was not set.
+
+    Only times of arrival come from that clock.
+    """
+    if before is None or before.stream_id != info.stream_id or info.clock != "arrival":
+        return 0.0
+    if before.elapsed_s is None or info.elapsed_s is None:
+        return 0.0
+    set_by_s = info.captured_at_s - before.captured_at_s - (info.elapsed_s - before.elapsed_s)
+    return set_by_s if abs(set_by_s) > (_JUMP_S if before.clock == "arrival" else _CHANGE_S) else 0.0

@@ -117,6 +117,10 @@ class Counters:
             if "camera" in one.labels
         )
 
+    def cameras_of(self, service: str) -> frozenset[str]:
+        """The cameras with a series in the workers of a service. Those of removed cameras leave."""
+        return Counters(self.of(service)).cameras
+
     @property
     def one_process(self) -> bool:
         """Whether the whole pipeline runs in one process, without Kafka."""

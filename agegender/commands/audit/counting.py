@@ -135,7 +135,7 @@ def _processed(evidence: Evidence, frames: TopicView, camera_id: str) -> tuple[F
     dead = [item for item in taken if frames.is_dead(item)]
     since_s = evidence.counters.complete_since_s("detect")
     unconfirmed, source = 0, "offsets of detect"
-    if since_s is not None:
+    if since_s is not None and camera_id in evidence.counters.cameras_of("detect"):
         first_s = min((item.appended_at_s for item in frames.items), default=since_s)
         since_s = -1.0 if since_s < first_s else since_s + _APART_S
         expected = [item for item in taken if item.item_id is not None and item.appended_at_s >= since_s]

@@ -8,6 +8,7 @@ from agegender.services.detect.tracking.checkpoint import ClockState
 from agegender.shared.messages.pipeline import FrameInfo
 
 _RATE_OVER_S = 5.0
+_JUMP_S = 2.0  # less than a confirmed track waits for its face
 _NEW = ClockState()
 
 
@@ -20,7 +21,8 @@ class StreamClock:
     The capture times of a camera may change from one clock to another. The camera's own clock is known from
     its first report on, and is used while it is not far off. Such a change must not end or begin a track. So
     while there are tracks, the time goes on by what ingest's clock measured, and keeps its offset to the
-    capture times until no track is left.
+    capture times until no track is left. The same holds when a clock is set: then capture times go back, or go
+    forward by more than the time that has passed.
 
     Args:
         state: to go on from.
@@ -57,9 +59,8 @@ class StreamClock:
             return self._file_began_s + info.media_time_s
         if not has_tracks:
             self._offset_s = 0.0
-        elif self._newest is not None and self._newest.clock != info.clock:
-            passed_s = max(0.0, info.published_at_s - self._newest.published_at_s)
-            self._offset_s = self.now_s + passed_s - info.captured_at_s
+        elif self._newest is not None and _clock_changed(self._newest, info):
+            self._offset_s = self.now_s + _passed_s(self._newest, info) - info.captured_at_s
         return max(0.0, info.captured_at_s + self._offset_s)
 
     @property
@@ -72,3 +73,21 @@ class StreamClock:
         """Frames a second over the last five seconds; None with fewer than two frames."""
         over_s = self._latest_s[-1] - self._latest_s[0] if self._latest_s else 0.0
         return round((len(self._latest_s) - 1) / over_s, 2) if over_s > 0 else None
+
+
+def _clock_changed(before: FrameInfo, info: FrameInfo) -> bool:
+    """Whether another clock gives the capture time, or the same clock was set."""
+    if before.clock != info.clock:
+        return True
+    if before.elapsed_s is None or info.elapsed_s is None:
+        return False
+    step_s = info.captured_at_s - before.captured_at_s
+    # A stall delays frames: more time passes than between their captures. That is no jump.
+    return step_s < 0 or step_s > _passed_s(before, info) + _JUMP_S
+
+
+def _passed_s(before: FrameInfo, info: FrameInfo) -> float:
+    """The time between two frames, by a clock of ingest that is never set, if both have it."""
+    if before.elapsed_s is not None and info.elapsed_s is not None:
+        return max(0.0, info.elapsed_s - before.elapsed_s)
+    return max(0.0, info.published_at_s - before.published_at_s)

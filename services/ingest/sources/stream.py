@@ -100,6 +100,8 @@ class CapturedFrame:
     file: str | None = None
     mode: Mode | None = None
     """From the settings of the camera; None: the default of its kind."""
+    elapsed_s: float | None = None
+    """Time since the stream began, by a clock that is never set."""
 
     @property
     def is_complete(self) -> bool:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from agegender.services.detect.faces.yunet import Detection, YuNet
-from agegender.services.detect.stage import DetectStage
+from agegender.services.detect.stage import DetectOutput, DetectStage
 from agegender.shared.images.faces import CHIP_SIDE_PX
 from agegender.shared.images.pictures import Bgr, decode_picture, encode_jpeg
 from agegender.shared.messages.pipeline import Face, Frame
@@ -235,3 +235,25 @@ def test_a_frame_that_grows_stale_in_its_batch_is_dropped(threads: int) -> None:
     outcomes = stage.process(batch)
     assert isinstance(outcomes[0], Done)
     assert outcomes[3:] == [Dropped(DropReason.STALE)] * 3
+
+
+@pytest.mark.parametrize("media_time_s", [None, 0.2], ids=["picture", "video"])
+def test_old_frames_of_a_removed_camera_are_dropped(media_time_s: float | None) -> None:
+    """A file misses nothing, unless its camera was removed: then its backlog holds up no live camera."""
+    removed: set[str] = set()
+    stage = DetectStage(
+        _Given(), deadline=Deadline(7.0), clock=lambda: NOW_S, is_removed=removed.__contains__
+    )
+
+    def outcomes(first: int) -> list[Outcome[DetectOutput]]:
+        """Of a frame 5 s old, and of one 60 s old."""
+        picture = encode_jpeg(np.zeros((48, 64, 3), np.uint8), 50)
+        found = [frame_info(sequence=first + n, captured_at_s=NOW_S - age) for n, age in enumerate((5, 60))]
+        file = {"file": "visit.mp4", "media_time_s": media_time_s}
+        return list(stage.process([Frame(info=one.model_copy(update=file), jpeg=picture) for one in found]))
+
+    assert all(isinstance(one, Done) for one in outcomes(0))
+    removed.add("cam1")
+    fresh, old = outcomes(2)
+    assert isinstance(fresh, Done)
+    assert old == Dropped(DropReason.REMOVED)

@@ -86,6 +86,18 @@ def test_only_newer_messages_become_the_state() -> None:
     assert merge([vote("s9-1")], stored).newest is None, "a face says less than a track update"
 
 
+def test_a_stream_named_by_a_corrected_clock_becomes_the_state() -> None:
+    """Ingest was an hour ahead. Its next streams sort before the last one, so the store's clock decides."""
+    state = {"from": "track_update", "stream": "0mwsk", "sequence": "7", "written_at_s": repr(T0)}
+    message = track_update(frame=frame_info(stream_id="0mwsj"))
+    late, soon = (CameraSnapshot(state=state, now_s=T0 + after_s) for after_s in (6.0, 4.0))
+    assert merge([message], late).newest == message
+    assert merge([message], soon).newest is None, "it may be a message that comes again"
+    assert merge([vote("0mwsj-1")], late).newest is None, "a face says less than a track update"
+    again = track_update(frame=frame_info(stream_id="0mwsk", sequence=7))
+    assert merge([again], late).newest is None, "of the same stream, only later frames are newer"
+
+
 def test_only_visits_that_are_still_silent_time_out() -> None:
     heard = known_after([track_update(track_summary())], heard_s=T0 + 5)
     assert time_out(["s1-1"], T0 + 4, [], heard).visits == []

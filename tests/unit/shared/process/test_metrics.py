@@ -72,3 +72,12 @@ def test_what_is_read_from_faces_is_told_of_all_cameras_together(metrics: Metric
 def test_the_version_is_that_of_the_project(metrics: Metrics) -> None:
     project = tomllib.loads((Path(__file__).parents[4] / "pyproject.toml").read_text())["project"]
     assert metrics.total("agegender_build_info", version=project["version"]) == 1
+
+
+def test_all_series_of_a_camera_can_be_forgotten(metrics: Metrics) -> None:
+    by_camera = [one for one in vars(metrics).values() if "camera" in getattr(one, "_labelnames", ())]
+    for one in by_camera:
+        one.labels(*("hall" if label == "camera" else "x" for label in one._labelnames))
+    metrics.forget_camera("hall")
+    assert metrics.cameras() == frozenset()
+    assert [one for one in by_camera if one._metrics] == []

@@ -209,6 +209,32 @@ def test_a_jump_of_the_same_clock_ends_the_tracks(jump_s: float) -> None:
     assert {name: one.ended for name, one in camera.summaries.items()} == {"s1-0-1": True, "s1-0-2": False}
 
 
+def timed(index: int, *, ahead_s: float = 0.0, late_s: float = 0.0) -> FrameInfo:
+    """A frame by a clock that is ahead, which comes late. Ingest also tells the time that passed."""
+    info = info_at(index, start_s=START_S + ahead_s)
+    return info.model_copy(update={"elapsed_s": index * 0.2 + late_s})
+
+
+@pytest.mark.parametrize("set_by_s", [-3600.0, -1.0, 1.0, 3600.0])
+def test_a_clock_that_is_set_ends_no_track(set_by_s: float) -> None:
+    camera = Watched()
+    for index in range(10):
+        camera.see(timed(index), box())
+    for index in range(10, 26):
+        camera.see(timed(index, ahead_s=set_by_s), box())
+    (track_summary,) = camera.summaries.values()
+    assert (track_summary.frames > 20, track_summary.ended) == (True, False)
+    assert track_summary.last_seen_s - track_summary.first_seen_s == pytest.approx(5.0, abs=1.1)
+
+
+def test_frames_that_a_stall_delays_keep_their_times() -> None:
+    camera = Watched()
+    for index in range(31):
+        camera.see(timed(index, late_s=max(0.0, 6.0 - index * 0.2) if index >= 10 else 0.0), box())
+    (track_summary,) = camera.summaries.values()
+    assert track_summary.last_seen_s - track_summary.first_seen_s == pytest.approx(6.0)
+
+
 def test_a_gap_ends_the_tracks_although_the_clock_changes() -> None:
     camera = Watched()
     for index in range(5):
