@@ -49,7 +49,8 @@ class DetectStage:
         deadline: says which frames are stale; None drops no frame for its age.
         is_removed: whether the camera was removed. It then counts as live, whatever its mode: its old frames
             are dropped as `removed`, so that they hold up no other camera.
-        clock: seconds since 1970, for the messages and for forgetting cameras.
+        clock: seconds since 1970, for the messages.
+        monotonic: seconds of a clock that is never set, for forgetting cameras.
     """
 
     def __init__(
@@ -65,6 +66,7 @@ class DetectStage:
         deadline: Deadline | None = None,
         is_removed: Callable[[str], bool] = lambda _camera_id: False,
         clock: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._search = FaceSearch((detector, *more_detectors), max_pixels, min_score, clock)
         self._sends_all = selection == "all"
@@ -72,6 +74,7 @@ class DetectStage:
         self._deadline = deadline
         self._is_removed = is_removed
         self._clock = clock
+        self._monotonic = monotonic
         self._cameras = TracksByCamera(limits)
         self._changed: set[str] = set()
 
@@ -101,7 +104,7 @@ class DetectStage:
     def restore(self, checkpoints: Iterable[Checkpoint]) -> None:
         """Forgets all cameras, and goes on from these checkpoints."""
         self._changed.clear()
-        self._cameras.restore(checkpoints, self._clock())
+        self._cameras.restore(checkpoints, self._monotonic())
 
     def find(self, frame: Frame) -> Done[Face] | Bad:
         """All faces of a single frame, or why it is bad. Nothing is tracked."""
@@ -140,7 +143,7 @@ class DetectStage:
         return self._deadline.is_stale(info, self._clock())
 
     def _camera_of(self, frame: Frame) -> CameraTracks:
-        return self._cameras.of(frame.camera_id, self._clock())
+        return self._cameras.of(frame.camera_id, self._monotonic())
 
     def _process(self, frame: Frame, detections: FrameDetections | Bad | Dropped) -> Outcome[DetectOutput]:
         if isinstance(detections, Dropped):

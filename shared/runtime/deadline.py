@@ -95,6 +95,7 @@ class Deadline:
         self._deadline_s = deadline_s
         self._monotonic = monotonic
         self._cameras: dict[str, _Camera] = {}
+        self._wall_minus_monotonic_s: float | None = None
         self._clock_logged_at_s = -math.inf
 
     def note_read(self, info: FrameInfo, absent_at_s: float) -> None:
@@ -124,11 +125,22 @@ class Deadline:
         """
         if info.is_complete:
             return True
+        self._follow_own_clock(now_s)
         camera = self._cameras.setdefault(info.camera_id, _Camera())
         self._learn(camera, info, now_s)
         is_stale = self.is_stale(info, now_s)
         self._log_stale(camera, info, now_s, is_stale=is_stale)
         return not is_stale
+
+    def _follow_own_clock(self, now_s: float) -> None:
+        """If our own clock was set, its difference to the others has changed by as much."""
+        offset_s = now_s - self._monotonic()
+        before_s, self._wall_minus_monotonic_s = self._wall_minus_monotonic_s, offset_s
+        if before_s is None or abs(offset_s - before_s) <= _JUMP_S:
+            return
+        for camera in self._cameras.values():
+            camera.least_s += offset_s - before_s
+            camera.most_s += offset_s - before_s
 
     def is_stale(self, info: FrameInfo, now_s: float) -> bool:
         """Whether the frame is too old at `now_s`, by all that is known of its camera."""
@@ -193,11 +205,11 @@ class Deadline:
 def _clock_set_by_s(before: FrameInfo | None, info: FrameInfo) -> float:
     """By how much the clock of ingest was set forward between two frames of a stream; 0: it was not set.
 
-    Only times of arrival come from that clock.
+    Only times of arrival come from that clock. The clock of a camera that is used differs by seconds at most.
     """
-    if before is None or before.stream_id != info.stream_id or info.clock != "arrival":
+    if before is None or before.stream_id != info.stream_id or before.clock == info.clock == "camera":
         return 0.0
     if before.elapsed_s is None or info.elapsed_s is None:
         return 0.0
     set_by_s = info.captured_at_s - before.captured_at_s - (info.elapsed_s - before.elapsed_s)
-    return set_by_s if abs(set_by_s) > (_JUMP_S if before.clock == "arrival" else _CHANGE_S) else 0.0
+    return set_by_s if abs(set_by_s) > (_JUMP_S if before.clock == info.clock else _CHANGE_S) else 0.0

@@ -151,17 +151,19 @@ class TestEvidence:
         assert not self._read(to_s + 0.2, 1.0)
 
     @pytest.mark.parametrize("set_by_s", [-3600.0, 3600.0])
-    def test_a_clock_set_during_a_stream_costs_no_frame(self, set_by_s: float) -> None:
+    @pytest.mark.parametrize("is_ours", [False, True], ids=["ingest", "detect"])
+    def test_a_clock_set_during_a_stream_costs_no_frame(self, set_by_s: float, *, is_ours: bool) -> None:
         """The frames tell the time that passed, by a clock that is never set."""
         answers = []
         for number in range(100):
-            elapsed_s, ahead_s = number * 0.2, set_by_s if number >= 40 else 0.0
+            elapsed_s, set_s = number * 0.2, set_by_s if number >= 40 else 0.0
+            ahead_s, now_s = (0.0, set_s) if is_ours else (set_s, 0.0)
             self.clock.now_s = elapsed_s + 0.1
             published_at_s = NOW_S + elapsed_s + 0.05 + ahead_s
             info = frame_info(sequence=number, captured_at_s=NOW_S + elapsed_s + ahead_s)
             info = info.model_copy(update={"published_at_s": published_at_s, "elapsed_s": elapsed_s})
             self.deadline.note_read(info, elapsed_s // 5 * 5)
-            answers.append(self.deadline.admit(info, NOW_S + self.clock.now_s))
+            answers.append(self.deadline.admit(info, NOW_S + self.clock.now_s + now_s))
         assert answers == [True] * 100
 
     def test_another_stream_starts_anew(self) -> None:
