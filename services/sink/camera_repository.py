@@ -91,7 +91,7 @@ class CameraRepository:
         records = {name: VisitRecord.model_validate(fields) for name, fields in kept.items()}
         scores = zip(track_ids, heard, strict=True)
         now_s = seconds + microseconds / 1e6 if self._clock is None else self._clock()
-        known = CameraSnapshot(
+        return CameraSnapshot(
             state={name.decode(): value.decode() for name, value in state.items()},
             records=records,
             visits={name: Visit.model_validate(fields) for name, fields in counted.items()},
@@ -100,7 +100,6 @@ class CameraRepository:
             },
             now_s=now_s,
         )
-        return known
 
     def _script_input(
         self, keys: CameraKeys, known: CameraSnapshot, change: MergedCamera

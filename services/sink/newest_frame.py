@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from agegender.shared.messages.pipeline import FrameInfo
 
 OUTDATED_S = 5.0
-"""Without a newer frame for this long, a frame of any other stream is newer. Less than it takes until a camera
-counts as silent."""
+"""Without a newer frame for this long, a frame of any other stream is newer. A camera counts as silent only
+later."""
 
 
 @dataclass(frozen=True, slots=True)

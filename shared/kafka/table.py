@@ -41,7 +41,7 @@ class TableEntry(Generic[M]):
 
 
 class KafkaTable(Generic[M]):
-    """Reads a compacted topic and follows its changes. Used by one thread, except for `entries` and `removed`.
+    """Reads a compacted topic and follows its changes. Used by one thread; any may read its attributes.
 
     Args:
         partitions: of the topic, if it must be created.

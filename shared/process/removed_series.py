@@ -14,7 +14,7 @@ _QUIET_S = 20.0  # messages that are still on their way change the series of the
 class RemovedSeries:
     """Without it, the series of all cameras that a worker ever had would stay in its `/metrics`.
 
-    Counters go too. Prometheus has them already, and a camera that comes back begins at 0, as after a restart.
+    Counters go too. Prometheus has them already. A camera that comes back begins at 0, as after a restart.
 
     Args:
         monotonic: seconds of a clock that is never set.

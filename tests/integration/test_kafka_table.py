@@ -10,12 +10,16 @@ import pytest
 pytest.importorskip("kafka", reason="the package kafka-python is not installed")
 
 from kafka import KafkaProducer
+from prometheus_client import CollectorRegistry
 
 from agegender.shared.cameras.record import CameraSettings
 from agegender.shared.errors import BadMessage, SettingsError
+from agegender.shared.kafka.removed_cameras import RemovedCameras
 from agegender.shared.kafka.table import KafkaTable
 from agegender.shared.kafka.topic_admin import ensure_topic
 from agegender.shared.kafka.topics import CAMERAS
+from agegender.shared.process import removed_series
+from agegender.shared.process.metrics import Metrics
 from agegender.shared.process.settings import KafkaSettings
 from tests.support.waiting import wait_until
 
@@ -112,3 +116,25 @@ def test_a_topic_that_forgets_is_refused(settings: KafkaSettings) -> None:
     ensure_topic(settings, settings.topic_prefix + CAMERAS.name, 600)
     with pytest.raises(SettingsError, match=r"cleanup\.policy=delete, expected compact"):
         opened(settings)
+
+
+def test_the_series_of_a_removed_camera_leave_all_services(
+    settings: KafkaSettings, table: KafkaTable[CameraSettings], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(removed_series, "_LOOK_EVERY_S", 0.0)
+    monkeypatch.setattr(removed_series, "_QUIET_S", 0.5)
+    metrics = Metrics(CollectorRegistry())
+    for name in ("door", "hall", "yard"):
+        metrics.received.labels("detect", name, "frame").inc()
+    table.write({"door": camera("door"), "hall": camera("hall"), "yard": camera("yard")})
+    table.write({"yard": None})
+    removed = RemovedCameras(settings, metrics)
+    removed.start()
+    try:
+        wait_until(lambda: "yard" in removed, 20, "a camera removed earlier is known")
+        table.write({"hall": None})
+        wait_until(lambda: metrics.cameras() == {"door"}, 20, "the series have left")
+        table.write({"hall": camera("hall")})
+        wait_until(lambda: "hall" not in removed, 20, "the camera is back")
+    finally:
+        removed.close()

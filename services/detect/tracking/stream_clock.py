@@ -21,8 +21,8 @@ class StreamClock:
     The capture times of a camera may change from one clock to another. The camera's own clock is known from
     its first report on, and is used while it is not far off. Such a change must not end or begin a track. So
     while there are tracks, the time goes on by what ingest's clock measured, and keeps its offset to the
-    capture times until no track is left. The same holds when a clock is set: then capture times go back, or go
-    forward by more than the time that has passed.
+    capture times until no track is left. The same holds when a clock is set: then capture times go back, or
+    go forward by more than the time that has passed.
 
     Args:
         state: to go on from.
