@@ -47,7 +47,7 @@ class DetectStage:
         limits: of the tracks.
         preview: makes the previews; None sends no previews.
         deadline: says which frames are stale; None drops no frame for its age.
-        is_removed: whether the camera was removed. It then counts as live, whatever its mode: its old frames
+        is_removed: whether the camera was removed. It then counts as live in any mode: its old frames
             are dropped as `removed`, so that they hold up no other camera.
         clock: seconds since 1970, for the messages.
         monotonic: seconds of a clock that is never set, for forgetting cameras.

@@ -114,7 +114,7 @@ class DeletedMessages:
         )
 
     def settle(self) -> None:
-        """Counts the gaps whose cameras are known, or that are some seconds old."""
+        """Counts each gap once its cameras are known, or after some seconds."""
         now_s = self._monotonic()
         for known in self._partitions.values():
             gap = known.gap

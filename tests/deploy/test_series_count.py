@@ -65,6 +65,9 @@ def _of_any_worker(metrics: Metrics, service: str, cameras: list[str]) -> None:
     if service in ("ingest", "detect"):
         for camera, reason in product(cameras, DropReason):
             metrics.dropped.labels(service, camera, reason.value)
+    else:
+        for camera in cameras:
+            metrics.dropped.labels(service, camera, DropReason.DELETED.value)
     for by_service in (metrics.bad, metrics.retries, metrics.ready, metrics.batch_limit):
         by_service.labels(service)
     for histogram in (metrics.batch_size, metrics.stage_seconds, metrics.delay):

@@ -154,6 +154,7 @@ _NEED_KAFKA = [
             "changelog",
             "private",
             "lag",
+            "removed_cameras",
         )
     ),
     "agegender.services.ingest.assigned_cameras",

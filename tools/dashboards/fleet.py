@@ -141,9 +141,9 @@ _CAMERAS = Row(
         ),
         Panel(
             "Frames dropped, by reason",
-            "busy: a newer frame came before it could be taken; stale: too old to matter; deleted: Kafka deleted "
-            "it unread; removed: of a removed camera; full: Kafka took none for long; oversize and "
-            "undecodable: it was no picture for us; stopped: a worker ended.",
+            "busy: a newer frame came before it could be taken; stale: too old to matter; "
+            "deleted: Kafka deleted it unread; removed: of a removed camera; full: Kafka took none for long; "
+            "oversize and undecodable: it was no picture for us; stopped: a worker ended.",
             (
                 Query(
                     "sum by (service, reason) (rate(agegender_messages_dropped_total[$__rate_interval]))",

@@ -60,7 +60,7 @@ class TopicView:
 
     @property
     def deleted_unread_by_partition(self) -> Mapping[int, int]:
-        """How many messages are deleted that the group has not read, and whose gap it has not passed yet."""
+        """How many deleted messages lie behind the position of the group in each partition."""
         return {
             number: max(0, begin - self.committed[number])
             for number, begin in self.begins.items()
