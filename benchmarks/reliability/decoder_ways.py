@@ -38,8 +38,9 @@ from agegender.services.ingest.camera_source import CameraSource
 from agegender.services.ingest.config import IngestSettings
 from agegender.services.ingest.decoder.client import DecoderPool, DecoderProcess
 from agegender.services.ingest.decoder.protocol import Order, send
-from agegender.services.ingest.sources.rtsp import RtspStream, open_container, url_with_login
-from agegender.services.ingest.sources.stream import CapturedFrame, OpenStream, StreamFrame, Wanted
+from agegender.services.ingest.sources.rtsp.connection import open_rtsp, url_with_login
+from agegender.services.ingest.sources.rtsp.stream import RtspStream
+from agegender.services.ingest.sources.stream import CapturedFrame, OpenStream, StreamFrame, Waiting, Wanted
 from agegender.shared.cameras.camera import Camera
 from agegender.shared.process.metrics import Metrics
 from agegender.simulator.content.clips import make_clip
@@ -64,13 +65,16 @@ class InThread:
 
     def __init__(self, camera: Camera, settings: IngestSettings, _wanted: Wanted) -> None:
         self._trust = ClockTrust(camera.id)
-        self._stream = RtspStream(
-            open_container(url_with_login(camera), settings.no_frame_s), settings.no_frame_s
-        )
+        limits = {"no_frame_s": settings.no_frame_s}
+        opened = open_rtsp(url_with_login(camera), **limits, answer_s=settings.answer_s)
+        self._stream = RtspStream(opened, **limits, keyframe_s=settings.keyframe_s)
 
-    def frames(self) -> Iterator[StreamFrame]:
+    def frames(self) -> Iterator[StreamFrame | Waiting]:
         """See `stream.Stream`."""
         for one in self._stream.frames():
+            if isinstance(one, Waiting):
+                yield one
+                continue
             camera_s = one.camera_time_s
             if camera_s is not None and self._trust.admit(camera_s, one.captured_at_s):
                 yield StreamFrame(one.time_s, camera_s, "camera", one.picture)

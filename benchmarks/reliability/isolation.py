@@ -67,7 +67,8 @@ def main(
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         for name in only or MISBEHAVIOURS:
-            settings = {"no_frame_s": _NO_FRAME_S, "hung_s": _HUNG_S}
+            settings = {"no_frame_s": _NO_FRAME_S, "answer_s": _NO_FRAME_S, "keyframe_s": _NO_FRAME_S}
+            settings["hung_s"] = _HUNG_S
             with misbehaving(Path(folder), good, [name], (width, height), **settings) as cameras:
                 rows.append(_measured(cameras, name, seconds))
     _print(rows)

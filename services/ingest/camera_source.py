@@ -201,6 +201,8 @@ def _opener(camera: Camera, settings: IngestSettings, decoders: DecoderPool) -> 
             fps=camera.fps or settings.fps,
             longer_side_px=settings.longer_side_px,
             no_frame_s=settings.no_frame_s,
+            answer_s=settings.answer_s,
+            keyframe_s=settings.keyframe_s,
             hung_s=settings.hung_s,
         )
     if (index := camera.webcam_index) is not None:

@@ -8,6 +8,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import BeforeValidator, Field, SecretStr
 
+from agegender.services.ingest.sources.stream import ANSWER_S, KEYFRAME_S
 from agegender.services.ingest.stage import IngestStage
 from agegender.shared.cameras.camera import (
     SOURCE_KINDS,
@@ -47,6 +48,10 @@ class IngestSettings(Settings):
     jpeg_quality: Annotated[int, Field(ge=30, le=100)] = 85
     no_frame_s: Annotated[float, Field(ge=1, le=300)] = 10.0
     """A camera is opened again after this long without a frame."""
+    answer_s: Annotated[float, Field(ge=1, le=300)] = ANSWER_S
+    """How long a camera may take to answer while it is opened, and again for its first packets."""
+    keyframe_s: Annotated[float, Field(ge=1, le=3600)] = KEYFRAME_S
+    """How long the first keyframe of an open camera may take. Cameras that save bandwidth send one rarely."""
     buffer_bytes: Annotated[int, Field(ge=0)] = 8_000_000
     """The buffer of each camera while Kafka is away: 8 MB are 10 to 25 seconds at 1280 x 720."""
     stale_s: Annotated[float, Field(ge=1, allow_inf_nan=False)] = 30.0

@@ -22,6 +22,7 @@ from agegender.services.ingest.sources.stream import (
     OpenStream,
     Stream,
     StreamFrame,
+    Waiting,
 )
 from agegender.shared.images.pictures import Bgr, UnreadablePicture
 from agegender.shared.messages.pipeline import Mode
@@ -36,6 +37,7 @@ SERVICE = "ingest"
 _REPEAT_LOG_S = 60.0
 _STEADY_S = 10.0
 _MAX_HUNG_THREADS = 3
+_FOR_A_PERSON = (FailureReason.LOGIN, FailureReason.UNSUPPORTED)  # more tries change nothing
 _LOOK_EVERY_S = 0.1  # how late a paused reader notices that it may read again
 
 
@@ -60,7 +62,7 @@ class ReaderSettings:
     backoff: Callable[[], Backoff] = field(default=lambda: Backoff(first_s=0.5, max_s=3.0))
     """Short, so that frames flow within 5 s of a camera's return."""
     login_backoff: Callable[[], Backoff] = field(default=lambda: Backoff(first_s=1.0, max_s=60.0))
-    """Longer, because cameras lock users out after too many wrong passwords."""
+    """Longer, because cameras lock users out after too many wrong passwords. Also for what is unsupported."""
 
 
 class CameraReader:
@@ -178,7 +180,7 @@ class CameraReader:
             if time.monotonic() - started_s > _STEADY_S:
                 backoff.reset()
             error = error or CameraError(FailureReason.ENDED, "the stream ended")
-            if error.reason is FailureReason.LOGIN:
+            if error.reason in _FOR_A_PERSON:
                 wait_s = login_backoff.next_s()
             else:
                 wait_s = backoff.next_s()
@@ -223,6 +225,9 @@ class CameraReader:
             if not self._goes_on:
                 return
             self._alive_at_s = time.monotonic()
+            if isinstance(frame, Waiting):
+                self._waits(frame)
+                continue
             if sequence == 0:
                 self._recovered()
             if frame.time_s is None or sampler.pick(frame.time_s):
@@ -266,6 +271,13 @@ class CameraReader:
             number, digit = divmod(number, 36)
             text = "0123456789abcdefghijklmnopqrstuvwxyz"[digit] + text
         return text.rjust(9, "0")
+
+    def _waits(self, waiting: Waiting) -> None:
+        """Tells why an open stream gives no frame yet. That is no failure, and is not counted as one."""
+        told = CameraError(waiting.reason, waiting.why)
+        if str(told) != str(self.failure):
+            log.info("camera waits", extra={"camera": self.camera_id, "detail": waiting.why})
+        self.failure = told
 
     def _recovered(self) -> None:
         self.failure = None

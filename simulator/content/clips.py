@@ -77,10 +77,17 @@ def convert_video(source: Path, path: Path, *, fps: int = 25) -> None:
         write_video(path, _resampled(container.decode(stream), fps, size_wh), size_wh=size_wh, fps=fps)
 
 
-def write_video(path: Path, frames: Iterable[Picture], *, size_wh: tuple[int, int], fps: int) -> None:
-    """Encodes `frames`, all of size `size_wh`, at the constant rate `fps` into an MP4 at `path`."""
+def write_video(
+    path: Path, frames: Iterable[Picture], *, size_wh: tuple[int, int], fps: int, keyframe_every: int = 0
+) -> None:
+    """Encodes `frames`, all of size `size_wh`, at the constant rate `fps` into an MP4 at `path`.
+
+    `keyframe_every`: so many frames; 0: each second.
+    """
     with published(path) as draft, av.open(str(draft), "w") as container:
-        stream = container.add_stream("libx264", rate=fps, options={**_X264_OPTIONS, "g": str(fps)})
+        stream = container.add_stream(
+            "libx264", rate=fps, options={**_X264_OPTIONS, "g": str(keyframe_every or fps)}
+        )
         stream.width, stream.height = size_wh
         stream.pix_fmt = "yuv420p"
         stream.time_base = Fraction(1, fps)

@@ -1,4 +1,4 @@
-"""Basic and Digest login of RTSP 1.0 (RFC 2326, section 14, after RFC 2617), from the server's side."""
+"""Basic and Digest login of RTSP 1.0 (RFC 2326, section 14, after RFC 7616), from the server's side."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ import binascii
 import hashlib
 import re
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 from urllib.parse import quote
 
-Scheme: TypeAlias = Literal["basic", "digest"]
+Scheme: TypeAlias = Literal["basic", "digest", "digest-sha-256"]
+"""`digest` is that with MD5."""
 
 _REALM = "simulated camera"
 _PARAMETER = re.compile(r'(\w+)\s*=\s*(?:"([^"]*)"|([^\s,"]+))')
@@ -45,6 +47,7 @@ class Gatekeeper:
         """Values of the `WWW-Authenticate` headers, the preferred scheme first."""
         texts: dict[Scheme, str] = {
             "digest": f'Digest realm="{_REALM}", nonce="{self._nonce}"',
+            "digest-sha-256": f'Digest realm="{_REALM}", nonce="{self._nonce}", algorithm=SHA-256',
             "basic": f'Basic realm="{_REALM}"',
         }
         return [texts[scheme] for scheme in self._schemes]
@@ -57,7 +60,7 @@ class Gatekeeper:
         match scheme.lower():
             case "basic" if "basic" in self._schemes:
                 return self._right_basic(value, self._login)
-            case "digest" if "digest" in self._schemes:
+            case "digest":
                 return self._right_digest(method, value, self._login)
         return False
 
@@ -70,13 +73,19 @@ class Gatekeeper:
 
     def _right_digest(self, method: str, value: str, login: Login) -> bool:
         given = {name: quoted or bare for name, quoted, bare in _PARAMETER.findall(value)}
-        if given.get("username") != login.user:
+        algorithm = given.get("algorithm", "MD5").upper()
+        scheme = _BY_ALGORITHM.get(algorithm)
+        if scheme not in self._schemes or given.get("username") != login.user:
             return False
-        user_hash = _md5(f"{login.user}:{_REALM}:{login.password}")
-        what = _md5(f"{method}:{given.get('uri', '')}")
-        expected = _md5(f"{user_hash}:{self._nonce}:{what}")
+        user_hash = _hash(algorithm, f"{login.user}:{_REALM}:{login.password}")
+        what = _hash(algorithm, f"{method}:{given.get('uri', '')}")
+        expected = _hash(algorithm, f"{user_hash}:{self._nonce}:{what}")
         return secrets.compare_digest(given.get("response", "").encode(), expected.encode())
 
 
-def _md5(text: str) -> str:
-    return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
+_BY_ALGORITHM: Mapping[str, Scheme] = {"MD5": "digest", "SHA-256": "digest-sha-256"}
+
+
+def _hash(algorithm: str, text: str) -> str:
+    name = algorithm.replace("-", "").lower()
+    return hashlib.new(name, text.encode(), usedforsecurity=False).hexdigest()

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import random
-import struct
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+from agegender.simulator.rtsp.carriers import Carrier
 from agegender.simulator.rtsp.faults import FLOOD_FACTOR, HANG_UP_UNITS, Fault
 from agegender.simulator.rtsp.media import VideoTrack
 from agegender.simulator.rtsp.rtp import RtpSource, payloads
@@ -33,30 +33,29 @@ class Audience:
 
 
 class Viewer:
-    """One RTSP connection that gets RTP and RTCP packets between its replies (RFC 2326, section 10.12)."""
+    """One RTSP session that gets packets."""
 
-    def __init__(self, transport: asyncio.WriteTransport, rtp_channel: int) -> None:
-        self._transport = transport
-        self._rtp_channel = rtp_channel
-        self.waits_for_keyframe = True
+    def __init__(self, carrier: Carrier, *, waits_for_keyframe: bool = True) -> None:
+        self._carrier = carrier
+        self.waits_for_keyframe = waits_for_keyframe
         self.units_sent = 0
 
     def is_behind(self) -> bool:
         """Whether what was sent before still waits in this process."""
-        return self._transport.get_write_buffer_size() > MOST_UNSENT_BYTES
+        return self._carrier.unsent_bytes > MOST_UNSENT_BYTES
 
     def send(self, rtp: list[bytes], rtcp: bytes | None) -> None:
-        """Hands packets to the connection; never waits."""
-        if self._transport.is_closing():
-            return
-        parts = [] if rtcp is None else [_interleaved(self._rtp_channel + 1, rtcp)]
-        parts += [_interleaved(self._rtp_channel, packet) for packet in rtp]
-        self._transport.write(b"".join(parts))
+        """Hands packets over; never waits."""
+        self._carrier.send(rtp, rtcp)
         self.units_sent += 1
 
     def cut_off(self) -> None:
         """Closes the connection without a word."""
-        self._transport.abort()
+        self._carrier.cut_off()
+
+    def close(self) -> None:
+        """Frees the ports that only this viewer used."""
+        self._carrier.close()
 
 
 class SimulatedCamera:
@@ -83,7 +82,7 @@ class SimulatedCamera:
         self._chance = random.Random(0)  # noqa: S311  (noise)
 
     def admit(self, viewer: Viewer) -> None:
-        """From the next keyframe on, `viewer` gets everything."""
+        """`viewer` gets everything from now on, or from the next keyframe on if it waits for one."""
         self._viewers.add(viewer)
         now = len(self._viewers)
         self.audience = Audience(now, max(now, self.audience.most), self.audience.admitted + 1)
@@ -129,12 +128,9 @@ class SimulatedCamera:
             if self.fault is Fault.STALLS or viewer.is_behind():
                 viewer.waits_for_keyframe = True
             elif is_keyframe or not viewer.waits_for_keyframe:
-                is_told = (is_due or viewer.waits_for_keyframe) and viewer.units_sent >= self._untold_pictures
+                is_first = viewer.units_sent == 0 or viewer.waits_for_keyframe
+                is_told = (is_due or is_first) and viewer.units_sent >= self._untold_pictures
                 viewer.send(packets, report if is_told else None)
                 viewer.waits_for_keyframe = False
                 if self.fault is Fault.HANGS_UP and viewer.units_sent >= HANG_UP_UNITS:
                     viewer.cut_off()
-
-
-def _interleaved(channel: int, packet: bytes) -> bytes:
-    return struct.pack("!cBH", b"$", channel, len(packet)) + packet

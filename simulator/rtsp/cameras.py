@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from agegender.simulator.rtsp.auth import Gatekeeper, Login, Scheme
 from agegender.simulator.rtsp.camera import Audience, SimulatedCamera
 from agegender.simulator.rtsp.faults import Fault
+from agegender.simulator.rtsp.manners import PLAIN, Manners
 from agegender.simulator.rtsp.media import load_track
 from agegender.simulator.rtsp.server import RtspServer
 
@@ -71,12 +72,14 @@ class CameraSimulator:
         clock: bool = True,
         untold_pictures: int = 0,
         other_clip: Path | None = None,
+        manners: Manners = PLAIN,
     ) -> str:
         """Starts a camera that plays `clip`; returns its URL without a login.
 
         `clock`: whether the camera tells the wall clock of its pictures (RTCP sender reports).
         `untold_pictures`: the number of pictures that a viewer gets before the first report.
         `other_clip`: the clip that it plays in between with the fault `OTHER_SIZE`.
+        `manners`: how it talks RTSP.
         Raises `ValueError` for a name that is taken or unfit for a URL, `ClipRefused` for a clip that is not
         H.264 or has B-frames, `OSError` for a missing file or a port that is taken.
         """
@@ -85,7 +88,7 @@ class CameraSimulator:
         other = None if other_clip is None else load_track(other_clip)
         camera = SimulatedCamera(load_track(clip), other, clock=clock, untold_pictures=untold_pictures)
         gatekeeper = Gatekeeper(self._login, self._schemes)
-        server = RtspServer(name, camera, gatekeeper, self._host, self._next_port)
+        server = RtspServer(name, camera, gatekeeper, self._host, self._next_port, manners)
         self._call(server.start())
         self._servers[name] = server
         self._next_port += 1 if self._next_port else 0

@@ -11,12 +11,23 @@ MOST_BODY_BYTES = 65_536
 
 _REASONS = {
     200: "OK",
+    301: "Moved Permanently",
+    302: "Moved Temporarily",
     400: "Bad Request",
     401: "Unauthorized",
+    403: "Forbidden",
     404: "Not Found",
+    405: "Method Not Allowed",
+    406: "Not Acceptable",
+    410: "Gone",
+    451: "Parameter Not Understood",
+    453: "Not Enough Bandwidth",
     454: "Session Not Found",
+    455: "Method Not Valid in This State",
     461: "Unsupported Transport",
+    500: "Internal Server Error",
     501: "Not Implemented",
+    503: "Service Unavailable",
 }
 
 

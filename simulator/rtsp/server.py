@@ -1,4 +1,4 @@
-"""One camera behind one listening socket: RTSP 1.0 with RTP over the same TCP connection."""
+"""One camera behind one listening socket: RTSP 1.0 with RTP over the same TCP connection, or over UDP."""
 
 from __future__ import annotations
 
@@ -11,13 +11,16 @@ import socket
 
 from agegender.simulator.rtsp.auth import Gatekeeper
 from agegender.simulator.rtsp.camera import SimulatedCamera, Viewer
+from agegender.simulator.rtsp.carriers import Carrier, Interleaved, datagrams
 from agegender.simulator.rtsp.faults import Fault
+from agegender.simulator.rtsp.manners import PLAIN, Manners
 from agegender.simulator.rtsp.media import VideoTrack
 from agegender.simulator.rtsp.messages import Request, read_request, response
 from agegender.simulator.rtsp.rtp import CLOCK_HZ, PAYLOAD_TYPE
 
 _METHODS = "OPTIONS, DESCRIBE, SETUP, PLAY, TEARDOWN, GET_PARAMETER"
 _CHANNELS = re.compile(r"interleaved=(\d{1,3})-")
+_CLIENT_PORT = re.compile(r"client_port=(\d{1,5})-")
 
 
 class RtspServer:
@@ -28,7 +31,13 @@ class RtspServer:
     """
 
     def __init__(
-        self, name: str, camera: SimulatedCamera, gatekeeper: Gatekeeper, host: str, port: int
+        self,
+        name: str,
+        camera: SimulatedCamera,
+        gatekeeper: Gatekeeper,
+        host: str,
+        port: int,
+        manners: Manners = PLAIN,
     ) -> None:
         """`host`: a numeric address. `port`: 0 takes any free one, and keeps it from the first start on."""
         self.name = name
@@ -36,6 +45,7 @@ class RtspServer:
         self.gatekeeper = gatekeeper
         self.host = host
         self.port = port
+        self.manners = manners
         self._listener: asyncio.Server | None = None
         self._playing: asyncio.Task[None] | None = None
         self._connections: dict[asyncio.Task[None], asyncio.WriteTransport] = {}
@@ -100,7 +110,8 @@ class _Session:
         try:
             while goes_on:
                 request = await read_request(self._reader)
-                self._writer.write(self._answer(request))
+                await asyncio.sleep(self._server.manners.delays_s.get(request.method, 0.0))
+                self._writer.write(await self._answer(request))
                 if request.method == "PLAY" and self._viewer:
                     self._server.camera.admit(self._viewer)
                 goes_on = request.method != "TEARDOWN"
@@ -112,22 +123,26 @@ class _Session:
         finally:
             if self._viewer:
                 self._server.camera.dismiss(self._viewer)
+                self._viewer.close()
         with contextlib.suppress(OSError):
             await self._writer.drain()
 
-    def _answer(self, request: Request) -> bytes:
+    async def _answer(self, request: Request) -> bytes:
+        refusal = self._server.manners.refusals.get(request.method)
         if request.method == "OPTIONS":
-            return response(request, 200, [("Public", _METHODS)])
+            return response(request, refusal or 200, [("Public", _METHODS)])
         gatekeeper = self._server.gatekeeper
         if not gatekeeper.admits(request.method, request.headers.get("authorization")):
             return response(request, 401, [("WWW-Authenticate", text) for text in gatekeeper.challenges()])
         if request.camera != self._server.name:
             return response(request, 404)
+        if refusal is not None:
+            return response(request, refusal)
         match request.method:
             case "DESCRIBE":
                 return self._describe(request)
             case "SETUP":
-                return self._set_up(request)
+                return await self._set_up(request)
             case "PLAY" | "TEARDOWN" if self._viewer is None:
                 return response(request, 454)
             case "PLAY":
@@ -137,25 +152,43 @@ class _Session:
         return response(request, 501)
 
     def _describe(self, request: Request) -> bytes:
+        manners = self._server.manners
+        if manners.redirect_to is not None:
+            return response(request, manners.redirect_status, [("Location", manners.redirect_to)])
         host = self._writer.get_extra_info("sockname")[0]
         headers = [("Content-Base", request.url.rstrip("/") + "/"), ("Content-Type", "application/sdp")]
         camera = self._server.camera
         codec = "H265" if camera.fault is Fault.OTHER_CODEC else "H264"
-        return response(request, 200, headers, _session_description(camera.track, codec, host))
+        return response(request, 200, headers, _description(camera.track, codec, host, manners))
 
-    def _set_up(self, request: Request) -> bytes:
-        """Only over TCP: a client that asks for UDP is told so, and asks again."""
+    async def _set_up(self, request: Request) -> bytes:
+        """A client that asks for a transport that is not offered is told so, and asks again."""
         wanted = request.headers.get("transport", "")
-        if "RTP/AVP/TCP" not in wanted:
-            return response(request, 461)
-        channels = _CHANNELS.search(wanted)
-        channel = min(int(channels[1]), 254) if channels else 0
-        self._viewer = Viewer(self._writer.transport, channel)
-        transport = f"RTP/AVP/TCP;unicast;interleaved={channel}-{channel + 1}"
+        ours = self._server.manners.transports
+        ports = _CLIENT_PORT.search(wanted)
+        carrier: Carrier
+        if "RTP/AVP/TCP" in wanted and "tcp" in ours:
+            channels = _CHANNELS.search(wanted)
+            channel = min(int(channels[1]), 254) if channels else 0
+            carrier = Interleaved(self._writer.transport, channel)
+            transport = f"RTP/AVP/TCP;unicast;interleaved={channel}-{channel + 1}"
+        elif "RTP/AVP/TCP" not in wanted and "udp" in ours and ports:
+            viewer_host, port = self._writer.get_extra_info("peername")[0], int(ports[1])
+            carrier = await datagrams(self._writer.transport, self._server.host, viewer_host, port)
+            transport = (
+                f"RTP/AVP;unicast;client_port={port}-{port + 1};"
+                f"server_port={carrier.rtp_port}-{carrier.rtp_port + 1}"
+            )
+        else:
+            return response(request, self._server.manners.transport_refusal)
+        if self._viewer is not None:
+            self._viewer.close()
+        begins_at_once = not self._server.manners.begins_with_keyframe
+        self._viewer = Viewer(carrier, waits_for_keyframe=not begins_at_once)
         return response(request, 200, [("Transport", transport), ("Session", f"{self._id};timeout=60")])
 
 
-def _session_description(track: VideoTrack, codec: str, host: str) -> str:
+def _description(track: VideoTrack, codec: str, host: str, manners: Manners) -> str:
     """SDP (RFC 8866) of one live H.264 stream (RFC 6184, section 8.2), under any host name."""
     family = "IP6" if ":" in host else "IP4"
     sets = ",".join(base64.b64encode(nal).decode() for nal in (track.sps, track.pps))
@@ -167,6 +200,7 @@ def _session_description(track: VideoTrack, codec: str, host: str) -> str:
         "t=0 0",
         "a=control:*",
         "a=range:npt=now-",
+        *(("m=audio 0 RTP/AVP 0", "a=control:trackID=1") if manners.offers_sound else ()),
         f"m=video 0 RTP/AVP {PAYLOAD_TYPE}",
         f"a=rtpmap:{PAYLOAD_TYPE} {codec}/{CLOCK_HZ}",
         f"a=fmtp:{PAYLOAD_TYPE} packetization-mode=1;profile-level-id={track.sps[1:4].hex().upper()};"

@@ -187,7 +187,15 @@ def test_cameras_are_probed_at_the_same_time(
         {"id": "silent", "source": hall, **right},
     ]
     simulator.stall("hall")
-    result = run("probe", written(tmp_path, json.dumps({"cameras": cameras})), "--seconds", "3", "--json")
+    result = run(
+        "probe",
+        written(tmp_path, json.dumps({"cameras": cameras})),
+        "--seconds",
+        "3",
+        "--answer-seconds",
+        "3",
+        "--json",
+    )
     found = {row["camera_id"]: row for row in map(json.loads, result.stdout.splitlines())}
     assert list(found) == [one["id"] for one in cameras]
     assert result.exit_code == 1

@@ -129,7 +129,7 @@ def trouble(clip: Path) -> Iterator[Trouble]:
         }
         cameras = [Camera.model_validate({"id": name, **given}) for name, given in fields.items()]
         logs = stack.enter_context(kept_logs())
-        taker = stack.enter_context(Taker(cameras, fps=FPS, no_frame_s=1))
+        taker = stack.enter_context(Taker(cameras, fps=FPS, no_frame_s=1, answer_s=1))
 
         def all_seen() -> bool:
             return len(taker.of("good")) >= 15 and all(
@@ -211,7 +211,7 @@ def test_frames_flow_within_seconds_of_a_cameras_return(clip: Path) -> None:
 def test_a_stalled_camera_is_reopened_by_one_thread(clip: Path) -> None:
     with CameraSimulator() as cameras:
         source = cameras.add("door", clip)
-        with Taker([Camera(id="door", source=source)], fps=25, no_frame_s=1) as taker:
+        with Taker([Camera(id="door", source=source)], fps=25, no_frame_s=1, answer_s=1) as taker:
             wait_until(lambda: taker.taken, 10, "a frame is taken")
             cameras.stall("door")
             stalled_at_s = time.monotonic()
@@ -240,7 +240,7 @@ def test_a_camera_whose_pictures_cannot_be_decoded_is_named(
     monkeypatch.setattr(agegender.simulator.rtsp.cameras, "load_track", broken_track)
     with CameraSimulator() as cameras:
         source = cameras.add("door", clip)
-        with Taker([Camera(id="door", source=source)], no_frame_s=1) as taker:
+        with Taker([Camera(id="door", source=source)], no_frame_s=1, answer_s=1) as taker:
             # Sooner than the watchdog: the stream itself notices, and no thread hangs.
             wait_until(lambda: taker.failures("door").get("no-frame", 0) >= 2, 8, "it failed twice")
         assert taker.failures("door").keys() == {"no-frame"}

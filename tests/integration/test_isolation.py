@@ -24,7 +24,7 @@ FAILS_WITH = {
     Fault.STALLS: "no-frame",
     Fault.GARBAGE: "no-frame",
     Fault.HANGS_UP: "ended",
-    Fault.OTHER_CODEC: "no-frame",
+    Fault.OTHER_CODEC: "no-keyframe",
     HUNG: "hung",
     KILLED: "crashed",
 }
@@ -46,7 +46,9 @@ class Seen:
 @pytest.fixture(scope="module")
 def seen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Seen]:
     folder = tmp_path_factory.mktemp("clips")
-    with misbehaving(folder, 3, MISBEHAVIOURS, fps=FPS, no_frame_s=2, hung_s=1) as cameras:
+    with misbehaving(
+        folder, 3, MISBEHAVIOURS, fps=FPS, no_frame_s=2, answer_s=2, keyframe_s=2, hung_s=1
+    ) as cameras:
         cameras.wait_until_up()
         rates_before, processes_before, since_s = watched(cameras, FRAMES, 40), decoders(), time.time()
         cameras.misbehave()

@@ -14,11 +14,13 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from agegender.services.ingest.sources.rtsp import RtspStream, open_container, url_with_login
-from agegender.services.ingest.sources.stream import CameraError, FailureReason
+from agegender.services.ingest.sources.rtsp.connection import open_rtsp, url_with_login
+from agegender.services.ingest.sources.rtsp.stream import RtspStream
+from agegender.services.ingest.sources.stream import CameraError, FailureReason, StreamFrame
 from agegender.shared.cameras.camera import Camera
 
 NO_FRAME_S = 1.0
+KEYFRAME_S = 3.0
 PATIENCE_S = 15.0
 """Twice the time to connect, the time without a frame, and what a busy machine adds."""
 PASSWORD = "s3cretpw"
@@ -147,10 +149,12 @@ def read(port: int, most_frames: int = 50) -> CameraError | None:
     """Why the camera cannot be read, if so."""
     camera = Camera(id="door", source=f"rtsp://viewer:{PASSWORD}@127.0.0.1:{port}/live")
     try:
-        with contextlib.closing(open_container(url_with_login(camera), NO_FRAME_S)) as container:
-            stream = RtspStream(container, NO_FRAME_S)
+        opened = open_rtsp(url_with_login(camera), no_frame_s=NO_FRAME_S, answer_s=NO_FRAME_S)
+        with contextlib.closing(opened.container):
+            stream = RtspStream(opened, no_frame_s=NO_FRAME_S, keyframe_s=KEYFRAME_S)
             for frame in itertools.islice(stream.frames(), most_frames):
-                frame.picture()
+                if isinstance(frame, StreamFrame):
+                    frame.picture()
     except CameraError as error:
         return error
     return None

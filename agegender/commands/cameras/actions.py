@@ -101,11 +101,16 @@ def validate(file: Path) -> bool:
 
 
 def probe(
-    targets: Sequence[str], login: Mapping[str, str | Path | None], seconds: float, *, as_json: bool
+    targets: Sequence[str],
+    login: Mapping[str, str | Path | None],
+    seconds: float,
+    answer_s: float,
+    *,
+    as_json: bool,
 ) -> bool:
     """Watches cameras for a few seconds and prints what was found; returns whether all give frames."""
     start_process(_LOG_LEVEL)
-    found = _probe_all([one for target in targets for one in _targets(target, login)], seconds)
+    found = _probe_all([one for target in targets for one in _targets(target, login)], seconds, answer_s)
     for one in found:
         if as_json:
             typer.echo(json.dumps(probed_record(one)))
@@ -127,7 +132,7 @@ def _problems(camera: Camera) -> list[str]:
     return []
 
 
-def _probe_all(cameras: Sequence[Camera], seconds: float) -> list[ProbedCamera]:
+def _probe_all(cameras: Sequence[Camera], seconds: float, answer_s: float) -> list[ProbedCamera]:
     # PyAV opens them: `cameras list` is to start without it.
     from agegender.commands.cameras.probing import probe as probe_one
 
@@ -137,7 +142,7 @@ def _probe_all(cameras: Sequence[Camera], seconds: float) -> list[ProbedCamera]:
         ThreadPoolExecutor(min(len(cameras), _MOST_AT_ONCE)) as pool,
     ):
         task = progress.add_task("probing", total=len(cameras))
-        work = [pool.submit(probe_one, camera, seconds) for camera in cameras]
+        work = [pool.submit(probe_one, camera, seconds, answer_s) for camera in cameras]
         for one in work:
             one.add_done_callback(lambda _: progress.advance(task))
         return [one.result() for one in work]

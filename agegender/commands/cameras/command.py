@@ -109,12 +109,17 @@ def probe_cameras(
     username: _Username = None,
     password_env: _PasswordEnv = None,
     password_file: _PasswordFile = None,
-    seconds: Annotated[float, typer.Option(help="How long to watch each.", min=1, max=600)] = 5.0,
+    seconds: Annotated[
+        float, typer.Option(help="How long to watch each, from its first picture on.", min=1, max=600)
+    ] = 5.0,
+    answer_seconds: Annotated[
+        float, typer.Option(help="How long a camera may take to answer.", min=1, max=300)
+    ] = 35.0,
     as_json: _Json = False,
 ) -> None:
     """Opens cameras for a few seconds, and reports codec, size, rate, clock and faults."""
     from agegender.commands.cameras import actions
 
     login = {"username": username, "password_env": password_env, "password_file": password_file}
-    if not actions.probe(targets, login, seconds, as_json=as_json):
+    if not actions.probe(targets, login, seconds, answer_seconds, as_json=as_json):
         raise typer.Exit(EXIT_WRONG)

@@ -72,8 +72,10 @@ def probed_lines(found: ProbedCamera) -> Sequence[Text]:
         "rate": _joined(
             _unit(found.fps, "{:.1f} frames/s"),
             _unit(found.keyframe_s, "a keyframe every {:.1f} s"),
+            _unit(found.keyframe_over_s, "no second keyframe within {:.1f} s"),
             _unit(found.bytes_per_s and found.bytes_per_s / 1000, "{:.0f} kB/s"),
         ),
+        "transport": (found.transport or "").upper(),
         "clock": _clock(found),
         "first picture": _unit(found.first_frame_s, "after {:.1f} s"),
     }

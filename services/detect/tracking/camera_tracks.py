@@ -186,6 +186,7 @@ class CameraTracks:
         elif self._starts_new_ids:
             self._first_sequence = info.sequence
         self._is_restored = self._starts_new_ids = False
+        self._follow_size(info)
         self._newest = info
         self._note_seen(info)
         time_s = self._clock.advance(info, has_tracks=not self._tracker.is_empty)
@@ -234,6 +235,12 @@ class CameraTracks:
         self._tracker.end()
         self._collect_ended()
         return self.take_update(self._newest, detected_at_s)
+
+    def _follow_size(self, info: FrameInfo) -> None:
+        """A camera may change its size in the middle of a stream. It still shows the same scene."""
+        before = self._newest
+        if before is not None and (info.width_px, info.height_px) != (before.width_px, before.height_px):
+            self._tracker.scale(info.width_px / before.width_px, info.height_px / before.height_px)
 
     def _start(self, info: FrameInfo) -> None:
         self._tracker.end()

@@ -138,6 +138,13 @@ class Tracker:
         self._drop_ended()
         return in_order
 
+    def scale(self, x: float, y: float) -> None:
+        """Goes on with frames that are larger by these factors and show the same scene."""
+        for track in self._tracks:
+            left, top, right, bottom = track.box_xyxy
+            track.box_xyxy = left * x, top * y, right * x, bottom * y
+            track.velocity_xy = track.velocity_xy[0] * x, track.velocity_xy[1] * y
+
     def end(self) -> None:
         """Ends all tracks."""
         for track in self._tracks:

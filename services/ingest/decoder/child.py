@@ -13,10 +13,11 @@ import time
 import traceback
 from pathlib import Path
 
-from agegender.services.ingest.decoder.protocol import Alive, Failed, FrameHeader, Order, receive, send
-from agegender.services.ingest.sources.rtsp import RtspStream, open_container
+from agegender.services.ingest.decoder.protocol import Alive, Failed, FrameHeader, Order, Waits, receive, send
+from agegender.services.ingest.sources.rtsp.connection import open_rtsp
+from agegender.services.ingest.sources.rtsp.stream import RtspStream
 from agegender.services.ingest.sources.sampler import Allowance, ForwardTime, Sampler
-from agegender.services.ingest.sources.stream import CameraError, FailureReason, StreamFrame
+from agegender.services.ingest.sources.stream import CameraError, FailureReason, StreamFrame, Waiting
 from agegender.shared.images.pictures import Bgr, OversizePicture, UnreadablePicture, shrink
 
 ALIVE_EVERY_S = 1.0
@@ -64,7 +65,8 @@ def _show_name(camera_id: str) -> None:
 
 
 def _hand_over_frames(connection: socket.socket, order: Order) -> None:
-    stream = RtspStream(open_container(order.url, order.no_frame_s), order.no_frame_s)
+    opened = open_rtsp(order.url, no_frame_s=order.no_frame_s, answer_s=order.answer_s)
+    stream = RtspStream(opened, no_frame_s=order.no_frame_s, keyframe_s=order.keyframe_s)
     try:
         sampler, clock = Sampler(order.fps), ForwardTime()
         due = Allowance(order.fps * _DRIFT, max(_LEAST_AT_ONCE, order.fps * _CATCH_UP_S))
@@ -75,6 +77,11 @@ def _hand_over_frames(connection: socket.socket, order: Order) -> None:
             if _is_over(connection):
                 return
             now_s = time.monotonic()
+            if isinstance(frame, Waiting):
+                if now_s > sent_at_s + ALIVE_EVERY_S:
+                    send(connection, Waits(reason=frame.reason, why=frame.why))
+                    sent_at_s = now_s
+                continue
             is_picked = frame.time_s is None or sampler.pick(clock.advance(frame.time_s, now_s))
             if is_picked and due.take(now_s) == 0:
                 _hand_over(connection, frame, order.longer_side_px)

@@ -36,6 +36,8 @@ class Order(Model):
     camera_id: str
     url: str
     no_frame_s: float
+    answer_s: float
+    keyframe_s: float
     fps: float
     """Frames a second to send."""
     longer_side_px: SidePx
@@ -46,6 +48,14 @@ class Alive(Model):
     """A sign of life: the camera is open, or for a while no decoded frame was due."""
 
     kind: Literal["alive"] = "alive"
+
+
+class Waits(Model):
+    """The camera is open, and keeps us waiting for its first frame."""
+
+    kind: Literal["waits"] = "waits"
+    reason: FailureReason
+    why: str
 
 
 class FrameHeader(Model):
@@ -73,7 +83,7 @@ class Failed(Model):
     """The traceback, if our code failed."""
 
 
-Message = Order | Alive | FrameHeader | Failed
+Message = Order | Alive | Waits | FrameHeader | Failed
 _MESSAGE: TypeAdapter[Message] = TypeAdapter(Annotated[Message, Field(discriminator="kind")])
 
 

@@ -10,9 +10,9 @@ from collections.abc import Iterator
 
 from agegender.services.ingest.camera_clock import ClockTrust
 from agegender.services.ingest.decoder.client import DecoderPool
-from agegender.services.ingest.decoder.protocol import Failed, FrameHeader, Garbled, Order, receive
-from agegender.services.ingest.sources.rtsp import OPENS_WITHIN_S, url_with_login
-from agegender.services.ingest.sources.stream import CameraError, FailureReason, StreamFrame, Wanted
+from agegender.services.ingest.decoder.protocol import Failed, FrameHeader, Garbled, Order, Waits, receive
+from agegender.services.ingest.sources.rtsp.connection import opens_within_s, url_with_login
+from agegender.services.ingest.sources.stream import CameraError, FailureReason, StreamFrame, Waiting, Wanted
 from agegender.shared.cameras.camera import Camera
 from agegender.shared.images.pictures import Bgr, OversizePicture, UnreadablePicture
 from agegender.shared.messages.pipeline import Clock
@@ -37,6 +37,8 @@ class IsolatedStream:
         fps: frames a second to take.
         longer_side_px: the decoder shrinks larger frames to this.
         no_frame_s: the stream breaks if no frame arrives for this long.
+        answer_s: how long the camera may take to answer while it is opened.
+        keyframe_s: how long its first keyframe may take.
         hung_s: a decoder that is silent for this much longer hangs.
 
     Raises:
@@ -53,23 +55,31 @@ class IsolatedStream:
         fps: float,
         longer_side_px: int,
         no_frame_s: float,
+        answer_s: float,
+        keyframe_s: float,
         hung_s: float,
     ) -> None:
         self._camera_id = camera.id
         self._trust = trust
-        self._silence_s = max(no_frame_s, OPENS_WITHIN_S) + hung_s
+        self._silence_s = max(no_frame_s, opens_within_s(answer_s)) + hung_s
         self._later_silence_s = no_frame_s + hung_s
         self._wanted = wanted
         url = url_with_login(camera)
         order = Order(
-            camera_id=camera.id, url=url, no_frame_s=no_frame_s, fps=fps, longer_side_px=longer_side_px
+            camera_id=camera.id,
+            url=url,
+            no_frame_s=no_frame_s,
+            answer_s=answer_s,
+            keyframe_s=keyframe_s,
+            fps=fps,
+            longer_side_px=longer_side_px,
         )
         self._decoder = decoders.start(order)
         self._connection = self._decoder.connection
         self._connection.settimeout(_LOOK_EVERY_S)
         self._is_ended = False
 
-    def frames(self) -> Iterator[StreamFrame]:
+    def frames(self) -> Iterator[StreamFrame | Waiting]:
         """See `stream.Stream`. Ends when the stream is no longer wanted."""
         while True:
             try:
@@ -84,6 +94,8 @@ class IsolatedStream:
             match message:
                 case FrameHeader():
                     yield self._frame(message, picture)
+                case Waits():
+                    yield Waiting(message.reason, message.why)
                 case Failed():
                     if message.trace is not None:
                         log.error(

@@ -12,6 +12,12 @@ from agegender.shared.errors import AgeGenderError
 from agegender.shared.images.pictures import Bgr, UnreadablePicture
 from agegender.shared.messages.pipeline import Clock, Mode
 
+ANSWER_S = 35.0
+"""How long a camera may take to answer, unless a setting says otherwise. Some need half a minute."""
+
+KEYFRAME_S = 120.0
+"""How long its first keyframe may take. Cameras that save bandwidth send one every 10 to 60 seconds."""
+
 
 class FailureReason(StrEnum):
     """Why a camera gives no frames."""
@@ -24,12 +30,16 @@ class FailureReason(StrEnum):
     """The user or the password is wrong, or missing."""
     NOT_FOUND = "not-found"
     """The camera or the disk has nothing at this path."""
+    UNSUPPORTED = "unsupported"
+    """The camera asks for a login, a transport or an address that FFmpeg does not know."""
     NOT_VIDEO = "not-video"
     """The source holds no picture that can be decoded."""
     ENDED = "ended"
     """The camera closed the stream, or the file is cut short."""
     NO_FRAME = "no-frame"
     """The connection is open, but for too long no frame arrived that can be decoded."""
+    NO_KEYFRAME = "no-keyframe"
+    """Frames arrive, but no keyframe yet. The picture begins with the next keyframe."""
     HUNG = "hung"
     """The decoder process gave no sign of life and was killed."""
     CRASHED = "crashed"
@@ -64,11 +74,22 @@ class StreamFrame:
     """Seconds since 1970 by the camera's clock, not checked yet; None while the camera reports no time."""
 
 
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """The stream is open and goes on, but gives no frame yet."""
+
+    reason: FailureReason
+    why: str
+
+
 class Stream(Protocol):
     """An open camera or file, for one thread."""
 
-    def frames(self) -> Iterator[StreamFrame]:
-        """Waits for each next frame. Ends with the file; raises CameraError if the stream breaks."""
+    def frames(self) -> Iterator[StreamFrame | Waiting]:
+        """Waits for each next frame. Ends with the file; raises CameraError if the stream breaks.
+
+        While a camera keeps us waiting, `Waiting` comes about once a second.
+        """
 
     def close(self) -> None:
         """Closes the connection or the file."""

@@ -14,6 +14,7 @@ import pytest
 
 from agegender.simulator.rtsp.auth import Gatekeeper, Login
 from agegender.simulator.rtsp.camera import MOST_UNSENT_BYTES, SimulatedCamera, Viewer
+from agegender.simulator.rtsp.carriers import Interleaved
 from agegender.simulator.rtsp.media import AccessUnit, VideoTrack
 from agegender.simulator.rtsp.messages import Request, read_request
 from agegender.simulator.rtsp.rtp import CLOCK_HZ, MOST_PAYLOAD_BYTES, RtpSource, payloads
@@ -151,7 +152,7 @@ def test_a_viewer_who_does_not_read_fills_only_a_bounded_buffer() -> None:
         with theirs:
             transport, _ = await asyncio.get_running_loop().create_connection(asyncio.Protocol, sock=ours)
             camera = SimulatedCamera(track, clock=True)
-            camera.admit(Viewer(transport, 0))
+            camera.admit(Viewer(Interleaved(transport, 0)))
             playing = asyncio.create_task(camera.play())
             while len(offered) < 50:
                 offered.append(transport.get_write_buffer_size())

@@ -384,3 +384,33 @@ def test_only_cameras_silent_for_ten_minutes_are_forgotten() -> None:
     assert cameras.of("lively", FORGET_AFTER_S + 1.0) is lively
     assert len(cameras) == 1
     assert cameras.of("silent", FORGET_AFTER_S + 2.0) is not silent
+
+
+def resized(index: int, size_wh: tuple[int, int], x: float) -> tuple[FrameInfo, BoxXyxy]:
+    """A face at the same place of the scene, in a frame of this size. `x`: in a frame of 1280 x 720."""
+    info = info_at(index).model_copy(update={"width_px": size_wh[0], "height_px": size_wh[1]})
+    across, down = size_wh[0] / 1280, size_wh[1] / 720
+    left, top, right, bottom = box(x)
+    return info, (left * across, top * down, right * across, bottom * down)
+
+
+@pytest.mark.parametrize("sizes_wh", [[(640, 360), (320, 180)], [(640, 360), (1280, 720)], [(640, 480)]])
+def test_a_size_that_changes_midstream_ends_no_track(sizes_wh: list[tuple[int, int]]) -> None:
+    camera = Watched()
+    sizes_wh = [(1280, 720), *sizes_wh]
+    for index in range(40):
+        info, face = resized(index, sizes_wh[index // 5 % len(sizes_wh)], 100.0 + 12 * index)
+        camera.see(info, face)
+    (summary,) = camera.summaries.values()
+    assert (summary.frames, summary.ended) == (camera.told[-1].frame.sequence + 1, False)
+
+
+def test_a_restored_track_follows_a_change_of_the_size() -> None:
+    camera = Watched()
+    for index in range(5):
+        camera.see(*resized(index, (1280, 720), 100.0))
+    track_ids = set(camera.summaries)
+    camera.tracks = CameraTracks.restored(camera.tracks.checkpoint())
+    for index in range(5, 12):
+        camera.see(*resized(index, (320, 180), 100.0))
+    assert set(camera.summaries) == track_ids

@@ -20,6 +20,7 @@ from agegender.services.ingest.decoder.protocol import (
     Garbled,
     Message,
     Order,
+    Waits,
     receive,
     send,
 )
@@ -52,8 +53,17 @@ def framed(text: bytes, pixels: bytes = b"") -> bytes:
 @pytest.mark.parametrize(
     "message",
     [
-        Order(camera_id="door", url="rtsp://u:p@host/x", no_frame_s=10, fps=5, longer_side_px=1280),
+        Order(
+            camera_id="door",
+            url="rtsp://u:p@host/x",
+            no_frame_s=10,
+            answer_s=35,
+            keyframe_s=120,
+            fps=5,
+            longer_side_px=1280,
+        ),
         Alive(),
+        Waits(reason=FailureReason.NO_KEYFRAME, why="waits for a keyframe"),
         FrameHeader(arrived_at_s=2.0, camera_time_s=None, problem="broken", is_oversize=True),
         Failed(reason=FailureReason.ENDED, text="the stream ended"),
     ],

@@ -1,0 +1,182 @@
+"""Cameras that are slow, or talk RTSP in their own way: each gives frames, or says why not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+
+from agegender.commands.cameras.probing import ProbedCamera, probe
+from agegender.commands.cameras.view import probed_lines
+from agegender.shared.cameras.camera import Camera
+from agegender.simulator.content.clips import write_video
+from agegender.simulator.rtsp.auth import Login, Scheme
+from agegender.simulator.rtsp.cameras import CameraSimulator
+from agegender.simulator.rtsp.manners import Manners, Transport
+from tests.support.taking import Taker
+from tests.support.waiting import wait_until
+
+SIZE_WH = (320, 180)
+FPS = 10
+RARELY_S = 8
+"""From one keyframe to the next of a camera that saves bandwidth."""
+LOGIN = Login("viewer", "s3cret")
+UDP: frozenset[Transport] = frozenset({"udp"})
+
+WITH_LOGIN: Mapping[str, tuple[tuple[Scheme, ...], Manners]] = {
+    "sha-256": (("digest-sha-256",), Manners()),
+    "sha-256-last": (("digest", "digest-sha-256", "basic"), Manners()),
+    "sha-256-first": (("digest-sha-256", "digest"), Manners()),
+    "slow-with-login": (("digest",), Manners(delays_s={"DESCRIBE": 1})),
+    "busy": (("digest",), Manners(refusals={"SETUP": 453})),
+    "starting": (("basic",), Manners(refusals={"DESCRIBE": 503})),
+}
+OPEN: Mapping[str, Manners] = {
+    "slow-describe": Manners(delays_s={"DESCRIBE": 6}),
+    "slow-play": Manners(delays_s={"PLAY": 5}),
+    "udp-only": Manners(transports=UDP),
+    "udp-only-400": Manners(transports=UDP, transport_refusal=400),
+    "udp-only-501": Manners(transports=UDP, transport_refusal=501),
+    "no-transport": Manners(transports=frozenset()),
+    "sound-first": Manners(offers_sound=True),
+    "rare-keyframes": Manners(begins_with_keyframe=False),
+    "redirects-to-a-page": Manners(redirect_to="http://127.0.0.1/"),
+    "redirects-nowhere": Manners(redirect_to="rtsp://127.0.0.1:1/x"),
+    "without-describe": Manners(refusals={"DESCRIBE": 501}),
+    "stopped": Manners(refusals={"PLAY": 455}),
+}
+DOWN = {
+    "sha-256": ("unsupported", "by Digest SHA-256"),
+    "sha-256-last": ("unsupported", "by Digest SHA-256"),
+    "busy": ("refused", "SETUP with 453: not enough bandwidth"),
+    "starting": ("refused", "DESCRIBE with 503: it is busy"),
+    "no-transport": ("unsupported", "neither over TCP nor"),
+    "redirects-to-a-page": ("unsupported", "no RTSP URL"),
+    "redirects-nowhere": ("refused", "redirected us to 127.0.0.1:1"),
+    "without-describe": ("refused", "DESCRIBE with 501"),
+    "stopped": ("refused", "PLAY with 455"),
+}
+REDIRECTS = ("redirect-301", "redirect-302", "redirect-after-login", "redirect-to-udp", "redirect-twice")
+UP = sorted({*WITH_LOGIN, *OPEN, *REDIRECTS, "ipv6"} - set(DOWN))
+
+
+@pytest.fixture(scope="module")
+def cameras(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Camera]]:
+    folder = tmp_path_factory.mktemp("clips")
+    pictures = [np.full((SIZE_WH[1], SIZE_WH[0], 3), 3 * n, np.uint8) for n in range(RARELY_S * FPS)]
+    short, long = folder / "short.mp4", folder / "long.mp4"
+    write_video(short, pictures[:FPS], size_wh=SIZE_WH, fps=FPS)
+    write_video(long, pictures, size_wh=SIZE_WH, fps=FPS, keyframe_every=len(pictures))
+    sources: dict[str, str] = {}
+    with ExitStack() as stack:
+
+        def simulator(*, host: str = "127.0.0.1", **login: object) -> CameraSimulator:
+            return stack.enter_context(CameraSimulator(host=host, **login))  # type: ignore[arg-type]
+
+        plain, locked = simulator(), simulator(login=LOGIN)
+        for name, (schemes, manners) in WITH_LOGIN.items():
+            one = simulator(login=LOGIN, schemes=schemes)
+            one.add(name, short, manners=manners)
+            sources[name] = one.url_with_login(name)
+        for name, manners in OPEN.items():
+            sources[name] = plain.add(name, long if name == "rare-keyframes" else short, manners=manners)
+        six = simulator(host="::1", login=LOGIN)
+        six.add("ipv6", short)
+        sources["ipv6"] = six.url_with_login("ipv6")
+        last = plain.add("last", short)
+        for name, target, status in (
+            ("redirect-301", last, 301),
+            ("redirect-302", last, 302),
+            ("redirect-to-udp", sources["udp-only"], 302),
+        ):
+            sources[name] = plain.add(name, short, manners=_redirect(target, status))
+        sources["redirect-twice"] = plain.add(
+            "redirect-twice", short, manners=_redirect(sources["redirect-301"], 301)
+        )
+        locked.add("redirect-after-login", short, manners=_redirect(locked.add("locked", short), 302))
+        sources["redirect-after-login"] = locked.url_with_login("redirect-after-login")
+        yield [Camera(id=name, source=source) for name, source in sources.items()]
+
+
+def _redirect(target: str, status: int) -> Manners:
+    return Manners(redirect_to=target, redirect_status=status)
+
+
+@dataclass(frozen=True)
+class Seen:
+    taker: Taker
+    waited: str
+    """What was told of the camera with rare keyframes while it gave no frames."""
+
+
+@pytest.fixture(scope="module")
+def seen(cameras: list[Camera]) -> Iterator[Seen]:
+    with Taker(cameras, no_frame_s=2) as taker:
+
+        def waits() -> bool:
+            return "rare-keyframes" in taker.source.failures or bool(taker.of("rare-keyframes"))
+
+        wait_until(waits, 20, "the camera with rare keyframes is told of")
+        waited = taker.source.failures.get("rare-keyframes", "")
+        wait_until(lambda: all(taker.of(name) for name in UP), 40, "all that can give frames do")
+        wait_until(lambda: all(taker.failures(name) for name in DOWN), 20, "all others fail")
+        yield Seen(taker, waited)
+
+
+@pytest.mark.parametrize("name", UP)
+def test_an_odd_camera_gives_frames_at_the_first_try(seen: Seen, name: str) -> None:
+    assert seen.taker.failures(name) == {}
+    assert len({one.frame.stream_id for one in seen.taker.of(name)}) == 1
+
+
+@pytest.mark.parametrize("name", DOWN)
+def test_a_camera_that_cannot_be_read_says_why(seen: Seen, name: str) -> None:
+    reason, text = DOWN[name]
+    assert seen.taker.failures(name).keys() == {reason}
+    assert text in seen.taker.source.failures[name]
+
+
+def test_rare_keyframes_are_waited_for_and_told(seen: Seen) -> None:
+    assert seen.waited.startswith("waits for a keyframe")
+    assert "rare-keyframes" not in seen.taker.source.failures
+
+
+@pytest.fixture(scope="module")
+def probed(cameras: list[Camera]) -> dict[str, ProbedCamera]:
+    with ThreadPoolExecutor(len(cameras)) as pool:
+        found = list(pool.map(lambda camera: probe(camera, 1.5), cameras))
+    return {one.camera_id: one for one in found}
+
+
+def test_probe_tells_which_odd_cameras_give_frames(probed: dict[str, ProbedCamera]) -> None:
+    assert sorted(name for name, found in probed.items() if found.ok) == UP
+    assert {name: probed[name].reason for name in DOWN} == {name: one[0] for name, one in DOWN.items()}
+    assert all(text in (probed[name].problem or "") for name, (_, text) in DOWN.items())
+
+
+def test_probe_tells_what_is_odd(probed: dict[str, ProbedCamera]) -> None:
+    said = {
+        "slow-describe": "its stream begins only after",
+        "slow-play": "its stream begins only after",
+        "udp-only": "it sends over UDP only",
+        "udp-only-400": "it sends over UDP only",
+        "redirect-to-udp": "it sends over UDP only",
+        "redirect-301": "it redirects to 127.0.0.1:",
+        "redirect-after-login": "it redirects to 127.0.0.1:",
+    }
+    for name, text in said.items():
+        assert text in "\n".join(line.plain for line in probed_lines(probed[name]))
+    assert probed["sound-first"].transport == "tcp"
+    assert not any("UDP" in warning for warning in probed["sound-first"].warnings)
+
+
+def test_probe_waits_for_a_rare_keyframe(probed: dict[str, ProbedCamera]) -> None:
+    found = probed["rare-keyframes"]
+    assert (found.ok, found.width_px, found.keyframe_s) == (True, *SIZE_WH[:1], None)
+    assert found.keyframe_over_s is not None
+    assert 1 < found.keyframe_over_s <= RARELY_S + 1
+    assert "no second keyframe within" in "\n".join(line.plain for line in probed_lines(found))
