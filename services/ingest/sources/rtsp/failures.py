@@ -18,7 +18,11 @@ _REASONS: tuple[tuple[type[Exception], FailureReason, str], ...] = (
     (av.error.HTTPClientError, FailureReason.REFUSED, "the camera refuses the request"),
     (av.error.HTTPServerError, FailureReason.REFUSED, "the camera fails; it may have too many viewers"),
     (av.error.ConnectionRefusedError, FailureReason.REFUSED, "nothing listens at this address and port"),
-    (av.error.InvalidDataError, FailureReason.NOT_VIDEO, "the answer is no RTSP or no video, or it ends too early"),
+    (
+        av.error.InvalidDataError,
+        FailureReason.NOT_VIDEO,
+        "the answer is no RTSP or no video, or it ends too early",
+    ),
     (av.error.EOFError, FailureReason.ENDED, "the camera closed the connection"),
     (av.error.ConnectionResetError, FailureReason.ENDED, "the camera closed the connection"),
     (av.error.BrokenPipeError, FailureReason.ENDED, "the camera closed the connection"),
