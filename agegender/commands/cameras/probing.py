@@ -252,7 +252,7 @@ def _warnings(found: ProbedCamera) -> Iterator[str]:
         yield "it sends over UDP only: lost packets smear the picture. Allow TCP in the camera if it can"
     if found.redirected_to is not None:
         yield f"it redirects to {found.redirected_to}: give that address, and each connection is quicker"
-    if found.opened_s is not None and found.opened_s > _SLOW_START_S:
+    if found.ok and found.opened_s is not None and found.opened_s > _SLOW_START_S:
         yield f"its stream begins only after {found.opened_s:.0f} s, and so late after each reconnect"
     width_px, height_px = found.width_px or 0, found.height_px or 0
     if 0 < max(width_px, height_px) < _SMALL_PX:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, tzinfo
 
@@ -14,11 +15,6 @@ from agegender.shared.messages.visits import UNKNOWN_BAND, Visit
 from agegender.shared.store import CameraStatus, GivenCount, Period, StoredResult
 
 _SILENT_S = 10.0
-_START_FORMATS: dict[Period, str] = {
-    "minute": "%Y-%m-%d %H:%M",
-    "hour": "%Y-%m-%d %H:00",
-    "day": "%Y-%m-%d",
-}
 
 
 def cameras_table(cameras: Sequence[CameraStatus], now_s: float) -> Table:
@@ -67,9 +63,8 @@ def counts_table(counts: Sequence[GivenCount], by: Period, zone: tzinfo | None =
     headings = [band if band in AGE_BANDS else f"age {band}" for band in bands]
     table = _table(f"Visits by {by}", (by,), ("visits", "female", "male", "unknown", *headings))
     for start_s in sorted({count.start_s for count in counts}):
-        start = datetime.fromtimestamp(start_s, UTC if by == "day" else zone)
         sums = _sums([one for one in counts if one.start_s == start_s], bands)
-        table.add_row(start.strftime(_START_FORMATS[by]), *sums)
+        table.add_row(_start_text(start_s, by, zone), *sums)
     table.add_section()
     table.add_row("in all", *_sums(counts, bands))
     return table
@@ -134,9 +129,26 @@ def _sum(counts: Iterable[GivenCount], *, is_all: bool) -> str:
 
 
 def _time_text(time_s: float, zone: tzinfo | None) -> str:
-    """The time of day, with the date before it unless it is today's."""
-    shown, today = datetime.fromtimestamp(time_s, zone), datetime.now(zone)
-    return f"{shown:%H:%M:%S}" if shown.date() == today.date() else f"{shown:%Y-%m-%d %H:%M:%S}"
+    """The time of day, with the date before it unless it is today's.
+
+    The offset follows unless it is that of now. So the hour that comes twice at the end of summer time is told
+    apart.
+    """
+    shown, now = (datetime.fromtimestamp(one_s, UTC).astimezone(zone) for one_s in (time_s, time.time()))
+    text = f"{shown:%H:%M:%S}" if shown.date() == now.date() else f"{shown:%Y-%m-%d %H:%M:%S}"
+    return text if shown.utcoffset() == now.utcoffset() else text + _offset_text(shown)
+
+
+def _start_text(start_s: float, by: Period, zone: tzinfo | None) -> str:
+    """The beginning of a minute or hour with its offset: `2026-11-22 22:30+05:30`. Days are of UTC."""
+    if by == "day":
+        return f"{datetime.fromtimestamp(start_s, UTC):%Y-%m-%d} UTC"
+    start = datetime.fromtimestamp(start_s, UTC).astimezone(zone)
+    return f"{start:%Y-%m-%d %H:%M}{_offset_text(start)}"
+
+
+def _offset_text(shown: datetime) -> str:
+    return shown.isoformat(timespec="minutes")[16:]
 
 
 def _table(title: str, left: Sequence[str], right: Sequence[str]) -> Table:

@@ -23,6 +23,13 @@ export function hour(seconds) {
   return moment.getMinutes() ? clock(seconds) : moment.toLocaleTimeString(undefined, { hour: "numeric" });
 }
 
+/** "+05:30": what the clock of this place is ahead of UTC. */
+export function offset(seconds) {
+  const minutes = -new Date(seconds * 1000).getTimezoneOffset();
+  const two = (number) => String(Math.trunc(Math.abs(number))).padStart(2, "0");
+  return `${minutes < 0 ? "-" : "+"}${two(minutes / 60)}:${two(minutes % 60)}`;
+}
+
 export function weekday(seconds) {
   return new Date(seconds * 1000).toLocaleDateString(undefined, { weekday: "short", day: "numeric" });
 }

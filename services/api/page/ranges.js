@@ -1,6 +1,6 @@
 // The time ranges of the charts, and the counts of the API sorted into their columns.
 
-import { BANDS, GENDERS, clock, hour, weekday } from "./format.js";
+import { BANDS, GENDERS, clock, hour, offset, weekday } from "./format.js";
 
 const HOUR_S = 3600;
 
@@ -11,13 +11,16 @@ export const RANGES = {
   week: { by: "hour", label: "last 7 days, by day", columns: (now) => days(now, 7) },
 };
 
+/** Around the beginning and the end of summer time, the names tell the offset: one hour comes twice. */
 function even(nowS, lengthS, number) {
   const last = Math.floor(nowS / lengthS) * lengthS;
+  const isTold = offset(last) !== offset(last - (number - 1) * lengthS);
   return Array.from({ length: number }, (_, place) => {
     const startS = last - (number - 1 - place) * lengthS;
     const endS = startS + lengthS;
-    if (lengthS < HOUR_S) return { startS, endS, label: clock(startS), name: clock(startS) };
-    return { startS, endS, label: hour(startS), name: `${hour(startS)}–${hour(endS)}` };
+    const zone = isTold ? ` ${offset(startS)}` : "";
+    if (lengthS < HOUR_S) return { startS, endS, label: clock(startS), name: clock(startS) + zone };
+    return { startS, endS, label: hour(startS), name: `${hour(startS)}–${hour(endS)}${zone}` };
   });
 }
 
