@@ -131,8 +131,7 @@ def _sum(counts: Iterable[GivenCount], *, is_all: bool) -> str:
 def _time_text(time_s: float, zone: tzinfo | None) -> str:
     """The time of day, with the date before it unless it is today's.
 
-    The offset follows unless it is that of now. So the hour that comes twice at the end of summer time is told
-    apart.
+    The offset follows unless it is that of now, because one hour comes twice at the end of summer time.
     """
     shown, now = (datetime.fromtimestamp(one_s, UTC).astimezone(zone) for one_s in (time_s, time.time()))
     text = f"{shown:%H:%M:%S}" if shown.date() == now.date() else f"{shown:%Y-%m-%d %H:%M:%S}"
