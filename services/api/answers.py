@@ -11,10 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from agegender.services.api.queries import AgeBand, By
 from agegender.shared.messages.pipeline import Clock, Gender, Unclassified
 from agegender.shared.messages.visits import Closed, Visit
-from agegender.shared.store import CameraStatus, GivenCount, Page, ResultStore
-
-SILENT_AFTER_S = 10.0
-"""A camera is silent when the store has got no message about it for this long."""
+from agegender.shared.store import CameraState, CameraStatus, GivenCount, Page, ResultStore
+from agegender.shared.store.answers import SILENT_AFTER_S
 
 _A_TIME = 1_795_348_800.0
 
@@ -29,21 +27,35 @@ class CameraAnswer(Answer):
     """A camera and its state."""
 
     camera_id: str = Field(examples=["door"])
-    state: Literal["live", "silent"] = Field(
-        description=f"`silent`: no message for {SILENT_AFTER_S:g} seconds."
+    state: CameraState = Field(
+        description="`failing`: `reason` and `detail` say why. `stopped`: it is not read any more. "
+        f"`silent`: no frame for {SILENT_AFTER_S:g} seconds, and no reason is known."
     )
-    written_at_s: float = Field(description="Time of the latest message.", examples=[_A_TIME])
-    captured_at_s: float = Field(description="Capture time of the newest frame.", examples=[_A_TIME - 0.4])
-    clock: Clock = Field(description="Source of these times: the camera's clock, or ours on arrival.")
+    since_s: float | None = Field(
+        description="When this state began; null for a live camera.", examples=[_A_TIME - 60.0]
+    )
+    reason: str | None = Field(description="Of a failing camera, in a word.", examples=["login"])
+    detail: str | None = Field(
+        description="Of a failing or stopped camera, in a sentence.",
+        examples=["401 Unauthorized: the user or the password is wrong"],
+    )
+    written_at_s: float | None = Field(
+        description="When the newest frame was stored; null before the first one, as all fields of the frame.",
+        examples=[_A_TIME],
+    )
+    captured_at_s: float | None = Field(
+        description="Capture time of the newest frame.", examples=[_A_TIME - 0.4]
+    )
+    clock: Clock | None = Field(description="Source of these times: the camera's clock, or ours on arrival.")
     frame_rate_hz: float | None = Field(
         description="Frames processed per second; null until it is known.", examples=[5.0]
     )
-    delay_s: float = Field(
+    delay_s: float | None = Field(
         description="From capture to store; below 0 if the camera's clock is fast.",
         examples=[0.4],
     )
-    width_px: int = Field(examples=[1280])
-    height_px: int = Field(examples=[720])
+    width_px: int | None = Field(examples=[1280])
+    height_px: int | None = Field(examples=[720])
     present: int | None = Field(
         description="How many people are there now; null if API_LEAST_COUNT is above 1.", examples=[3]
     )
@@ -52,16 +64,21 @@ class CameraAnswer(Answer):
     @classmethod
     def of(cls, camera: CameraStatus, now_s: float, *, has_preview: bool) -> CameraAnswer:
         """The answer for `camera` at `now_s`."""
+        frame, state = camera.frame, camera.state(now_s)
+        notice = camera.notice if camera.notice is not None and camera.notice.state == state else None
         return cls(
             camera_id=camera.camera_id,
-            state="live" if now_s - camera.written_at_s < SILENT_AFTER_S else "silent",
-            written_at_s=camera.written_at_s,
-            captured_at_s=camera.captured_at_s,
-            clock=camera.clock,
-            frame_rate_hz=camera.frame_rate_hz,
-            delay_s=camera.delay_s,
-            width_px=camera.size_wh[0],
-            height_px=camera.size_wh[1],
+            state=state,
+            since_s=camera.since_s(now_s),
+            reason=notice and notice.reason,
+            detail=notice and notice.detail,
+            written_at_s=frame and frame.written_at_s,
+            captured_at_s=frame and frame.captured_at_s,
+            clock=frame and frame.clock,
+            frame_rate_hz=frame and frame.frame_rate_hz,
+            delay_s=frame and frame.delay_s,
+            width_px=frame and frame.size_wh[0],
+            height_px=frame and frame.size_wh[1],
             present=camera.present,
             has_preview=has_preview,
         )

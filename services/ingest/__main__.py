@@ -9,12 +9,13 @@ from agegender.services.ingest.camera_source import CameraSource
 from agegender.services.ingest.config import IngestSettings
 from agegender.services.ingest.publish.backpressure import Backpressure
 from agegender.services.ingest.publish.buffer import FrameBuffer
+from agegender.services.ingest.publish.notices import NotedCameras
 from agegender.services.ingest.publish.output import MAX_BATCH, BufferedOutput
 from agegender.services.ingest.reader import SERVICE
 from agegender.services.ingest.sources.stream import CapturedFrame
 from agegender.shared.kafka.lag import KafkaBacklog
 from agegender.shared.kafka.output import KafkaDeadLetters, KafkaOutput
-from agegender.shared.kafka.topics import FRAMES, READERS
+from agegender.shared.kafka.topics import FRAMES, NOTICES, READERS
 from agegender.shared.messages.pipeline import Frame
 from agegender.shared.process.certificates import register_certificate_gauges
 from agegender.shared.process.health import Health
@@ -41,7 +42,7 @@ def build(metrics: Metrics, health: Health) -> Runner[CapturedFrame, Frame]:
     )
     return Runner(
         SERVICE,
-        cameras,
+        NotedCameras(cameras, KafkaOutput(NOTICES, kafka)),
         settings.stage(),
         output,
         KafkaDeadLetters(kafka),

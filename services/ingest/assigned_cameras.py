@@ -19,6 +19,7 @@ from agegender.shared.errors import BadMessage, NotNow
 from agegender.shared.kafka.group import KafkaGroup
 from agegender.shared.kafka.table import KafkaTable, TableEntry
 from agegender.shared.kafka.topics import CAMERAS
+from agegender.shared.messages.pipeline import CameraNotice
 from agegender.shared.process.metrics import Metrics
 from agegender.shared.process.removed_series import RemovedSeries
 from agegender.shared.process.secrets import mask
@@ -160,6 +161,11 @@ class AssignedCameras:
     def is_owner(self) -> bool:
         """False while this worker is not in the group, or is not sure to be."""
         return self._cameras.is_owner
+
+    @property
+    def notices(self) -> Mapping[str, CameraNotice | None]:
+        """See `CameraSource.notices`."""
+        return self._cameras.notices
 
     def keep_alive(self) -> None:
         """Tells the group that this worker still works."""

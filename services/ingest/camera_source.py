@@ -21,6 +21,7 @@ from agegender.services.ingest.sources.stream import CapturedFrame, OpenStream, 
 from agegender.services.ingest.sources.video_file import video_stream
 from agegender.services.ingest.sources.webcam import WebcamStream
 from agegender.shared.cameras.camera import Camera
+from agegender.shared.messages.pipeline import CameraNotice
 from agegender.shared.process.metrics import Metrics
 from agegender.shared.runtime.stage import DropReason
 from agegender.shared.runtime.transport import Delivery
@@ -166,6 +167,11 @@ class CameraSource:
     def failures(self) -> Mapping[str, str]:
         """Camera id → why it gives no frames at the moment."""
         return {r.camera_id: str(r.failure) for r in self._all if r.failure is not None}
+
+    @property
+    def notices(self) -> Mapping[str, CameraNotice | None]:
+        """Camera id → why it gives no frames at the moment, for each camera that is read; None: it does."""
+        return {reader.camera_id: reader.notice for reader in self._all}
 
     def close(self) -> None:
         """Stops all readers and counts the frames that were not sent as dropped.

@@ -25,7 +25,7 @@ from agegender.services.ingest.sources.stream import (
     Waiting,
 )
 from agegender.shared.images.pictures import Bgr, UnreadablePicture
-from agegender.shared.messages.pipeline import Mode
+from agegender.shared.messages.pipeline import CameraNotice, Mode
 from agegender.shared.process.metrics import Metrics
 from agegender.shared.process.secrets import mask
 from agegender.shared.runtime.backoff import Backoff
@@ -35,6 +35,7 @@ log = logging.getLogger(__name__)
 
 SERVICE = "ingest"
 _REPEAT_LOG_S = 60.0
+_LONGEST_DETAIL = 300
 _STEADY_S = 10.0
 _MAX_HUNG_THREADS = 3
 _FOR_A_PERSON = (FailureReason.LOGIN, FailureReason.UNSUPPORTED)  # more tries change nothing
@@ -102,6 +103,8 @@ class CameraReader:
         self._last_stream_ms = 0
         self.failure: CameraError | None = None
         """Why the camera gives no frames at the moment; None while it does."""
+        self._failing_since_s = 0.0
+        self._ended_at_s: float | None = None
         self._up = metrics.camera_up.labels(camera_id)
         self._up.set(0)
 
@@ -150,6 +153,29 @@ class CameraReader:
             gauge.remove(self.camera_id)
 
     @property
+    def notice(self) -> CameraNotice | None:
+        """Why the camera gives no frames at this moment; None while it gives some, or connects at first."""
+        failure, now_s = self.failure, time.time()
+        if failure is not None:
+            return CameraNotice(
+                camera_id=self.camera_id,
+                state="failing",
+                reason=failure.reason.value,
+                detail=mask(str(failure))[:_LONGEST_DETAIL],
+                since_s=self._failing_since_s,
+                noticed_at_s=now_s,
+            )
+        if self._ended_at_s is not None:
+            return CameraNotice(
+                camera_id=self.camera_id,
+                state="stopped",
+                detail="at its end",
+                since_s=self._ended_at_s,
+                noticed_at_s=now_s,
+            )
+        return None
+
+    @property
     def _is_mine(self) -> bool:
         """Whether the calling thread still reads the camera, and was not replaced or stopped."""
         return threading.current_thread() is self._current and not self._stop.is_set()
@@ -172,6 +198,7 @@ class CameraReader:
                 continue
             if not self._settings.reopens:
                 if error is None:
+                    self._ended_at_s = time.time()
                     self.drop_gauges()
                 else:
                     self._failed(error)
@@ -289,6 +316,8 @@ class CameraReader:
     def _failed(self, error: CameraError, again_in_s: float | None = None) -> None:
         """Counts a failure. Logs it unless the same reason was logged within a minute."""
         self._up.set(0)
+        if self.failure is None:
+            self._failing_since_s = time.time()
         self.failure = error
         self._metrics.camera_failures.labels(self.camera_id, error.reason.value).inc()
         now_s = time.monotonic()

@@ -14,7 +14,7 @@ from agegender.services.sink.config import SinkSettings
 from agegender.services.sink.merging import CameraSnapshot, Merge, MergedCamera, VisitChange, frame_of
 from agegender.services.sink.visit_record import VisitRecord
 from agegender.shared.errors import NotNow
-from agegender.shared.messages.pipeline import Result, TrackUpdate
+from agegender.shared.messages.pipeline import CameraNotice, Result, TrackUpdate
 from agegender.shared.messages.visits import Visit
 from agegender.shared.store import PRESENT_S, CameraKeys
 
@@ -118,7 +118,10 @@ class CameraRepository:
             "longest_results": settings.results_per_camera,
             "remembered": settings.remembered_faces,
             "visit_key": keys.visit(""),
-            "state": [] if change.newest is None else _state(change.newest, now_s),
+            "state": _words(
+                ({} if change.newest is None else _state(change.newest, now_s))
+                | ({} if change.notice is None else _notice(change.notice, now_s))
+            ),
             "visits": [self._visit(number, one, now_s) for number, one in enumerate(change.visits, first)],
             "counts": [
                 {"key": number, "field": cell.field, "difference": difference, "kept_s": cell.kept_s}
@@ -150,11 +153,11 @@ def _fixed(keys: CameraKeys) -> tuple[str, ...]:
     return keys.state, keys.visits, keys.open, keys.closed, keys.results, keys.seen
 
 
-def _state(newest: Result | TrackUpdate, now_s: float) -> list[str]:
-    """Names and values of the fields of `state`; an unknown value is empty."""
+def _state(newest: Result | TrackUpdate, now_s: float) -> dict[str, object]:
+    """The fields of `state` about the newest frame; an unknown value is empty."""
     frame = frame_of(newest)
     rate_hz = newest.info.frame_rate_hz if isinstance(newest, TrackUpdate) else None
-    fields: Mapping[str, object] = {
+    return {
         "from": "track_update" if isinstance(newest, TrackUpdate) else "result",
         "stream": frame.stream_id,
         "sequence": frame.sequence,
@@ -166,4 +169,19 @@ def _state(newest: Result | TrackUpdate, now_s: float) -> list[str]:
         "written_at_s": repr(now_s),
         "delay_s": round(now_s - frame.captured_at_s, 3),
     }
+
+
+def _notice(notice: CameraNotice, now_s: float) -> dict[str, object]:
+    """The fields of `state` about a camera that gives no frames."""
+    return {
+        "notice": notice.state,
+        "notice_reason": notice.reason or "",
+        "notice_detail": notice.detail,
+        "notice_since_s": repr(notice.since_s),
+        "notice_at_s": repr(notice.noticed_at_s),
+        "notice_written_at_s": repr(now_s),
+    }
+
+
+def _words(fields: Mapping[str, object]) -> list[str]:
     return [str(word) for pair in fields.items() for word in pair]

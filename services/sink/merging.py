@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 
 from agegender.services.sink.newest_frame import NewestFrame
 from agegender.services.sink.visit_record import VisitRecord
-from agegender.shared.messages.pipeline import FrameInfo, Result, TrackUpdate
+from agegender.shared.messages.pipeline import CameraNotice, FrameInfo, Result, TrackUpdate
 from agegender.shared.messages.visits import Visit
 from agegender.shared.messages.votes import Vote
+from agegender.shared.store.answers import NOTICE_LASTS_S
 from agegender.shared.store.counts import CountCell, count_cells
 
 
@@ -53,6 +54,8 @@ class MergedCamera:
     """The visits that messages are about and that were open before."""
     newest: Result | TrackUpdate | None = None
     """The message with the newest frame, if it is newer than the one in the store."""
+    notice: CameraNotice | None = None
+    """The newest notice, if it is newer than the one in the store."""
     late: Sequence[bool] = ()
     """For each result: it has a vote, and came after its visit was closed."""
     gone: Sequence[str] = ()
@@ -68,34 +71,41 @@ class MergedCamera:
         return {cell: difference for cell, difference in differences.items() if difference}
 
 
+AboutCamera = Result | TrackUpdate | CameraNotice
+"""The messages that change what the store holds of a camera; a preview has a key of its own."""
+
 Merge = Callable[[CameraSnapshot], MergedCamera]
 
 
-def track_ids_of(messages: Iterable[Result | TrackUpdate]) -> Sequence[str]:
+def track_ids_of(messages: Iterable[AboutCamera]) -> Sequence[str]:
     """The ids of the tracks that the messages are about, each once."""
     found: dict[str, None] = {}
     for message in messages:
         if isinstance(message, TrackUpdate):
             found.update(dict.fromkeys(summary.track_id for summary in message.info.tracks))
-        elif message.face.track_id is not None and message.face.vote is not None:
+        elif isinstance(message, Result) and message.face.track_id is not None and message.face.vote is not None:
             found[message.face.track_id] = None
     return list(found)
 
 
-def merge(messages: Sequence[Result | TrackUpdate], known: CameraSnapshot) -> MergedCamera:
+def merge(messages: Sequence[AboutCamera], known: CameraSnapshot) -> MergedCamera:
     """Adds the messages of one camera, in their order, to what is known of it."""
     records = dict(known.records)
     late: list[bool] = []
     for message in messages:
         if isinstance(message, TrackUpdate):
             _add_update(message, records)
-        else:
+        elif isinstance(message, Result):
             late.append(not _add_result(message, records))
     was_closed = {name for name, record in known.records.items() if record.closed is not None}
-    newest = max(messages, key=newness, default=None)
+    frames = [one for one in messages if not isinstance(one, CameraNotice)]
+    newest = max(frames, key=newness, default=None)
+    notices = [one for one in messages if isinstance(one, CameraNotice)]
+    notice = max(notices, key=lambda one: one.noticed_at_s, default=None)
     return MergedCamera(
         visits=[VisitChange.of(record, known) for name, record in records.items() if name not in was_closed],
         newest=newest if newest is not None and _is_news(newest, known) else None,
+        notice=notice if notice is not None and _is_new_notice(notice, known) else None,
         late=late,
     )
 
@@ -140,6 +150,12 @@ def _is_news(message: Result | TrackUpdate, known: CameraSnapshot) -> bool:
         state.get("stream", ""), int(state.get("sequence", "-1")), float(state.get("written_at_s", "0"))
     )
     return stored.is_before(frame_of(message), known.now_s)
+
+
+def _is_new_notice(notice: CameraNotice, known: CameraSnapshot) -> bool:
+    """Whether the notice is newer than the stored one, or that one is so old that a clock was set back."""
+    stored_s, written_s = (float(known.state.get(name, "-1")) for name in ("notice_at_s", "notice_written_at_s"))
+    return notice.noticed_at_s > stored_s or known.now_s - written_s > NOTICE_LASTS_S
 
 
 def _add_update(update: TrackUpdate, records: dict[str, VisitRecord]) -> None:

@@ -12,11 +12,11 @@ import redis
 
 from agegender.services.sink.camera_repository import CameraRepository, WrittenCamera
 from agegender.services.sink.config import SinkSettings
-from agegender.services.sink.merging import merge, time_out, track_ids_of
+from agegender.services.sink.merging import AboutCamera, merge, time_out, track_ids_of
 from agegender.services.sink.newest_frame import NewestFrame
 from agegender.services.sink.silence_timeout import SilenceTimeout
 from agegender.services.sink.store_size import StoreSize
-from agegender.shared.messages.pipeline import Preview, Result, Stored, TrackUpdate, age_band
+from agegender.shared.messages.pipeline import Preview, Result, Stored, age_band
 from agegender.shared.models import gender_threshold
 from agegender.shared.process.metrics import Metrics
 from agegender.shared.store import (
@@ -84,7 +84,7 @@ class RedisStore:
         """Returns when Redis holds all messages."""
         if self._repository is None:
             raise RuntimeError("write before open")
-        by_camera: dict[str, list[Result | TrackUpdate]] = defaultdict(list)
+        by_camera: dict[str, list[AboutCamera]] = defaultdict(list)
         for message in messages:
             if not isinstance(message, Preview):
                 by_camera[message.camera_id].append(message)

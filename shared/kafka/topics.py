@@ -15,6 +15,7 @@ from typing import Generic, NamedTuple, TypeVar
 
 from agegender.shared.cameras.record import CAMERA_SETTINGS_CODEC, CameraSettings
 from agegender.shared.messages.codec import (
+    CAMERA_NOTICE_CODEC,
     FACES_CODEC,
     FRAME_CODEC,
     MAX_MESSAGE_BYTES,
@@ -23,7 +24,16 @@ from agegender.shared.messages.codec import (
     STORED_CODEC,
     AnyCodec,
 )
-from agegender.shared.messages.pipeline import Face, Frame, Model, Preview, Result, Stored, TrackUpdate
+from agegender.shared.messages.pipeline import (
+    CameraNotice,
+    Face,
+    Frame,
+    Model,
+    Preview,
+    Result,
+    Stored,
+    TrackUpdate,
+)
 from agegender.shared.process.settings import KafkaSettings
 
 M = TypeVar("M", bound=Model)
@@ -61,11 +71,12 @@ FRAMES: Topic[Frame] = Topic("frames", FRAME_CODEC, retention_s=10 * 60)
 FACES: Topic[Face | TrackUpdate] = Topic("faces", FACES_CODEC, retention_s=10 * 60)
 RESULTS: Topic[Result | TrackUpdate] = Topic("results", RESULTS_CODEC, retention_s=24 * 3600)
 PREVIEWS: Topic[Preview] = Topic("previews", PREVIEW_CODEC, retention_s=2 * 60)
+NOTICES: Topic[CameraNotice] = Topic("notices", CAMERA_NOTICE_CODEC, retention_s=10 * 60)
 
 STORED: Sequence[Topic[Stored]] = tuple(
-    Topic(one.name, STORED_CODEC, one.retention_s) for one in (RESULTS, PREVIEWS)
+    Topic(one.name, STORED_CODEC, one.retention_s) for one in (RESULTS, PREVIEWS, NOTICES)
 )
-"""The topics that the sink reads. Pictures have their own, because they are deleted sooner."""
+"""The topics that the sink reads. Pictures and notices have their own, because they are deleted sooner."""
 
 CHECKPOINTS_NAME = "checkpoints"
 CHECKPOINTS_RETENTION_S = 3600

@@ -19,6 +19,7 @@ from pydantic import ValidationError
 
 from agegender.shared.errors import BadMessage, SchemaMismatch
 from agegender.shared.messages.pipeline import (
+    CameraNotice,
     Face,
     FaceInfo,
     Frame,
@@ -222,10 +223,23 @@ PREVIEW_CODEC: Codec[Preview] = Codec(
     value_is_json=False,
 )
 
+CAMERA_NOTICE_CODEC: Codec[CameraNotice] = Codec(
+    schema="camera-notice/1",
+    key=lambda notice: notice.camera_id,
+    split=lambda notice: ("{}", notice.model_dump_json(exclude_none=True).encode()),
+    join=lambda _meta, value: CameraNotice.model_validate_json(value),
+    value_is_json=True,
+)
+
 FACES_CODEC: AnyCodec[Face | TrackUpdate] = MixedCodec({Face: FACE_CODEC, TrackUpdate: TRACK_UPDATE_CODEC})
 RESULTS_CODEC: AnyCodec[Result | TrackUpdate] = MixedCodec(
     {Result: RESULT_CODEC, TrackUpdate: TRACK_UPDATE_CODEC}
 )
 STORED_CODEC: AnyCodec[Stored] = MixedCodec(
-    {Result: RESULT_CODEC, TrackUpdate: TRACK_UPDATE_CODEC, Preview: PREVIEW_CODEC}
+    {
+        Result: RESULT_CODEC,
+        TrackUpdate: TRACK_UPDATE_CODEC,
+        Preview: PREVIEW_CODEC,
+        CameraNotice: CAMERA_NOTICE_CODEC,
+    }
 )

@@ -5,6 +5,7 @@
     TrackUpdate  all confirmed tracks             detect   → classify → sink
     Preview      a small picture of the scene     detect   → sink
     Result       age and gender of a face         classify → sink
+    CameraNotice why a camera gives no frames     ingest   → sink
 
 Each message carries the description of its origin. So a result alone tells the camera, the frame, the
 position in the frame and all time stamps on the way. Times are seconds since 1970-01-01 UTC.
@@ -73,6 +74,11 @@ class Model(BaseModel):
     """Base of the messages: frozen. Unknown fields are ignored, so that versions can run side by side."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+def stream_began_at_s(stream_id: str) -> float:
+    """When a stream began, in seconds since 1970 UTC. Its id is that time in ms, in base 36."""
+    return int(stream_id, 36) / 1000
 
 
 class FrameInfo(Model):
@@ -284,5 +290,26 @@ class Result(Model):
         return self.face.frame.captured_at_s
 
 
-Stored = Result | TrackUpdate | Preview
+class CameraNotice(Model):
+    """Why a camera gives no frames. Sent when that changes, and every few seconds while a failure lasts."""
+
+    camera_id: CameraId
+    state: Literal["failing", "stopped"]
+    """`failing`: it is tried again and again. `stopped`: it is not read any more."""
+    reason: Annotated[str, StringConstraints(pattern=r"^[a-z-]{1,24}$")] | None = None
+    """The failure in a word, as the metrics of ingest call it. None for a camera that was stopped."""
+    detail: Annotated[str, StringConstraints(max_length=300)] = ""
+    """The failure in a sentence. It holds no login."""
+    since_s: Seconds
+    """When the state began."""
+    noticed_at_s: Seconds
+    """When the notice was made. A stream that began later ends the state."""
+
+    @property
+    def captured_at_s(self) -> float:
+        """When the notice was made: it has no picture."""
+        return self.noticed_at_s
+
+
+Stored = Result | TrackUpdate | Preview | CameraNotice
 """The messages that the sink writes."""

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from agegender.shared.store.answers import PRESENT_S, CameraStatus, Page, StoredResult
+from agegender.shared.store.answers import (
+    PRESENT_S,
+    CameraState,
+    CameraStatus,
+    FrameNews,
+    Page,
+    StoredNotice,
+    StoredResult,
+)
 from agegender.shared.store.client import connect, redis_errors_sorted, refuse_cluster, server_time_s
 from agegender.shared.store.counts import Count, Period
 from agegender.shared.store.keys import CAMERAS_KEY, SCHEMA_KEY, CameraKeys
@@ -14,12 +22,15 @@ __all__ = [
     "PRESENT_S",
     "SCHEMA_KEY",
     "CameraKeys",
+    "CameraState",
     "CameraStatus",
     "Count",
+    "FrameNews",
     "GivenCount",
     "Page",
     "Period",
     "ResultStore",
+    "StoredNotice",
     "StoredResult",
     "connect",
     "given_out",

@@ -9,9 +9,16 @@ from typing import cast
 
 import redis
 
-from agegender.shared.messages.pipeline import Clock, Result
+from agegender.shared.messages.pipeline import Clock, Result, stream_began_at_s
 from agegender.shared.messages.visits import Visit
-from agegender.shared.store.answers import PRESENT_S, CameraStatus, Page, StoredResult
+from agegender.shared.store.answers import (
+    PRESENT_S,
+    CameraStatus,
+    FrameNews,
+    Page,
+    StoredNotice,
+    StoredResult,
+)
 from agegender.shared.store.client import redis_errors_sorted, refuse_cluster, server_time_s
 from agegender.shared.store.closed import read_closed
 from agegender.shared.store.counts import PERIODS, Count, Period
@@ -50,7 +57,7 @@ class ResultStore:
                 pipeline.zcount(keys.open, f"({present_since_s!r}", "+inf")
             answers = pipeline.execute()
         found = zip(names, answers[::2], answers[1::2], strict=True)
-        return [_camera_status(*one) for one in found if b"captured_at_s" in one[1]]
+        return [_camera_status(*one) for one in found if b"captured_at_s" in one[1] or b"notice" in one[1]]
 
     def now(self, camera_ids: Sequence[str] | None = None) -> Sequence[Visit]:
         """The visits of the people present now, see `PRESENT_S`, by camera and first sight."""
@@ -232,16 +239,33 @@ def _is_visit(fields: Mapping[str, object]) -> bool:
 
 
 def _camera_status(camera_id: str, fields: Mapping[bytes, bytes], present: int) -> CameraStatus:
-    def number(name: bytes) -> float | None:
-        return float(fields[name]) if fields.get(name) else None
+    known = {name.decode(): value.decode() for name, value in fields.items()}
+    return CameraStatus(camera_id, _frame_news(known), _notice(known), present)
 
-    return CameraStatus(
-        camera_id=camera_id,
-        captured_at_s=float(fields[b"captured_at_s"]),
-        clock=cast("Clock", fields[b"clock"].decode()),
-        size_wh=(int(fields[b"width_px"]), int(fields[b"height_px"])),
-        frame_rate_hz=number(b"frame_rate_hz"),
-        written_at_s=float(fields[b"written_at_s"]),
-        delay_s=float(fields[b"delay_s"]),
-        present=present,
+
+def _frame_news(known: Mapping[str, str]) -> FrameNews | None:
+    if "captured_at_s" not in known:
+        return None
+    return FrameNews(
+        captured_at_s=float(known["captured_at_s"]),
+        clock=cast("Clock", known["clock"]),
+        size_wh=(int(known["width_px"]), int(known["height_px"])),
+        frame_rate_hz=float(known["frame_rate_hz"]) if known.get("frame_rate_hz") else None,
+        written_at_s=float(known["written_at_s"]),
+        delay_s=float(known["delay_s"]),
+    )
+
+
+def _notice(known: Mapping[str, str]) -> StoredNotice | None:
+    if "notice" not in known:
+        return None
+    noticed_at_s = float(known["notice_at_s"])
+    if "stream" in known and stream_began_at_s(known["stream"]) > noticed_at_s:
+        return None
+    return StoredNotice(
+        state="failing" if known["notice"] == "failing" else "stopped",
+        reason=known["notice_reason"] or None,
+        detail=known["notice_detail"],
+        since_s=float(known["notice_since_s"]),
+        written_at_s=float(known["notice_written_at_s"]),
     )

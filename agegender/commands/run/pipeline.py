@@ -19,6 +19,7 @@ from agegender.services.detect.build import build_detect_stage
 from agegender.services.detect.config import DetectSettings
 from agegender.services.ingest.camera_source import CameraSource
 from agegender.services.ingest.config import IngestSettings
+from agegender.services.ingest.publish.notices import NotedCameras
 from agegender.services.sink.config import SinkSettings
 from agegender.services.sink.stage import SinkStage
 from agegender.shared.cameras.camera import Camera
@@ -85,7 +86,11 @@ class Pipeline:
         self.healths: list[Health] = []
         self.cameras = CameraSource(cameras, settings.ingest, metrics)
         self._ingest = self._runner(
-            "ingest", self.cameras, settings.ingest.stage(), frames.output(), BatchLimits(len(cameras))
+            "ingest",
+            NotedCameras(self.cameras, results.output()),
+            settings.ingest.stage(),
+            frames.output(),
+            BatchLimits(len(cameras)),
         )
         detect = build_detect_stage(settings.detect)
         self._rest = (

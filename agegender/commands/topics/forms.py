@@ -12,6 +12,7 @@ from agegender.shared.kafka.topics import (
     DEAD_LETTERS_RETENTION_S,
     FACES,
     FRAMES,
+    NOTICES,
     PREVIEWS,
     RESULTS,
     TopicConfig,
@@ -27,7 +28,7 @@ def all_forms(kafka: KafkaSettings, frame_partitions: int | None = None) -> Sequ
             because a worker reads the checkpoint of a camera from the partition of the same number.
     """
     prefix = kafka.topic_prefix
-    passing = {one.name: one.retention_s for one in (FRAMES, FACES, RESULTS, PREVIEWS)}
+    passing = {one.name: one.retention_s for one in (FRAMES, FACES, RESULTS, PREVIEWS, NOTICES)}
     passing[DEAD_LETTERS_NAME] = DEAD_LETTERS_RETENTION_S
     checkpoint_partitions = kafka.partitions if frame_partitions is None else frame_partitions
     return [

@@ -70,9 +70,8 @@ function showState() {
   const { cameras, visits } = page.state;
   byId("no-camera").hidden = cameras.length > 0;
   listCameras(cameras);
-  // Silent cameras come first, because they need attention.
-  const silentFirst = (a, b) => Number(a.state === "live") - Number(b.state === "live");
-  cards.cameras(cameras.filter(ofCamera).sort(silentFirst), page.state.at_s);
+  const attention = (camera) => Number(cards.needsAttention(camera, page.state.at_s));
+  cards.cameras(cameras.filter(ofCamera).sort((a, b) => attention(b) - attention(a)), page.state.at_s);
   cards.present(visits.filter(ofCamera), manyCameras());
   showNets();
 }

@@ -123,9 +123,8 @@ export function cameras(list, nowS) {
 
 function fill(item, camera, nowS) {
   const live = camera.state === "live";
-  item.dataset.state = camera.state;
-  const since = `silent since ${clock(camera.written_at_s)} (${duration(nowS - camera.written_at_s)})`;
-  setText(item.querySelector(".state"), live ? "live" : since);
+  item.dataset.state = needsAttention(camera, nowS) || live ? camera.state : "stopped";
+  setText(item.querySelector(".state"), stateText(camera, nowS));
   const facts = {
     present: `${count(camera.present)} ${plural(camera.present, "person", "people")}`,
     rate: live && camera.frame_rate_hz !== null ? `${rate(camera.frame_rate_hz)} a second` : "–",
@@ -133,6 +132,21 @@ function fill(item, camera, nowS) {
   };
   for (const [name, text] of Object.entries(facts)) setText(item.querySelector(`[data-fact="${name}"]`), text);
   showPreview(item.querySelector(".preview"), camera);
+}
+
+const LONG_SILENT_S = 3_600;
+
+/** A camera that fails, or that fell silent within the last hour. An older one was most likely switched off. */
+export function needsAttention(camera, nowS) {
+  return camera.state === "failing" || (camera.state === "silent" && nowS - camera.since_s < LONG_SILENT_S);
+}
+
+/** "live", "silent since 14:03 (12 min)", "failing since 14:03 (12 min): login — the password is wrong". */
+function stateText(camera, nowS) {
+  if (camera.state === "live") return "live";
+  const since = `${camera.state} since ${clock(camera.since_s)} (${duration(nowS - camera.since_s)})`;
+  const why = [camera.reason, camera.detail].filter(Boolean).join(" — ");
+  return why ? `${since}: ${why}` : since;
 }
 
 async function showPreview(place, camera) {
