@@ -6,7 +6,7 @@ The command line and the API share this parser, so a text means the same to both
 from __future__ import annotations
 
 import re
-from datetime import datetime, timedelta, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 from zoneinfo import ZoneInfo
 
 _AGO = re.compile(r"(\d{1,6})\s*([smhd])")
@@ -62,3 +62,13 @@ def parse_zone(name: str) -> ZoneInfo:
     # A folder of zones, such as Europe, is an OSError; an unknown name a KeyError.
     except (KeyError, ValueError, OSError):
         raise ValueError(f"expected {EXPECTED_ZONE}, got {name[:40]!r}") from None
+
+
+def iso_time(time_s: float, zone: tzinfo | None = None) -> str:
+    """`2026-11-22T14:30:05.250+01:00`: a time with its offset from UTC, to the millisecond.
+
+    Args:
+        time_s: seconds since 1970 UTC.
+        zone: None: the local time of this machine.
+    """
+    return datetime.fromtimestamp(time_s, UTC).astimezone(zone).isoformat(timespec="milliseconds")

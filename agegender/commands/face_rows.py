@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import tzinfo
+
 from agegender.shared.messages.pipeline import FaceInfo, Result
 from agegender.shared.messages.visits import Visit
+from agegender.shared.times import iso_time
 
 
 def face_label(classified: Result | Visit) -> str:
@@ -39,16 +42,18 @@ def face_size(face: FaceInfo) -> str:
     return f"{right - left:.0f} x {bottom - top:.0f} px"
 
 
-def face_record(result: Result) -> dict[str, object]:
+def face_record(result: Result, zone: tzinfo | None = None) -> dict[str, object]:
     """One face as a flat record of plain values, ready for JSON.
 
-    Times are seconds since 1970 UTC, boxes left, top, right, bottom in pixels of the frame.
+    Times that end in `_s` are seconds since 1970 UTC; `captured_at` is the same in `zone`, or in local time.
+    Boxes are left, top, right, bottom in pixels of the frame.
     """
     face = result.face
     frame = face.frame
     return {
         "camera": frame.camera_id,
         "face_id": face.face_id,
+        "captured_at": iso_time(frame.captured_at_s, zone),
         "captured_at_s": frame.captured_at_s,
         "clock": frame.clock,
         "age_years": result.age_years,

@@ -40,7 +40,7 @@ class CameraAnswer(Answer):
         examples=["401 Unauthorized: the user or the password is wrong"],
     )
     written_at_s: float | None = Field(
-        description="When the newest frame was stored; null before the first one, as all fields of the frame.",
+        description="When the newest frame was stored; null before the first one, as all that a frame tells.",
         examples=[_A_TIME],
     )
     captured_at_s: float | None = Field(

@@ -1,1 +1,1 @@
-"""Results, track updates and previews in, Redis out: each message takes effect exactly once."""
+"""Results, track updates, previews and notices in, Redis out: each message takes effect exactly once."""

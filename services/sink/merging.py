@@ -83,8 +83,10 @@ def track_ids_of(messages: Iterable[AboutCamera]) -> Sequence[str]:
     for message in messages:
         if isinstance(message, TrackUpdate):
             found.update(dict.fromkeys(summary.track_id for summary in message.info.tracks))
-        elif isinstance(message, Result) and message.face.track_id is not None and message.face.vote is not None:
-            found[message.face.track_id] = None
+        elif isinstance(message, Result):
+            face = message.face
+            if face.track_id is not None and face.vote is not None:
+                found[face.track_id] = None
     return list(found)
 
 

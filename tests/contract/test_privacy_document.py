@@ -19,6 +19,7 @@ from agegender.shared.kafka.topics import (
     DEAD_LETTERS_RETENTION_S,
     FACES,
     FRAMES,
+    NOTICES,
     PREVIEWS,
     RESULTS,
 )
@@ -78,7 +79,7 @@ def test_the_commands_delete_a_camera_then_its_counts(shell: dict[str, str], red
 
 
 def test_the_times_are_those_of_the_product() -> None:
-    topics = {one.name: one.retention_s for one in (FRAMES, PREVIEWS, RESULTS)}
+    topics = {one.name: one.retention_s for one in (FRAMES, NOTICES, PREVIEWS, RESULTS)}
     for name, retention_s in {**topics, DEAD_LETTERS_NAME: DEAD_LETTERS_RETENTION_S}.items():
         assert kept_s(f"Kafka, topic `{name}`")[0] == retention_s
     assert FACES.retention_s == FRAMES.retention_s, "which the table says with 'the same'"

@@ -21,7 +21,7 @@ from typer.testing import CliRunner, Result
 
 from agegender.cli import app
 from agegender.shared.errors import SettingsError
-from tests.support.made_messages import frame_info, track_summary, track_update, vote
+from tests.support.made_messages import camera_notice, frame_info, track_summary, track_update, vote
 from tests.support.sink import Sink, opened_sink
 from tests.support.waiting import wait_until
 
@@ -157,7 +157,8 @@ def test_counts_are_the_sums_of_visits() -> None:
     for by in ("minute", "hour", "day"):
         found = records("counts", "--by", by, "--since", "47h")
         assert sum(one["visits"] for one in found) == 5
-        assert rows("counts", "--by", by, "--since", "47h")[0]["start"].endswith("Z")
+        first = rows("counts", "--by", by, "--since", "47h")[0]
+        assert datetime.fromisoformat(first["start"]).timestamp() == float(first["start_s"])
     chosen = records("counts", "--since", "2h", "--gender", "male", "--age-band", "0-9", "--camera", "door")
     assert sum(one["visits"] for one in chosen) == 1
     last = [line for line in ask("counts", "--since", "47h").stdout.splitlines() if "in all" in line]
@@ -188,6 +189,48 @@ def test_cameras_are_live_while_their_frames_arrive() -> None:
     assert [(one["camera_id"], one["present"]) for one in records("cameras")] == [("door", 0), ("hall", 1)]
     assert rows("cameras")[0]["width_px"] == "640"
     assert "live" in ask("cameras").stdout
+
+
+@pytest.mark.usefixtures("busy")
+def test_times_come_as_iso_with_their_zone_beside_seconds() -> None:
+    for name in ("first_seen", "last_seen"):
+        one, row = records("visits", "--tz", "Asia/Tokyo")[0], rows("visits", "--tz", "Asia/Tokyo")[0]
+        assert one[name] == row[name]
+        assert one[name].endswith("+09:00")
+        assert datetime.fromisoformat(one[name]).timestamp() == pytest.approx(one[f"{name}_s"], abs=0.001)
+    camera = records("cameras", "--tz", "Asia/Kolkata")[0]
+    assert datetime.fromisoformat(camera["captured_at"]).timestamp() == pytest.approx(
+        camera["captured_at_s"], abs=0.001
+    )
+    assert camera["written_at"].endswith("+05:30")
+    (face,) = [
+        json.loads(line) for line in ask("faces", "door", "--limit", "1", "--json").stdout.splitlines()
+    ]
+    assert datetime.fromisoformat(face["captured_at"]).timestamp() == pytest.approx(face["captured_at_s"])
+
+
+def test_a_failing_camera_is_listed_with_reason_and_time(sink: Sink) -> None:
+    sink.output.write([camera_notice("entrance-of-the-northern-hall", noticed_at_s=time.time())])
+    (one,) = records("cameras")
+    assert (one["state"], one["reason"], one["captured_at_s"]) == ("failing", "login", None)
+    assert datetime.fromisoformat(one["since"]).timestamp() == pytest.approx(time.time() - 5, abs=5)
+    shown = ask("cameras").stdout
+    assert "failing" in shown
+    assert "login: 401 Unauthorized" in shown
+    assert max(len(line.rstrip()) for line in shown.splitlines()) <= 80
+
+
+def test_long_names_are_cut_in_the_middle_of_a_table(sink: Sink, monkeypatch: pytest.MonkeyPatch) -> None:
+    camera = "north-building-second-floor-corridor-east-wing-4"
+    visit(sink, 1, 30, camera=camera)
+    shown = ask("visits").stdout
+    assert max(len(line.rstrip()) for line in shown.splitlines()) <= 80
+    assert "29\N{EN DASH}40" in shown
+    assert "nor" in shown
+    assert "ng-4" in shown
+    assert "\N{HORIZONTAL ELLIPSIS}" in shown
+    monkeypatch.delenv("COLUMNS")
+    assert camera in ask("visits").stdout, "no terminal: nothing is cut"
 
 
 @pytest.mark.usefixtures("sink")

@@ -14,14 +14,16 @@ from agegender.services.sink.merging import CameraSnapshot, MergedCamera, merge
 from agegender.shared.errors import NotNow
 from agegender.shared.messages.pipeline import Result, TrackUpdate
 from agegender.shared.messages.visits import Visit
-from agegender.shared.store import CAMERAS_KEY, SCHEMA_KEY, CameraKeys, CameraStatus
+from agegender.shared.store import CAMERAS_KEY, SCHEMA_KEY, CameraKeys, CameraStatus, FrameNews
 from agegender.shared.store.counts import LONGEST_KEPT_S
 from tests.support.made_messages import (
     JPEG,
+    camera_notice,
     face_info,
     frame_info,
     preview,
     result,
+    stopped_notice,
     track_summary,
     track_update,
     vote,
@@ -238,19 +240,77 @@ def test_the_state_of_a_camera_is_from_its_newest_track_update(sink: Sink, clock
     clock.now_s = T0 + 8.25
     newest = frame_info(sequence=8, captured_at_s=T0 + 8)
     sink.output.write([track_update(frame=newest), track_update(frame=frame_info(sequence=7)), vote()])
-    expected = CameraStatus("cam1", T0 + 8, "arrival", (640, 360), 5.0, T0 + 8.25, 0.25, 0)
+    frame = FrameNews(T0 + 8, "arrival", (640, 360), 5.0, T0 + 8.25, 0.25)
+    expected = CameraStatus("cam1", frame, None, 0)
     assert sink.store.cameras() == [expected]
     clock.now_s += 60
     sink.output.write([track_update(frame=frame_info(sequence=3)), track_update(frame=newest)])
     assert sink.store.cameras() == [expected], "neither an older one nor a repeat"
     sink.output.write([track_update(frame=frame_info(stream_id="s2", captured_at_s=T0 + 67))])
-    assert sink.store.cameras()[0].captured_at_s == T0 + 67, "a later connection counts from 0 again"
+    newest_news = sink.store.cameras()[0].frame
+    assert newest_news is not None
+    assert newest_news.captured_at_s == T0 + 67, "a later connection counts from 0 again"
 
 
 def test_a_camera_of_single_pictures_has_a_state_without_a_rate(sink: Sink) -> None:
     sink.output.write([result()])
     (state,) = sink.store.cameras()
-    assert (state.camera_id, state.frame_rate_hz, state.size_wh) == ("cam1", None, (640, 360))
+    assert state.frame is not None
+    assert (state.camera_id, state.frame.frame_rate_hz, state.frame.size_wh) == ("cam1", None, (640, 360))
+
+
+def stream_at(began_s: float) -> str:
+    """The id of a stream that began then."""
+    number, digits = int(began_s * 1000), ""
+    while number:
+        number, digit = divmod(number, 36)
+        digits = "0123456789abcdefghijklmnopqrstuvwxyz"[digit] + digits
+    return digits
+
+
+def state_of(sink: Sink, clock: Clock) -> str:
+    (camera,) = sink.store.cameras()
+    return camera.state(clock.now_s)
+
+
+def test_a_camera_that_never_gave_a_frame_is_failing(sink: Sink, clock: Clock) -> None:
+    sink.output.write([camera_notice(noticed_at_s=clock.now_s, since_s=clock.now_s - 5)])
+    (camera,) = sink.store.cameras()
+    assert (camera.state(clock.now_s), camera.since_s(clock.now_s)) == ("failing", clock.now_s - 5)
+    assert camera.frame is None
+    assert camera.notice is not None
+    assert (camera.notice.reason, camera.notice.detail[:3]) == ("login", "401")
+    clock.now_s += 31
+    assert state_of(sink, clock) == "silent", "ingest does not say so any more"
+
+
+def test_a_later_stream_ends_a_failure_and_an_earlier_one_does_not(sink: Sink, clock: Clock) -> None:
+    began_s = clock.now_s
+
+    def update(began_s: float, sequence: int) -> TrackUpdate:
+        return track_update(frame=frame_info("cam1", stream_at(began_s), sequence, clock.now_s))
+
+    sink.output.write([update(began_s - 60, 1)])
+    assert state_of(sink, clock) == "live"
+    sink.output.write([camera_notice(noticed_at_s=began_s)])
+    assert state_of(sink, clock) == "failing", "a second after its last frame"
+    sink.output.write([update(began_s - 60, 2)])
+    assert state_of(sink, clock) == "failing", "a frame that was on its way"
+    sink.output.write([update(began_s + 1, 0)])
+    assert state_of(sink, clock) == "live"
+    sink.output.write([camera_notice(noticed_at_s=began_s - 1)])
+    assert state_of(sink, clock) == "live", "an earlier notice comes late"
+
+
+def test_a_camera_that_was_stopped_is_not_silent(sink: Sink, clock: Clock) -> None:
+    sink.output.write([track_update(frame=frame_info("cam1", stream_at(clock.now_s - 60)))])
+    sink.output.write([stopped_notice(noticed_at_s=clock.now_s)])
+    assert state_of(sink, clock) == "live", "its last frames are still on their way"
+    clock.now_s += 3_600
+    assert state_of(sink, clock) == "stopped"
+    sink.output.write([track_update(frame=frame_info("cam1", stream_at(clock.now_s)))])
+    clock.now_s += 60
+    assert state_of(sink, clock) == "silent", "it was read again since"
 
 
 def test_a_preview_is_kept_for_seconds(sink: Sink) -> None:

@@ -16,6 +16,7 @@ from agegender.services.detect.checkpoints import CHECKPOINTS
 from agegender.shared.cameras.record import CAMERA_SETTINGS_CODEC, CameraSettings
 from agegender.shared.errors import BadMessage, SchemaMismatch
 from agegender.shared.messages.codec import (
+    CAMERA_NOTICE_CODEC,
     FACE_CODEC,
     FACES_CODEC,
     FRAME_CODEC,
@@ -28,7 +29,7 @@ from agegender.shared.messages.codec import (
     AnyCodec,
     Encoded,
 )
-from tests.support.made_messages import face, frame, result, track_summary, track_update
+from tests.support.made_messages import camera_notice, face, frame, result, track_summary, track_update
 
 resource = pytest.importorskip("resource", reason="this system does not tell how much memory was used")
 
@@ -40,6 +41,7 @@ _VALID: Sequence[tuple[AnyCodec[Any], Encoded]] = (
     (RESULT_CODEC, RESULT_CODEC.encode(result())),
     (RESULTS_CODEC, RESULTS_CODEC.encode(result())),
     (TRACK_UPDATE_CODEC, TRACK_UPDATE_CODEC.encode(track_update(track_summary("t1")))),
+    (CAMERA_NOTICE_CODEC, CAMERA_NOTICE_CODEC.encode(camera_notice())),
     (CAMERA_SETTINGS_CODEC, CAMERA_SETTINGS_CODEC.encode(_CAMERA)),
 )
 _TOKENS = (

@@ -24,13 +24,13 @@ from agegender.shared.kafka.changelog import KafkaChangelog
 from agegender.shared.kafka.output import KafkaDeadLetters, KafkaOutput
 from agegender.shared.kafka.table import KafkaTable
 from agegender.shared.kafka.topic_admin import open_topics
-from agegender.shared.kafka.topics import CAMERAS, FACES, FRAMES, PREVIEWS, RESULTS
+from agegender.shared.kafka.topics import CAMERAS, FACES, FRAMES, NOTICES, PREVIEWS, RESULTS
 from agegender.shared.process.settings import KafkaSettings
 from agegender.shared.runtime.transport import Assignment
 
 Admin = Any  # kafka-python has no types
 
-NAMES = {"cameras", "frames", "faces", "results", "previews", "dead-letters", "checkpoints"}
+NAMES = {"cameras", "frames", "faces", "results", "previews", "notices", "dead-letters", "checkpoints"}
 
 
 @pytest.fixture
@@ -91,7 +91,7 @@ def test_apply_creates_missing_topics_and_check_accepts_them(prefix: str, admin:
 
 def test_services_and_the_command_create_the_same_topics(prefix: str) -> None:
     kafka = KafkaSettings.load()
-    outputs = [KafkaOutput(one, kafka) for one in (FRAMES, FACES, RESULTS, PREVIEWS)]
+    outputs = [KafkaOutput(one, kafka) for one in (FRAMES, FACES, RESULTS, PREVIEWS, NOTICES)]
     for output in (*outputs, KafkaDeadLetters(kafka)):
         output.open()
         output.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from agegender.shared.messages.pipeline import (
+    CameraNotice,
     Face,
     FaceInfo,
     Frame,
@@ -148,3 +149,33 @@ def track_update(*tracks: TrackSummary, frame: FrameInfo | None = None) -> Track
 def preview(frame: FrameInfo | None = None, *, jpeg: bytes = JPEG) -> Preview:
     """What a camera sees."""
     return Preview(info=frame or frame_info(), jpeg=jpeg)
+
+
+def camera_notice(
+    camera_id: str = "cam1",
+    *,
+    noticed_at_s: float = 1_700_000_000.0,
+    since_s: float | None = None,
+    reason: str = "login",
+    detail: str = "401 Unauthorized: the user or the password is wrong",
+) -> CameraNotice:
+    """A camera that refuses the login."""
+    return CameraNotice(
+        camera_id=camera_id,
+        state="failing",
+        reason=reason,
+        detail=detail,
+        since_s=noticed_at_s - 5.0 if since_s is None else since_s,
+        noticed_at_s=noticed_at_s,
+    )
+
+
+def stopped_notice(camera_id: str = "cam1", *, noticed_at_s: float = 1_700_000_000.0) -> CameraNotice:
+    """A camera that is not read any more."""
+    return CameraNotice(
+        camera_id=camera_id,
+        state="stopped",
+        detail="not read any more",
+        since_s=noticed_at_s,
+        noticed_at_s=noticed_at_s,
+    )

@@ -27,6 +27,7 @@ from agegender.commands.query.records import (
     write_json,
 )
 from agegender.commands.stores import store_for_reading
+from agegender.commands.terminal import table_console
 from agegender.shared.errors import SettingsError
 from agegender.shared.messages.pipeline import AGE_BANDS, Gender
 from agegender.shared.messages.visits import UNKNOWN_BAND, Visit
@@ -105,11 +106,12 @@ def cameras(form: Form) -> None:
     """Prints the cameras of the store."""
     with _store() as store:
         found = store.cameras()
+    now_s = time.time()
     _print(
         form,
-        [camera_record(one) for one in found],
+        [camera_record(one, now_s, form.zone) for one in found],
         CAMERA_COLUMNS,
-        lambda: tables.cameras_table(found, time.time()),
+        lambda: tables.cameras_table(found, now_s, form.zone),
         "The store knows no camera yet.",
     )
 
@@ -170,7 +172,7 @@ def counts(form: Form, asked: Filter, by: Period, least: int) -> None:
         raise SettingsError(f"--least: {error}") from None
     _print(
         form,
-        [count_record(one) for one in given],
+        [count_record(one, by, form.zone) for one in given],
         COUNT_COLUMNS,
         lambda: tables.counts_table(given, by, form.zone),
         "No visit was counted in this time.",
@@ -198,9 +200,9 @@ def faces(form: Form, camera_id: str, limit: int) -> bool:
         Console(stderr=True).print(f"No results of camera {camera_id!r}.", highlight=False)
         return False
     if form.kind == "json":
-        write_json((stored_face_record(one) for one in results), sys.stdout)
+        write_json((stored_face_record(one, form.zone) for one in results), sys.stdout)
     else:
-        Console().print(tables.faces_table(camera_id, results, form.zone))
+        table_console().print(tables.faces_table(camera_id, results, form.zone))
     return True
 
 
@@ -220,7 +222,7 @@ def _known(option: str, chosen: Sequence[str] | None, known: Sequence[str]) -> S
 def _print_visits(form: Form, title: str, found: Sequence[Visit], none_found: str) -> None:
     _print(
         form,
-        [visit_record(one) for one in found],
+        [visit_record(one, form.zone) for one in found],
         VISIT_COLUMNS,
         lambda: tables.visits_table(title, found, form.zone),
         none_found,
@@ -242,15 +244,15 @@ def _print(
         for record in records:
             write(record)
     elif records:
-        Console().print(table())
+        table_console().print(table())
     else:
         Console(stderr=True).print(none_found)
 
 
 def _visit_writer(form: Form) -> Callable[[Visit], None]:
     if form.kind == "json":
-        return lambda visit: write_json([visit_record(visit)], sys.stdout)
+        return lambda visit: write_json([visit_record(visit, form.zone)], sys.stdout)
     if form.kind == "csv":
         write = csv_writer(sys.stdout, VISIT_COLUMNS)
-        return lambda visit: write(visit_record(visit))
+        return lambda visit: write(visit_record(visit, form.zone))
     return lambda visit: print(tables.visit_line(visit, form.zone), flush=True)  # noqa: T201

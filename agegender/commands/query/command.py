@@ -40,11 +40,11 @@ _Csv = Annotated[bool, typer.Option("--csv", help="Comma-separated values with a
 
 
 @app.command()
-def cameras(as_json: _Json = False, as_csv: _Csv = False) -> None:
-    """Lists the cameras in the store, and tells whether they are live."""
+def cameras(tz: _Zone = None, as_json: _Json = False, as_csv: _Csv = False) -> None:
+    """Lists the cameras: whether they are live, and why not."""
     from agegender.commands.query import answers
 
-    answers.cameras(answers.Form.of(as_json=as_json, as_csv=as_csv))
+    answers.cameras(answers.Form.of(as_json=as_json, as_csv=as_csv, tz=tz))
 
 
 @app.command()

@@ -5,31 +5,36 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import UTC, tzinfo
 from typing import IO
 
 from agegender.commands.face_rows import face_record
 from agegender.shared.messages.visits import Visit
-from agegender.shared.store import CameraStatus, GivenCount, StoredResult
+from agegender.shared.store import CameraStatus, GivenCount, Period, StoredResult
+from agegender.shared.times import iso_time
 
 FlatRecord = Mapping[str, object]
 """Plain values by name, ready for JSON."""
 
 
-def visit_record(visit: Visit) -> FlatRecord:
-    """One visit. Times are seconds since 1970 UTC."""
+def visit_record(visit: Visit, zone: tzinfo | None = None) -> FlatRecord:
+    """One visit. Times that end in `_s` are seconds since 1970 UTC; beside them is the same in `zone`.
+
+    `zone` None stands for local time, here and below.
+    """
     return {
         **visit.model_dump(mode="json"),
+        "first_seen": iso_time(visit.first_seen_s, zone),
+        "last_seen": iso_time(visit.last_seen_s, zone),
         "age_band": visit.age_band,
         "dwell_s": round(visit.dwell_s, 3),
     }
 
 
-def count_record(count: GivenCount) -> FlatRecord:
-    """The visits of one camera, age band and gender in one minute, hour or day."""
+def count_record(count: GivenCount, by: Period, zone: tzinfo | None = None) -> FlatRecord:
+    """The visits of one camera, age band and gender in one minute, hour or day. Days are days of UTC."""
     return {
-        "start": datetime.fromtimestamp(count.start_s, tz=UTC).isoformat().replace("+00:00", "Z"),
+        "start": iso_time(count.start_s, UTC if by == "day" else zone),
         "start_s": count.start_s,
         "camera_id": count.camera_id,
         "age_band": count.age_band,
@@ -39,17 +44,35 @@ def count_record(count: GivenCount) -> FlatRecord:
     }
 
 
-def camera_record(camera: CameraStatus) -> FlatRecord:
-    """The state of one camera."""
-    record = asdict(camera)
-    record["width_px"], record["height_px"] = record.pop("size_wh")
-    return record
+def camera_record(camera: CameraStatus, now_s: float, zone: tzinfo | None = None) -> FlatRecord:
+    """The state of one camera at `now_s`; before its first frame, what a frame tells is None."""
+    frame, state, since_s = camera.frame, camera.state(now_s), camera.since_s(now_s)
+    notice = camera.notice if camera.notice is not None and camera.notice.state == state else None
+    return {
+        "camera_id": camera.camera_id,
+        "state": state,
+        "since_s": since_s,
+        "since": None if since_s is None else iso_time(since_s, zone),
+        "reason": notice and notice.reason,
+        "detail": notice and notice.detail,
+        "captured_at_s": frame and frame.captured_at_s,
+        "captured_at": frame and iso_time(frame.captured_at_s, zone),
+        "clock": frame and frame.clock,
+        "width_px": frame and frame.size_wh[0],
+        "height_px": frame and frame.size_wh[1],
+        "frame_rate_hz": frame and frame.frame_rate_hz,
+        "written_at_s": frame and frame.written_at_s,
+        "written_at": frame and iso_time(frame.written_at_s, zone),
+        "delay_s": frame and frame.delay_s,
+        "present": camera.present,
+    }
 
 
-def stored_face_record(stored: StoredResult) -> FlatRecord:
+def stored_face_record(stored: StoredResult, zone: tzinfo | None = None) -> FlatRecord:
     """One classified face, with the time when it was stored and the delay since its capture."""
     return {
-        **face_record(stored.result),
+        **face_record(stored.result, zone),
+        "written_at": iso_time(stored.written_at_s, zone),
         "written_at_s": stored.written_at_s,
         "delay_s": round(stored.delay_s, 3),
     }
@@ -91,7 +114,9 @@ VISIT_COLUMNS = (
     *(
         "camera_id",
         "track_id",
+        "first_seen",
         "first_seen_s",
+        "last_seen",
         "last_seen_s",
         "dwell_s",
         "clock",
@@ -102,7 +127,8 @@ VISIT_COLUMNS = (
     *("gender", "gender_confidence", "male_probability", "nets", "closed"),
 )
 CAMERA_COLUMNS = (
-    *("camera_id", "captured_at_s", "clock", "width_px", "height_px", "frame_rate_hz"),
-    *("written_at_s", "delay_s", "present"),
+    *("camera_id", "state", "since", "since_s", "reason", "detail"),
+    *("captured_at", "captured_at_s", "clock", "width_px", "height_px", "frame_rate_hz"),
+    *("written_at", "written_at_s", "delay_s", "present"),
 )
 COUNT_COLUMNS = ("start", "start_s", "camera_id", "age_band", "gender", "visits", "fewer_than")

@@ -7,29 +7,47 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, tzinfo
 
 from rich.box import SIMPLE_HEAD
+from rich.console import Group
 from rich.table import Table
+from rich.text import Text
 
 from agegender.commands.face_rows import age_text, face_size, gender_texts, interval_text
+from agegender.commands.terminal import Name
 from agegender.shared.messages.pipeline import AGE_BANDS
 from agegender.shared.messages.visits import UNKNOWN_BAND, Visit
-from agegender.shared.store import CameraStatus, GivenCount, Period, StoredResult
+from agegender.shared.store import CameraState, CameraStatus, GivenCount, Period, StoredResult
 
-_SILENT_S = 10.0
+_STATE_STYLES: dict[CameraState, str] = {
+    "live": "green",
+    "failing": "red",
+    "silent": "yellow",
+    "stopped": "dim",
+}
 
 
-def cameras_table(cameras: Sequence[CameraStatus], now_s: float) -> Table:
-    """One camera a row, with its state."""
-    table = _table("Cameras", ("camera", "state"), ("frames/s", "delay", "there now"))
+def cameras_table(cameras: Sequence[CameraStatus], now_s: float, zone: tzinfo | None = None) -> Group:
+    """One camera a row, with its state, and below the table why cameras fail.
+
+    Args:
+        zone: of the times; None: local time.
+    """
+    table = _table("Cameras", ("camera", "state", "since"), ("frames/s", "delay", "there now"))
+    why: list[Text] = []
     for camera in cameras:
-        silent_s = now_s - camera.written_at_s
+        state, since_s = camera.state(now_s), camera.since_s(now_s)
+        frame = camera.frame if state == "live" else None
+        rate_hz = None if frame is None else frame.frame_rate_hz
         table.add_row(
-            camera.camera_id,
-            "live" if silent_s < _SILENT_S else f"silent for {duration_text(silent_s)}",
-            "-" if camera.frame_rate_hz is None else f"{camera.frame_rate_hz:.1f}",
-            f"{camera.delay_s * 1000:.0f} ms",
+            Name(camera.camera_id),
+            Text(state, style=_STATE_STYLES[state]),
+            "" if since_s is None else f"{_time_text(since_s, zone)} ({duration_text(now_s - since_s)})",
+            "-" if rate_hz is None else f"{rate_hz:.1f}",
+            "-" if frame is None else f"{frame.delay_s * 1000:.0f} ms",
             f"{camera.present}",
         )
-    return table
+        if state == "failing" and (notice := camera.notice) is not None:
+            why.append(Text(f"{camera.camera_id}: {notice.reason}: {notice.detail}", style="red"))
+    return Group(table, *why)
 
 
 def visits_table(title: str, visits: Iterable[Visit], zone: tzinfo | None = None) -> Table:
@@ -40,7 +58,7 @@ def visits_table(title: str, visits: Iterable[Visit], zone: tzinfo | None = None
     for visit in visits:
         table.add_row(
             _time_text(visit.first_seen_s, zone),
-            visit.camera_id,
+            Name(visit.camera_id),
             visit.gender if visit.age_years is not None else "",
             f"{visit.gender_confidence * 100:.0f} %" if visit.age_years is not None else "",
             age_text(visit),
@@ -153,7 +171,7 @@ def _offset_text(shown: datetime) -> str:
 def _table(title: str, left: Sequence[str], right: Sequence[str]) -> Table:
     table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
     for name in left:
-        table.add_column(name, no_wrap=True)
+        table.add_column(name, no_wrap=name != "camera")  # a name gives way before the numbers
     for name in right:
         table.add_column(name, justify="right", no_wrap=True)
     return table

@@ -122,5 +122,9 @@ class NotedCameras:
     def _stopped(self, camera_id: str) -> CameraNotice:
         now_s = self._clock()
         return CameraNotice(
-            camera_id=camera_id, state="stopped", detail="not read any more", since_s=now_s, noticed_at_s=now_s
+            camera_id=camera_id,
+            state="stopped",
+            detail="not read any more",
+            since_s=now_s,
+            noticed_at_s=now_s,
         )

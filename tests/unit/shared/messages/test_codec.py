@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from agegender.shared.errors import BadMessage, SchemaMismatch
 from agegender.shared.messages.codec import (
+    CAMERA_NOTICE_CODEC,
     FACE_CODEC,
     FACES_CODEC,
     FRAME_CODEC,
@@ -36,6 +37,7 @@ from agegender.shared.messages.pipeline import (
     TrackUpdateInfo,
 )
 from tests.support.made_messages import (
+    camera_notice,
     face,
     face_info,
     frame,
@@ -71,6 +73,10 @@ _UNCLASSIFIED_RESULT_JSON = (
     '"classified_at_s":1700000001.0}'
 )
 _TRACK_UPDATE_JSON = f'{{"frame":{_FRAME_JSON},"frame_rate_hz":5.0,"tracks":[],"detected_at_s":1700000000.5}}'
+_NOTICE_JSON = (
+    '{"camera_id":"cam1","state":"failing","reason":"login","detail":"no","since_s":1699999995.0,'
+    '"noticed_at_s":1700000000.0}'
+)
 _PICTURE = bytes.fromhex("ffd8001122ffd9")
 
 
@@ -126,6 +132,12 @@ GOLDEN: list[Any] = [
         preview(jpeg=_PICTURE),
         _golden("preview/1", "cam1", _PICTURE, _FRAME_JSON),
         id="preview",
+    ),
+    pytest.param(
+        CAMERA_NOTICE_CODEC,
+        camera_notice(detail="no"),
+        _golden("camera-notice/1", "cam1", _NOTICE_JSON.encode(), "{}"),
+        id="notice",
     ),
     pytest.param(
         RESULT_CODEC,
