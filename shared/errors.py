@@ -27,6 +27,10 @@ class SettingsError(AgeGenderError):
     """A setting is unknown, malformed or missing. The text names it and says what was expected."""
 
 
+class PortTaken(SettingsError):
+    """Another program listens at the port. The text says which setting names another one."""
+
+
 class BadMessage(AgeGenderError):
     """A message that can never be processed. The text is the reason."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import socket
 import threading
@@ -18,7 +19,7 @@ from agegender.services.api.config import ApiSettings
 from agegender.services.api.events import Hub
 from agegender.services.api.routes import store_routes
 from agegender.services.api.watcher import StoreWatcher
-from agegender.shared.errors import SettingsError
+from agegender.shared.errors import PortTaken, SettingsError
 from agegender.shared.process.health import Health
 from agegender.shared.process.metrics import Metrics
 from agegender.shared.store import ResultStore, redis_errors_sorted
@@ -114,7 +115,9 @@ class ApiServer:
         health: set by the server; ready while Redis answers.
 
     Raises:
-        SettingsError: the port is taken, or the settings would open the API to the network without a token.
+        PortTaken: another program listens there.
+        SettingsError: the address is wrong, or the settings would open the API to the network without a
+            token.
     """
 
     def __init__(self, client: redis.Redis, settings: ApiSettings, metrics: Metrics, health: Health) -> None:
@@ -199,7 +202,8 @@ def _listening(host: str, port: int) -> socket.socket:
         listening.listen(128)
     except OSError as error:
         listening.close()
-        raise SettingsError(
+        problem = PortTaken if error.errno == errno.EADDRINUSE else SettingsError
+        raise problem(
             f"cannot serve the API at {host}:{port}: {error.strerror}. "
             "Set API_PORT to another port, or to 0 for any"
         ) from None

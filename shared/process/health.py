@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import logging
 import socket
@@ -16,7 +17,7 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 from prometheus_client import make_wsgi_app
 
-from agegender.shared.errors import SettingsError
+from agegender.shared.errors import PortTaken, SettingsError
 from agegender.shared.process.metrics import Metrics
 
 if TYPE_CHECKING:
@@ -142,7 +143,8 @@ class HealthServer:
                 host, port, self._answer, server_class=_Server, handler_class=_QuietHandler
             )
         except OSError as error:
-            raise SettingsError(
+            problem = PortTaken if error.errno == errno.EADDRINUSE else SettingsError
+            raise problem(
                 f"cannot serve metrics and health at {host}:{port}: {error.strerror}. "
                 "Set AGEGENDER_HTTP_PORT to another port, or to 0 for any"
             ) from None

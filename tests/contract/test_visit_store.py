@@ -24,6 +24,7 @@ from tests.support.made_messages import (
     preview,
     result,
     stopped_notice,
+    stream_at,
     track_summary,
     track_update,
     vote,
@@ -257,15 +258,6 @@ def test_a_camera_of_single_pictures_has_a_state_without_a_rate(sink: Sink) -> N
     (state,) = sink.store.cameras()
     assert state.frame is not None
     assert (state.camera_id, state.frame.frame_rate_hz, state.frame.size_wh) == ("cam1", None, (640, 360))
-
-
-def stream_at(began_s: float) -> str:
-    """The id of a stream that began then."""
-    number, digits = int(began_s * 1000), ""
-    while number:
-        number, digit = divmod(number, 36)
-        digits = "0123456789abcdefghijklmnopqrstuvwxyz"[digit] + digits
-    return digits
 
 
 def state_of(sink: Sink, clock: Clock) -> str:

@@ -37,6 +37,15 @@ def frame_info(
     )
 
 
+def stream_at(began_s: float) -> str:
+    """The id of a stream that began then, in seconds since 1970."""
+    number, digits = int(began_s * 1000), ""
+    while number:
+        number, digit = divmod(number, 36)
+        digits = "0123456789abcdefghijklmnopqrstuvwxyz"[digit] + digits
+    return digits
+
+
 def frame(camera_id: str = "cam1", sequence: int = 0, *, jpeg: bytes = JPEG) -> Frame:
     """A frame that holds `jpeg`."""
     return Frame(info=frame_info(camera_id, sequence=sequence), jpeg=jpeg)

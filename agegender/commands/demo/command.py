@@ -13,7 +13,7 @@ app = typer.Typer(add_completion=False)
 def demo(
     seconds: Annotated[float, typer.Option(help="Stop after this many seconds.", min=1)] = 20.0,
     page: Annotated[
-        bool, typer.Option(help="Serve the live page, at API_PORT; if unset, at 8080 or a free port.")
+        bool, typer.Option(help="Serve the live page, at API_PORT; if unset, at 8080 or the next free port.")
     ] = True,
 ) -> None:
     """Runs the pipeline on a simulated RTSP camera that shows real faces.

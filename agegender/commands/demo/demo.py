@@ -72,7 +72,6 @@ def run_demo(
             process=process,
             http_port=_ANY_PORT,
             page=page_settings,
-            any_page_port=True,
             show=show,
         )
     console.print(summary.draw())

@@ -23,7 +23,10 @@ def run(
         float | None, typer.Option(help="Stop after this many seconds; without it, run on.")
     ] = None,
     page: Annotated[
-        bool, typer.Option("--page", help="Serve the live page, at API_PORT (8080 if unset).")
+        bool,
+        typer.Option(
+            "--page", help="Serve the live page, at API_PORT; if unset, at 8080 or the next free port."
+        ),
     ] = False,
 ) -> None:
     """Runs the whole pipeline in this process, for one or many cameras.

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import redis
 
+from agegender.commands.run.ports import at_free_port
 from agegender.services.api.config import ApiSettings
-from agegender.shared.errors import MissingExtra, SettingsError
+from agegender.shared.errors import MissingExtra
 from agegender.shared.process.health import Health
 from agegender.shared.process.metrics import Metrics
 
@@ -27,22 +28,16 @@ def load_page_settings() -> ApiSettings:
 
 @contextlib.contextmanager
 def live_page(
-    client: redis.Redis, settings: ApiSettings, metrics: Metrics, health: Health, *, any_port: bool
-) -> Iterator[str]:
-    """Serves the page for the length of the block and gives its address.
-
-    Args:
-        any_port: where API_PORT was not set and the usual one is taken, another is used.
-    """
+    client: redis.Redis, settings: ApiSettings, metrics: Metrics, health: Health
+) -> Iterator[ApiServer]:
+    """Serves the page for the length of the block; without API_PORT, at the next free port."""
     server_type = _server_type()
-    try:
-        server = server_type(client, settings, metrics, health)
-    except SettingsError:
-        if not any_port or "port" in settings.model_fields_set:
-            raise
-        server = server_type(client, settings.model_copy(update={"port": 0}), metrics, health)
-    with server:
-        yield server.url
+
+    def serve(port: int) -> ApiServer:
+        return server_type(client, settings.model_copy(update={"port": port}), metrics, health)
+
+    with at_free_port(serve, settings.port, is_set="port" in settings.model_fields_set) as server:
+        yield server
 
 
 def _server_type() -> type[ApiServer]:

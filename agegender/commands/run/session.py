@@ -13,7 +13,8 @@ from rich.live import Live
 
 from agegender.commands.run.page import live_page
 from agegender.commands.run.pipeline import Pipeline, PipelineSettings
-from agegender.commands.run.view import LiveView, Summary
+from agegender.commands.run.ports import at_free_port
+from agegender.commands.run.view import LiveView, RunResults, Summary
 from agegender.commands.stores import store_for_writing
 from agegender.services.api.config import ApiSettings
 from agegender.services.ingest.config import IngestSettings
@@ -77,44 +78,59 @@ def run_session(
     process: ProcessSettings,
     http_port: int,
     page: ApiSettings | None = None,
-    any_page_port: bool = False,
     show: Watcher = watcher,
 ) -> Summary:
     """Runs the pipeline until `stop` is set, `seconds` are over or all files are read; shows it meanwhile.
 
     Args:
+        http_port: of metrics and health, where AGEGENDER_HTTP_PORT is not set; if taken, the next free one.
         page: how the live page is served; None: not at all.
-        any_page_port: see `live_page`.
     """
     settings, redis = PipelineSettings.load(), RedisSettings.load()
     metrics = Metrics(process_registry())
     register_certificate_gauges(metrics, redis)
     with store_for_writing(redis, process) as redis:
         output = RedisStore(connect(redis), settings.sink, metrics)
+        began_s = time.time()
         pipeline = Pipeline(cameras, settings, output, metrics)
-        port = http_port if process.http_port is None else process.http_port
         page_health = [] if page is None else [Health("api", metrics)]
         with (
-            HealthServer([*pipeline.healths, *page_health], metrics, process.http_host, port) as server,
+            _health_server([*pipeline.healths, *page_health], metrics, process, http_port) as server,
             connect(redis) as client,
             contextlib.ExitStack() as stack,
         ):
             if page is not None:
-                url = stack.enter_context(
-                    live_page(client, page, metrics, page_health[0], any_port=any_page_port)
-                )
-                console.print(f"Live page: {url}", highlight=False)
-            console.print(f"Metrics: http://{process.http_host}:{server.port}/metrics", highlight=False)
-            store = ResultStore(client)
+                shown = stack.enter_context(live_page(client, page, metrics, page_health[0]))
+                moved = _moved(page.port, shown.port)
+                console.print(f"Live page: {shown.url}{moved}", highlight=False)
+            moved = _moved(http_port if process.http_port is None else process.http_port, server.port)
+            metrics_url = f"http://{process.http_host}:{server.port}/metrics"
+            console.print(f"Metrics: {metrics_url}{moved}", highlight=False)
+            store = RunResults(ResultStore(client), began_s)
             view = LiveView(cameras, pipeline, metrics, store)
             started_s = time.monotonic()
             _run_and_watch(pipeline, stop, seconds, show(console, view, metrics))
             stored: list[StoredResult] = []
             with contextlib.suppress(NotNow):  # the summary is due also when the store is away
                 for camera in cameras:
-                    stored += store.results(camera.id, limit=_DELAYS_FROM_RESULTS)
+                    stored += store.newest(camera.id, _DELAYS_FROM_RESULTS)
             seconds_taken = time.monotonic() - started_s
             return Summary.of(metrics, pipeline.cameras.failures, stored, seconds_taken)
+
+
+def _health_server(
+    healths: Sequence[Health], metrics: Metrics, process: ProcessSettings, usual_port: int
+) -> HealthServer:
+    return at_free_port(
+        lambda port: HealthServer(healths, metrics, process.http_host, port),
+        usual_port if process.http_port is None else process.http_port,
+        is_set=process.http_port is not None,
+    )
+
+
+def _moved(wanted: int, found: int) -> str:
+    """Told beside an address that is not at its usual port; 0 stands for any port."""
+    return "" if wanted in (0, found) else f" (port {wanted} is taken)"
 
 
 def _run_and_watch(pipeline: Pipeline, stop: threading.Event, seconds: float | None, watch: Watch) -> None:

@@ -16,18 +16,40 @@ from agegender.commands.face_rows import face_label
 from agegender.commands.run.pipeline import Pipeline
 from agegender.shared.cameras.camera import Camera
 from agegender.shared.errors import NotNow
-from agegender.shared.messages.pipeline import AGE_BANDS
+from agegender.shared.messages.pipeline import AGE_BANDS, stream_began_at_s
+from agegender.shared.messages.visits import Visit
 from agegender.shared.process.metrics import Metrics
 from agegender.shared.store import ResultStore, StoredResult
 
 _RATE_OVER_S = 3.0
 
 
+class RunResults:
+    """What a run has stored. Results of earlier runs, which may have the same cameras, are left out.
+
+    Args:
+        began_s: when the run began, in seconds since 1970 UTC by the clock that names its streams.
+    """
+
+    def __init__(self, store: ResultStore, began_s: float) -> None:
+        self._store = store
+        self._began_s = int(began_s * 1000) / 1000  # as precise as the names of streams
+
+    def newest(self, camera_id: str, limit: int) -> Sequence[StoredResult]:
+        """At most `limit` results of a camera, in the order they were written; may raise NotNow."""
+        found = self._store.results(camera_id, limit)
+        return [one for one in found if stream_began_at_s(one.result.face.frame.stream_id) >= self._began_s]
+
+    def now(self, camera_id: str) -> Sequence[Visit]:
+        """The visits of the people present now; may raise NotNow."""
+        return self._store.now([camera_id])
+
+
 class LiveView:
     """Draws the state of a running pipeline from its metrics and from what it has stored."""
 
     def __init__(
-        self, cameras: Sequence[Camera], pipeline: Pipeline, metrics: Metrics, store: ResultStore
+        self, cameras: Sequence[Camera], pipeline: Pipeline, metrics: Metrics, store: RunResults
     ) -> None:
         self._cameras = cameras
         self._pipeline = pipeline
@@ -78,11 +100,11 @@ class LiveView:
         return Text("up", style="green") if up else Text("connecting")
 
     def _delay(self, camera_id: str) -> str:
-        newest = self._store.results(camera_id, limit=10)
+        newest = self._store.newest(camera_id, 10)
         return f"{statistics.median(one.delay_s for one in newest) * 1000:.0f} ms" if newest else "-"
 
     def _there_now(self, camera_id: str) -> str:
-        return ", ".join(face_label(visit) for visit in self._store.now([camera_id])) or "no person"
+        return ", ".join(face_label(visit) for visit in self._store.now(camera_id)) or "no person"
 
 
 @dataclass(frozen=True)

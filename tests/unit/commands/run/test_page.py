@@ -16,9 +16,10 @@ from typer.testing import CliRunner
 import agegender.commands.demo.demo
 from agegender.cli import app
 from agegender.commands.run.page import live_page, load_page_settings
+from agegender.commands.run.ports import at_free_port
 from agegender.services.api.config import ApiSettings
 from agegender.services.api.server import ApiServer
-from agegender.shared.errors import MissingExtra, SettingsError
+from agegender.shared.errors import MissingExtra, PortTaken, SettingsError
 from agegender.shared.process.health import Health
 from agegender.shared.process.metrics import Metrics
 from agegender.shared.process.settings import ProcessSettings
@@ -37,31 +38,49 @@ def taken_port() -> Iterator[int]:
         yield server.port
 
 
-def _url_of_page(settings: ApiSettings, *, any_port: bool) -> str:
+def _port_of_page(settings: ApiSettings) -> int:
     metrics = Metrics(CollectorRegistry())
     with (
         redis.Redis.from_url(_NOBODY) as client,
-        live_page(client, settings, metrics, Health("api", metrics), any_port=any_port) as url,
+        live_page(client, settings, metrics, Health("api", metrics)) as server,
     ):
-        return url
+        assert server.url == f"http://127.0.0.1:{server.port}/"
+        return server.port
 
 
 def test_the_page_is_at_the_port_that_was_set() -> None:
-    url = _url_of_page(ApiSettings(port=0), any_port=False)
-    assert url.startswith("http://127.0.0.1:")
-    assert not url.endswith(":0/")
+    assert _port_of_page(ApiSettings(port=0)) > 0
 
 
 def test_a_port_that_was_set_and_is_taken_is_an_error(taken_port: int) -> None:
-    with pytest.raises(SettingsError, match="API_PORT"):
-        _url_of_page(ApiSettings(port=taken_port), any_port=True)
+    with pytest.raises(PortTaken, match="API_PORT"):
+        _port_of_page(ApiSettings(port=taken_port))
 
 
-def test_where_the_usual_port_is_taken_a_demo_uses_another(taken_port: int) -> None:
+def test_where_the_usual_port_is_taken_the_next_one_is_used(taken_port: int) -> None:
     settings = ApiSettings.model_construct(_fields_set=set(), port=taken_port)
-    with pytest.raises(SettingsError, match="API_PORT"):
-        _url_of_page(settings, any_port=False)
-    assert f":{taken_port}/" not in _url_of_page(settings, any_port=True)
+    assert taken_port < _port_of_page(settings) < taken_port + 50
+
+
+def test_only_a_taken_port_is_passed_over() -> None:
+    tried: list[int] = []
+
+    def serve(port: int) -> int:
+        tried.append(port)
+        if port < 9102:
+            raise PortTaken("taken")
+        return port
+
+    assert at_free_port(serve, 9100, is_set=False) == 9102
+    with pytest.raises(PortTaken):
+        at_free_port(serve, 9100, is_set=True)
+    assert tried == [9100, 9101, 9102, 9100]
+
+    def refuse(port: int) -> int:
+        raise SettingsError(f"no such address, port {port}")
+
+    with pytest.raises(SettingsError, match="port 9100"):
+        at_free_port(refuse, 9100, is_set=False)
 
 
 @pytest.fixture
