@@ -12,7 +12,7 @@ from agegender.shared.process.certificates import register_certificate_gauges
 from agegender.shared.process.health import Health
 from agegender.shared.process.logs import set_up_logs
 from agegender.shared.process.metrics import Metrics
-from agegender.shared.process.secrets import mask
+from agegender.shared.process.secrets import mask_message
 from agegender.shared.process.settings import ProcessSettings, RedisSettings
 from agegender.shared.process.signals import stop_on_signals
 from agegender.shared.runtime.service import process_registry
@@ -35,7 +35,7 @@ def main() -> int:
         client = connect(redis)
         server = ApiServer(client, ApiSettings.load(), metrics, Health("api", metrics))
     except (AgeGenderError, OSError) as error:
-        print(mask(f"agegender api: {error}"), file=sys.stderr)  # noqa: T201  (logs may not be set up yet)
+        print(mask_message(f"agegender api: {error}"), file=sys.stderr)  # noqa: T201  (logs may not be set up yet)
         return EXIT_BAD_SETTINGS
     with server:
         log.info("starting", extra={"service": "api", "http_port": server.port})

@@ -17,7 +17,7 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
 from agegender.shared.errors import NotNow, SchemaMismatch
-from agegender.shared.process.secrets import mask
+from agegender.shared.process.secrets import mask_message
 
 RETRY_AFTER_S = 2
 MEDIA_TYPE = "application/problem+json"
@@ -83,7 +83,7 @@ def away(error: NotNow) -> Problem:
     return Problem(
         title=status.phrase,
         status=status,
-        detail=f"Redis is away: {mask(str(error)).removeprefix('Redis: ')}",
+        detail=f"Redis is away: {mask_message(str(error)).removeprefix('Redis: ')}",
         hint="Nothing is lost. Check that Redis runs and that REDIS_URL names it, then ask again.",
     )
 

@@ -22,7 +22,7 @@ from agegender.shared.kafka.topics import CAMERAS
 from agegender.shared.messages.pipeline import CameraNotice
 from agegender.shared.process.metrics import Metrics
 from agegender.shared.process.removed_series import RemovedSeries
-from agegender.shared.process.secrets import mask
+from agegender.shared.process.secrets import mask_message
 from agegender.shared.process.settings import KafkaSettings
 from agegender.shared.runtime.transport import Delivery
 
@@ -121,7 +121,7 @@ class AssignedCameras:
         """Counts and logs each excluded record once."""
         for origin in bad.keys() - self._bad:
             self._metrics.bad.labels(SERVICE).inc()
-            log.error("camera excluded", extra={"origin": origin, "reason": mask(bad[origin])})
+            log.error("camera excluded", extra={"origin": origin, "reason": mask_message(bad[origin])})
         self._bad = bad.keys()
 
     def _give_up(self, partitions: Set[int]) -> None:

@@ -27,7 +27,7 @@ from agegender.services.ingest.sources.stream import (
 from agegender.shared.images.pictures import Bgr, UnreadablePicture
 from agegender.shared.messages.pipeline import CameraNotice, Mode
 from agegender.shared.process.metrics import Metrics
-from agegender.shared.process.secrets import mask
+from agegender.shared.process.secrets import mask, mask_message
 from agegender.shared.runtime.backoff import Backoff
 from agegender.shared.runtime.stage import DropReason
 
@@ -161,7 +161,7 @@ class CameraReader:
                 camera_id=self.camera_id,
                 state="failing",
                 reason=failure.reason.value,
-                detail=mask(str(failure))[:_LONGEST_DETAIL],
+                detail=mask_message(str(failure))[:_LONGEST_DETAIL],
                 since_s=self._failing_since_s,
                 noticed_at_s=now_s,
             )

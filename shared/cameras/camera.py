@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 import re
 from collections.abc import Collection, Iterable, Mapping
@@ -14,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, m
 
 from agegender.shared.errors import SettingsError
 from agegender.shared.messages.pipeline import CameraId, Mode
-from agegender.shared.process.secrets import mask, remember_secret, remember_secrets_in
+from agegender.shared.process.secrets import mask_message, remember_secret, remember_secrets_in
 
 _WEBCAM = re.compile(r"^webcam:(?P<index>\d{1,3})$", re.IGNORECASE)
 _RTSP = re.compile(r"^(?P<scheme>rtsps?)://(?P<rest>.+)$", re.IGNORECASE)
@@ -238,17 +239,26 @@ def _validated(entry: object, label: str) -> Camera:
     try:
         camera = Camera.model_validate(entry)
     except ValidationError as error:
-        raise SettingsError(mask(f"{label}: {first_mistake(error)}")) from None
+        raise SettingsError(mask_message(f"{label}: {first_mistake(error, Camera.model_fields)}")) from None
     if camera.is_rtsp:
         remember_secrets_in(camera.source)
     return camera
 
 
-def first_mistake(error: ValidationError) -> str:
-    """`field: problem`, without the input, which may hold a password."""
-    first = error.errors(include_url=False, include_input=False)[0]
+def first_mistake(error: ValidationError, known: Collection[str] = ()) -> str:
+    """`field: problem`, without the input, which may hold a password.
+
+    Args:
+        known: the names of all fields. An unknown name that is close to one of them is likely a slip.
+    """
+    mistakes = error.errors(include_url=False, include_input=False)
+    # A slip in a name also makes its field missing, so the slip is told first.
+    first = next((one for one in mistakes if one["type"] == "extra_forbidden"), mistakes[0])
     field = ".".join(str(part) for part in first["loc"])
     why = first["msg"].removeprefix("Value error, ")
+    if first["type"] == "extra_forbidden":
+        close = difflib.get_close_matches(field, known, n=1)
+        why = f"unknown: did you mean {close[0]}?" if close else f"unknown: expected {', '.join(known)}"
     return f"{field}: {why}" if field else why
 
 

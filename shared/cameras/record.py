@@ -77,7 +77,7 @@ class CameraSettings(Model):
                 mode=camera.mode,
             )
         except ValidationError as error:
-            raise SettingsError(f"camera {camera.id}: {first_mistake(error)}") from None
+            raise SettingsError(f"camera {camera.id}: {first_mistake(error, cls.model_fields)}") from None
 
     def camera(self) -> Camera:
         """The camera to read."""

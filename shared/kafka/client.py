@@ -69,8 +69,8 @@ def translated(error: Exception, kafka: KafkaSettings) -> Exception:
     if isinstance(error, _NO_ANSWER):
         # The client's texts differ from try to try, and the log repeats a reason only when it changes.
         why = refusals.of(kafka) or f"no answer from {kafka.bootstrap_servers}"
-        return NotNow(mask(f"Kafka: {why}"))
-    return NotNow(mask(f"Kafka: {error}"))
+        return NotNow(f"Kafka: {why}")
+    return NotNow(f"Kafka: {mask(str(error))}")
 
 
 def _connected(client: Callable[..., Any], kafka: KafkaSettings, **settings: Any) -> Any:  # noqa: ANN401

@@ -7,9 +7,10 @@ import logging
 import math
 import sys
 import time
+from collections.abc import Mapping
 from typing import Literal
 
-from agegender.shared.process.secrets import mask
+from agegender.shared.process.secrets import mask, mask_message
 
 LogFormat = Literal["json", "text"]
 
@@ -23,7 +24,24 @@ def _extra(record: logging.LogRecord) -> dict[str, object]:
 def _plain(value: object) -> object:
     # JSON has no infinity and no NaN.
     is_number = isinstance(value, int) or (isinstance(value, float) and math.isfinite(value))
-    return value if value is None or is_number else mask(str(value))
+    return value if value is None or is_number else mask_message(str(value))
+
+
+def _event(record: logging.LogRecord) -> str:
+    """The sentence of the record; the values in it are masked, its words are not."""
+    if not record.args:
+        return mask_message(record.getMessage())
+    args = record.args
+    shown = logging.makeLogRecord({"msg": record.msg})
+    if isinstance(args, Mapping):
+        shown.args = {name: _masked(value) for name, value in args.items()}
+    else:
+        shown.args = tuple(_masked(value) for value in args)
+    return mask_message(shown.getMessage())
+
+
+def _masked(value: object) -> object:
+    return value if value is None or isinstance(value, int | float) else mask(str(value))
 
 
 class JsonFormatter(logging.Formatter):
@@ -36,11 +54,11 @@ class JsonFormatter(logging.Formatter):
             "time": f"{stamp}.{int(record.msecs):03d}Z",
             "level": record.levelname.lower(),
             "logger": record.name,
-            "event": record.getMessage(),
+            "event": _event(record),
             **_extra(record),
         }
         if record.exc_info:
-            entry["exception"] = self.formatException(record.exc_info)
+            entry["exception"] = mask(self.formatException(record.exc_info))
         # Masked before escaping, because escaping changes a quote in a password.
         return json.dumps({name: _plain(value) for name, value in entry.items()})
 
@@ -51,11 +69,9 @@ class TextFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """The record as one masked line, followed by the traceback if there is one."""
         stamp = time.strftime("%H:%M:%S", time.localtime(record.created))
-        fields = "".join(f"  {name}={value}" for name, value in _extra(record).items())
-        line = f"{stamp} {record.levelname.lower():<8} {record.name}: {record.getMessage()}{fields}"
-        if record.exc_info:
-            line += "\n" + self.formatException(record.exc_info)
-        return mask(line)
+        fields = "".join(f"  {name}={_plain(value)}" for name, value in _extra(record).items())
+        line = f"{stamp} {record.levelname.lower():<8} {record.name}: {_event(record)}{fields}"
+        return line + "\n" + mask(self.formatException(record.exc_info)) if record.exc_info else line
 
 
 class _StandardError(logging.Handler):

@@ -1,9 +1,15 @@
-"""Keeps passwords out of logs, errors and everything else that is shown."""
+"""Keeps passwords out of logs, errors and everything else that is shown.
+
+A value from outside, such as a URL or the text of a library's error, is masked by `mask` where it is put
+into a sentence. Whole sentences pass `mask_message`. It finds what was missed there, and leaves ordinary
+words, because a password may be one: `the user or the password is wrong`.
+"""
 
 from __future__ import annotations
 
 import re
 import threading
+from collections.abc import Iterable
 from urllib.parse import quote, unquote
 
 MASK = "***"
@@ -19,6 +25,7 @@ _NEXT = r"_[A-Za-z0-9]+="  # as recorders write it: user=…_password=…_channe
 _NAME = rf"(?P<name>(?:{_NAMES})\d{{0,3}})=(?!{_NEXT})"
 _NAMED = re.compile(rf"{_NAME}(?P<value>[^&;]+)", re.IGNORECASE)
 _NAMED_SHORTEST = re.compile(rf"{_NAME}[^&;]+?(?={_NEXT}|[&;]|\Z)", re.IGNORECASE)
+_ORDINARY = re.compile(r"[A-Za-z]+|\d+")
 _MAY_END = re.compile(rf"[/?#]|{_NEXT}")
 
 
@@ -64,14 +71,23 @@ def mask_named(url: str) -> str:
     return _NAMED_SHORTEST.sub(rf"\g<name>={MASK}", url)
 
 
-def mask(text: str) -> str:
-    """`text` without remembered secrets, and without the logins and named secrets of URLs.
+def mask(value: str) -> str:
+    """A value from outside without remembered secrets, and without the logins and named secrets of URLs.
 
     A login reaches to the last `@` before a space or a quote, because passwords typed by hand may hold any
     character.
     """
+    return _without(_Known.values, value)
+
+
+def mask_message(text: str) -> str:
+    """A whole sentence as `mask` has it, but with its ordinary words, also if one of them is a secret."""
+    return _without((value for value in _Known.values if not _ORDINARY.fullmatch(value)), text)
+
+
+def _without(secrets: Iterable[str], text: str) -> str:
     # Secrets go first, because their characters may end a URL too early.
-    for value in sorted(_Known.values, key=len, reverse=True):
+    for value in sorted(secrets, key=len, reverse=True):
         text = text.replace(value, MASK)
     return _IN_URL.sub(lambda url: _mask_url(url[0]), text)
 

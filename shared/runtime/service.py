@@ -13,7 +13,7 @@ from agegender.shared.errors import EXIT_BAD_SETTINGS, AgeGenderError, SettingsE
 from agegender.shared.process.health import Health, HealthServer
 from agegender.shared.process.logs import set_up_logs
 from agegender.shared.process.metrics import Metrics
-from agegender.shared.process.secrets import mask
+from agegender.shared.process.secrets import mask_message
 from agegender.shared.process.settings import ProcessSettings
 from agegender.shared.process.signals import stop_on_signals
 from agegender.shared.runtime.runner import StopSignal
@@ -54,7 +54,7 @@ def serve(service: str, default_port: int, build: Build) -> int:
         port = default_port if settings.http_port is None else settings.http_port
         server = HealthServer([health], metrics, settings.http_host, port)
     except (AgeGenderError, OSError) as error:
-        print(mask(f"agegender {service}: {error}"), file=sys.stderr)  # noqa: T201  (logs may not be set up yet)
+        print(mask_message(f"agegender {service}: {error}"), file=sys.stderr)  # noqa: T201  (logs may not be set up yet)
         return EXIT_BAD_SETTINGS
     with server:
         log.info("starting", extra={"service": service, "http_port": server.port})

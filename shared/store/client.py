@@ -55,7 +55,7 @@ def connect(settings: RedisSettings) -> redis.Redis:
             **login_settings(settings),
         )
     except ValueError as error:
-        raise SettingsError(mask(f"REDIS_URL: {error}")) from None
+        raise SettingsError(f"REDIS_URL: {mask(str(error))}") from None
     password = client.get_connection_kwargs().get("password")
     if password:
         remember_secret(password)
@@ -83,7 +83,7 @@ def redis_errors_sorted(client: redis.Redis) -> Iterator[None]:
         if isinstance(error, _FAILED_OVER) or code in _FAILED_OVER_CODES:
             client.connection_pool.disconnect(inuse_connections=False)
         if isinstance(error, (*_UNAVAILABLE, redis.exceptions.NoPermissionError)) or code is not None:
-            raise NotNow(mask(f"Redis: {refusal(error) or text}")) from None
+            raise NotNow(f"Redis: {refusal(error) or mask(text)}") from None
         raise
 
 

@@ -150,19 +150,21 @@ def test_a_file_is_validated_without_any_network(
 ) -> None:
     monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", "192.0.2.1:9092")
     monkeypatch.setenv("CAMERA_DOOR", "x")
-    assert run("validate", written(tmp_path, FIRST)).stdout == "2 cameras, nothing is wrong.\n"
+    good = run("validate", written(tmp_path, FIRST), "--kafka")
+    assert (good.exit_code, good.stdout) == (0, "2 cameras: `agegender cameras apply` accepts the file.\n")
     monkeypatch.delenv("CAMERA_DOOR")
     more = f"""\
 - {{id: yard, source: 'rtsp://192.0.2.8/live', username: u, password_file: {tmp_path}/none}}
 - {{id: gate, source: 'rtsp://u:{PASSWORD}@192.0.2.9/live'}}
 """
-    result = run("validate", written(tmp_path, FIRST + more))
+    result = run("validate", written(tmp_path, FIRST + more), "--kafka")
     assert result.exit_code == 1
-    door, yard, gate, twice = result.stdout.splitlines()
+    gate, door, yard, twice, told = result.stdout.splitlines()
     assert "CAMERA_DOOR is not set here" in door
     assert "cannot be read here" in yard
     assert "a password never enters Kafka" in gate
     assert twice == "hall and yard have the same source"
+    assert told == "4 cameras, and 1 cannot go into Kafka."
     assert PASSWORD not in result.output
     assert "camera 1: fsp" in refused(
         run("validate", written(tmp_path, "cameras:\n- {id: a, source: 'rtsp://h', fsp: 1}"))

@@ -6,10 +6,12 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from agegender import cli
+from tests.support.faces import astronaut, write_frames
 
 _HEAVY = (
     "ai_edge_litert",
@@ -43,6 +45,14 @@ def _loaded(*arguments: str, **settings: str) -> tuple[int, set[str], str]:
     )
     *said, modules = done.stderr.splitlines()
     return done.returncode, {name.split(".")[0] for name in json.loads(modules)}, "\n".join(said)
+
+
+def test_a_file_is_probed_without_the_client_of_kafka(tmp_path: Path) -> None:
+    clip = tmp_path / "clip.mp4"
+    write_frames(clip, [(astronaut(), number / 10) for number in range(4)])
+    status, packages, said = _loaded("cameras", "probe", str(clip), "--seconds", "1")
+    assert (status, said) == (0, "")
+    assert "kafka" not in packages
 
 
 @pytest.mark.parametrize(

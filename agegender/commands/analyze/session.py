@@ -24,7 +24,7 @@ from agegender.commands.analyze.spool import Spool, SpoolStopped
 from agegender.commands.analyze.window import Window
 from agegender.shared.errors import SettingsError
 from agegender.shared.process.logs import set_up_logs
-from agegender.shared.process.secrets import mask
+from agegender.shared.process.secrets import mask_message
 from agegender.shared.process.signals import stop_on_signals
 
 EXIT_FAILED = 1
@@ -197,4 +197,4 @@ def _tell_skipped(skipped: Sequence[Skipped]) -> None:
 
 def _tell(text: str) -> None:
     # The progress bar replaces `sys.stderr`; typer would write past it.
-    sys.stderr.write(mask(f"agegender: {text}\n"))
+    sys.stderr.write(mask_message(f"agegender: {text}\n"))

@@ -23,9 +23,10 @@ from agegender.commands.cameras.view import (
     probed_record,
 )
 from agegender.commands.process import start_process
+from agegender.commands.terminal import table_console
 from agegender.shared.cameras.camera import Camera, camera_of, cameras_from_sources, load_cameras
 from agegender.shared.cameras.record import CameraSettings
-from agegender.shared.errors import BadMessage, SettingsError
+from agegender.shared.errors import BadMessage, MissingExtra, NotNow, SettingsError
 
 if TYPE_CHECKING:
     from agegender.commands.cameras.probing import ProbedCamera
@@ -78,26 +79,42 @@ def print_all(*, as_json: bool) -> bool:
         for camera_id, camera in cameras.items():
             typer.echo(json.dumps(camera_record(camera_id, camera)))
     elif cameras:
-        Console().print(cameras_table(cameras))
+        table_console().print(cameras_table(cameras))
     else:
         _say("There are no cameras: `agegender cameras add ID URL` adds one.")
     return not any(isinstance(one, BadMessage) for one in cameras.values())
 
 
-def validate(file: Path) -> bool:
-    """Checks a file of cameras; returns whether nothing is wrong."""
+def validate(file: Path, *, for_kafka: bool) -> bool:
+    """Checks a file of cameras, and prints what deserves a look.
+
+    Args:
+        for_kafka: whether all cameras are to go into Kafka, as `apply` puts them there.
+
+    Returns:
+        Whether the command that takes the file accepts it: `apply` with `for_kafka`, else `run`.
+
+    Raises:
+        SettingsError: neither command accepts it.
+    """
     start_process(_LOG_LEVEL)
     cameras = load_cameras(file)
-    problems = [line for camera in cameras for line in _problems(camera)]
+    unfit = [line for camera in cameras for line in _unfit_for_kafka(camera)] if for_kafka else []
+    notes = [line for camera in cameras for line in _notes(camera)]
     by_source: dict[str, list[str]] = {}
     for camera in cameras:
         by_source.setdefault(camera.source, []).append(camera.id)
-    problems += [f"{' and '.join(ids)} have the same source" for ids in by_source.values() if len(ids) > 1]
-    for line in problems:
+    notes += [f"{' and '.join(ids)} have the same source" for ids in by_source.values() if len(ids) > 1]
+    for line in (*unfit, *notes):
         typer.echo(line)
-    if not problems:
-        typer.echo(f"{len(cameras)} cameras, nothing is wrong.")
-    return not problems
+    number = f"{len(cameras)} {'camera' if len(cameras) == 1 else 'cameras'}"
+    if unfit:
+        typer.echo(f"{number}, and {len(unfit)} cannot go into Kafka.")
+    else:
+        typer.echo(
+            f"{number}: `agegender {'cameras apply' if for_kafka else 'run --cameras'}` accepts the file."
+        )
+    return not unfit
 
 
 def probe(
@@ -120,11 +137,18 @@ def probe(
     return all(one.ok for one in found)
 
 
-def _problems(camera: Camera) -> list[str]:
+def _unfit_for_kafka(camera: Camera) -> list[str]:
     try:
         CameraSettings.of(camera)
     except SettingsError as error:
         return [str(error)]
+    return []
+
+
+def _notes(camera: Camera) -> list[str]:
+    """What keeps this camera from giving frames here, as far as that shows without a connection."""
+    if camera.kind == "file" and not Path(camera.source).exists():
+        return [f"camera {camera.id}: there is no file or folder {camera.source!r} here"]
     if camera.password_env is not None and camera.password_env not in os.environ:
         return [f"camera {camera.id}: environment variable {camera.password_env} is not set here"]
     if camera.password_file is not None and not os.access(camera.password_file, os.R_OK):
@@ -156,8 +180,13 @@ def _targets(target: str, login: Mapping[str, str | Path | None]) -> Sequence[Ca
         return [camera_of({"id": "camera", "source": target, **login})]
     if target.lower().startswith("webcam:") or len(path.parts) > 1 or path.exists():
         return [one.model_copy(update={"id": "camera"}) for one in cameras_from_sources([target])]
-    with open_table() as table:
-        camera = table.cameras.get(target)
+    try:
+        with open_table() as table:
+            camera = table.cameras.get(target)
+    except (MissingExtra, NotNow) as error:
+        raise SettingsError(
+            f"{target!r} is no URL and no file here. As the name of a camera: {error}"
+        ) from None
     if isinstance(camera, BadMessage):
         raise SettingsError(f"the record of camera {target} is bad: {camera}")
     if camera is None:

@@ -90,11 +90,16 @@ def list_cameras(as_json: _Json = False) -> None:
 
 
 @app.command()
-def validate(file: _FileArgument) -> None:
+def validate(
+    file: _FileArgument,
+    for_kafka: Annotated[
+        bool, typer.Option("--kafka", help="Check what `cameras apply` takes, not what `run` takes.")
+    ] = False,
+) -> None:
     """Checks a file of cameras without a connection to any camera or to Kafka."""
     from agegender.commands.cameras import actions
 
-    if not actions.validate(file):
+    if not actions.validate(file, for_kafka=for_kafka):
         raise typer.Exit(EXIT_WRONG)
 
 

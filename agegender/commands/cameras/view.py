@@ -10,9 +10,10 @@ from rich.table import Table
 from rich.text import Text
 
 from agegender.commands.cameras.changes import CameraChange, login_of
+from agegender.commands.terminal import Name
 from agegender.shared.cameras.record import CameraSettings
 from agegender.shared.errors import BadMessage
-from agegender.shared.process.secrets import mask
+from agegender.shared.process.secrets import mask_message
 
 if TYPE_CHECKING:
     from agegender.commands.cameras.probing import ProbedCamera
@@ -31,20 +32,23 @@ def cameras_table(cameras: Mapping[str, CameraSettings | BadMessage]) -> Table:
     """One row a camera; a bad record says why it is bad."""
     table = Table(box=None, pad_edge=False)
     for name in ("camera", "source", "login", "frames/s", "mode"):
-        table.add_column(name, overflow="fold")
+        table.add_column(name)
     for camera_id, camera in cameras.items():
         if isinstance(camera, BadMessage):
-            table.add_row(camera_id, Text(f"bad record: {mask(str(camera))}", style="red"), "", "", "")
+            table.add_row(
+                Name(camera_id), Text(f"bad record: {mask_message(str(camera))}", style="red"), "", "", ""
+            )
         else:
             fps = "" if camera.fps is None else f"{camera.fps:g}"
-            table.add_row(camera_id, camera.source, login_of(camera), fps, camera.mode or "live")
+            login = login_of(camera)
+            table.add_row(Name(camera_id), Name(camera.source), Name(login), fps, camera.mode or "live")
     return table
 
 
 def camera_record(camera_id: str, camera: CameraSettings | BadMessage) -> dict[str, object]:
     """One camera as a flat record; of a bad record only the id and the error."""
     if isinstance(camera, BadMessage):
-        return {"id": camera_id, "error": mask(str(camera))}
+        return {"id": camera_id, "error": mask_message(str(camera))}
     return camera.model_dump()
 
 
@@ -65,7 +69,7 @@ def probed_lines(found: ProbedCamera) -> Sequence[Text]:
     state = "works" if found.ok else "gives no frames"
     lines = [Text.assemble((f"{found.camera_id}  {state}", style), f"  {found.source}")]
     if found.problem is not None:
-        lines.append(Text(f"    {mask(found.problem)}", style="red"))
+        lines.append(Text(f"    {mask_message(found.problem)}", style="red"))
     facts = {
         "login": _LOGINS[found.login],
         "picture": _joined(found.codec, _size(found)),

@@ -65,6 +65,19 @@ def test_a_number_that_is_not_finite_and_a_line_break_stay_json(capsys: pytest.C
 
 
 @pytest.mark.parametrize("log_format", ["json", "text"])
+def test_a_password_that_is_a_word_leaves_sentences_as_they_are(
+    log_format: LogFormat, capsys: pytest.CaptureFixture[str]
+) -> None:
+    set_up_logs("info", log_format)
+    remember_secret("password")
+    log.warning("camera down", extra={"detail": "the user or the password is wrong"})
+    log.warning("sent %s to %d cameras", "AUTH password", 2)
+    first, second = capsys.readouterr().err.splitlines()
+    assert "the user or the password is wrong" in first
+    assert "sent AUTH *** to 2 cameras" in second
+
+
+@pytest.mark.parametrize("log_format", ["json", "text"])
 @pytest.mark.parametrize("secret", ["sesame seed", "se\"sa'me", "se\\same", "s€same@/%"])
 def test_a_secret_appears_in_no_part_of_a_line(
     log_format: LogFormat, secret: str, capsys: pytest.CaptureFixture[str]

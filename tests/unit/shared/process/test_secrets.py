@@ -10,6 +10,7 @@ import pytest
 from agegender.shared.process import secrets
 from agegender.shared.process.secrets import (
     mask,
+    mask_message,
     mask_named,
     remember_secret,
     remember_secrets_in,
@@ -59,6 +60,20 @@ def test_a_secret_is_hidden_as_text_as_repr_and_in_a_url(secret: str) -> None:
     for text in (f"login {secret} failed", f"KeyError: {secret!r}", f"rtsp://u:{quote(secret, safe='')}/x"):
         assert mask(text).count("***") == 1
         assert secret not in mask(text)
+
+
+@pytest.mark.parametrize("word", ["password", "user", "camera", "8554"])
+def test_a_secret_that_is_an_ordinary_word_changes_no_sentence(word: str) -> None:
+    remember_secret(word)
+    for text in ("401: the user or the password is wrong", "no camera answers at 192.0.2.1:8554"):
+        assert mask_message(text) == text
+    assert mask_message(f"cannot open rtsp://u:{word}@h/live") == "cannot open rtsp://***@h/live"
+    assert mask(f"AUTH {word}") == "AUTH ***", "a value from outside is no sentence of ours"
+
+
+def test_any_other_secret_is_hidden_in_a_sentence_too() -> None:
+    remember_secret("hunter22")
+    assert mask_message("it says hunter22!") == "it says ***!"
 
 
 def test_the_longer_of_two_secrets_is_hidden_whole() -> None:
