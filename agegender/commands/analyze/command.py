@@ -25,8 +25,16 @@ def analyze(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="JSON Lines instead of the table.")] = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="CSV instead of the table.")] = False,
+    people: Annotated[
+        bool, typer.Option("--people", help="Of videos and cameras: only the people and totals, no faces.")
+    ] = False,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Write the rows to this file.")
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            help="Write the rows to this file: x.csv as CSV, x.jsonl or x.json as JSON Lines.",
+        ),
     ] = None,
     annotate: Annotated[
         Path | None,
@@ -73,6 +81,7 @@ def analyze(
         camera=camera,
         as_json=as_json,
         as_csv=as_csv,
+        people=people,
         output=output,
         annotate=annotate,
         blur=blur,

@@ -1,4 +1,4 @@
-"""What was found, as text: a table for people, JSON Lines and CSV for programs.
+"""What was found, as text for programs: JSON Lines and CSV. `table_rows` has the table for people.
 
 Three kinds of rows: `face`, one for each face; `person`, one for each person of a video, after its faces; and
 `source`, one for each picture, video or camera, after everything that was found in it, with how much that was
@@ -13,12 +13,11 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
-from rich.cells import cell_len, set_cell_size
-
 from agegender.analysis.people import Analyzed, Person
 from agegender.commands.analyze.inputs import Skipped
-from agegender.commands.face_rows import age_text, face_record, gender_texts, interval_text
+from agegender.commands.face_rows import face_record
 from agegender.shared.messages.pipeline import Result
+from agegender.shared.times import iso_time
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +74,19 @@ class Rows(Protocol):
         """All sources are done or have failed."""
 
 
+class PeopleOnly:
+    """The same rows, without the faces of videos and cameras. A face of a picture is a person, too."""
+
+    def __init__(self, rows: Rows) -> None:
+        self._rows = rows
+        self.begin, self.person, self.end, self.summary = rows.begin, rows.person, rows.end, rows.summary
+
+    def faces(self, source: str, frame: Analyzed) -> None:
+        """See `Rows`."""
+        if time_of(frame) is None:
+            self._rows.faces(source, frame)
+
+
 class JsonRows:
     """One JSON object a line, its kind under `record`."""
 
@@ -87,7 +99,7 @@ class JsonRows:
     def faces(self, source: str, frame: Analyzed) -> None:
         """See `Rows`."""
         for one in frame.faces:
-            where = {"frame": frame.info.sequence, "time_s": _time_s(frame)}
+            where = {"frame": frame.info.sequence, "time_s": time_of(frame)}
             self._write("face", source, {**where, **face_record(one)})
 
     def person(self, source: str, person: Person) -> None:
@@ -109,15 +121,22 @@ class JsonRows:
 
 
 _LANDMARKS = ("eye_left", "eye_right", "nose", "mouth_left", "mouth_right")
-CSV_COLUMNS = (
-    *("record", "source", "frame", "time_s", "track_id", "index", "faces_in_frame"),
+_POSITION_COLUMNS = (
     *("left_px", "top_px", "right_px", "bottom_px"),
     *(f"{name}_{axis}_px" for name in _LANDMARKS for axis in "xy"),
+)
+CSV_COLUMNS = (
+    *("record", "source", "frame", "time_s", "captured_at", "captured_at_s"),
+    *("track_id", "index", "faces_in_frame"),
+    *_POSITION_COLUMNS,
     *("score", "quality", "age_years", "age_low_years", "age_high_years", "unclassified"),
     *("gender", "gender_confidence", "nets", "first_s", "last_s", "frames", "faces", "classified", "people"),
     *("undecoded", "error"),
 )
-"""The same for all kinds of rows; what a kind does not have is empty. Left and right are the picture's."""
+"""The same for all kinds of rows; what a kind does not have is empty. Left and right are the picture's.
+
+Only a frame of a camera was captured at a known time.
+"""
 
 
 class CsvRows:
@@ -141,10 +160,11 @@ class CsvRows:
                         "record": "face",
                         "source": source,
                         "frame": frame.info.sequence,
-                        "time_s": _time_s(frame),
+                        "time_s": time_of(frame),
                     },
+                    **_captured(frame),
                     **{"track_id": face.track_id, "index": face.index, "faces_in_frame": face.faces_in_frame},
-                    **dict(zip(CSV_COLUMNS[7:21], (*face.box_xyxy, *points), strict=True)),
+                    **dict(zip(_POSITION_COLUMNS, (*face.box_xyxy, *points), strict=True)),
                     **{"score": face.score, "quality": face.quality, "unclassified": one.unclassified},
                     **_classification(one),
                 }
@@ -169,83 +189,19 @@ class CsvRows:
         """Nothing: standard error tells it."""
 
 
+def _captured(frame: Analyzed) -> dict[str, object]:
+    if frame.info.file is not None:
+        return {}
+    time_s = frame.info.captured_at_s
+    return {"captured_at": iso_time(time_s), "captured_at_s": time_s}
+
+
 def _classification(one: Result | Person) -> dict[str, object]:
     low, high = one.age_interval_years or (None, None)
     ages = {"age_years": one.age_years, "age_low_years": low, "age_high_years": high}
     return {**ages, "gender": one.gender, "gender_confidence": one.gender_confidence, "nets": one.nets}
 
 
-class TableRows:
-    """A table that is printed as it grows, with columns of fixed width.
-
-    Args:
-        out: where to.
-        width: of the lines, in cells of a terminal.
-    """
-
-    _REST = 72  # cells of all columns but the first
-
-    def __init__(self, out: TextOutput, width: int = 100) -> None:
-        self._out = out
-        self._name_cells = max(16, width - self._REST)
-
-    def begin(self) -> None:
-        """The heading."""
-        self._line("file", "time", "face", "id", "age", "between", "gender", "sure", "quality", "box, px")
-
-    def faces(self, source: str, frame: Analyzed) -> None:
-        """See `Rows`."""
-        time_s = _time_s(frame)
-        for one in frame.faces:
-            face = one.face
-            left, top, right, bottom = face.box_xyxy
-            self._line(
-                source,
-                "" if time_s is None else f"{time_s:.2f}",
-                f"{face.index + 1} of {face.faces_in_frame}",
-                "" if face.track_id is None else f"#{face.track_id}",
-                *_age_and_gender(one),
-                "" if face.quality is None else f"{face.quality:.2f}",
-                f"{right - left:.0f}x{bottom - top:.0f} at {left:.0f},{top:.0f}",
-            )
-
-    def person(self, source: str, person: Person) -> None:
-        """See `Rows`."""
-        seen = f"in {person.faces} frames, {person.first_s:.1f} to {person.last_s:.1f} s"
-        age = "not classified" if person.age_years is None else f"{person.gender} {person.age_years:.0f}"
-        between, sure = interval_text(person.age_interval_years), f"{person.gender_confidence * 100:.0f} %"
-        told = age if person.age_years is None else f"{age}{between and f' ({between})'}, {sure} sure"
-        self._out.write(f"{self._name(source)}  person #{person.track_id}: {told}; {seen}\n")
-
-    def end(self, source: str, totals: Totals) -> None:
-        """See `Rows`; errors are told elsewhere."""
-        if totals.error is None and totals.faces == 0:
-            self._out.write(f"{self._name(source)}  no face\n")
-
-    def summary(self, summary: Summary) -> None:
-        """Nothing: standard error tells it."""
-
-    def _line(self, name: str, *cells: str) -> None:
-        time_s, face, track, age, between, gender, sure, quality, box = cells
-        self._out.write(
-            f"{self._name(name)} {time_s:>7} {face:>8} {track:>4} {age:>4} {between:>7} {gender:<8}{sure:>4} "
-            f"{quality:>7}  {box}".rstrip()
-            + "\n"
-        )
-
-    def _name(self, name: str) -> str:
-        printable = "".join(sign if sign.isprintable() else "?" for sign in name)
-        cut = printable
-        while cell_len(cut) > self._name_cells - (cut is not printable):
-            cut = cut[1:]
-        return set_cell_size(printable if cut is printable else "…" + cut, self._name_cells)
-
-
-def _age_and_gender(one: Result) -> tuple[str, str, str, str]:
-    if one.age_years is None:
-        return "-", "-", age_text(one), ""
-    return age_text(one), interval_text(one.age_interval_years), *gender_texts(one)
-
-
-def _time_s(frame: Analyzed) -> float | None:
+def time_of(frame: Analyzed) -> float | None:
+    """The seconds since the beginning of a video, or since a camera began; None for a picture."""
     return None if frame.info.media_time_s is None and frame.info.file is not None else round(frame.time_s, 3)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Literal
 
 from agegender.analysis.analyzer import DEFAULT_FPS, Analyzer
 from agegender.commands.analyze.copies import Style
@@ -18,14 +18,19 @@ from agegender.commands.analyze.copy_folder import CopyFolder
 from agegender.commands.analyze.inputs import STDIN, FoundInputs, Skipped, SkipReason, find_inputs
 from agegender.commands.analyze.progress import ProgressBar
 from agegender.commands.analyze.results_file import ResultsFile
-from agegender.commands.analyze.rows import CsvRows, JsonRows, Rows, Summary, TableRows, TextOutput
+from agegender.commands.analyze.rows import CsvRows, JsonRows, PeopleOnly, Rows, Summary, TextOutput
 from agegender.commands.analyze.run import EVERY_FRAME, AnalysisRun, CopyOptions
 from agegender.commands.analyze.spool import Spool, SpoolStopped
+from agegender.commands.analyze.table_rows import TableRows
 from agegender.commands.analyze.window import Window
+from agegender.commands.terminal import terminal_width
 from agegender.shared.errors import SettingsError
 from agegender.shared.process.logs import set_up_logs
 from agegender.shared.process.secrets import mask_message
 from agegender.shared.process.signals import stop_on_signals
+
+RowFormat = Literal["table", "json", "csv"]
+_FORMATS: dict[str, RowFormat] = {".csv": "csv", ".json": "json", ".jsonl": "json", ".ndjson": "json"}
 
 EXIT_FAILED = 1
 EXIT_INTERRUPTED = 128 + signal.SIGINT
@@ -40,6 +45,7 @@ class AnalyzeOptions:
     camera: int | None
     as_json: bool
     as_csv: bool
+    people: bool
     output: Path | None
     annotate: Path | None
     blur: bool
@@ -76,18 +82,28 @@ class AnalyzeOptions:
         return self.output is not None or self.annotate is not None
 
     @property
-    def format(self) -> str:
-        """The form of the rows, as the journal of a run names it."""
-        return "--json" if self.as_json else "--csv" if self.as_csv else "a table"
+    def format(self) -> RowFormat:
+        """The form of the rows: as an option says, else as the name of the output says, else a table."""
+        if self.as_json or self.as_csv:
+            return "json" if self.as_json else "csv"
+        return _FORMATS.get("" if self.output is None else self.output.suffix.lower(), "table")
 
-    def rows(self) -> Callable[[TextOutput], Rows]:
-        """Makes the rows in the chosen form."""
-        if self.as_json:
-            return JsonRows
-        if self.as_csv:
-            return CsvRows
-        width = 100 if self.output is not None else shutil.get_terminal_size((100, 24)).columns
-        return lambda out: TableRows(out, width)
+    @property
+    def rows_by_name(self) -> str:
+        """The form of the rows, as the journal of a run names it."""
+        return ("a table" if self.format == "table" else f"--{self.format}") + " --people" * self.people
+
+    def rows(self, out: TextOutput) -> Rows:
+        """The rows in the chosen form."""
+        rows: Rows
+        match self.format:
+            case "json":
+                rows = JsonRows(out)
+            case "csv":
+                rows = CsvRows(out)
+            case "table":
+                rows = TableRows(out, None if self.output is not None else terminal_width())
+        return PeopleOnly(rows) if self.people else rows
 
     def rate(self, default: float | None) -> float | None:
         """The number that --fps gives, None for every frame; raises SettingsError."""
@@ -139,11 +155,11 @@ def analyze_all(options: AnalyzeOptions) -> int:
             window = Window("agegender") if options.show else None
             bar = ProgressBar()
             results = ResultsFile(
-                options.rows(),
+                options.rows,
                 bar.stdout,
                 options.output,
                 options.annotate,
-                options={"rows": options.format, **copies.by_name()},
+                options={"rows": options.rows_by_name, **copies.by_name()},
                 resume=options.resume,
             )
             with bar:
