@@ -17,7 +17,9 @@ from agegender.commands.cameras.probing import probe
 from agegender.services.ingest.sources.video_file import VideoFileStream
 from agegender.shared.cameras.camera import Camera
 from agegender.shared.images.pictures import Bgr
+from agegender.shared.images.tone_mapping import Transfer
 from tests.support.faces import astronaut, write_frames
+from tests.support.hdr import write_hdr_clip
 
 UNIT = 65_536
 # By the orientation of EXIF: the signs of a, b, c and d that show the picture as EXIF's number does.
@@ -102,6 +104,23 @@ def test_pixels_that_are_not_square_are_stretched(tmp_path: Path, aspect: Fracti
         container.mux(video.encode(None))
     height_px, width_px = first_frame(path).shape[:2]
     assert (width_px, height_px) == ((455, 240) if aspect > 1 else (320, 341))
+
+
+@pytest.mark.parametrize("transfer", ["pq", "hlg"])
+def test_a_video_of_high_dynamic_range_looks_as_a_usual_one(tmp_path: Path, transfer: Transfer) -> None:
+    path = tmp_path / "hdr.mp4"
+    write_hdr_clip(path, astronaut(), transfer)
+    with av.open(str(path)) as written:
+        usual = next(written.decode(video=0)).to_ndarray(format="bgr24")
+    shown = first_frame(path)
+    assert np.abs(shown.astype(int) - astronaut()).mean() < 5
+    assert np.abs(usual.astype(int) - astronaut()).mean() > 15, "without tone mapping"
+    control = tmp_path / "usual.mp4"
+    write_frames(control, [(astronaut(), 0.0)])
+    with Analyzer(workers=1) as analyzer:
+        (of_hdr,), (of_control,) = (analyzer.analyze_image(one) for one in (shown, first_frame(control)))
+    assert of_hdr.age_years == pytest.approx(of_control.age_years, abs=3)
+    assert of_hdr.gender == of_control.gender == "female"
 
 
 def test_a_cover_is_no_video(tmp_path: Path) -> None:

@@ -14,16 +14,18 @@ from av.packet import Packet
 from av.sidedata.sidedata import SideData
 from av.stream import Disposition
 from av.video.frame import VideoFrame
-from av.video.reformatter import VideoReformatter
+from av.video.reformatter import ColorTrc, VideoReformatter
 from av.video.stream import VideoStream
 
 from agegender.services.ingest.sources.stream import CameraError, FailureReason
 from agegender.shared.images.pictures import Bgr, OversizePicture, UnreadablePicture
 from agegender.shared.images.sizes import MAX_PIXELS
+from agegender.shared.images.tone_mapping import Transfer, tone_mapped
 from agegender.shared.messages.pipeline import LONGEST_SIDE_PX
 
 _NO_VIDEO = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.dependent
 _MAX_PIXELS_OPTION = {"max_pixels": str(MAX_PIXELS)}
+_TRANSFERS: dict[int, Transfer] = {ColorTrc.SMPTE2084: "pq", ColorTrc.ARIB_STD_B67: "hlg"}
 _MATRIX = struct.Struct("=9i")
 _SQUARE = Fraction(1)
 _LARGEST_ASPECT = 4
@@ -100,13 +102,22 @@ def upright_bgr(frame: VideoFrame, aspect: Fraction = _SQUARE, *, is_live: bool 
     if frame.width * frame.height > MAX_PIXELS:
         raise OversizePicture(f"a frame of {frame.width} x {frame.height} pixels is over {MAX_PIXELS}")
     try:
-        # A converter of its own, so that its threads end here, however long the frame is kept.
-        converted = VideoReformatter().reformat(frame, format="bgr24")
-        picture = np.asarray(converted.to_ndarray(), np.uint8)
+        picture = _usual_bgr(frame)
     except (av.error.FFmpegError, ValueError) as error:
         raise UnreadablePicture(f"a frame in {frame.format.name} cannot be converted: {error}") from None
     matrix = None if is_live and frame.rotation == 0 else _display_matrix(frame)
     return _as_the_matrix_says(_square_pixels(picture, aspect), matrix)
+
+
+def _usual_bgr(frame: VideoFrame) -> Bgr:
+    """The pixels for a usual screen, also of a frame with high dynamic range."""
+    transfer = _TRANSFERS.get(frame.color_trc)
+    # A converter of its own, so that its threads end here, however long the frame is kept.
+    converted = VideoReformatter().reformat(frame, format="bgr24" if transfer is None else "rgb48le")
+    pixels = converted.to_ndarray()
+    if transfer is None:
+        return np.asarray(pixels, np.uint8)
+    return tone_mapped(np.asarray(pixels, np.uint16), transfer)
 
 
 def _square_pixels(picture: Bgr, aspect: Fraction) -> Bgr:
