@@ -156,7 +156,8 @@ def _is_news(message: Result | TrackUpdate, known: CameraSnapshot) -> bool:
 
 def _is_new_notice(notice: CameraNotice, known: CameraSnapshot) -> bool:
     """Whether the notice is newer than the stored one, or that one is so old that a clock was set back."""
-    stored_s, written_s = (float(known.state.get(name, "-1")) for name in ("notice_at_s", "notice_written_at_s"))
+    stored_s = float(known.state.get("notice_at_s", "-1"))
+    written_s = float(known.state.get("notice_written_at_s", "-1"))
     return notice.noticed_at_s > stored_s or known.now_s - written_s > NOTICE_LASTS_S
 
 

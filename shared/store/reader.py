@@ -13,6 +13,7 @@ from agegender.shared.messages.pipeline import Clock, Result, stream_began_at_s
 from agegender.shared.messages.visits import Visit
 from agegender.shared.store.answers import (
     PRESENT_S,
+    SILENT_AFTER_S,
     CameraStatus,
     FrameNews,
     Page,
@@ -259,13 +260,15 @@ def _frame_news(known: Mapping[str, str]) -> FrameNews | None:
 def _notice(known: Mapping[str, str]) -> StoredNotice | None:
     if "notice" not in known:
         return None
-    noticed_at_s = float(known["notice_at_s"])
-    if "stream" in known and stream_began_at_s(known["stream"]) > noticed_at_s:
+    written_at_s = float(known["notice_written_at_s"])
+    is_over = "stream" in known and stream_began_at_s(known["stream"]) > float(known["notice_at_s"])
+    # A clock that was set back names later streams earlier. Then the clock of the server decides.
+    if is_over and float(known["written_at_s"]) > written_at_s - SILENT_AFTER_S:
         return None
     return StoredNotice(
         state="failing" if known["notice"] == "failing" else "stopped",
         reason=known["notice_reason"] or None,
         detail=known["notice_detail"],
         since_s=float(known["notice_since_s"]),
-        written_at_s=float(known["notice_written_at_s"]),
+        written_at_s=written_at_s,
     )

@@ -294,6 +294,15 @@ def test_a_later_stream_ends_a_failure_and_an_earlier_one_does_not(sink: Sink, c
     assert state_of(sink, clock) == "live", "an earlier notice comes late"
 
 
+def test_a_failure_is_shown_after_a_clock_was_set_back(sink: Sink, clock: Clock) -> None:
+    ahead_s = clock.now_s + 3_600
+    sink.output.write([track_update(frame=frame_info("cam1", stream_at(ahead_s)))])
+    sink.output.write([camera_notice(noticed_at_s=ahead_s - 5)])
+    clock.now_s += 40
+    sink.output.write([camera_notice(noticed_at_s=clock.now_s)])
+    assert state_of(sink, clock) == "failing"
+
+
 def test_a_camera_that_was_stopped_is_not_silent(sink: Sink, clock: Clock) -> None:
     sink.output.write([track_update(frame=frame_info("cam1", stream_at(clock.now_s - 60)))])
     sink.output.write([stopped_notice(noticed_at_s=clock.now_s)])
