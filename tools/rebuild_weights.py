@@ -24,8 +24,7 @@ import sys
 import tarfile
 import tempfile
 import zipfile
-from collections.abc import Callable, Iterator, Mapping
-from itertools import chain
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -33,21 +32,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agegender.services.classify.nets import inputs
-from agegender.services.detect.build import build_detect_stage
-from agegender.services.detect.config import DetectSettings
-from agegender.shared.images.pictures import Bgr
-from agegender.shared.messages.pipeline import FrameInfo
 from agegender.shared.models import FOLDER, Net, PackageOrigin, load_manifest
-from agegender.simulator.content.samples import fetch_samples
-from agegender.simulator.content.scenes import ASTRONAUT
+from tools.sample_faces import Chips, sample_chips
 from tools.yunet_graph import read_yunet, yunet
 
 Floats = NDArray[np.float32]
 Tensor = Any
 """A TensorFlow tensor; TensorFlow ships no types."""
 Graph = Callable[[Tensor], Tensor]
-Chips = NDArray[np.uint8]
-_FRAMES_APART = 24
 
 
 def main() -> int:
@@ -281,58 +273,6 @@ def net_c(tensors: Mapping[str, Floats]) -> Graph:
         return tf.reduce_mean(x, [1, 2])
 
     return graph
-
-
-def sample_chips() -> Chips:
-    """The chips that net C's int8 ranges are measured on, (N, 160, 160, 3).
-
-    They show the faces of the portrait and the pictures of the public samples, and of every 24th frame of the
-    samples' videos. With these, net C answers as well as with 135 faces of FairFace.
-    """
-    samples = fetch_samples()
-    pictures = (
-        ASTRONAUT,
-        samples.multi_face,
-        samples.single_face,
-        samples.woman_surprised,
-        samples.woman_smiling,
-        samples.woman_angry,
-        samples.man_disgusted,
-    )
-    videos = (
-        samples.single_face_video,
-        samples.woman_video,
-        samples.face_then_no_face_video,
-        samples.no_face_then_face_video,
-    )
-    detect = build_detect_stage(DetectSettings())
-    chips = []
-    for picture_bgr in chain(map(_picture, pictures), chain.from_iterable(map(_frames, videos))):
-        height_px, width_px = picture_bgr.shape[:2]
-        info = FrameInfo(
-            camera_id="samples",
-            stream_id="0",
-            sequence=0,
-            captured_at_s=0,
-            clock="arrival",
-            published_at_s=0,
-            width_px=width_px,
-            height_px=height_px,
-        )
-        found = detect.search(picture_bgr, info)
-        chips += [found.cut(index).chip_bgr for index in range(len(found.faces))]
-    return np.stack(chips)
-
-
-def _picture(path: Path) -> Bgr:
-    return np.asarray(importlib.import_module("cv2").imread(str(path)), np.uint8)
-
-
-def _frames(path: Path) -> Iterator[Bgr]:
-    with importlib.import_module("av").open(str(path)) as video:
-        for number, frame in enumerate(video.decode(video=0)):
-            if number % _FRAMES_APART == 0:
-                yield frame.to_ndarray(format="bgr24")
 
 
 def quantised(graph: Graph, net: Net, chips: Chips) -> bytes:
