@@ -29,6 +29,7 @@ from tests.support.published_yunet import OpenCVYuNet, published_yunet
 
 _MIN_SCORE = 0.5
 _SIZES_WH = ((640, 360), (960, 540), (1280, 720))
+_SMALLEST_PX = (32, 48, 64, 96)
 
 
 @dataclass(frozen=True)
@@ -76,6 +77,20 @@ def each_size(pictures: Sequence[Bgr], rounds: int) -> Iterator[Compared]:
         )
 
 
+def each_smallest_face(pictures: Sequence[Bgr], rounds: int) -> Iterator[Compared]:
+    """The search for a camera whose settings ask for larger faces only, against the usual one."""
+    usual = YuNet(weights("yunet"), min_score=_MIN_SCORE)
+    for smallest_px in _SMALLEST_PX:
+        quick = YuNet(weights("yunet"), min_score=_MIN_SCORE)
+        yield compare(
+            f"faces from {smallest_px} px",
+            "at 960 px",
+            lambda quick=quick, px=smallest_px: [quick.detect(one, px) for one in pictures],  # type: ignore[misc]
+            lambda: [usual.detect(one) for one in pictures],
+            rounds,
+        )
+
+
 def demo_pictures(count: int) -> list[Bgr]:
     """Frames of the demo's clip, with six faces each."""
     frames = frames_of(demo_scene().path)
@@ -102,7 +117,8 @@ def main() -> None:
     parser.add_argument("--pictures", type=int, default=8)
     given = parser.parse_args()
     cv2.setNumThreads(1)
-    compared = list(each_size(demo_pictures(given.pictures), given.rounds))
+    pictures = demo_pictures(given.pictures)
+    compared = [*each_size(pictures, given.rounds), *each_smallest_face(pictures, given.rounds)]
     if given.json:
         sys.stdout.writelines(json.dumps(asdict(one)) + "\n" for one in compared)
     else:

@@ -193,6 +193,7 @@ def reader_settings(camera: Camera, settings: IngestSettings) -> ReaderSettings:
         when_full=WhenFull.WAIT if camera.is_complete else WhenFull.REPLACE,
         reopens=camera.is_live,
         mode=camera.mode,
+        smallest_face_px=camera.smallest_face_px,
         hang_s=settings.no_frame_s + settings.hung_s if camera.webcam_index is not None else None,
     )
 

@@ -58,6 +58,8 @@ class ReaderSettings:
     """True for live cameras: the end of a stream is a failure, and the camera is opened again."""
     mode: Mode | None = None
     """The mode that the frames carry."""
+    smallest_face_px: int | None = None
+    """Of the camera's settings; the frames carry it."""
     hang_s: float | None = None
     """A thread without a frame for this long hangs. None: the stream has its own time limit."""
     backoff: Callable[[], Backoff] = field(default=lambda: Backoff(first_s=0.5, max_s=3.0))
@@ -279,6 +281,7 @@ class CameraReader:
             frame.file,
             self._settings.mode,
             elapsed_s,
+            self._settings.smallest_face_px,
         )
         self._metrics.captured.labels(self.camera_id).inc()
         if frame.camera_time_s is not None:

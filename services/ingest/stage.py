@@ -70,4 +70,5 @@ def frame_info(captured: CapturedFrame, picture_bgr: Bgr, published_at_s: float)
         file=captured.file,
         mode=captured.mode,
         elapsed_s=captured.elapsed_s,
+        smallest_face_px=captured.smallest_face_px,
     )

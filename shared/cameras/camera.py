@@ -14,7 +14,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 
 from agegender.shared.errors import SettingsError
-from agegender.shared.messages.pipeline import CameraId, Mode
+from agegender.shared.messages.pipeline import CameraId, FacePx, Mode
 from agegender.shared.process.secrets import mask_message, remember_secret, remember_secrets_in
 
 _WEBCAM = re.compile(r"^webcam:(?P<index>\d{1,3})$", re.IGNORECASE)
@@ -53,6 +53,9 @@ class Camera(BaseModel):
     """Frames per second to take; None: the setting of the worker. Of a folder, all pictures are taken."""
     mode: Mode | None = None
     """None: `complete` for a file or a folder, `live` for all others."""
+    smallest_face_px: FacePx | None = None
+    """The height of the smallest face to find, in pixels of the frame. The larger it is, the fewer pixels are
+    searched. None: the setting of detect."""
 
     @model_validator(mode="before")
     @classmethod

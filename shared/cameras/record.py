@@ -10,7 +10,7 @@ from pydantic import AfterValidator, StringConstraints, ValidationError, model_v
 from agegender.shared.cameras.camera import Camera, first_mistake
 from agegender.shared.errors import SettingsError
 from agegender.shared.messages.codec import Codec
-from agegender.shared.messages.pipeline import CameraId, Mode, Model
+from agegender.shared.messages.pipeline import CameraId, FacePx, Mode, Model
 from agegender.shared.process.secrets import secret_name_in
 
 _ENV_PREFIX = "CAMERA_"
@@ -45,6 +45,7 @@ class CameraSettings(Model):
     """The file, on each worker, that holds the password. A worker searches one folder only."""
     fps: float | None = None
     mode: Mode | None = None
+    smallest_face_px: FacePx | None = None
 
     @model_validator(mode="after")
     def _is_a_camera_without_secrets(self) -> Self:
@@ -75,6 +76,7 @@ class CameraSettings(Model):
                 password_file=None if camera.password_file is None else str(camera.password_file),
                 fps=camera.fps,
                 mode=camera.mode,
+                smallest_face_px=camera.smallest_face_px,
             )
         except ValidationError as error:
             raise SettingsError(f"camera {camera.id}: {first_mistake(error, cls.model_fields)}") from None

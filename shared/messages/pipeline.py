@@ -44,6 +44,8 @@ Seconds = Annotated[float, Field(ge=0, le=1e11, allow_inf_nan=False)]
 Fraction = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Years = Annotated[float, Field(ge=0, le=130, allow_inf_nan=False)]
 SidePx = Annotated[int, Field(ge=1, le=LONGEST_SIDE_PX)]
+FacePx = Annotated[int, Field(ge=16, le=1_000)]
+"""The height of a face, in pixels of the frame."""
 Coordinate = Annotated[float, Field(allow_inf_nan=False)]
 JpegBytes = Annotated[bytes, Field(min_length=1)]
 BoxXyxy = tuple[Coordinate, Coordinate, Coordinate, Coordinate]
@@ -103,6 +105,8 @@ class FrameInfo(Model):
     """None: `complete` for a file, and `live` for a camera."""
     elapsed_s: Seconds | None = None
     """Time since the stream began, by a clock of ingest that is never set. None: not measured."""
+    smallest_face_px: FacePx | None = None
+    """The smallest face that the camera's settings ask for; None: as small as the search finds."""
 
     @property
     def frame_id(self) -> str:

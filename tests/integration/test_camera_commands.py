@@ -114,9 +114,13 @@ def test_cameras_are_added_changed_and_removed_one_by_one(run: Run, settings: Ka
     assert "--replace changes it" in refused(run("add", "door", "rtsp://h/other"))
     assert run("add", "door", "rtsp://h/other", "--fps", "2", "--replace").exit_code == 0
     assert "'live' or 'complete'" in refused(run("add", "hall", "rtsp://h/hall", "--mode", "all"))
-    assert run("add", "door", "rtsp://h/other", "--mode", "complete", "--replace").exit_code == 0
+    changed = ("--mode", "complete", "--smallest-face-px", "64", "--replace")
+    assert "smallest_face_px: none → 64" in run("add", "door", "rtsp://h/other", *changed, "--dry-run").stdout
+    assert run("add", "door", "rtsp://h/other", *changed).exit_code == 0
     assert listed(run)["door"]["mode"] == "complete"
+    assert listed(run)["door"]["smallest_face_px"] == 64
     table = run("list").stdout
+    assert "64 px" in table
     assert "complete" in table
     assert "rtsp://h/other" in table
     assert "CAMERA_DOOR" not in table

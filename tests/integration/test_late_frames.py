@@ -45,7 +45,7 @@ class _SlowDetector:
     def __init__(self) -> None:
         self.looked_at: list[tuple[int, float]] = []
 
-    def detect(self, picture_bgr: Bgr) -> Sequence[Detection]:
+    def detect(self, picture_bgr: Bgr, _smallest_face_px: int | None = None) -> Sequence[Detection]:
         self.looked_at.append((picture_bgr.shape[1] - LEAST_PX, time.monotonic()))
         time.sleep(COST_S)
         return []

@@ -48,7 +48,7 @@ class OpenCVYuNet:
 
     def detect(self, picture_bgr: Bgr) -> Sequence[NDArray[np.float64]]:
         """The faces: left, top, right, bottom, x and y of five landmarks in pixels of the picture; score."""
-        searched = shrink(picture_bgr, self._longer_side_px)
+        searched = shrink(picture_bgr, self._longer_side_px, quick=True)
         self._detector.setInputSize(searched.shape[1::-1])
         _, found = self._detector.detect(searched)
         if found is None:

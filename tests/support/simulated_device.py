@@ -45,7 +45,7 @@ class SimulatedDetector:
     def __init__(self, device_s: float) -> None:
         self._device_s = device_s
 
-    def detect(self, picture_bgr: Bgr) -> Sequence[Detection]:  # noqa: ARG002
+    def detect(self, picture_bgr: Bgr, smallest_face_px: int | None = None) -> Sequence[Detection]:  # noqa: ARG002
         """See `FaceDetector`."""
         time.sleep(self._device_s)
         return [Detection((60.0, 30.0, 120.0, 110.0), _LANDMARKS_XY, 0.95)]

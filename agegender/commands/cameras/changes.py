@@ -60,6 +60,8 @@ def described(camera: CameraSettings) -> str:
         parts.append(f"{camera.fps:g} frames/s")
     if camera.mode is not None:
         parts.append(camera.mode)
+    if camera.smallest_face_px is not None:
+        parts.append(f"faces from {camera.smallest_face_px} px")
     return ", ".join(parts)
 
 

@@ -51,6 +51,10 @@ def add(
         str | None,
         typer.Option(help="`live` drops old frames, `complete` drops none; default: live."),
     ] = None,
+    smallest_face_px: Annotated[
+        int | None,
+        typer.Option(help="Height of the smallest face to find, in pixels of a frame; saves CPU time."),
+    ] = None,
     replace: Annotated[bool, typer.Option("--replace", help="Change an existing camera.")] = False,
     dry_run: _DryRun = False,
 ) -> None:
@@ -65,6 +69,7 @@ def add(
         "password_file": password_file,
         "fps": fps,
         "mode": mode,
+        "smallest_face_px": smallest_face_px,
     }
     actions.add(fields, replace=replace, dry_run=dry_run)
 

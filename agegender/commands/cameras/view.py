@@ -31,17 +31,17 @@ _LOGINS = {
 def cameras_table(cameras: Mapping[str, CameraSettings | BadMessage]) -> Table:
     """One row a camera; a bad record says why it is bad."""
     table = Table(box=None, pad_edge=False)
-    for name in ("camera", "source", "login", "frames/s", "mode"):
+    for name in ("camera", "source", "login", "frames/s", "mode", "faces from"):
         table.add_column(name)
     for camera_id, camera in cameras.items():
         if isinstance(camera, BadMessage):
-            table.add_row(
-                Name(camera_id), Text(f"bad record: {mask_message(str(camera))}", style="red"), "", "", ""
-            )
+            bad = Text(f"bad record: {mask_message(str(camera))}", style="red")
+            table.add_row(Name(camera_id), bad, "", "", "", "")
         else:
             fps = "" if camera.fps is None else f"{camera.fps:g}"
-            login = login_of(camera)
-            table.add_row(Name(camera_id), Name(camera.source), Name(login), fps, camera.mode or "live")
+            face = "" if camera.smallest_face_px is None else f"{camera.smallest_face_px} px"
+            login = Name(login_of(camera))
+            table.add_row(Name(camera_id), Name(camera.source), login, fps, camera.mode or "live", face)
     return table
 
 

@@ -33,10 +33,14 @@ class MultiScaleYuNet:
         self._coarse = YuNet(weights, longer_side_px, min_score)
         self._fine = YuNet(weights, finer_side_px, min_score)
 
-    def detect(self, picture_bgr: Bgr) -> Sequence[Detection]:
-        """The faces of the picture, from left to right; empty when there is none."""
-        found = self._coarse.detect(picture_bgr)
-        if max(picture_bgr.shape[:2]) < self._fine_from_px:
+    def detect(self, picture_bgr: Bgr, smallest_face_px: int | None = None) -> Sequence[Detection]:
+        """The faces of the picture, from left to right; empty when there is none.
+
+        Args:
+            smallest_face_px: see `YuNet.detect`. With it, the picture is searched once.
+        """
+        found = self._coarse.detect(picture_bgr, smallest_face_px)
+        if smallest_face_px is not None or max(picture_bgr.shape[:2]) < self._fine_from_px:
             return found
         return without_duplicates([*found, *self._fine.detect(picture_bgr)])
 

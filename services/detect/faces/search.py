@@ -19,8 +19,8 @@ from agegender.shared.runtime.stage import Bad, Dropped, DropReason
 class FaceDetector(Protocol):
     """Finds the faces of a picture. Each instance serves one thread at a time."""
 
-    def detect(self, picture_bgr: Bgr) -> Sequence[Detection]:
-        """The faces from left to right; empty when there is none."""
+    def detect(self, picture_bgr: Bgr, smallest_face_px: int | None = None) -> Sequence[Detection]:
+        """The faces from left to right; empty when there is none. Smaller ones may be missed."""
 
 
 class FaceSearch:
@@ -74,7 +74,7 @@ class FaceSearch:
         """The detections of a decoded picture."""
         detector = self._free.get()
         try:
-            detected = detector.detect(picture_bgr)
+            detected = detector.detect(picture_bgr, info.smallest_face_px)
         finally:
             self._free.put(detector)
         # Landmarks on one point cannot be aligned.

@@ -21,6 +21,11 @@ if TYPE_CHECKING:
 KEPT_PIXELS = 3 * 960 * 544
 """Of all sizes for which a detector keeps the net open. A net takes about 70 bytes for each pixel."""
 
+SURE_FACE_PX = 24
+"""The height from which on YuNet finds nearly all faces, in pixels of the searched picture."""
+
+LEAST_SIDE_PX = 160
+
 SizeHw = tuple[int, int]
 
 
@@ -52,9 +57,16 @@ class YuNet:
         self._min_score = min_score
         self._nets = NetBySize(weights, KEPT_PIXELS)
 
-    def detect(self, picture_bgr: Bgr) -> Sequence[Detection]:
-        """The faces of the picture, from left to right; empty when there is none."""
-        searched = shrink(picture_bgr, self._longer_side_px)
+    def detect(self, picture_bgr: Bgr, smallest_face_px: int | None = None) -> Sequence[Detection]:
+        """The faces of the picture, from left to right; empty when there is none.
+
+        Args:
+            smallest_face_px: the height of the smallest face that matters. If it is still sure to be found in
+                a smaller picture, that is searched. None: `longer_side_px` is searched.
+        """
+        searched = shrink(
+            picture_bgr, self._side_px(max(picture_bgr.shape[:2]), smallest_face_px), quick=True
+        )
         height_px, width_px = searched.shape[:2]
         padded_hw = _padded(height_px), _padded(width_px)
         grids = _run(self._nets.of(padded_hw), searched)
@@ -63,6 +75,12 @@ class YuNet:
         return sorted(
             (_detection(row, scale_xy) for row in rows), key=lambda d: (d.box_xyxy[0], d.box_xyxy[1])
         )
+
+    def _side_px(self, picture_side_px: int, smallest_face_px: int | None) -> int:
+        if smallest_face_px is None:
+            return self._longer_side_px
+        enough_px = max(LEAST_SIDE_PX, round(picture_side_px * SURE_FACE_PX / smallest_face_px))
+        return min(self._longer_side_px, enough_px)
 
 
 class NetBySize:

@@ -123,6 +123,8 @@ class CapturedFrame:
     """From the settings of the camera; None: the default of its kind."""
     elapsed_s: float | None = None
     """Time since the stream began, by a clock that is never set."""
+    smallest_face_px: int | None = None
+    """From the settings of the camera."""
 
     @property
     def is_complete(self) -> bool:

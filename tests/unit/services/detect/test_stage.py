@@ -173,7 +173,7 @@ class _Given:
     def __init__(self, *found: Detection) -> None:
         self._found = found
 
-    def detect(self, _picture_bgr: Bgr) -> Sequence[Detection]:
+    def detect(self, _picture_bgr: Bgr, _smallest_face_px: int | None = None) -> Sequence[Detection]:
         return self._found
 
 
@@ -217,7 +217,7 @@ def test_a_frame_that_grows_stale_in_its_batch_is_dropped(threads: int) -> None:
     now_s = NOW_S
 
     class Slow:
-        def detect(self, _picture_bgr: Bgr) -> Sequence[Detection]:
+        def detect(self, _picture_bgr: Bgr, _smallest_face_px: int | None = None) -> Sequence[Detection]:
             nonlocal now_s
             now_s += 4.0
             return ()

@@ -22,7 +22,10 @@ def stage(*, longer_side_px: int = 1280, quality: int = 85, max_bytes: int = 10*
 
 
 def captured(picture: Bgr | UnreadablePicture, sequence: int = 3) -> CapturedFrame:
-    return CapturedFrame("door", "abc123", sequence, 1_700_000_000.5, "camera", picture, 12.5, "a file.mp4")
+    taken_s = 1_700_000_000.5
+    return CapturedFrame(
+        "door", "abc123", sequence, taken_s, "camera", picture, 12.5, "a file.mp4", smallest_face_px=64
+    )
 
 
 def noise(width_px: int, height_px: int) -> Bgr:
@@ -42,7 +45,7 @@ def test_a_frame_tells_where_and_when_it_was_taken() -> None:
     assert info.frame_id == "door/abc123/3"
     assert (info.captured_at_s, info.published_at_s, info.clock) == (1_700_000_000.5, NOW_S, "camera")
     assert (info.width_px, info.height_px) == (64, 48)
-    assert (info.media_time_s, info.file) == (12.5, "a file.mp4")
+    assert (info.media_time_s, info.file, info.smallest_face_px) == (12.5, "a file.mp4", 64)
 
 
 @pytest.mark.parametrize(

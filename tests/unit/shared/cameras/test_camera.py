@@ -83,6 +83,10 @@ def test_files_are_complete_and_cameras_live_unless_told(
         ("cameras:\n- {id: a, source: x, colour: red}", "camera 1: colour: unknown: expected id, source, "),
         ("cameras:\n- {id: a, source: x, fsp: 3}", "camera 1: fsp: unknown: did you mean fps?"),
         ("cameras:\n- {id: a, source: x, fps: 0}", "camera 1: fps:"),
+        (
+            "cameras:\n- {id: a, source: x, smallest_face_px: 8}",
+            "camera 1: smallest_face_px: Input should be greater than or equal to 16",
+        ),
         ("cameras:\n- {id: a, source: x, mode: all}", "camera 1: mode: Input should be 'live' or 'complete'"),
         ("cameras:\n- {id: a, source: x}\n- {id: a, source: y}", "camera id 'a' is given twice"),
         ("cameras:\n- id: [", "not valid YAML near line 2"),

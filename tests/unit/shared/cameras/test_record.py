@@ -23,6 +23,7 @@ def camera(**fields: object) -> Camera:
         {},
         {"fps": 2.5},
         {"mode": "complete"},
+        {"smallest_face_px": 64},
         {"username": "viewer"},
         {"username": "viewer", "password_env": "CAMERA_DOOR"},
         {"username": "viewer", "password_file": "/run/secrets/door"},

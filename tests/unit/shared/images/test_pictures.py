@@ -224,6 +224,24 @@ def test_a_fine_pattern_is_shrunk_to_its_mean() -> None:
     assert np.abs(shrink(stripes, 200).astype(int) - 100).max() <= 1
 
 
+@pytest.mark.parametrize(
+    ("size_wh", "longer_side_px", "size"), [((1280, 720), 960, (540, 960)), ((1280, 720), 300, (169, 300))]
+)
+def test_a_quick_shrink_differs_little(
+    size_wh: tuple[int, int], longer_side_px: int, size: tuple[int, int]
+) -> None:
+    picture = gradient(*size_wh)
+    quick = shrink(picture, longer_side_px, quick=True)
+    assert quick.shape == (*size, 3)
+    assert np.abs(quick.astype(int) - shrink(picture, longer_side_px)).max() <= 1
+
+
+def test_a_quick_shrink_skips_no_pixel() -> None:
+    stripes = np.zeros((96, 1600, 3), np.uint8)
+    stripes[:, ::8] = 200
+    assert np.abs(shrink(stripes, 200, quick=True).astype(int) - 25).max() <= 1
+
+
 def test_a_jpeg_of_higher_quality_is_larger_and_nearer() -> None:
     noisy = np.random.default_rng(0).integers(0, 255, (60, 80, 3), np.uint8)
     low, high = encode_jpeg(noisy, 30), encode_jpeg(noisy, 95)

@@ -26,7 +26,7 @@ class _Together:
     def __init__(self, meeting: threading.Barrier) -> None:
         self._meeting = meeting
 
-    def detect(self, picture_bgr: Bgr) -> Sequence[Detection]:
+    def detect(self, picture_bgr: Bgr, _smallest_face_px: int | None = None) -> Sequence[Detection]:
         self._meeting.wait(timeout=30)
         shade = float(picture_bgr[0, 0, 0])
         return [Detection((10, 10, 60, 70), np.arange(10, dtype=float).reshape(5, 2) + 20, shade / 255)]
@@ -69,8 +69,26 @@ def test_threads_do_not_change_the_outcomes() -> None:
     assert sum(bool(getattr(one, "outputs", ())) for one in alone) > 1
 
 
+class _Asked:
+    def __init__(self) -> None:
+        self.smallest_px: list[int | None] = []
+
+    def detect(self, _picture_bgr: Bgr, smallest_face_px: int | None = None) -> Sequence[Detection]:
+        self.smallest_px.append(smallest_face_px)
+        return []
+
+
+def test_the_detector_is_told_the_smallest_face_of_each_frame() -> None:
+    detector = _Asked()
+    search = FaceSearch([detector], 10**6, 0.5, lambda: NOW_S)
+    for one, smallest_px in zip(_frames([200, 200]), (64, None), strict=True):
+        info = one.info.model_copy(update={"smallest_face_px": smallest_px})
+        search.one(one.model_copy(update={"info": info}))
+    assert detector.smallest_px == [64, None]
+
+
 class _Always:
-    def detect(self, picture_bgr: Bgr) -> Sequence[Detection]:
+    def detect(self, picture_bgr: Bgr, _smallest_face_px: int | None = None) -> Sequence[Detection]:
         points = np.array([(40.0, 30), (60, 30), (50, 45), (42, 60), (58, 60)])
         return [Detection((30.0, 15, 70, 75), points, float(picture_bgr[0, 0, 0]) / 255)]
 

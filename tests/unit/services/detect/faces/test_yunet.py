@@ -35,6 +35,13 @@ def test_a_face_is_found_in_pictures_of_every_shape(detector: YuNet, size_wh: tu
     assert 0.7 <= face.score <= 1
 
 
+@pytest.mark.parametrize(("smallest_px", "found"), [(None, 2), (20, 2), (60, 1), (1_000, 1)])
+def test_faces_smaller_than_asked_for_may_be_missed(smallest_px: int | None, found: int) -> None:
+    picture = framed(640, 360)
+    picture[:100, 500:600] = cv2.resize(astronaut(), (100, 100), interpolation=cv2.INTER_AREA)
+    assert len(YuNet(weights("yunet"), 640).detect(picture, smallest_px)) == found
+
+
 @pytest.mark.parametrize("size_wh", [(1, 1), (1, 500), (500, 1), (2000, 3)])
 def test_the_smallest_pictures_hold_no_face(detector: YuNet, size_wh: tuple[int, int]) -> None:
     assert detector.detect(np.zeros((size_wh[1], size_wh[0], 3), np.uint8)) == []
