@@ -21,6 +21,7 @@ from agegender.services.ingest.sources.stream import (
     CapturedFrame,
     FailureReason,
     StreamFrame,
+    Waiting,
     Wanted,
 )
 from agegender.shared.images.pictures import Bgr, UnreadablePicture
@@ -47,10 +48,10 @@ def frames(count: int, then: Exception | None = None) -> Iterator[StreamFrame]:
 class Scripted:
     """A stream that gives what it was made with."""
 
-    given: Iterator[StreamFrame]
+    given: Iterator[StreamFrame | Waiting]
     closed: threading.Event = field(default_factory=threading.Event)
 
-    def frames(self) -> Iterator[StreamFrame]:
+    def frames(self) -> Iterator[StreamFrame | Waiting]:
         return self.given
 
     def close(self) -> None:
@@ -116,6 +117,25 @@ def failing(error: Exception) -> Callable[[], Scripted]:
         raise error
 
     return open_stream
+
+
+def test_a_camera_that_keeps_us_waiting_is_told_and_does_not_fail(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    goes_on = threading.Event()
+
+    def slowly() -> Iterator[StreamFrame | Waiting]:
+        for _ in range(3):
+            yield Waiting(FailureReason.NO_KEYFRAME, "waits for a keyframe")
+        goes_on.wait(5)
+        yield from frames(2)
+
+    with Bench(lambda: Scripted(slowly())) as bench:
+        wait_until(lambda: str(bench.reader.failure) == "waits for a keyframe", 5, "the wait is told")
+        assert bench.metrics.total("agegender_camera_up_bool", camera="door") == 0
+        goes_on.set()
+        wait_until(lambda: bench.mailbox.take(1, 0.1), 5, "a frame is taken")
+        assert bench.failures().keys() <= {"ended"}
+    assert [one.message for one in caplog.records].count("camera waits") == 1
 
 
 def test_a_failing_camera_is_retried_slower_and_logged_once(
@@ -386,10 +406,11 @@ def test_a_camera_lost_during_connect_gives_no_frame() -> None:
         allowed.clear()
         return stream
 
-    stream = Scripted(frames(5))
+    given = frames(5)
+    stream = Scripted(given)
     with Bench(open_stream, may_read=allowed.is_set) as bench:
         wait_until(stream.closed.is_set, 5, "the stream is closed")
-        assert next(stream.given).time_s == 0
+        assert next(given).time_s == 0
         assert bench.mailbox.take(1, 0.1) == []
 
 
