@@ -19,7 +19,8 @@ from agegender.shared.process.secrets import mask_message, remember_secret, reme
 
 _WEBCAM = re.compile(r"^webcam:(?P<index>\d{1,3})$", re.IGNORECASE)
 _RTSP = re.compile(r"^(?P<scheme>rtsps?)://(?P<rest>.+)$", re.IGNORECASE)
-_HOST = r"(?P<host>\[[0-9A-Fa-f:.]+\]|[^\s@:/?#\[\]]+)(?::(?P<port>\d{1,5}))?(?P<path>[/?].*)?"
+_ZONE = r"(?:%(?:25)?[A-Za-z0-9._~-]+)?"  # RFC 6874: the network card of a link-local address
+_HOST = rf"(?P<host>\[[0-9A-Fa-f:.]+{_ZONE}\]|[^\s@:/?#\[\]]+)(?::(?P<port>\d{{1,5}}))?(?P<path>[/?].*)?"
 _PLAIN_LOGIN = re.compile(rf"^(?:(?P<user>[^:@/]*)(?::(?P<password>[^@/]*))?@)?{_HOST}$")
 _ANY_LOGIN = re.compile(rf"^(?P<user>[^:@/]*):(?P<password>.*)@{_HOST}$")
 
@@ -168,7 +169,7 @@ def split_login(source: str) -> tuple[str, str | None, str | None]:
             "cannot tell where the login ends: percent-encode user and password (/ is %2F, @ is %40), or "
             "give them as username and password_env. An @ in the path is %40 too"
         )
-    host = parts["host"] + (f":{parts['port']}" if parts["port"] else "") + (parts["path"] or "")
+    host = parts["host"].replace("%25", "%") + (f":{parts['port']}" if parts["port"] else "") + (parts["path"] or "")
     username = None if parts["user"] is None else unquote(parts["user"])
     password = None if parts["password"] is None else unquote(parts["password"])
     return f"{url['scheme'].lower()}://{host}", username, password

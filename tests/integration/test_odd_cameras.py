@@ -61,7 +61,7 @@ DOWN = {
     "stopped": ("refused", "PLAY with 455"),
 }
 REDIRECTS = ("redirect-301", "redirect-302", "redirect-after-login", "redirect-to-udp", "redirect-twice")
-UP = sorted({*WITH_LOGIN, *OPEN, *REDIRECTS, "ipv6"} - set(DOWN))
+UP = sorted({*WITH_LOGIN, *OPEN, *REDIRECTS, "ipv6", "ipv6-zone"} - set(DOWN))
 
 
 @pytest.fixture(scope="module")
@@ -87,6 +87,7 @@ def cameras(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Camera]]:
         six = simulator(host="::1", login=LOGIN)
         six.add("ipv6", short)
         sources["ipv6"] = six.url_with_login("ipv6")
+        sources["ipv6-zone"] = sources["ipv6"].replace("[::1]", "[::1%251]")
         last = plain.add("last", short)
         for name, target, status in (
             ("redirect-301", last, 301),

@@ -186,6 +186,8 @@ def test_no_text_about_a_camera_holds_the_password() -> None:
         ("rtsp://u:a@b@h/a", ("rtsp://h/a", "u", "a@b")),
         ("rtsp://gr%C3%BC%C3%9Fe:p%20q@h/a", ("rtsp://h/a", "grüße", "p q")),
         ("rtsp://[2001:db8::7]:8554/a", ("rtsp://[2001:db8::7]:8554/a", None, None)),
+        ("rtsp://[fe80::7%25eth0]:8554/a", ("rtsp://[fe80::7%eth0]:8554/a", None, None)),
+        ("rtsp://u:p@[fe80::7%eth0.2]/a", ("rtsp://[fe80::7%eth0.2]/a", "u", "p")),
         ("rtsp://u:p@[2001:db8::7]/a", ("rtsp://[2001:db8::7]/a", "u", "p")),
         ("rtsp://h/a@b", ("rtsp://h/a@b", None, None)),
         ("rtsp://192.0.2.7:554/a@b?x=1@2", ("rtsp://192.0.2.7:554/a@b?x=1@2", None, None)),
