@@ -169,7 +169,11 @@ def split_login(source: str) -> tuple[str, str | None, str | None]:
             "cannot tell where the login ends: percent-encode user and password (/ is %2F, @ is %40), or "
             "give them as username and password_env. An @ in the path is %40 too"
         )
-    host = parts["host"].replace("%25", "%") + (f":{parts['port']}" if parts["port"] else "") + (parts["path"] or "")
+    host = (
+        parts["host"].replace("%25", "%")
+        + (f":{parts['port']}" if parts["port"] else "")
+        + (parts["path"] or "")
+    )
     username = None if parts["user"] is None else unquote(parts["user"])
     password = None if parts["password"] is None else unquote(parts["password"])
     return f"{url['scheme'].lower()}://{host}", username, password
