@@ -50,6 +50,10 @@ class CameraAnswer(Answer):
     frame_rate_hz: float | None = Field(
         description="Frames processed per second; null until it is known.", examples=[5.0]
     )
+    captured_rate_hz: float | None = Field(
+        description="Frames captured per second; null until it is known.", examples=[5.0]
+    )
+    is_overloaded: bool = Field(description="Whether clearly fewer frames are processed than captured.")
     delay_s: float | None = Field(
         description="From capture to store; below 0 if the camera's clock is fast.",
         examples=[0.4],
@@ -76,6 +80,8 @@ class CameraAnswer(Answer):
             captured_at_s=frame and frame.captured_at_s,
             clock=frame and frame.clock,
             frame_rate_hz=frame and frame.frame_rate_hz,
+            captured_rate_hz=frame and frame.captured_rate_hz,
+            is_overloaded=frame is not None and frame.is_overloaded,
             delay_s=frame and frame.delay_s,
             width_px=frame and frame.size_wh[0],
             height_px=frame and frame.size_wh[1],
@@ -94,6 +100,13 @@ class VisitAnswer(Answer):
     dwell_s: float = Field(description="Time from first to last sight.", examples=[14.2])
     clock: Clock = Field(description="Source of these times: the camera's clock, or ours on arrival.")
     frames: int = Field(description="Number of frames in which the face was found.", examples=[61])
+    frame_rate_hz: float | None = Field(
+        description="Frames processed per second when they were fewest; null until it is known.",
+        examples=[5.0],
+    )
+    is_unsure: bool = Field(
+        description="Under 1 frame per second: the person may be counted twice or not at all."
+    )
     faces_classified: int = Field(description="From how many faces age and gender come.", examples=[9])
     age_years: float | None = Field(
         description="null: no face is classified, see `unclassified`.", examples=[34.1]
@@ -120,8 +133,8 @@ class VisitAnswer(Answer):
     @classmethod
     def of(cls, visit: Visit) -> VisitAnswer:
         """The answer for `visit`."""
-        known = visit.model_dump(include=set(cls.model_fields) - {"dwell_s", "age_band"})
-        return cls(**known, dwell_s=visit.dwell_s, age_band=visit.age_band)
+        known = visit.model_dump(include=set(cls.model_fields) - {"dwell_s", "age_band", "is_unsure"})
+        return cls(**known, dwell_s=visit.dwell_s, age_band=visit.age_band, is_unsure=visit.is_unsure)
 
 
 class CamerasAnswer(Answer):

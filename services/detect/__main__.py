@@ -8,6 +8,7 @@ from typing import Any
 from agegender.services.detect.build import build_detect_stage
 from agegender.services.detect.checkpoints import CHECKPOINTS, CheckpointingOutput
 from agegender.services.detect.config import DetectSettings
+from agegender.services.detect.pace import Pace
 from agegender.services.detect.stage import DetectOutput
 from agegender.shared.kafka.changelog import KafkaChangelog
 from agegender.shared.kafka.output import KafkaDeadLetters, KafkaOutput
@@ -19,6 +20,7 @@ from agegender.shared.process.certificates import register_certificate_gauges
 from agegender.shared.process.health import Health
 from agegender.shared.process.metrics import Metrics
 from agegender.shared.process.settings import KafkaSettings
+from agegender.shared.runtime.pace import pace_note
 from agegender.shared.runtime.runner import Runner
 from agegender.shared.runtime.service import serve
 from agegender.shared.runtime.transport import Output, SplitOutput
@@ -29,7 +31,7 @@ def build(metrics: Metrics, health: Health) -> Runner[Frame, DetectOutput]:
     settings, kafka = DetectSettings.load(), KafkaSettings.load()
     register_certificate_gauges(metrics, kafka)
     removed = RemovedCameras(kafka, metrics)
-    stage = build_detect_stage(settings, is_removed=removed.__contains__)
+    stage = build_detect_stage(settings, is_removed=removed.__contains__, pace=Pace())
     output = CheckpointingOutput(stage, _output(settings, kafka), KafkaChangelog(CHECKPOINTS, kafka))
     return Runner(
         "detect",
@@ -41,6 +43,7 @@ def build(metrics: Metrics, health: Health) -> Runner[Frame, DetectOutput]:
             metrics=metrics,
             on_read=stage.note_read,
             removed=removed,
+            note=lambda: pace_note(stage.rate_hz),
         ),
         stage,
         output,

@@ -10,6 +10,7 @@ from agegender.services.detect.config import MAX_SEARCH_SIDE_PX, DetectSettings
 from agegender.services.detect.faces.multi_scale import MultiScaleYuNet
 from agegender.services.detect.faces.search import FaceDetector
 from agegender.services.detect.faces.yunet import YuNet
+from agegender.services.detect.pace import Pace
 from agegender.services.detect.preview import DOUBTFUL_SCORE, PreviewRenderer
 from agegender.services.detect.stage import DetectStage
 from agegender.services.detect.tracking.camera_tracks import TrackLimits
@@ -23,6 +24,7 @@ def build_detect_stage(
     *,
     multi_scale: bool = False,
     is_removed: Callable[[str], bool] = lambda _camera_id: False,
+    pace: Pace | None = None,
 ) -> DetectStage:
     """The stage with its detectors loaded. Limits OpenCV to one thread in the whole process.
 
@@ -54,6 +56,7 @@ def build_detect_stage(
         preview=None if settings.preview == "off" else PreviewRenderer(settings.preview_px, settings.preview),
         deadline=Deadline(settings.stale_s),
         is_removed=is_removed,
+        pace=pace,
     )
 
 

@@ -12,6 +12,7 @@ from agegender.shared.process.settings import Settings
 from agegender.shared.runtime.runner import BatchLimits
 
 MAX_SEARCH_SIDE_PX = 4_096
+_MAX_WORK_S = 1.0
 
 
 class DetectSettings(Settings):
@@ -46,4 +47,5 @@ class DetectSettings(Settings):
 
     def batch(self) -> BatchLimits:
         """When a batch is complete."""
-        return BatchLimits(self.batch_messages * self.threads)
+        most = self.batch_messages * self.threads
+        return BatchLimits(most, max_work_s=_MAX_WORK_S, least_messages=min(most, self.threads))

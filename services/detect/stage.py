@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from agegender.services.detect.faces.detections import FrameDetections
 from agegender.services.detect.faces.search import FaceDetector, FaceSearch
+from agegender.services.detect.pace import Pace
 from agegender.services.detect.preview import PreviewRenderer
 from agegender.services.detect.tracking.best_shot import Selection
 from agegender.services.detect.tracking.camera_tracks import (
@@ -35,6 +36,7 @@ class DetectStage:
       safe already, or when the checkpoint does not contain it.
     - A frame of a live camera is dropped as stale when it is too old, or when a later stream of the camera
       has been processed. The next processed frame says which tracks ended in the meantime.
+    - A live frame is dropped as busy when its camera has had its share, see `Pace`.
     - Stills are not tracked: all their faces are sent.
 
     Args:
@@ -49,6 +51,7 @@ class DetectStage:
         deadline: says which frames are stale; None drops no frame for its age.
         is_removed: whether the camera was removed. It then counts as live in any mode: its old frames
             are dropped as `removed`, so that they hold up no other camera.
+        pace: says which frames are looked at under overload; None: all, because the source thins them.
         clock: seconds since 1970, for the messages.
         monotonic: seconds of a clock that is never set, for forgetting cameras.
     """
@@ -65,6 +68,7 @@ class DetectStage:
         preview: PreviewRenderer | None = None,
         deadline: Deadline | None = None,
         is_removed: Callable[[str], bool] = lambda _camera_id: False,
+        pace: Pace | None = None,
         clock: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -73,6 +77,7 @@ class DetectStage:
         self._preview_renderer = preview
         self._deadline = deadline
         self._is_removed = is_removed
+        self._pace = pace
         self._clock = clock
         self._monotonic = monotonic
         self._cameras = TracksByCamera(limits)
@@ -80,11 +85,21 @@ class DetectStage:
 
     def process(self, batch: Sequence[Frame]) -> Sequence[Outcome[DetectOutput]]:
         """One outcome for each frame: its faces, track update and preview, or why it is bad or dropped."""
+        started_s = time.monotonic()
         early = [(frame, self._outcome_without_search(frame)) for frame in batch]
-        detections = self._search.each([frame for frame, outcome in early if outcome is None], self._is_stale)
-        return [
+        searched = [frame for frame, outcome in early if outcome is None]
+        detections = self._search.each(searched, self._is_stale)
+        outcomes = [
             self._process(frame, next(detections)) if outcome is None else outcome for frame, outcome in early
         ]
+        if self._pace is not None:
+            self._pace.note_work(len(searched), time.monotonic() - started_s)
+        return outcomes
+
+    @property
+    def rate_hz(self) -> float | None:
+        """Frames a second of each live camera that are looked at; None: all of them."""
+        return None if self._pace is None else self._pace.rate_hz
 
     def note_read(self, frame: Frame, absent_at_s: float) -> None:
         """Takes note that Kafka did not have this frame yet at `absent_at_s`; see `Deadline.note_read`."""
@@ -125,9 +140,9 @@ class DetectStage:
         camera = self._camera_of(frame)
         if (outcome := _outcome_if_late(camera, frame.info)) is not None:
             return outcome
-        if self._deadline is not None and not self._deadline.admit(frame.info, self._clock()):
+        if (reason := self._why_dropped(frame.info, self._clock())) is not None:
             camera.note_dropped()
-            return Dropped(DropReason.STALE)
+            return Dropped(reason)
         return None
 
     def _is_overdue(self, info: FrameInfo) -> bool:
@@ -135,6 +150,14 @@ class DetectStage:
         if self._deadline is None or not info.is_complete or not self._is_removed(info.camera_id):
             return False
         return self._deadline.is_stale(info.model_copy(update={"mode": "live"}), self._clock())
+
+    def _why_dropped(self, info: FrameInfo, now_s: float) -> DropReason | None:
+        if self._deadline is not None and not self._deadline.admit(info, now_s):
+            return DropReason.STALE
+        if self._pace is None or info.is_complete:
+            return None
+        waited_s = 0.0 if self._deadline is None else self._deadline.waited_s(info, now_s)
+        return None if self._pace.admit(info, waited_s) else DropReason.BUSY
 
     def _is_stale(self, info: FrameInfo) -> bool:
         """Whether the frame became too old while it waited for the other frames of its batch."""

@@ -11,9 +11,11 @@ from agegender.services.ingest.publish.backpressure import Backpressure
 from agegender.services.ingest.publish.buffer import FrameBuffer
 from agegender.services.ingest.publish.notices import NotedCameras
 from agegender.services.ingest.publish.output import MAX_BATCH, BufferedOutput
+from agegender.services.ingest.publish.told_pace import ToldPace
 from agegender.services.ingest.reader import SERVICE
 from agegender.services.ingest.sources.stream import CapturedFrame
 from agegender.shared.kafka.lag import KafkaBacklog
+from agegender.shared.kafka.notes import KafkaNotes
 from agegender.shared.kafka.output import KafkaDeadLetters, KafkaOutput
 from agegender.shared.kafka.topics import FRAMES, NOTICES, READERS
 from agegender.shared.messages.pipeline import Frame
@@ -30,15 +32,24 @@ def build(metrics: Metrics, health: Health) -> Runner[CapturedFrame, Frame]:
     """The service over Kafka, with the cameras of its settings or with those that the group assigns."""
     settings, kafka = IngestSettings.load(), KafkaSettings.load()
     register_certificate_gauges(metrics, kafka)
-    cameras = _listed(settings, metrics) if settings.has_list else AssignedCameras(settings, kafka, metrics)
+    detect = READERS[FRAMES.name]
+    pace = ToldPace(KafkaNotes(kafka, FRAMES.name, detect).read)
+    cameras = (
+        _listed(settings, metrics, pace)
+        if settings.has_list
+        else AssignedCameras(settings, kafka, metrics, pace.interval_s)
+    )
     output = BufferedOutput(
-        KafkaOutput(FRAMES, kafka),
+        KafkaOutput(FRAMES, kafka, pace.note_written),
         cameras,
         FrameBuffer(settings.buffer_bytes),
-        Backpressure(KafkaBacklog(kafka, READERS).count, settings.max_backlog),
+        Backpressure(
+            KafkaBacklog(kafka, READERS).count, settings.max_backlog, detect, lambda: pace.is_overloaded
+        ),
         Deadline(settings.stale_s),
         metrics=metrics,
         health=health,
+        pace=pace,
     )
     return Runner(
         SERVICE,
@@ -53,13 +64,13 @@ def build(metrics: Metrics, health: Health) -> Runner[CapturedFrame, Frame]:
     )
 
 
-def _listed(settings: IngestSettings, metrics: Metrics) -> CameraSource:
+def _listed(settings: IngestSettings, metrics: Metrics, pace: ToldPace) -> CameraSource:
     cameras = settings.camera_list()
     metrics.known_cameras.set(len(cameras))
     metrics.held_cameras.set(len(cameras))
     # With `change` the service does not end after its last file. An orchestrator would start it again, and
     # the new process would read all files a second time.
-    return CameraSource(cameras, settings, metrics, change=True)
+    return CameraSource(cameras, settings, metrics, change=True, interval_s=pace.interval_s)
 
 
 if __name__ == "__main__":

@@ -6,11 +6,12 @@ import logging
 import threading
 import time
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence, Set
+from collections.abc import Callable, Collection, Mapping, Sequence, Set
 from pathlib import Path
 
 from agegender.services.ingest.camera_source import CameraSource
 from agegender.services.ingest.config import IngestSettings
+from agegender.services.ingest.mailbox import no_interval
 from agegender.services.ingest.reader import SERVICE
 from agegender.services.ingest.sources.stream import CapturedFrame
 from agegender.shared.cameras.camera import Camera
@@ -40,14 +41,25 @@ class AssignedCameras:
 
     A thread of its own takes part in the group, so that cameras are handed over in time even if the stage is
     slow. `CameraSource` does the rest.
+
+    Args:
+        interval_s: see `CameraSource`.
     """
 
-    def __init__(self, settings: IngestSettings, kafka: KafkaSettings, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        settings: IngestSettings,
+        kafka: KafkaSettings,
+        metrics: Metrics,
+        interval_s: Callable[[str], float] = no_interval,
+    ) -> None:
         self._settings = settings
         self._metrics = metrics
         self._table: KafkaTable[CameraSettings] = KafkaTable(CAMERAS, kafka, kafka.camera_partitions)
         self._group = KafkaGroup(self._table.name, SERVICE, kafka, self._weights, self._give_up)
-        self._cameras = CameraSource((), settings, metrics, change=True, may_read=self._group.is_ours)
+        self._cameras = CameraSource(
+            (), settings, metrics, change=True, may_read=self._group.is_ours, interval_s=interval_s
+        )
         self._series = RemovedSeries(metrics)
         self._thread = threading.Thread(target=self._follow, name="cameras of the group", daemon=True)
         self._stop = threading.Event()

@@ -13,7 +13,7 @@ from agegender.services.ingest.config import IngestSettings
 from agegender.services.ingest.decoder.client import DecoderPool
 from agegender.services.ingest.decoder.stream import IsolatedStream
 from agegender.services.ingest.decoder.usage import DecoderUsage
-from agegender.services.ingest.mailbox import Mailbox, WhenFull
+from agegender.services.ingest.mailbox import Mailbox, WhenFull, no_interval
 from agegender.services.ingest.reader import SERVICE, CameraReader, ReaderSettings, always
 from agegender.services.ingest.sources.kinds import is_picture_file
 from agegender.services.ingest.sources.stills import StillsStream
@@ -42,6 +42,7 @@ class CameraSource:
         cameras: the cameras that `open` starts to read.
         change: whether `set_cameras` will be called. Such a source is never exhausted.
         may_read: whether this worker owns the cameras at the moment. All readers ask it at every frame.
+        interval_s: the least time between two frames of this live camera, in seconds.
     """
 
     def __init__(
@@ -52,11 +53,12 @@ class CameraSource:
         *,
         change: bool = False,
         may_read: Callable[[], bool] = always,
+        interval_s: Callable[[str], float] = no_interval,
     ) -> None:
         self._settings = settings
         self._metrics = metrics
         self._may_read = may_read
-        self._mailbox = Mailbox(None if change else len(cameras))
+        self._mailbox = Mailbox(None if change else len(cameras), interval_s)
         self._decoders = DecoderPool()
         metrics.registry.register(DecoderUsage(self._decoders.processes))
         self._in_hand: list[CapturedFrame] = []

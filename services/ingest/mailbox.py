@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import threading
-from collections.abc import Collection, Iterable
+import time
+from collections.abc import Callable, Collection, Iterable
 from enum import Enum
 
 from agegender.services.ingest.sources.stream import CapturedFrame
@@ -18,17 +20,40 @@ class WhenFull(Enum):
     """Files: the reader waits, and no frame is dropped."""
 
 
+def no_interval(_camera_id: str) -> float:
+    """Takes the frames of each camera as they come."""
+    return 0.0
+
+
 class Mailbox:
     """One place for each camera. One condition for all, so that `take` can wait for any camera.
+
+    Live cameras take turns. A newer frame keeps the turn of the older one, so that each camera is taken
+    equally often and its frames are evenly spaced. Files come after all live cameras.
 
     Args:
         readers: the number of readers. After each has called `finished`, the mailbox is exhausted. None:
             cameras come and go, and the mailbox is never exhausted.
+        interval_s: the least time between two frames of this live camera, in seconds.
+        monotonic: seconds of a clock that is never set.
     """
 
-    def __init__(self, readers: int | None) -> None:
+    def __init__(
+        self,
+        readers: int | None,
+        interval_s: Callable[[str], float] = no_interval,
+        *,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._changed = threading.Condition()
+        self._interval_s = interval_s
+        self._monotonic = monotonic
         self._held: dict[str, CapturedFrame] = {}
+        """The one whose turn is next first."""
+        self._complete: set[str] = set()
+        """The cameras whose readers wait."""
+        self._last_due_s: dict[str, float] = {}
+        """When the last frame of each live camera was to be taken."""
         self._on_hold: frozenset[str] = frozenset()
         self._readers = readers
         self._closed = False
@@ -40,8 +65,8 @@ class Mailbox:
                 self._changed.wait_for(lambda: self._closed or captured.camera_id not in self._held)
             if self._closed:
                 return captured
-            # Removed first, so that the new frame is last in the order of arrival.
-            replaced = self._held.pop(captured.camera_id, None)
+            (self._complete.add if when_full is WhenFull.WAIT else self._complete.discard)(captured.camera_id)
+            replaced = self._held.get(captured.camera_id)
             self._held[captured.camera_id] = captured
             self._changed.notify_all()
             return replaced
@@ -54,19 +79,44 @@ class Mailbox:
             self._changed.notify_all()
 
     def take(self, max_frames: int, timeout_s: float) -> list[CapturedFrame]:
-        """Waits for a frame of any camera that is not on hold, unless the mailbox is exhausted or closed.
+        """Waits for a frame that may be taken, unless the mailbox is exhausted or closed.
 
-        Returns at most one frame of each camera, the one that waits longest first.
+        Returns at most one frame of each camera, live cameras first, the one that waits longest before the
+        others. A camera on hold is skipped, and so is a live camera until its interval is over.
         """
+        until_s = self._monotonic() + timeout_s
         with self._changed:
-            self._changed.wait_for(
-                lambda: self._held.keys() - self._on_hold or self._is_exhausted or self._closed, timeout_s
-            )
-            free = [camera for camera in self._held if camera not in self._on_hold]
-            taken = [self._held.pop(camera) for camera in free[:max_frames]]
+            while True:
+                now_s = self._monotonic()
+                waits_s = {
+                    camera: self._wait_s(camera, now_s) for camera in self._held.keys() - self._on_hold
+                }
+                if any(wait_s <= 0 for wait_s in waits_s.values()) or self._is_exhausted or self._closed:
+                    break
+                if now_s >= until_s:
+                    return []
+                self._changed.wait(min([until_s - now_s, *waits_s.values()]))
+            ready = [camera for camera in self._held if waits_s.get(camera, 1.0) <= 0]
+            # Sorting keeps the order of the turns among live cameras, and among the others.
+            chosen = sorted(ready, key=self._complete.__contains__)[:max_frames]
+            for camera in chosen:
+                self._note_taken(camera, now_s)
+            taken = [self._held.pop(camera) for camera in chosen]
             if taken:
                 self._changed.notify_all()
             return taken
+
+    def _wait_s(self, camera_id: str, now_s: float) -> float:
+        """Seconds until the camera may be taken; 0 or less: now."""
+        if camera_id in self._complete:
+            return 0.0
+        return self._last_due_s.get(camera_id, -math.inf) + self._interval_s(camera_id) - now_s
+
+    def _note_taken(self, camera_id: str, now_s: float) -> None:
+        # Counted from when it was due: else every late frame lowers the rate. After a long gap, from now.
+        interval_s = self._interval_s(camera_id)
+        due_s = self._last_due_s.get(camera_id, -math.inf) + interval_s
+        self._last_due_s[camera_id] = due_s if now_s - due_s < interval_s else now_s
 
     def hold(self, camera_ids: Collection[str]) -> None:
         """Holds these cameras, and no others: `take` skips them until the next call."""
@@ -92,8 +142,11 @@ class Mailbox:
     def clear(self, camera_ids: Iterable[str] | None = None) -> list[CapturedFrame]:
         """Removes and returns the frames of these cameras, or of all."""
         with self._changed:
-            chosen = list(self._held) if camera_ids is None else camera_ids
+            chosen = list(self._held if camera_ids is None else camera_ids)
             left = [self._held.pop(camera) for camera in chosen if camera in self._held]
+            for camera in chosen:
+                self._last_due_s.pop(camera, None)
+                self._complete.discard(camera)
             self._changed.notify_all()
             return left
 

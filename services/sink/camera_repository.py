@@ -156,7 +156,11 @@ def _fixed(keys: CameraKeys) -> tuple[str, ...]:
 def _state(newest: Result | TrackUpdate, now_s: float) -> dict[str, object]:
     """The fields of `state` about the newest frame; an unknown value is empty."""
     frame = frame_of(newest)
-    rate_hz = newest.info.frame_rate_hz if isinstance(newest, TrackUpdate) else None
+    rate_hz, captured_hz = (
+        (newest.info.frame_rate_hz, newest.info.captured_rate_hz)
+        if isinstance(newest, TrackUpdate)
+        else (None, None)
+    )
     return {
         "from": "track_update" if isinstance(newest, TrackUpdate) else "result",
         "stream": frame.stream_id,
@@ -166,6 +170,7 @@ def _state(newest: Result | TrackUpdate, now_s: float) -> dict[str, object]:
         "width_px": frame.width_px,
         "height_px": frame.height_px,
         "frame_rate_hz": "" if rate_hz is None else rate_hz,
+        "captured_rate_hz": "" if captured_hz is None else captured_hz,
         "written_at_s": repr(now_s),
         "delay_s": round(now_s - frame.captured_at_s, 3),
     }

@@ -166,7 +166,9 @@ def _add_update(update: TrackUpdate, records: dict[str, VisitRecord]) -> None:
         record = records.get(summary.track_id) or VisitRecord(
             camera_id=update.camera_id, track_id=summary.track_id
         )
-        records[summary.track_id] = record.updated(summary, update.info.frame.clock)
+        records[summary.track_id] = record.updated(
+            summary, update.info.frame.clock, update.info.frame_rate_hz
+        )
 
 
 def _add_result(result: Result, records: dict[str, VisitRecord]) -> bool:

@@ -38,6 +38,8 @@ class VisitRecord(Model):
     last_seen_s: Seconds = 0.0
     clock: Clock = "arrival"
     frames: Annotated[int, Field(ge=0)] = 0
+    frame_rate_hz: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
+    """The lowest rate of the track updates so far."""
     no_vote_reason: Unclassified | None = None
     """Why no face was good enough to be classified, from the latest track summary."""
     ended: bool = False
@@ -56,8 +58,12 @@ class VisitRecord(Model):
         votes = tuple(sorted((*self.votes, vote), key=lambda one: one.number))
         return self.model_copy(update={"votes": votes})._closed_if_complete()
 
-    def updated(self, summary: TrackSummary, clock: Clock) -> Self:
-        """With one more track summary, with times by `clock`. Unchanged if it is closed."""
+    def updated(self, summary: TrackSummary, clock: Clock, rate_hz: float | None = None) -> Self:
+        """With one more track summary, with times by `clock`. Unchanged if it is closed.
+
+        Args:
+            rate_hz: frames a second that were processed lately; None: not known.
+        """
         if self.closed is not None:
             return self
         first_seen_s = summary.first_seen_s if self.first_seen_s is None else self.first_seen_s
@@ -65,6 +71,9 @@ class VisitRecord(Model):
             "first_seen_s": min(first_seen_s, summary.first_seen_s),
             "last_seen_s": max(self.last_seen_s, summary.last_seen_s),
             "frames": max(self.frames, summary.frames),
+            "frame_rate_hz": min(
+                (one for one in (self.frame_rate_hz, rate_hz) if one is not None), default=None
+            ),
             "ended": self.ended or summary.ended,
             "votes_sent": min(max(self.votes_sent, summary.votes_sent), MAX_VOTES),
         }
@@ -92,6 +101,7 @@ class VisitRecord(Model):
             last_seen_s=self.last_seen_s,
             clock=self.clock,
             frames=self.frames,
+            frame_rate_hz=self.frame_rate_hz,
             unclassified=None if found.faces_classified else self._why_unclassified(),
             closed=self.closed,
             **found.model_dump(),

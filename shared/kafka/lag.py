@@ -18,6 +18,7 @@ from agegender.shared.kafka.client import (
 )
 from agegender.shared.process.metrics import Metrics
 from agegender.shared.process.settings import KafkaSettings
+from agegender.shared.runtime.transport import Backlog
 
 _LATEST, _EARLIEST = -1, -2  # Kafka's numbers for the end and the beginning of a partition
 _CHECK_EVERY_S = 5.0
@@ -38,11 +39,10 @@ class KafkaBacklog:
         self._groups = {group: (prefix + group, prefix + topic) for topic, group in readers.items()}
         self._admin: Any = None
 
-    def count(self) -> Mapping[str, int]:
-        """Group → messages it has not committed, without those that Kafka has deleted.
+    def count(self) -> Mapping[str, Backlog]:
+        """Group → its backlog. Raises NotNow.
 
-        0 where the topic does not exist yet. A group without commits has all messages before it.
-        Raises NotNow.
+        Nothing waits where the topic does not exist yet. A group without commits has all messages before it.
         """
         if self._admin is None:
             self._admin = connect_admin(self._kafka)
@@ -53,7 +53,7 @@ class KafkaBacklog:
             self.close()
             raise
 
-    def _count(self, admin: Any) -> Mapping[str, int]:  # noqa: ANN401  (kafka-python has no types)
+    def _count(self, admin: Any) -> Mapping[str, Backlog]:  # noqa: ANN401  (kafka-python has no types)
         # Commits are read first: a message that is processed meanwhile counts as waiting, never the reverse.
         commits = admin.list_group_offsets({group: None for group, _ in self._groups.values()})
         existing = set(admin.list_topics())
@@ -62,13 +62,17 @@ class KafkaBacklog:
         partitions = [one for topic, some in numbers.items() for one in partitions_of(topic, some)]
         ends = admin.list_partition_offsets(dict.fromkeys(partitions, _LATEST))
         begins = admin.list_partition_offsets(dict.fromkeys(partitions, _EARLIEST))
-        waiting = dict.fromkeys(self._groups, 0)
+        found = {}
         for name, (group, topic) in self._groups.items():
+            waiting, commit_offsets = 0, []
             for one in partitions_of(topic, numbers.get(topic, ())):
                 at = commits[group].get(one)
+                if at is not None:
+                    commit_offsets.append(at.offset)
                 done = begins[one].offset if at is None else max(at.offset, begins[one].offset)
-                waiting[name] += max(0, ends[one].offset - done)
-        return waiting
+                waiting += max(0, ends[one].offset - done)
+            found[name] = Backlog(waiting, sum(commit_offsets) if commit_offsets else None)
+        return found
 
     def close(self) -> None:
         """Closes the connection."""

@@ -37,21 +37,34 @@ M = TypeVar("M", bound=Model)
 T = TypeVar("T")
 
 
+def _forget(_key: bytes, _partition: int) -> None:
+    pass
+
+
 class _KafkaWriter(Generic[T]):
     """Writes to a topic, and creates the topic if it does not exist.
 
     When the time for an answer is up, messages may still be on their way. The next call with the same batch
     waits for them and does not send them twice. Only messages that have failed are sent again, in their
     order and before the rest.
+
+    Args:
+        on_written: called with the key and the partition of each message that Kafka has.
     """
 
     def __init__(
-        self, name: str, retention_s: int, encode: Callable[[T], Encoded], kafka: KafkaSettings
+        self,
+        name: str,
+        retention_s: int,
+        encode: Callable[[T], Encoded],
+        kafka: KafkaSettings,
+        on_written: Callable[[bytes, int], None] = _forget,
     ) -> None:
         self._name = name
         self._retention_s = retention_s
         self._encode = encode
         self._kafka = kafka
+        self._on_written = on_written
         self._producer: Any = None
         self._batch: Sequence[T] | None = None
         self._unsent: deque[Encoded] = deque()
@@ -113,6 +126,9 @@ class _KafkaWriter(Generic[T]):
             return
         self._producer.flush(timeout=ANSWER_MS / 1000)
         failed = [(one, future) for one, future in self._on_the_way if future.failed()]
+        for one, future in self._on_the_way:
+            if future.succeeded():
+                self._on_written(one.key, future.value.partition)
         self._on_the_way = []
         if failed:
             self._unsent.extendleft(one for one, _ in reversed(failed))
@@ -138,8 +154,11 @@ class _KafkaWriter(Generic[T]):
 class KafkaOutput(_KafkaWriter[M]):
     """Writes the messages of a topic."""
 
-    def __init__(self, topic: Topic[M], kafka: KafkaSettings) -> None:
-        super().__init__(kafka.topic_prefix + topic.name, topic.retention_s, topic.codec.encode, kafka)
+    def __init__(
+        self, topic: Topic[M], kafka: KafkaSettings, on_written: Callable[[bytes, int], None] = _forget
+    ) -> None:
+        name = kafka.topic_prefix + topic.name
+        super().__init__(name, topic.retention_s, topic.codec.encode, kafka, on_written)
 
 
 class KafkaChangelogOutput(_KafkaWriter[M]):

@@ -23,6 +23,7 @@ from agegender.shared.kafka.client import (
 )
 from agegender.shared.kafka.deleted import DeletedMessages
 from agegender.shared.kafka.lag import KafkaLag
+from agegender.shared.kafka.notes import joined_note, own_part
 from agegender.shared.kafka.private import Membership
 from agegender.shared.kafka.removed_cameras import RemovedCameras
 from agegender.shared.kafka.topic_admin import ensure_topic
@@ -57,6 +58,7 @@ class KafkaSource(Generic[M]):
         on_read: called for each message that is handed out, with the last time at which Kafka did not have it
             yet (seconds of `time.monotonic`). Only for messages where that is known, and only with `metrics`.
         removed: follows the removed cameras while the source is open.
+        note: what to note with each commit, for the writers of the topic.
     """
 
     def __init__(
@@ -68,6 +70,7 @@ class KafkaSource(Generic[M]):
         metrics: Metrics | None = None,
         on_read: Callable[[M, float], None] | None = None,
         removed: RemovedCameras | None = None,
+        note: Callable[[], str] = str,
     ) -> None:
         listed = [topics] if isinstance(topics, Topic) else topics
         self._topics = {kafka.topic_prefix + one.name: one for one in listed}
@@ -82,6 +85,7 @@ class KafkaSource(Generic[M]):
         self._on_assignment = on_assignment
         self._on_read = on_read
         self._removed = removed
+        self._note = note
         self._held: frozenset[int] = frozenset()
         self._is_assignment_new = False
         self._is_in_hand = False
@@ -140,7 +144,8 @@ class KafkaSource(Generic[M]):
         """Asks where the group had stopped in new partitions. Before any message of them is handed out."""
         for partition in {partition_of(record) for record in self._buffer}:
             if not self._deleted.knows(partition):
-                self._deleted.begin(partition, *committed_position(self._consumer, partition, self._kafka))
+                offset, note = committed_position(self._consumer, partition, self._kafka)
+                self._deleted.begin(partition, offset, own_part(note))
 
     def _take(self, max_messages: int) -> Sequence[Delivery[M]]:
         """The next messages, up to the first one that only a later version can read.
@@ -224,7 +229,10 @@ class KafkaSource(Generic[M]):
             self._is_in_hand = False
             return
         # It fails during a rebalance. Later polls tell what stays; another member repeats the rest.
-        positions = {one: (offset, self._deleted.note(one)) for one, offset in self._done.items()}
+        told = self._note()
+        positions = {
+            one: (offset, joined_note(told, self._deleted.note(one))) for one, offset in self._done.items()
+        }
         commit(self._consumer, positions, self._kafka)
         self._done.clear()
         self._is_in_hand = False

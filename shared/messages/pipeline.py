@@ -208,6 +208,8 @@ class TrackUpdateInfo(Model):
     """The newest processed frame."""
     frame_rate_hz: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
     """Frames processed recently for each second of capture time; None for the first frames of a stream."""
+    captured_rate_hz: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
+    """The same of all captured frames, also of those that were dropped."""
     tracks: tuple[TrackSummary, ...] = ()
     """All tracks in view, and those that ended since the last track update."""
     detected_at_s: Seconds

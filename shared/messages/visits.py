@@ -22,6 +22,9 @@ from agegender.shared.messages.pipeline import (
 UNKNOWN_BAND = "unknown"
 """The age band of a visit without a classified face."""
 
+SURE_RATE_HZ = 1.0
+"""At a lower rate the tracks of people that move may break or be confused."""
+
 Closed = Literal["left", "timed-out"]
 """Why a visit is over: its track ended, or the silence timeout closed it."""
 
@@ -41,6 +44,8 @@ class Visit(Model):
     clock: Clock
     frames: Annotated[int, Field(ge=0)]
     """The number of frames in which the face was found."""
+    frame_rate_hz: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
+    """Frames a second that were processed, at the time when they were fewest; None until it is known."""
     faces_classified: Annotated[int, Field(ge=0)]
     """The number of faces from which age and gender were taken."""
     age_years: Years | None = None
@@ -62,6 +67,11 @@ class Visit(Model):
     def dwell_s(self) -> float:
         """How long the visit has lasted."""
         return max(0.0, self.last_seen_s - self.first_seen_s)
+
+    @property
+    def is_unsure(self) -> bool:
+        """Whether so few frames were processed that the person may be counted twice or not at all."""
+        return self.frame_rate_hz is not None and self.frame_rate_hz < SURE_RATE_HZ
 
     @property
     def age_band(self) -> str:

@@ -150,6 +150,12 @@ class Deadline:
         correction_s = 0.0 if camera is None else camera.correction_s
         return now_s - info.captured_at_s - correction_s > self._deadline_s
 
+    def waited_s(self, info: FrameInfo, now_s: float) -> float:
+        """How long ago the frame was published, by all that is known of the clock of its ingest."""
+        camera = self._cameras.get(info.camera_id)
+        correction_s = 0.0 if camera is None else camera.correction_s
+        return max(0.0, now_s - info.published_at_s - correction_s)
+
     def _learn(self, camera: _Camera, info: FrameInfo, now_s: float) -> None:
         if info.stream_id != camera.stream_id:
             camera.start(info.stream_id)

@@ -18,6 +18,7 @@ The stage works in its own thread, so that the source keeps its assignment howev
 from __future__ import annotations
 
 import logging
+import math
 import re
 import time
 from collections import Counter
@@ -44,6 +45,7 @@ Out = TypeVar("Out", bound=Traceable)
 
 _POLL_S = 0.5  # an empty poll delays a stop by this much at most
 _KEEP_ALIVE_EVERY_S = 1.0
+_NEWEST_SHARE = 0.5  # of the last batch, in the average time of a message
 _HUNG_S = 300.0  # a stage that works for longer counts as hung, and its assignment is given up
 
 
@@ -59,10 +61,23 @@ class StopSignal(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class BatchLimits:
-    """A batch is complete with `max_messages`, or `max_wait_s` after its first message."""
+    """A batch is complete with `max_messages`, or `max_wait_s` after its first message.
+
+    Where messages take long, it is smaller: with as many as are processed in `max_work_s`, by the time that
+    the last batches took. So commits follow each other in seconds on a slow machine, too.
+    """
 
     max_messages: int = 1
     max_wait_s: float = 0.0
+    max_work_s: float = math.inf
+    least_messages: int = 1
+    """As many as the stage processes in parallel. No batch is limited to fewer for its time."""
+
+    def most(self, message_s: float) -> int:
+        """The largest number of messages of a batch when each takes so long."""
+        if message_s * self.max_messages <= self.max_work_s:
+            return self.max_messages
+        return max(self.least_messages, int(self.max_work_s / message_s))
 
 
 @dataclass
@@ -112,6 +127,7 @@ class Runner(Generic[In, Out]):
         self._metrics = metrics
         self._health = health
         self._batch = batch
+        self._message_s = 0.0
         self._limit = limit or DeadLetterLimit()
         self._grace_s = grace_s
         self._last_words = last_words
@@ -161,12 +177,13 @@ class Runner(Generic[In, Out]):
 
     def _collect(self, stop: StopSignal) -> list[Delivery[In]]:
         batch: list[Delivery[In]] = []
+        most = self._batch.most(self._message_s)
         deadline_s = time.monotonic() + _POLL_S
-        while len(batch) < self._batch.max_messages and not stop.is_set():
+        while len(batch) < most and not stop.is_set():
             wait_s = deadline_s - time.monotonic()
             if wait_s < 0:
                 break
-            arrived = self._poll(self._batch.max_messages - len(batch), min(wait_s, _POLL_S), stop)
+            arrived = self._poll(most - len(batch), min(wait_s, _POLL_S), stop)
             if arrived and not batch:
                 deadline_s = time.monotonic() + self._batch.max_wait_s
             batch.extend(arrived)
@@ -187,7 +204,9 @@ class Runner(Generic[In, Out]):
         self._time.turn_to("process")
         if not self._retry(lambda: self._process(batch, outcomes), stop, self._grace_s):
             return False
-        self._metrics.stage_seconds.labels(self.service).observe(time.perf_counter() - started_s)
+        took_s = time.perf_counter() - started_s
+        self._message_s += _NEWEST_SHARE * (took_s / len(batch) - self._message_s)
+        self._metrics.stage_seconds.labels(self.service).observe(took_s)
         self._metrics.batch_size.labels(self.service).observe(len(batch))
         self._limit.check(good=len(batch) - len(outcomes.bad), bad=[letter.reason for letter in outcomes.bad])
         steps: tuple[tuple[LoopStep, Callable[[], None]], ...] = (

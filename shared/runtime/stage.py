@@ -18,7 +18,7 @@ class DropReason(StrEnum):
     """Why a message was not published or not processed. Every dropped one counts under one of these."""
 
     BUSY = "busy"
-    """A newer frame replaced it in the mailbox."""
+    """More frames came than can be processed: another frame of its camera took its turn."""
     STOPPED = "stopped"
     """The worker stopped before the frame was sent."""
     STALE = "stale"

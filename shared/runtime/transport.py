@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 from agegender.shared.errors import BadMessage
 from agegender.shared.messages.codec import Encoded
@@ -37,6 +37,23 @@ class Assignment:
     """Numbers of the partitions."""
     partitions: int
     """How many partitions the topic has."""
+
+
+class Backlog(NamedTuple):
+    """The work of one consumer group on its topic."""
+
+    waiting: int
+    """Messages that it has not committed, without those that Kafka has deleted."""
+    done: int | None
+    """Messages up to its commits, over all partitions; None: it has none."""
+
+
+class Note(NamedTuple):
+    """A few words from the reader of a partition to its writers, kept with its last commit."""
+
+    offset: int
+    """Of that commit."""
+    text: str
 
 
 class Source(Protocol[T_co]):

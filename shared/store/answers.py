@@ -10,6 +10,8 @@ from agegender.shared.messages.pipeline import Clock, Result
 
 T = TypeVar("T")
 
+_NEARLY_ALL = 0.8  # of the frames; a few are always dropped, and five seconds hold few frames
+
 PRESENT_S = 10.0
 """A person is there now if the visit is open, had a message in the last 10 s, and its end was not seen."""
 
@@ -36,10 +38,19 @@ class FrameNews:
     """In pixels."""
     frame_rate_hz: float | None
     """Frames processed per second of capture time; None at first, and for single pictures."""
+    captured_rate_hz: float | None
+    """The same of all captured frames, also of those that were dropped."""
     written_at_s: float
     """When the store took the message, by the clock of the Redis server."""
     delay_s: float
     """From capture to store; below 0 if the camera's clock is fast."""
+
+    @property
+    def is_overloaded(self) -> bool:
+        """Whether clearly fewer frames are processed than captured."""
+        if self.frame_rate_hz is None or self.captured_rate_hz is None:
+            return False
+        return self.frame_rate_hz < _NEARLY_ALL * self.captured_rate_hz
 
 
 @dataclass(frozen=True, slots=True)

@@ -252,6 +252,7 @@ def _frame_news(known: Mapping[str, str]) -> FrameNews | None:
         clock=cast("Clock", known["clock"]),
         size_wh=(int(known["width_px"]), int(known["height_px"])),
         frame_rate_hz=float(known["frame_rate_hz"]) if known.get("frame_rate_hz") else None,
+        captured_rate_hz=float(known["captured_rate_hz"]) if known.get("captured_rate_hz") else None,
         written_at_s=float(known["written_at_s"]),
         delay_s=float(known["delay_s"]),
     )

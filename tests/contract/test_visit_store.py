@@ -241,7 +241,7 @@ def test_the_state_of_a_camera_is_from_its_newest_track_update(sink: Sink, clock
     clock.now_s = T0 + 8.25
     newest = frame_info(sequence=8, captured_at_s=T0 + 8)
     sink.output.write([track_update(frame=newest), track_update(frame=frame_info(sequence=7)), vote()])
-    frame = FrameNews(T0 + 8, "arrival", (640, 360), 5.0, T0 + 8.25, 0.25)
+    frame = FrameNews(T0 + 8, "arrival", (640, 360), 5.0, 5.0, T0 + 8.25, 0.25)
     expected = CameraStatus("cam1", frame, None, 0)
     assert sink.store.cameras() == [expected]
     clock.now_s += 60

@@ -150,7 +150,11 @@ def track_update(*tracks: TrackSummary, frame: FrameInfo | None = None) -> Track
     """The people seen now."""
     frame = frame or frame_info()
     info = TrackUpdateInfo(
-        frame=frame, frame_rate_hz=5.0, tracks=tracks, detected_at_s=frame.captured_at_s + 0.5
+        frame=frame,
+        frame_rate_hz=5.0,
+        captured_rate_hz=5.0,
+        tracks=tracks,
+        detected_at_s=frame.captured_at_s + 0.5,
     )
     return TrackUpdate(info=info)
 

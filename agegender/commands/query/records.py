@@ -28,6 +28,7 @@ def visit_record(visit: Visit, zone: tzinfo | None = None) -> FlatRecord:
         "last_seen": iso_time(visit.last_seen_s, zone),
         "age_band": visit.age_band,
         "dwell_s": round(visit.dwell_s, 3),
+        "is_unsure": visit.is_unsure,
     }
 
 
@@ -61,6 +62,8 @@ def camera_record(camera: CameraStatus, now_s: float, zone: tzinfo | None = None
         "width_px": frame and frame.size_wh[0],
         "height_px": frame and frame.size_wh[1],
         "frame_rate_hz": frame and frame.frame_rate_hz,
+        "captured_rate_hz": frame and frame.captured_rate_hz,
+        "is_overloaded": frame is not None and frame.is_overloaded,
         "written_at_s": frame and frame.written_at_s,
         "written_at": frame and iso_time(frame.written_at_s, zone),
         "delay_s": frame and frame.delay_s,
@@ -121,6 +124,8 @@ VISIT_COLUMNS = (
         "dwell_s",
         "clock",
         "frames",
+        "frame_rate_hz",
+        "is_unsure",
         "faces_classified",
     ),
     *("age_years", "age_interval_years_low", "age_interval_years_high", "age_band", "unclassified"),
@@ -129,6 +134,6 @@ VISIT_COLUMNS = (
 CAMERA_COLUMNS = (
     *("camera_id", "state", "since", "since_s", "reason", "detail"),
     *("captured_at", "captured_at_s", "clock", "width_px", "height_px", "frame_rate_hz"),
-    *("written_at", "written_at_s", "delay_s", "present"),
+    *("captured_rate_hz", "is_overloaded", "written_at", "written_at_s", "delay_s", "present"),
 )
 COUNT_COLUMNS = ("start", "start_s", "camera_id", "age_band", "gender", "visits", "fewer_than")

@@ -15,7 +15,7 @@ from agegender.commands.face_rows import age_text, face_size, gender_texts, inte
 from agegender.commands.terminal import Name
 from agegender.shared.messages.pipeline import AGE_BANDS
 from agegender.shared.messages.visits import UNKNOWN_BAND, Visit
-from agegender.shared.store import CameraState, CameraStatus, GivenCount, Period, StoredResult
+from agegender.shared.store import CameraState, CameraStatus, FrameNews, GivenCount, Period, StoredResult
 
 _STATE_STYLES: dict[CameraState, str] = {
     "live": "green",
@@ -39,7 +39,7 @@ def cameras_table(cameras: Sequence[CameraStatus], now_s: float, zone: tzinfo | 
         rate_hz = None if frame is None else frame.frame_rate_hz
         table.add_row(
             Name(camera.camera_id),
-            Text(state, style=_STATE_STYLES[state]),
+            _state_text(state, frame),
             "" if since_s is None else f"{_time_text(since_s, zone)} ({duration_text(now_s - since_s)})",
             "-" if rate_hz is None else f"{rate_hz:.1f}",
             "-" if frame is None else f"{frame.delay_s * 1000:.0f} ms",
@@ -48,6 +48,13 @@ def cameras_table(cameras: Sequence[CameraStatus], now_s: float, zone: tzinfo | 
         if state == "failing" and (notice := camera.notice) is not None:
             why.append(Text(f"{camera.camera_id}: {notice.reason}: {notice.detail}", style="red"))
     return Group(table, *why)
+
+
+def _state_text(state: CameraState, frame: FrameNews | None) -> Text:
+    if frame is not None and frame.is_overloaded:
+        rates = f"{frame.frame_rate_hz:.1f} of {frame.captured_rate_hz:.1f}"
+        return Text(f"overloaded: {rates} frames a second", style="red")
+    return Text(state, style=_STATE_STYLES[state])
 
 
 def visits_table(title: str, visits: Iterable[Visit], zone: tzinfo | None = None) -> Table:

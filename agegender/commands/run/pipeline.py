@@ -35,7 +35,7 @@ from agegender.shared.runtime.service import Runnable
 from agegender.shared.runtime.stage import Stage
 from agegender.shared.runtime.transport import Output, Source, SplitOutput
 
-_FRAMES_ON_THE_WAY = 4  # for each camera; a live camera drops frames rather than queueing more
+_FRAMES_ON_THE_WAY = 2  # for each thread of detect, to keep it busy; all others wait in the mailbox
 _FACES_ON_THE_WAY = 256
 _LOOK_EVERY_S = 0.2
 _DRAIN_S = 8.0  # for the frames on their way, after the stop
@@ -75,7 +75,7 @@ class Pipeline:
         results_to: Output[Stored],
         metrics: Metrics,
     ) -> None:
-        frames = MemoryTopic(FRAMES.name, FRAMES.codec, _FRAMES_ON_THE_WAY * len(cameras))
+        frames = MemoryTopic(FRAMES.name, FRAMES.codec, _FRAMES_ON_THE_WAY * settings.detect.threads)
         faces = MemoryTopic(FACES.name, FACES.codec, _FACES_ON_THE_WAY)
         results = MemoryTopic(RESULTS.name, STORED_CODEC, _FACES_ON_THE_WAY)
         self._metrics = metrics
@@ -90,7 +90,7 @@ class Pipeline:
             NotedCameras(self.cameras, results.output()),
             settings.ingest.stage(),
             frames.output(),
-            BatchLimits(len(cameras)),
+            BatchLimits(),  # one at a time: the mailbox decides as late as it can
         )
         detect = build_detect_stage(settings.detect)
         self._rest = (

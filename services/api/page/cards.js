@@ -123,7 +123,7 @@ export function cameras(list, nowS) {
 
 function fill(item, camera, nowS) {
   const live = camera.state === "live";
-  item.dataset.state = needsAttention(camera, nowS) || live ? camera.state : "stopped";
+  item.dataset.state = live && camera.is_overloaded ? "overloaded" : needsAttention(camera, nowS) || live ? camera.state : "stopped";
   setText(item.querySelector(".state"), stateText(camera, nowS));
   const facts = {
     present: `${count(camera.present)} ${plural(camera.present, "person", "people")}`,
@@ -143,10 +143,16 @@ export function needsAttention(camera, nowS) {
 
 /** "live", "silent since 14:03 (12 min)", "failing since 14:03 (12 min): login — the password is wrong". */
 function stateText(camera, nowS) {
-  if (camera.state === "live") return "live";
+  if (camera.state === "live") return working(camera);
   const since = `${camera.state} since ${clock(camera.since_s)} (${duration(nowS - camera.since_s)})`;
   const why = [camera.reason, camera.detail].filter(Boolean).join(" — ");
   return why ? `${since}: ${why}` : since;
+}
+
+/** "live", or "overloaded: 1.4 of 5.0 frames a second". */
+function working(camera) {
+  if (!camera.is_overloaded) return "live";
+  return `overloaded: ${rate(camera.frame_rate_hz)} of ${rate(camera.captured_rate_hz)} frames a second`;
 }
 
 async function showPreview(place, camera) {

@@ -53,8 +53,13 @@ export function delay(seconds) {
 
 const WHY_NOT = { "too-small": "not classified: face too small", "too-blurred": "not classified: face too blurred", "not-yet": "not classified yet" };
 
-/** "female, 34 (27–41)": gender, age and the range of the age. */
+/** "female, 34 (27–41)": gender, age and the range of the age; "unsure" where too few frames were processed. */
 export function described(visit) {
+  const text = face(visit);
+  return visit.is_unsure ? `${text}, unsure: ${rate(visit.frame_rate_hz)} frames a second` : text;
+}
+
+function face(visit) {
   if (visit.age_years === null) return WHY_NOT[visit.unclassified];
   const range = visit.age_interval_years;
   const age = Math.floor(visit.age_years);

@@ -224,6 +224,7 @@ class CameraTracks:
         return TrackUpdateInfo(
             frame=info,
             frame_rate_hz=self._clock.rate_hz,
+            captured_rate_hz=self._clock.captured_rate_hz,
             tracks=tracks,
             detected_at_s=detected_at_s,
         )

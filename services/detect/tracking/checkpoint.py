@@ -62,8 +62,8 @@ class ClockState(Model):
     file_began_s: _Time | None = None
     offset_s: _Time = 0.0
     """Added to the capture times of the frames."""
-    latest_s: tuple[_Time, ...] = ()
-    """Times of the frames of the last seconds."""
+    latest: tuple[tuple[_Time, _Count], ...] = ()
+    """Times and sequences of the frames of the last seconds."""
 
 
 class BallotState(Model):

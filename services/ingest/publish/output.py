@@ -44,6 +44,13 @@ class OwnedCameras(Protocol):
         """False while another worker may have taken the cameras over."""
 
 
+class PaceFeed(Protocol):
+    """Learns how fast detect can be fed."""
+
+    def refresh(self) -> None:
+        """Asks, now and then. Returns soon, and raises nothing that waiting may mend."""
+
+
 class BufferedOutput:
     """Accepts frames at once, keeps them in a buffer, and sends them in a thread of its own.
 
@@ -59,6 +66,7 @@ class BufferedOutput:
         cameras: where the frames come from.
         backpressure: how many frames of complete cameras may be sent.
         deadline: decides which live frames are stale.
+        pace: is refreshed in the thread; None: frames are not thinned.
         grace_s: how long `close` goes on trying while Kafka is away.
     """
 
@@ -72,6 +80,7 @@ class BufferedOutput:
         *,
         metrics: Metrics,
         health: Health,
+        pace: PaceFeed | None = None,
         grace_s: float = 10.0,
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -82,6 +91,7 @@ class BufferedOutput:
         self._deadline = deadline
         self._metrics = metrics
         self._health = health
+        self._pace = pace
         self._grace_s = grace_s
         self._clock = clock
         self._changed = threading.Condition()
@@ -118,6 +128,8 @@ class BufferedOutput:
         try:
             while not self._is_over():
                 self._health.beat(_PART)
+                if self._pace is not None:
+                    self._pace.refresh()
                 frames = self._take()
                 if frames:
                     self._send(frames)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 
 import numpy as np
 
@@ -31,12 +32,89 @@ def test_a_live_camera_keeps_its_newest_frame() -> None:
     assert taken(mailbox) == []
 
 
-def test_the_frame_that_waits_longest_goes_first() -> None:
+def test_a_newer_frame_keeps_the_turn_of_its_camera() -> None:
     mailbox = Mailbox(3)
     for camera, sequence in (("a", 0), ("b", 0), ("c", 0), ("a", 1)):
         mailbox.put(captured(camera, sequence), WhenFull.REPLACE)
-    assert taken(mailbox, most=2) == [("b", 0), ("c", 0)]
-    assert taken(mailbox, most=2) == [("a", 1)]
+    assert taken(mailbox, most=2) == [("a", 1), ("b", 0)]
+    mailbox.put(captured("a", 2), WhenFull.REPLACE)
+    assert taken(mailbox, most=2) == [("c", 0), ("a", 2)]
+
+
+def test_a_slow_taker_takes_from_all_cameras_equally() -> None:
+    """One frame is taken while each camera gives four: every camera is thinned to the same even rate."""
+    mailbox, seen = Mailbox(3), {name: list[int]() for name in "abc"}
+    for step in range(120):
+        for name in "abc":
+            mailbox.put(captured(name, step), WhenFull.REPLACE)
+        if step % 4 == 3:
+            ((name, sequence),) = taken(mailbox, most=1)
+            seen[name].append(sequence)
+    assert {name: len(some) for name, some in seen.items()} == {"a": 10, "b": 10, "c": 10}
+    gaps = {after - before for some in seen.values() for before, after in pairwise(some)}
+    assert gaps == {12}
+
+
+def test_files_come_after_all_live_cameras() -> None:
+    mailbox = Mailbox(3)
+    mailbox.put(captured("file", 0), WhenFull.WAIT)
+    for camera in ("a", "b"):
+        mailbox.put(captured(camera, 0), WhenFull.REPLACE)
+    assert taken(mailbox, most=1) == [("a", 0)]
+    mailbox.put(captured("a", 1), WhenFull.REPLACE)
+    assert taken(mailbox, most=2) == [("b", 0), ("a", 1)]
+    assert taken(mailbox, most=2) == [("file", 0)]
+
+
+class TestInterval:
+    """Two live cameras give five frames a second, and a file waits."""
+
+    def setup_method(self) -> None:
+        self.now_s = 100.0
+        self.interval_s = {"a": 0.0, "b": 0.0, "file": 0.0}
+        self.mailbox = Mailbox(3, self.interval_s.__getitem__, monotonic=lambda: self.now_s)
+        self.seen: list[tuple[str, float]] = []
+
+    def _run(self, seconds: float) -> None:
+        for _ in range(round(seconds * 5)):
+            self.now_s = round(self.now_s + 0.2, 6)
+            for camera in ("a", "b"):
+                self.mailbox.put(captured(camera, 0), WhenFull.REPLACE)
+            self.seen += [(one.camera_id, self.now_s) for one in self.mailbox.take(9, 0.0)]
+
+    def _times_s(self, camera: str) -> list[float]:
+        return [at_s for name, at_s in self.seen if name == camera]
+
+    def test_a_camera_is_taken_at_its_interval_on_average(self) -> None:
+        self.interval_s["a"] = 0.7
+        self._run(70)
+        assert len(self._times_s("a")) == 100
+        assert len(self._times_s("b")) == 350
+        gaps_s = {round(after - before, 3) for before, after in pairwise(self._times_s("a"))}
+        assert gaps_s == {0.6, 0.8}
+
+    def test_a_camera_that_was_away_is_not_taken_in_a_burst(self) -> None:
+        self.interval_s["a"] = 1.0
+        self._run(3)
+        self.now_s += 60
+        self.seen.clear()
+        self._run(3)
+        assert len(self._times_s("a")) == 3
+
+    def test_a_file_has_no_interval(self) -> None:
+        self.interval_s |= {"a": 10.0, "b": 10.0, "file": 10.0}
+        self._run(1)
+        for number in range(3):
+            self.mailbox.put(captured("file", number), WhenFull.WAIT)
+            assert taken(self.mailbox) == [("file", number)]
+
+    def test_taking_waits_until_the_interval_is_over(self) -> None:
+        mailbox = Mailbox(1, lambda _: 0.05)
+        for number in range(2):
+            mailbox.put(captured("a", number), WhenFull.REPLACE)
+            assert taken(mailbox, timeout_s=5) == [("a", number)]
+        mailbox.put(captured("a", 2), WhenFull.REPLACE)
+        assert taken(mailbox) == []
 
 
 def test_the_reader_of_a_file_waits_until_its_frame_is_taken() -> None:

@@ -72,7 +72,10 @@ _UNCLASSIFIED_RESULT_JSON = (
     f'{{"face":{_FACE_JSON},"unclassified":"too-small","gender":"unknown","gender_confidence":0.5,"nets":"nets-1",'
     '"classified_at_s":1700000001.0}'
 )
-_TRACK_UPDATE_JSON = f'{{"frame":{_FRAME_JSON},"frame_rate_hz":5.0,"tracks":[],"detected_at_s":1700000000.5}}'
+_TRACK_UPDATE_JSON = (
+    f'{{"frame":{_FRAME_JSON},"frame_rate_hz":5.0,"captured_rate_hz":5.0,"tracks":[],'
+    '"detected_at_s":1700000000.5}'
+)
 _NOTICE_JSON = (
     '{"camera_id":"cam1","state":"failing","reason":"login","detail":"no","since_s":1699999995.0,'
     '"noticed_at_s":1700000000.0}'
@@ -251,6 +254,7 @@ _TRACK_UPDATES = st.builds(
         TrackUpdateInfo,
         frame=_FRAME_INFOS,
         frame_rate_hz=st.none() | st.floats(0, 1e3),
+        captured_rate_hz=st.none() | st.floats(0, 1e3),
         tracks=st.lists(_SIGHTINGS, max_size=3).map(tuple),
         detected_at_s=_SECONDS,
     ),

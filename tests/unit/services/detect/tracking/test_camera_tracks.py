@@ -78,6 +78,14 @@ def test_the_frame_rate_is_of_the_last_seconds() -> None:
     assert told.frame_rate_hz == 1.0
 
 
+def test_dropped_frames_are_part_of_the_captured_rate() -> None:
+    camera = Watched()
+    for index in range(0, 60, 4):
+        camera.see(info_at(index))
+    assert {one.frame_rate_hz for one in camera.told} == {None, 1.25}
+    assert {one.captured_rate_hz for one in camera.told} == {None, 5.0}
+
+
 def test_a_frame_every_ten_seconds_has_a_rate_too() -> None:
     camera = Watched()
     told = [camera.see(info_at(index, step_s=10.0)) for index in range(4)]

@@ -8,6 +8,7 @@ import pytest
 
 from agegender.services.ingest.publish.backpressure import Backpressure
 from agegender.shared.errors import NotNow
+from agegender.shared.runtime.transport import Backlog
 
 
 class World:
@@ -16,17 +17,19 @@ class World:
     def __init__(self, **waiting: int) -> None:
         self.now_s = 100.0
         self.asked = 0
+        self.done: int | None = None
+        self.is_overloaded = False
         self.waiting: dict[str, int] | None = {"detect": 0, "classify": 0, "sink": 0, **waiting}
 
-    def ask(self) -> Mapping[str, int]:
+    def ask(self) -> Mapping[str, Backlog]:
         self.asked += 1
         if self.waiting is None:
             raise NotNow("Kafka: no answer")
-        return self.waiting
+        return {group: Backlog(number, self.done) for group, number in self.waiting.items()}
 
 
 def backpressure(world: World, most: int = 50) -> Backpressure:
-    return Backpressure(world.ask, most, clock=lambda: world.now_s)
+    return Backpressure(world.ask, most, "detect", lambda: world.is_overloaded, clock=lambda: world.now_s)
 
 
 @pytest.mark.parametrize(
@@ -79,3 +82,32 @@ def test_the_reason_why_files_wait_is_logged_once_a_minute(caplog: pytest.LogCap
         world.now_s += 1.0
     said = [(one.getMessage(), vars(one)["reason"]) for one in caplog.records]
     assert said == [("complete sources wait", "60 messages are unread by classify")] * 2
+
+
+def test_detect_gets_two_seconds_of_work_ahead() -> None:
+    """A live frame behind the frames of a file waits no longer."""
+    world = World()
+    world.done = 1_000
+    paced = backpressure(world, most=500)
+    assert paced.room() == 8, "its speed is not known yet"
+    for speed_hz, room in ((8, 16), (16, 32), (30, 60), (30, 60)):
+        world.now_s += 1.0
+        world.done += speed_hz
+        assert paced.room() == room
+    world.waiting = {"detect": 45}
+    world.now_s += 1.0
+    assert paced.room() == 15
+
+
+def test_files_wait_while_live_cameras_are_thinned(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "agegender.services.ingest.publish.backpressure")
+    world = World()
+    paced = backpressure(world)
+    world.is_overloaded = True
+    assert paced.room() == 0
+    assert [vars(one)["reason"] for one in caplog.records] == [
+        "live cameras come first, and they need all that detect can do"
+    ]
+    world.is_overloaded = False
+    world.now_s += 0.2
+    assert paced.room() == 50

@@ -16,6 +16,7 @@ from agegender.shared.messages.pipeline import Frame, Mode
 from agegender.shared.process.health import Health
 from agegender.shared.process.metrics import Metrics
 from agegender.shared.runtime.deadline import Deadline
+from agegender.shared.runtime.transport import Backlog
 from tests.support.made_messages import frame_info
 from tests.support.waiting import wait_until
 
@@ -85,7 +86,7 @@ class Bench:
             self.server,
             self.cameras,
             FrameBuffer(10 * len(JPEG)),
-            Backpressure(lambda: {"detect": self.backlog}, 25),
+            Backpressure(lambda: {"detect": Backlog(self.backlog, None)}, 25, "detect"),
             Deadline(30.0),
             metrics=self.metrics,
             health=self.health,
