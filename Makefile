@@ -16,7 +16,7 @@ FULL := .venv-test
 PIP_INSTALL = -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test test-gpu lint types prose unit contract integration e2e check-deploy bench bench-scaling chaos soak fuzz count-check pictures dashboards lock weights clean
+.PHONY: help demo run test test-gpu lint types prose unit contract integration e2e check-deploy bench bench-scaling chaos soak overload-check fuzz count-check pictures dashboards lock weights clean
 
 help: ## List the targets
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -66,6 +66,9 @@ chaos: $(FULL)/installed ## Kill, stop and continue every part under load, then 
 
 soak: $(FULL)/installed ## Run everything under a steady load and draw what grows (MINUTES=30 OUT=build/soak.svg); Linux
 	@$(FULL)/bin/python -m benchmarks.soak --minutes $(MINUTES) --out $(OUT)
+
+overload-check: $(FULL)/installed ## Take cores away and count people that never leave (OUT=build/overload.svg); Linux
+	@$(FULL)/bin/python -m benchmarks.overload $(if $(filter-out build/soak.svg,$(OUT)),--out $(OUT))
 
 fuzz: $(FULL)/installed ## Send malformed bytes to the decoders (SECONDS=20); Linux on x86-64
 	@$(FULL)/bin/python -m benchmarks.fuzz --seconds $(SECONDS)

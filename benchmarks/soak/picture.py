@@ -19,7 +19,7 @@ _UNITS = ((3600.0, "h"), (60.0, "min"), (1.0, "s"))
 
 # By Okabe and Ito, "Color Universal Design", 2008: told apart with any colour vision, on white and on black.
 _COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9", "#999999")
-_STYLE = (
+STYLE = (
     "text{font:13px sans-serif;fill:#222}.quiet{fill:#666}.title{font-weight:bold}"
     ".back{fill:#fff}.grid{stroke:#ddd}.warm{fill:#000;opacity:.06}"
     "@media(prefers-color-scheme:dark){text{fill:#ddd}.quiet{fill:#999}"
@@ -49,7 +49,7 @@ def drawn(verdict: Verdict) -> str:
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width_px} {height_px}" '
         f'width="{width_px}" height="{height_px}" role="img">',
-        f"<style>{_STYLE}</style>",
+        f"<style>{STYLE}</style>",
         f'<rect class="back" width="{width_px}" height="{height_px}"/>',
         *_legend(verdict, colours),
     ]
@@ -92,15 +92,15 @@ def _names(panels: Sequence[Panel]) -> Sequence[str]:
 def _legend(verdict: Verdict, colours: Mapping[str, str]) -> Iterator[str]:
     lasted = f"{verdict.recording.ends_s / 60:.1f} minutes of make soak"
     growth = "" if verdict.checks_memory else ", too few to classify memory"
-    yield _text(_LEFT_PX, 26, f"{lasted}{growth}; grey: warm-up", "title")
+    yield written(_LEFT_PX, 26, f"{lasted}{growth}; grey: warm-up", "title")
     step_px = (2 * _PANEL_WH[0] + _GAP_PX) / max(1, len(colours))
     for number, (name, colour) in enumerate(colours.items()):
         x_px = _LEFT_PX + number * step_px
         yield f'<rect x="{x_px:.1f}" y="46" width="22" height="4" fill="{colour}"/>'
-        yield _text(x_px + 28, 52, name)
+        yield written(x_px + 28, 52, name)
         slope = verdict.memory_slope(name) if name in verdict.recording.services else None
         if slope is not None and verdict.checks_memory:
-            yield _text(x_px, 70, f"{slope.growth:+.1f} MB an hour", "quiet")
+            yield written(x_px, 70, f"{slope.growth:+.1f} MB an hour", "quiet")
 
 
 def _panel(
@@ -111,14 +111,14 @@ def _panel(
     end_s = max(recording.ends_s, 1e-9)
     top = ceiling([value for points in panel.lines.values() for _, value in points])
     warm_px = width_px * recording.warm_s / end_s
-    yield _text(left_px, top_px - 10, panel.title, "title")
+    yield written(left_px, top_px - 10, panel.title, "title")
     yield f'<rect class="warm" x="{left_px}" y="{top_px}" width="{warm_px:.1f}" height="{height_px}"/>'
     for tick in range(_TICKS + 1):
         y_px = top_px + height_px * (1 - tick / _TICKS)
         yield f'<line class="grid" x1="{left_px}" y1="{y_px:.1f}" x2="{left_px + width_px}" y2="{y_px:.1f}"/>'
-        yield _text(left_px - 6, y_px + 4, f"{top * tick / _TICKS:g}", "quiet", "end")
+        yield written(left_px - 6, y_px + 4, f"{top * tick / _TICKS:g}", "quiet", "end")
     for at_s, label in time_marks(end_s):
-        yield _text(
+        yield written(
             left_px + width_px * at_s / end_s,
             top_px + height_px + 18,
             label,
@@ -158,5 +158,6 @@ def thinned(points: Points) -> Points:
     return kept if not points or kept[-1] == points[-1] else [*kept, points[-1]]
 
 
-def _text(x_px: float, y_px: float, text: str, kind: str = "", anchor: str = "start") -> str:
+def written(x_px: float, y_px: float, text: str, kind: str = "", anchor: str = "start") -> str:
+    """A piece of text of the picture. `kind`: its class in `STYLE`."""
     return f'<text class="{kind}" x="{x_px:.1f}" y="{y_px:.1f}" text-anchor="{anchor}">{escape(text)}</text>'

@@ -49,7 +49,7 @@ class Mailbox:
         self._interval_s = interval_s
         self._monotonic = monotonic
         self._held: dict[str, CapturedFrame] = {}
-        """The one whose turn is next first."""
+        """In the order of their turns."""
         self._complete: set[str] = set()
         """The cameras whose readers wait."""
         self._last_due_s: dict[str, float] = {}

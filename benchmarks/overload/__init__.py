@@ -1,0 +1,1 @@
+"""`make overload-check`: what is counted when the CPU does not suffice."""
