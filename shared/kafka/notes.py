@@ -13,7 +13,6 @@ from agegender.shared.kafka.client import answered, connect_admin
 from agegender.shared.process.settings import KafkaSettings
 from agegender.shared.runtime.transport import Note
 
-
 _BETWEEN = "\n"
 
 
