@@ -43,6 +43,7 @@ def main() -> int:
         needed = given.cores or (counted[0].cores if counted else None)
         console.print(f"{share:g} of the CPU …")
         counted.append(count(share, None if needed is None else share * needed, given.seconds, folder))
+        console.print(table(counted[-1:]))
     console.print(table(counted))
     given.out.parent.mkdir(parents=True, exist_ok=True)
     given.out.write_text(drawn(counted))

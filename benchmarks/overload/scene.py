@@ -22,7 +22,8 @@ from tests.support.process_family import family_of, used_cpu_s
 from tests.support.redis_server import RedisServer, find_redis_server
 from tests.support.waiting import wait_until
 
-CAMERAS = ("north", "south")
+CAMERAS = ("cam1", "cam2")
+"""As `agegender run` names its sources."""
 _STARTS_WITHIN_S = 120.0
 _ENDS_WITHIN_S = 120.0
 _SETTLES_S = 15.0

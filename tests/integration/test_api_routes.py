@@ -72,6 +72,7 @@ def test_a_visit_has_age_interval_and_gender(world: World) -> None:
     answer = world.api.get("/v1/visits/cam1/s1-1")
     assert answer.status == 200
     expected = {**stored.model_dump(mode="json"), "dwell_s": 10.0, "age_band": "30-39"}
+    expected["is_unsure"] = False
     del expected["male_probability"]
     assert answer.json == expected
     assert (answer.json["gender"], answer.json["age_years"]) == ("female", 34.0)
@@ -98,6 +99,13 @@ def test_cameras_have_a_state_and_the_number_of_people_present(world: World) -> 
     (visit,) = world.api.get("/v1/now").json["visits"]
     assert (visit["track_id"], visit["closed"]) == ("s1-1", None)
     assert world.api.get("/v1/now", camera="cam2").json["visits"] == []
+
+
+def test_a_camera_tells_that_it_is_overloaded(world: World) -> None:
+    _write_visit(world.sink, 1)
+    world.sink.client.hset("agegender:{cam1}:state", "frame_rate_hz", "1.4")
+    (camera,) = world.api.get("/v1/cameras").json["cameras"]
+    assert (camera["frame_rate_hz"], camera["captured_rate_hz"], camera["is_overloaded"]) == (1.4, 5.0, True)
 
 
 def test_a_camera_without_messages_is_silent(world: World) -> None:
