@@ -23,6 +23,7 @@ does the track update when all of them end and as many new ones are confirmed.
 
 _VELOCITY_SETTLES_S = 0.25
 _LEAST_STEP_S = 0.001
+_UNSEEN_S = 8.0  # most people are there for longer than that
 
 
 @dataclass(eq=False)
@@ -52,8 +53,9 @@ class Tracker:
     """Tracks the faces of one stream.
 
     A track is confirmed with its third face, because false detections rarely repeat. A confirmed track with a
-    lost face goes on when a face appears within two seconds near its expected path. All tracks end when
-    the clock is set back, or after a gap much longer than the one between the frames before.
+    lost face goes on when a face appears within two seconds near its expected path. Time without any frame
+    tells nothing: after it, a track still waits for at least two frames. All tracks end when the clock is set
+    back, or after a gap of more than eight seconds that is much longer than the one before.
 
     The best pair of track and box is linked first, then the best of the rest; `fit.misfit` gives the cost.
     The tracker holds at most `MOST_TRACKS` tracks.
@@ -153,7 +155,7 @@ class Tracker:
 
     def _watch_clock(self, time_s: float) -> None:
         gap_s = 0.0 if self._last_s is None else time_s - self._last_s
-        if gap_s < 0 or (self._gap_s > 0 and gap_s > max(self._lost_s, 4 * self._gap_s)):
+        if gap_s < 0 or (self._gap_s > 0 and gap_s > max(self._lost_s, _UNSEEN_S, 4 * self._gap_s)):
             self.end()
         self._last_s, self._gap_s = time_s, max(gap_s, 0.0)
 

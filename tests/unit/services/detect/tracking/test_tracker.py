@@ -93,6 +93,36 @@ def test_a_face_far_away_or_of_another_size_is_another_person() -> None:
     assert numbers(tracker.update([box(60, 60, side=120)], 0.8)) == [None]
 
 
+@pytest.mark.parametrize("every_s", [0.2, 0.8, 1.6, 4.0])
+def test_people_that_stay_keep_their_tracks_at_any_rate(every_s: float) -> None:
+    """The rate falls at once, as under a sudden overload, and the faces move a little."""
+    tracker, numbers = Tracker(), set[int | None]()
+    times_s = [100.0 + 0.2 * step for step in range(10)]
+    times_s += [times_s[-1] + every_s * step for step in range(1, 30)]
+    for step, time_s in enumerate(times_s):
+        tracks = tracker.update([box(100 + 5 * (step % 3)), box(400 - 4 * (step % 2))], time_s)
+        numbers |= {one.number for one in tracks}
+    assert numbers == {None, 1, 2}
+
+
+def test_a_stall_of_some_seconds_ends_no_track() -> None:
+    tracker = Tracker()
+    for step in range(5):
+        (before,) = tracker.update([box(100)], 100 + step / 5)
+    (after,) = tracker.update([box(110)], 107.0)
+    assert after is before
+
+
+def test_a_person_gone_after_a_stall_is_missed_after_three_looks() -> None:
+    tracker = Tracker()
+    for step in range(5):
+        tracker.update([box(100)], 100 + step / 5)
+    for step in range(3):
+        assert len(tracker.tracks) == 1
+        tracker.update([], 107.0 + step / 5)
+    assert tracker.tracks == []
+
+
 @pytest.mark.parametrize("jump_s", [-5.0, 60.0])
 def test_a_jump_of_the_clock_ends_all_tracks(jump_s: float) -> None:
     tracker = Tracker()
