@@ -14,7 +14,7 @@ from pathlib import Path
 
 from agegender.shared.messages.visits import Visit
 from agegender.shared.process.settings import RedisSettings
-from agegender.shared.store import CameraStatus, ResultStore, connect
+from agegender.shared.store import CameraStatus, FrameNews, ResultStore, connect
 from agegender.simulator.content.scenes import demo_scene
 from agegender.simulator.rtsp.cameras import CameraSimulator
 from benchmarks.overload.quota import CpuQuota
@@ -79,7 +79,11 @@ def count(share: float, cores: float | None, seconds: float, folder: Path) -> Co
         sources = [simulator.add(name, scene.path) for name in CAMERAS]
         store = ResultStore(client)
         with _running(sources, url, folder / f"run-{share:g}.log") as process:
-            wait_until(lambda: len(store.cameras()) == len(CAMERAS), _STARTS_WITHIN_S, "both cameras work")
+            wait_until(
+                lambda: sum(one.frame is not None for one in store.cameras()) == len(CAMERAS),
+                _STARTS_WITHIN_S,
+                "both cameras work",
+            )
             quota = CpuQuota(process.pid, cores) if cores is not None else contextlib.nullcontext()
             with quota:
                 time.sleep(_SETTLES_S)
@@ -90,24 +94,24 @@ def count(share: float, cores: float | None, seconds: float, folder: Path) -> Co
             process.send_signal(signal.SIGINT)
             process.wait(_ENDS_WITHIN_S)
         visits = store.visits(limit=10_000).items
-    by_camera = [[one for one in looks if one.camera_id == name] for name in sorted(CAMERAS)]
+    by_camera = [[frame for name, frame in looks if name == wanted] for wanted in CAMERAS]
     return Counted(
         share=share,
         cores=used_s / took_s,
         people=len(CAMERAS) * scene.face_count,
         visits=visits,
         rates_hz=[_mean([one.frame_rate_hz for one in some]) for some in by_camera],
-        captured_hz=_mean([one.captured_rate_hz for one in looks]),
-        oldest_s=max(one.delay_s for one in looks),
+        captured_hz=_mean([one.captured_rate_hz for _, one in looks]),
+        oldest_s=max(one.delay_s for _, one in looks),
     )
 
 
-def _watched(look: Callable[[], Sequence[CameraStatus]], seconds: float) -> list[CameraStatus]:
-    """The state of the cameras at each second."""
-    looks: list[CameraStatus] = []
+def _watched(look: Callable[[], Sequence[CameraStatus]], seconds: float) -> list[tuple[str, FrameNews]]:
+    """The newest frame of each camera at each second."""
+    looks: list[tuple[str, FrameNews]] = []
     until_s = time.monotonic() + seconds
     while time.monotonic() < until_s:
-        looks += look()
+        looks += [(one.camera_id, one.frame) for one in look() if one.frame is not None]
         time.sleep(_LOOK_EVERY_S)
     return looks
 

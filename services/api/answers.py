@@ -105,7 +105,7 @@ class VisitAnswer(Answer):
         examples=[5.0],
     )
     is_unsure: bool = Field(
-        description="Under 1 frame per second: the person may be counted twice or not at all."
+        description="Under 1.5 frames per second: the person may be counted twice or not at all."
     )
     faces_classified: int = Field(description="From how many faces age and gender come.", examples=[9])
     age_years: float | None = Field(

@@ -22,8 +22,8 @@ from agegender.shared.messages.pipeline import (
 UNKNOWN_BAND = "unknown"
 """The age band of a visit without a classified face."""
 
-SURE_RATE_HZ = 1.0
-"""At a lower rate the tracks of people that move may break or be confused."""
+SURE_RATE_HZ = 1.5
+"""At a lower rate people that walk past are missed, and tracks may break (`docs/tracking.md`)."""
 
 Closed = Literal["left", "timed-out"]
 """Why a visit is over: its track ended, or the silence timeout closed it."""

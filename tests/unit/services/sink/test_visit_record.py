@@ -66,12 +66,12 @@ def test_the_clock_is_that_of_the_latest_track_summary() -> None:
 
 
 def test_a_visit_has_the_lowest_rate_it_was_counted_at() -> None:
-    for rates_hz in itertools.permutations((5.0, 0.8, None, 1.4)):
+    for rates_hz in itertools.permutations((5.0, 0.8, None, 1.6)):
         record = NEW
         for rate_hz in rates_hz:
             record = record.updated(track_summary(), "arrival", rate_hz)
         assert (visit(record).frame_rate_hz, visit(record).is_unsure) == (0.8, True)
-    assert not visit(NEW.updated(track_summary(), "arrival", 1.4)).is_unsure
+    assert not visit(NEW.updated(track_summary(), "arrival", 1.6)).is_unsure
     assert not visit(NEW.updated(track_summary(), "arrival")).is_unsure
 
 
