@@ -54,7 +54,7 @@ class _SlowDetector:
     def __init__(self) -> None:
         self.looked_at: defaultdict[str, list[int]] = defaultdict(list)
 
-    def detect(self, picture_bgr: Bgr) -> Sequence[Detection]:
+    def detect(self, picture_bgr: Bgr, _smallest_face_px: int | None = None) -> Sequence[Detection]:
         height_px, width_px = picture_bgr.shape[:2]
         self.looked_at[CAMERAS[height_px - LEAST_PX]].append(width_px - LEAST_PX)
         time.sleep(COST_S)
