@@ -112,7 +112,8 @@ class Analyzer:
     def analyze_image(self, picture: PictureLike, *, colour: Colour = "bgr") -> list[Result]:
         """The faces of one picture, from left to right; none where there is no face.
 
-        Those of all pages of a TIFF, page after page; `face.frame.sequence` is the page, from 0.
+        Those of all pages of a TIFF, page after page; `face.frame.sequence` is the page, from 0. An animation
+        is a video: `analyze_video` reads all of it, and this function refuses it with that advice.
 
         Args:
             picture: a path, a picture file as bytes or as an open binary file, an image of Pillow, or an

@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from agegender.services.ingest.sources.kinds import FileKind, kind_of_content
 from agegender.services.ingest.sources.stills import page_count, read_still
 from agegender.shared.images.pictures import (
     Bgr,
@@ -68,6 +69,7 @@ PictureBytes = bytes | bytearray | memoryview
 PictureLike = str | os.PathLike[str] | PictureBytes | BinaryFile | PixelArray | PillowImage | ArrayLike
 """A path, a picture file as bytes or open, an array, or an image of Pillow: see `as_bgr`."""
 
+_A_VIDEO = "this is an animation or a video, with many pictures: use analyze_video"
 _ORIENTATION_TAG = 0x0112  # EXIF
 
 
@@ -90,8 +92,8 @@ def as_bgr(picture: PictureLike, colour: Colour = "bgr", page: int = 0) -> Bgr:
     `page` is that of a TIFF file, from 0.
 
     Raises:
-        UnreadablePicture: the file or the bytes cannot be read, or a side is over `LONGEST_SIDE_PX`; the text
-            says which.
+        UnreadablePicture: the file or the bytes cannot be read, or hold an animation or a video, or a side is
+            over `LONGEST_SIDE_PX`; the text says which.
         ValueError: an array of another shape or type, or `colour` is neither of the two.
         TypeError: `picture` is none of these.
     """
@@ -122,9 +124,12 @@ def _read(picture: PictureLike, colour: Colour, page: int) -> Bgr:
     if isinstance(picture, np.ndarray):
         return _array_as_bgr(picture, colour)
     if isinstance(picture, PictureBytes):
-        return decode_picture(bytes(picture), page=page)
+        return _decoded(bytes(picture), page)
     if isinstance(picture, str | os.PathLike):
-        return read_still(Path(picture), page)
+        path = Path(picture)
+        if _is_video_file(path):
+            raise UnreadablePicture(_A_VIDEO)
+        return read_still(path, page)
     if isinstance(picture, PillowImage):
         return _pillow_as_bgr(picture)
     if isinstance(picture, ArrayLike):
@@ -146,10 +151,27 @@ def _file_as_bgr(file: BinaryFile, page: int) -> Bgr:
         raise TypeError(f"expected a file opened with mode 'rb', got one that gives {type(data).__name__}")
     if len(data) > MAX_PICTURE_BYTES:
         raise OversizePicture(f"more than the {MAX_PICTURE_BYTES} bytes allowed")
+    return _decoded(data, page)
+
+
+def _decoded(data: bytes, page: int) -> Bgr:
+    if kind_of_content(io.BytesIO(data)) is FileKind.VIDEO:
+        raise UnreadablePicture(_A_VIDEO)
     return decode_picture(data, page=page)
 
 
+def _is_video_file(path: Path) -> bool:
+    """Whether the content is that of a video; False where the file cannot be read."""
+    try:
+        with path.open("rb") as file:
+            return kind_of_content(file) is FileKind.VIDEO
+    except OSError:
+        return False
+
+
 def _pillow_as_bgr(image: PillowImage) -> Bgr:
+    if getattr(image, "n_frames", 1) > 1 and getattr(image, "is_animated", False):
+        raise UnreadablePicture(_A_VIDEO)
     width_px, height_px = image.size
     if width_px * height_px > MAX_PIXELS:
         raise OversizePicture(f"{width_px} x {height_px} pixels, more than the {MAX_PIXELS} allowed")
