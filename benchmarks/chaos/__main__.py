@@ -13,6 +13,7 @@ import shutil
 import sys
 import tempfile
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 from rich.console import Console
@@ -21,7 +22,8 @@ from benchmarks.chaos.plan import plan
 from benchmarks.chaos.run import run
 from benchmarks.chaos.world import REDIS_SETTINGS
 from tests.support.kafka_broker import launch_broker
-from tests.support.redis_server import RedisServer, find_redis_server
+from tests.support.redis_pair import RedisPair
+from tests.support.redis_server import find_redis_server
 
 
 def main() -> int:
@@ -38,20 +40,17 @@ def main() -> int:
     console.print(again, highlight=False)
     folder = Path(tempfile.mkdtemp(prefix="agegender-chaos-"))
     is_clean = False
-    broker = launch_broker(must_restart=True)
     try:
-        redis = RedisServer(find_redis_server("valkey"), keep_data=True, more_settings=REDIS_SETTINGS)
-        try:
-            redis.start()
-            outcome = run(plan(seed, given.rounds), broker, redis, folder, console)
+        with ExitStack() as stack:
+            redis = stack.enter_context(RedisPair(find_redis_server("valkey"), REDIS_SETTINGS))
+            broker = launch_broker(must_restart=True)
+            stack.callback(broker.close)
+            outcome = run(plan(seed, given.rounds), broker, broker.bootstrap_servers, redis, folder, console)
             is_clean = outcome.verdict.is_clean
             console.print(outcome.report.draw(), outcome.table(), highlight=False)
             for sentence in outcome.verdict.sentences():
                 console.print(sentence, style="red bold", highlight=False)
-        finally:
-            redis.close()
     finally:
-        broker.close()
         if is_clean:
             shutil.rmtree(folder)
         else:

@@ -26,6 +26,18 @@ class Found:
     """Each entry in the streams of closed visits."""
     counted: int
     """The sum of all counts of visits."""
+    live: frozenset[str] = frozenset()
+    """Cameras of which old frames are dropped."""
+    unread: frozenset[str] = frozenset()
+    """The ids of frames that Kafka deleted before detect had read them."""
+    left_out: int = 0
+    """How many frames of live cameras detect may have dropped, by its own counters."""
+    ages_s: Sequence[float] = ()
+    """How old each frame of a live camera was when detect looked at it."""
+    oldest_s: float = 0.0
+    """The deadline of live cameras, with the time of one look."""
+    in_hand: int = 0
+    """How many frames detect had in hand when it was halted. It could not know how old they became."""
 
 
 @dataclass
@@ -35,11 +47,24 @@ class Verdict:
     lost: Counter[str] = field(default_factory=Counter)
     doubled: Counter[str] = field(default_factory=Counter)
     unexplained: Counter[str] = field(default_factory=Counter)
+    late: Counter[str] = field(default_factory=Counter)
+    wrong: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def kinds(self) -> Mapping[str, Counter[str]]:
+        """What may be wrong, by name."""
+        return {
+            "lost": self.lost,
+            "doubled": self.doubled,
+            "unexplained": self.unexplained,
+            "late": self.late,
+            "wrong persons": self.wrong,
+        }
 
     @property
     def is_clean(self) -> bool:
         """Whether nothing is wrong."""
-        return not any(kind.total() for kind in (self.lost, self.doubled, self.unexplained))
+        return not any(kind.total() for kind in self.kinds.values())
 
     def add(self, kind: Counter[str], what: str, number: int) -> None:
         """Notes so many of that, where it is any."""
@@ -48,8 +73,9 @@ class Verdict:
 
     def sentences(self) -> Sequence[str]:
         """Everything that is wrong."""
-        kinds = {"lost": self.lost, "doubled": self.doubled, "unexplained": self.unexplained}
-        return [f"{name}: {number} {what}" for name, kind in kinds.items() for what, number in kind.items()]
+        return [
+            f"{name}: {number} {what}" for name, kind in self.kinds.items() for what, number in kind.items()
+        ]
 
 
 def check(found: Found) -> Verdict:
@@ -57,16 +83,36 @@ def check(found: Found) -> Verdict:
 
     Both people stand still in every frame, and a visit ends with the stream of its camera. So a stream of
     n frames is 2n faces, and two visits with n faces each. Detect drops the frames that a frozen
-    worker had in hand and sent after the first frames of the next worker's stream.
+    worker had in hand and sent after the first frames of the next worker's stream. It drops frames of a live
+    camera that are too old, and counts them. It never sees frames that Kafka deleted before.
     """
     verdict = Verdict()
-    late = late_frames(found.frames)
-    streams = {
-        one.frame_id: (one.camera_id, one.stream_id) for one in found.frames if one.frame_id not in late
-    }
+    gone = late_frames(found.frames) | found.unread
+    expected = {one.frame_id: one for one in found.frames if one.frame_id not in gone}
+    looked_at = {result.rpartition("/")[0] for result in found.results}
+    left_out = {name for name, one in expected.items() if one.camera_id in found.live} - looked_at
+    streams = {name: (one.camera_id, one.stream_id) for name, one in expected.items() if name not in left_out}
+    verdict.add(
+        verdict.lost, "frames that detect neither looked at nor counted", len(left_out) - found.left_out
+    )
     _check_faces(verdict, streams, Counter(found.results))
     _check_visits(verdict, Counter(streams.values()), found)
+    _check_persons(verdict, found)
+    late = sum(one > found.oldest_s for one in found.ages_s)
+    verdict.add(
+        verdict.late, "faces of frames that were over the deadline", late - found.in_hand * FACES_IN_FRAME
+    )
     return verdict
+
+
+def _check_persons(verdict: Verdict, found: Found) -> None:
+    """Before each camera stand one woman and one boy. A gender may be unknown, and never the wrong one."""
+    genders: dict[_Stream, Counter[str]] = {}
+    for one in found.visits:
+        genders.setdefault(_stream(one), Counter())[one.gender] += 1
+    for known in genders.values():
+        wrong = sum(max(0, known[gender] - 1) for gender in ("female", "male"))
+        verdict.add(verdict.wrong, "persons of the wrong gender", wrong)
 
 
 def late_frames(frames: Iterable[FrameInfo]) -> set[str]:
@@ -123,8 +169,11 @@ def _untold(stream: _Stream, found: Found) -> int:
     """
     if not any(_stream(one) == stream and one.closed == "timed-out" for one in found.visits):
         return 0
+    # The time in the stream, because the clock of the capture times may have been set.
     taken_s = {
-        one.frame_id: one.captured_at_s for one in found.frames if (one.camera_id, one.stream_id) == stream
+        one.frame_id: one.captured_at_s if one.elapsed_s is None else one.elapsed_s
+        for one in found.frames
+        if (one.camera_id, one.stream_id) == stream
     }
     return sum(at_s > max(taken_s.values()) - TRACK_UPDATE_EVERY_S for at_s in taken_s.values()) - 1
 

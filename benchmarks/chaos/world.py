@@ -1,4 +1,4 @@
-"""Everything that a plan is carried out on: cameras, seven processes, a broker and a Redis that may die."""
+"""Everything that a plan is carried out on: cameras, seven processes, brokers and two Redis that may die."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import contextlib
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from agegender.commands.audit.counters import scrape
 from agegender.commands.audit.counting import count_all
@@ -22,32 +23,39 @@ from agegender.shared.kafka.table import KafkaTable
 from agegender.shared.kafka.topic_admin import ensure_topic
 from agegender.shared.kafka.topics import CAMERAS as CAMERAS_TABLE
 from agegender.shared.kafka.topics import DEAD_LETTERS_NAME, FACES, FRAMES, RESULTS
-from agegender.shared.messages.pipeline import FrameInfo
+from agegender.shared.messages.pipeline import FaceInfo
 from agegender.shared.process.settings import KafkaSettings, RedisSettings
 from agegender.shared.store import ResultStore, connect
 from agegender.simulator.content.scenes import no_faces, pair_scene
 from agegender.simulator.rtsp.cameras import CameraSimulator
-from benchmarks.chaos.plan import SESSION_S, VICTIMS, Round
+from benchmarks.chaos.faults import HOUR_S, Cores, Deeds, PassingCamera, SteppedClock, Victim
+from benchmarks.chaos.frames import DeletedFrames, FrameLog
+from benchmarks.chaos.plan import OTHER_FAULTS, SESSION_S, VICTIMS, Deed, Round
 from benchmarks.chaos.verdict import Found
-from tests.support.kafka_broker import KafkaBroker
 from tests.support.pipeline import Distributed
-from tests.support.redis_server import RedisServer
+from tests.support.redis_pair import RedisPair
 from tests.support.services import Service
 from tests.support.waiting import wait_until
 
 CAMERAS = ("door", "hall")
 COMES_AND_GOES = "hall"
-"""Is killed and frozen too; and falls silent at the end, while everybody leaves the other."""
+"""Is killed and frozen too; and falls silent at the end, while everybody leaves the other. It is live, so old
+frames of it are dropped. The other is complete, so every frame must be looked at."""
+DEADLINE_S = 20.0
 REDIS_SETTINGS = {"appendfsync": "always"}
 """Redis answers only when what it was told is on the disk."""
 
 _KEPT_S = 3600
+_LOOK_S = 2.0
+_BATCH = 16  # frames that a worker of detect may have dropped and not counted when it is killed
+_SEARCHED_AT_ONCE = 2
 _CATCH_UP_S = 120.0
 _SILENT_S = 10
 _ALL = 1_000_000
 _READ_BY = {FRAMES.name: "detect", FACES.name: "classify", RESULTS.name: "sink"}
 _SETTINGS = {
     "INGEST_FPS": "3",
+    "DETECT_STALE_S": f"{DEADLINE_S:g}",
     # All faces are classified and each begins a visit at once, so the expected content of the store is known.
     "DETECT_SELECTION": "all",
     "DETECT_CONFIRM_FRAMES": "1",
@@ -59,25 +67,6 @@ _SETTINGS = {
     "SINK_REMEMBERED_FACES": "100000",
     "KAFKA_SESSION_TIMEOUT_S": f"{SESSION_S:g}",
 }
-
-
-class Victim(Protocol):
-    """What can be killed and halted."""
-
-    def kill(self) -> None: ...
-    def start(self) -> object: ...
-    def freeze(self) -> None: ...
-    def thaw(self) -> None: ...
-
-
-class _Camera:
-    """One that goes and comes back, with a new stream, or that shows nothing new for a while."""
-
-    def __init__(self, simulator: CameraSimulator, name: str) -> None:
-        self.kill = lambda: simulator.stop_camera(name)
-        self.start = lambda: simulator.start_camera(name)
-        self.freeze = lambda: simulator.stall(name)
-        self.thaw = lambda: simulator.resume(name)
 
 
 _T = TypeVar("_T")
@@ -92,24 +81,39 @@ def patiently(look: Callable[[], _T], timeout_s: float = 30.0) -> _T:
     return look()
 
 
+def age_s(face: FaceInfo) -> float:
+    """How old its frame was when detect looked at it. An hour is the clock of a worker that was set."""
+    difference_s = face.detected_at_s - face.frame.captured_at_s
+    return difference_s - HOUR_S * round(difference_s / HOUR_S)
+
+
 class World:
     """A pipeline under load, with parts that can be taken away. To be used in `running`.
 
     Args:
         broker: running; it and `redis` are killed.
+        bootstrap_servers: of the broker, or of all brokers.
         redis: running, with data that outlives it, see REDIS_SETTINGS.
         folder: for the logs.
+        more_settings: of all services.
     """
 
     def __init__(
-        self, broker: KafkaBroker, redis: RedisServer, simulator: CameraSimulator, prefix: str, folder: Path
+        self,
+        broker: Victim,
+        bootstrap_servers: str,
+        redis: RedisPair,
+        simulator: CameraSimulator,
+        prefix: str,
+        folder: Path,
+        more_settings: Mapping[str, str],
     ) -> None:
         self._simulator = simulator
         for camera in CAMERAS:
             simulator.add(camera, pair_scene(swapped=camera == "hall").path)
         simulator.add("empty", no_faces().path)
         self.pipeline = Distributed(
-            broker.bootstrap_servers,
+            bootstrap_servers,
             redis.url,
             prefix,
             None,
@@ -117,24 +121,48 @@ class World:
             twice=("ingest", "detect", "classify"),
             home=None,
             **_SETTINGS,
+            **more_settings,
         )
         self._services = self.pipeline.services
-        passer = _Camera(simulator, COMES_AND_GOES)
-        others: Mapping[str, Victim] = {
-            "broker": broker,
-            "redis": redis,
-            "camera": passer,
-        }
-        self._victims: Mapping[str, Victim] = {**self._services, **others}
-        self._kafka = KafkaSettings(
-            bootstrap_servers=broker.bootstrap_servers, topic_prefix=prefix, partitions=4
-        )
+        self._kafka = KafkaSettings(bootstrap_servers=bootstrap_servers, topic_prefix=prefix, partitions=4)
+        self.frames = FrameLog(self._kafka, [self._services[one] for one in ("detect", "detect-2")])
+        self._deeds = self._all_deeds(broker, redis, folder)
+        self._in_hand = 0
         self._began_s = time.time()
         self._empty_since_s = float("inf")
         self.ended_by_themselves: Counter[str] = Counter()
         """Processes that ended without being killed."""
-        if set(self._victims) != set(VICTIMS):
-            raise ValueError(f"expected the victims {VICTIMS}, got {tuple(self._victims)}")
+
+    def _all_deeds(self, broker: Victim, redis: RedisPair, folder: Path) -> Mapping[tuple[str, Deed], Deeds]:
+        passer = PassingCamera(self._simulator, COMES_AND_GOES)
+        victims: Mapping[str, Victim] = {
+            **self._services,
+            "broker": broker,
+            "redis": redis,
+            "camera": passer,
+        }
+        deeds: dict[tuple[str, Deed], Deeds] = {}
+        for name, victim in victims.items():
+            deeds[name, "kill"] = (partial(self._kill, name, victim), victim.start)
+            deeds[name, "freeze"] = (victim.freeze, victim.thaw)
+        cores = Cores(one for name, one in self._services.items() if name.startswith(("detect", "classify")))
+        deleted = DeletedFrames(self.frames)
+        deeds["cores", "starve"] = (cores.take, cores.give_back)
+        deeds["redis", "fail over"] = (redis.fail_over, redis.fail_over)
+        deeds["redis", "fill"] = (redis.fill, redis.make_room)
+        deeds["frames", "delete"] = (deleted.take, deleted.give_back)
+        for name in ("ingest-2", "detect-2"):
+            clock = SteppedClock(folder / f"clock of {name}")
+            self._services[name].change(**clock.environment)
+            deeds[name, "set the clock"] = (partial(clock.set_ahead, HOUR_S), partial(clock.set_ahead, 0.0))
+        expected = {*OTHER_FAULTS, *((one, deed) for one in VICTIMS for deed in ("kill", "freeze"))}
+        if set(deeds) != expected:
+            raise ValueError(f"expected the faults of the plan, got {set(deeds) ^ expected} more or less")
+        return deeds
+
+    def _kill(self, name: str, victim: Victim) -> None:
+        self.frames.note_counters(name)
+        victim.kill()
 
     @contextlib.contextmanager
     def running(self) -> Iterator[None]:
@@ -152,9 +180,10 @@ class World:
             yield
 
     def carry_out(self, one: Round) -> None:
-        """Takes the victim away, gives it back, and leaves all alone for the pause."""
-        victim = self._victims[one.victim]
-        take, give_back = (victim.kill, victim.start) if one.deed == "kill" else (victim.freeze, victim.thaw)
+        """Begins the fault, ends it, and leaves all alone for the pause."""
+        take, give_back = self._deeds[one.victim, one.deed]
+        if one.deed == "starve" or (one.deed == "freeze" and one.victim.startswith("detect")):
+            self._in_hand += _SEARCHED_AT_ONCE
         take()
         try:
             time.sleep(one.lasts_s)
@@ -209,13 +238,22 @@ class World:
             store = ResultStore(client)
             closed, _ = store.closed({}, limit=_ALL)
             visits = store.visits(limit=_ALL).items
-            counts = store.counts(since_s=self._began_s - 60, until_s=time.time() + 60, by="minute")
+            # The clock of a worker was an hour ahead for a while.
+            counts = store.counts(since_s=self._began_s - 60, until_s=time.time() + HOUR_S + 60, by="minute")
+        frames = [one for one in self.frames.read() if one.appended_at_s < self._empty_since_s]
+        results = [one for camera in CAMERAS for one in self.pipeline.results(camera)]
         return Found(
-            frames=[info for info in self._frames() if info.published_at_s < self._empty_since_s],
-            results=[one.face.face_id for camera in CAMERAS for one in self.pipeline.results(camera)],
+            frames=[one.info for one in frames],
+            results=[one.face.face_id for one in results],
             visits=visits,
             closed=closed,
             counted=sum(one.visits for one in counts),
+            live=frozenset({COMES_AND_GOES}),
+            unread=self.frames.deleted_unread,
+            left_out=self.frames.dropped_as_stale(COMES_AND_GOES) + _BATCH * self.frames.ends_of_detect,
+            ages_s=[age_s(one.face) for one in results if one.camera_id == COMES_AND_GOES],
+            oldest_s=DEADLINE_S + _LOOK_S,
+            in_hand=self._in_hand,
         )
 
     def dead_letters(self) -> int:
@@ -226,12 +264,6 @@ class World:
         """How many frames lie in the topic."""
         with KafkaReader(self._kafka) as reader:
             return sum(reader.ends(self._topic(FRAMES.name)).values())
-
-    def _frames(self) -> Iterator[FrameInfo]:
-        name = self._topic(FRAMES.name)
-        with KafkaReader(self._kafka) as reader:
-            for record in reader.read(name, reader.begins(name), reader.ends(name)):
-                yield FRAMES.codec.decode(record.encoded).info
 
     @property
     def _ingests(self) -> list[Service]:
@@ -270,7 +302,12 @@ class World:
         )
         names = shown if isinstance(shown, Mapping) else {one: one for one in shown}
         wanted = {
-            one: CameraSettings(id=one, source=self._simulator.url(name)) for one, name in names.items()
+            one: CameraSettings(
+                id=one,
+                source=self._simulator.url(name),
+                mode="live" if one == COMES_AND_GOES else "complete",
+            )
+            for one, name in names.items()
         }
         patiently(table.open)
         try:

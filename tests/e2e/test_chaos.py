@@ -12,27 +12,26 @@ from benchmarks.chaos.plan import plan
 from benchmarks.chaos.run import run
 from benchmarks.chaos.world import REDIS_SETTINGS
 from tests.support.kafka_broker import KafkaBroker
-from tests.support.redis_server import RedisServer, find_redis_server
+from tests.support.redis_pair import RedisPair
+from tests.support.redis_server import find_redis_server
 
 SEED = 4200
 """Kills each service, the broker and Redis, and takes an ingest for dead that is only frozen."""
 
 
 @pytest.fixture
-def safe_redis() -> Iterator[RedisServer]:
-    """A Redis that forgets nothing when it is killed."""
-    server = RedisServer(find_redis_server("valkey"), keep_data=True, more_settings=REDIS_SETTINGS)
-    server.start()
-    yield server
-    server.close()
+def safe_redis() -> Iterator[RedisPair]:
+    """Two that forget nothing when they are killed."""
+    with RedisPair(find_redis_server("valkey"), REDIS_SETTINGS) as pair:
+        yield pair
 
 
 @pytest.mark.timeout(300)
 def test_crashes_under_load_lose_and_double_nothing(
-    own_broker: KafkaBroker, safe_redis: RedisServer, tmp_path: Path
+    own_broker: KafkaBroker, safe_redis: RedisPair, tmp_path: Path
 ) -> None:
-    outcome = run(plan(SEED, 10), own_broker, safe_redis, tmp_path, Console())
+    rounds = plan(SEED, 10)
+    outcome = run(rounds, own_broker, own_broker.bootstrap_servers, safe_redis, tmp_path, Console())
     assert len(outcome.found.frames) > 20
     assert outcome.verdict.sentences() == []
     assert {one.closed for one in outcome.found.visits} == {"left", "timed-out"}
-    assert outcome.report.differences == []

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -163,14 +164,24 @@ class Service:
 
     def metric(self, name: str, **labels: str) -> float:
         """The sum of the samples of this name with at least these `labels`."""
+        return sum(value for value, _ in self._samples(name, labels))
+
+    def by_label(self, name: str, label: str, **labels: str) -> dict[str, int]:
+        """The samples of this name with at least these `labels`, by the value of `label`."""
+        found: Counter[str] = Counter()
+        for value, of in self._samples(name, labels):
+            found[of[label]] += round(value)
+        return dict(found)
+
+    def _samples(self, name: str, labels: Mapping[str, str]) -> list[tuple[float, Mapping[str, str]]]:
         with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/metrics", timeout=5) as answer:
             text = answer.read().decode()
-        return sum(
-            sample.value
+        return [
+            (sample.value, sample.labels)
             for family in text_string_to_metric_families(text)
             for sample in family.samples
             if sample.name == name and labels.items() <= sample.labels.items()
-        )
+        ]
 
     def log_text(self) -> str:
         """All that the process has printed."""

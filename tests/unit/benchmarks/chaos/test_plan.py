@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.chaos.plan import SESSION_S, VICTIMS, plan
+from benchmarks.chaos.plan import DECK, OTHER_FAULTS, SESSION_S, VICTIMS, plan
 
 seeds = st.integers(0, 1_000_000)
 
@@ -18,16 +18,20 @@ def test_a_seed_gives_the_same_rounds_for_every_length(seed: int, one: int, othe
 
 
 @given(seeds)
-def test_each_twenty_rounds_have_both_deeds_to_every_victim(seed: int) -> None:
-    found = plan(seed, 40)
-    for start in (0, 20):
-        done = {(one.victim, one.deed) for one in found[start : start + 20]}
-        assert done == {(victim, deed) for victim in VICTIMS for deed in ("kill", "freeze")}
+def test_each_two_decks_have_both_deeds_to_every_victim(seed: int) -> None:
+    found = plan(seed, 4 * DECK)
+    both = {(victim, deed) for victim in VICTIMS for deed in ("kill", "freeze")}
+    for start in (0, 2 * DECK):
+        done = {(one.victim, one.deed) for one in found[start : start + 2 * DECK]}
+        assert done == {*both, *OTHER_FAULTS}
 
 
 @given(seeds)
-def test_each_ten_rounds_have_every_victim(seed: int) -> None:
-    assert {one.victim for one in plan(seed, 10)} == set(VICTIMS)
+def test_each_deck_has_every_victim_and_every_other_fault(seed: int) -> None:
+    found = plan(seed, DECK)
+    assert {one.victim for one in found} >= set(VICTIMS)
+    assert {(one.victim, one.deed) for one in found} >= set(OTHER_FAULTS)
+    assert all(one.text for one in found)
 
 
 @given(seeds)

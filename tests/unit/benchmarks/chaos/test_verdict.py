@@ -125,3 +125,42 @@ def test_visits_of_an_unpublished_stream_are_unexplained() -> None:
     stranger = visit("a", "s9-0-1")
     found = replace(RIGHT, visits=[*VISITS, stranger], closed=[*VISITS, stranger], counted=len(VISITS) + 1)
     assert check(found).sentences() == ["unexplained: 1 visits of no published stream"]
+
+
+LIVE = replace(RIGHT, live=frozenset("a"), oldest_s=20.0)
+
+
+def without_first_frame_of(camera: str) -> Found:
+    """Detect did not look at the first frame of this camera."""
+    frame = next(one for one in FRAMES if one.camera_id == camera)
+    short = [visit(camera, f"s1-0-{n}", 2) for n in (1, 2)]
+    visits = [*short, *(one for one in VISITS if (one.camera_id, one.track_id[:2]) != (camera, "s1"))]
+    results = [one for one in RIGHT.results if not one.startswith(f"{frame.frame_id}/")]
+    return replace(LIVE, results=results, visits=visits, closed=visits)
+
+
+def test_a_stale_frame_of_a_live_camera_is_left_out_if_counted() -> None:
+    assert check(replace(without_first_frame_of("a"), left_out=1)).is_clean
+    (sentence,) = check(without_first_frame_of("a")).sentences()
+    assert sentence == "lost: 1 frames that detect neither looked at nor counted"
+    assert check(replace(without_first_frame_of("b"), left_out=1)).lost.total() == 2
+
+
+def test_a_frame_that_was_deleted_unread_is_not_expected() -> None:
+    found = without_first_frame_of("b")
+    (gone,) = {one.frame_id for one in FRAMES} - {name.rpartition("/")[0] for name in found.results}
+    assert check(replace(found, unread=frozenset({gone}))).is_clean
+
+
+def test_a_frame_over_the_deadline_is_late() -> None:
+    found = replace(LIVE, ages_s=[1.0, 19.9, 20.1, 40.0, 40.0])
+    assert check(found).sentences() == ["late: 3 faces of frames that were over the deadline"]
+    assert check(replace(found, in_hand=2)).is_clean, "detect was halted with two frames in hand"
+
+
+def test_two_women_before_a_camera_are_a_wrong_person() -> None:
+    women = [one.model_copy(update={"gender": "female"}) for one in VISITS[:2]]
+    (sentence,) = check(replace(RIGHT, visits=[*women, *VISITS[2:]])).sentences()
+    assert sentence == "wrong persons: 1 persons of the wrong gender"
+    man = women[1].model_copy(update={"gender": "male"})
+    assert check(replace(RIGHT, visits=[women[0], man, *VISITS[2:]])).is_clean
