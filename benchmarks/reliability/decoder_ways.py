@@ -40,7 +40,14 @@ from agegender.services.ingest.decoder.client import DecoderPool, DecoderProcess
 from agegender.services.ingest.decoder.protocol import Order, send
 from agegender.services.ingest.sources.rtsp.connection import open_rtsp, url_with_login
 from agegender.services.ingest.sources.rtsp.stream import RtspStream
-from agegender.services.ingest.sources.stream import CapturedFrame, OpenStream, StreamFrame, Waiting, Wanted
+from agegender.services.ingest.sources.stream import (
+    CapturedFrame,
+    OpenStream,
+    Skipped,
+    StreamFrame,
+    Waiting,
+    Wanted,
+)
 from agegender.shared.cameras.camera import Camera
 from agegender.shared.process.metrics import Metrics
 from agegender.simulator.content.clips import make_clip
@@ -69,10 +76,10 @@ class InThread:
         opened = open_rtsp(url_with_login(camera), **limits, answer_s=settings.answer_s)
         self._stream = RtspStream(opened, **limits, keyframe_s=settings.keyframe_s)
 
-    def frames(self) -> Iterator[StreamFrame | Waiting]:
+    def frames(self) -> Iterator[StreamFrame | Waiting | Skipped]:
         """See `stream.Stream`."""
         for one in self._stream.frames():
-            if isinstance(one, Waiting):
+            if isinstance(one, Waiting | Skipped):
                 yield one
                 continue
             camera_s = one.camera_time_s

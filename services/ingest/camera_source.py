@@ -16,6 +16,7 @@ from agegender.services.ingest.decoder.usage import DecoderUsage
 from agegender.services.ingest.mailbox import Mailbox, WhenFull, no_interval
 from agegender.services.ingest.reader import SERVICE, CameraReader, ReaderSettings, always
 from agegender.services.ingest.sources.kinds import is_picture_file
+from agegender.services.ingest.sources.rtsp.patience import AnswerPatience
 from agegender.services.ingest.sources.stills import StillsStream
 from agegender.services.ingest.sources.stream import CapturedFrame, OpenStream, Stream
 from agegender.services.ingest.sources.video_file import video_stream
@@ -210,7 +211,7 @@ def _opener(camera: Camera, settings: IngestSettings, decoders: DecoderPool) -> 
             fps=camera.fps or settings.fps,
             longer_side_px=settings.longer_side_px,
             no_frame_s=settings.no_frame_s,
-            answer_s=settings.answer_s,
+            patience=AnswerPatience(settings.answer_s),
             keyframe_s=settings.keyframe_s,
             hung_s=settings.hung_s,
         )

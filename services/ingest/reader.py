@@ -20,6 +20,7 @@ from agegender.services.ingest.sources.stream import (
     CapturedFrame,
     FailureReason,
     OpenStream,
+    Skipped,
     Stream,
     StreamFrame,
     Waiting,
@@ -62,8 +63,8 @@ class ReaderSettings:
     """Of the camera's settings; the frames carry it."""
     hang_s: float | None = None
     """A thread without a frame for this long hangs. None: the stream has its own time limit."""
-    backoff: Callable[[], Backoff] = field(default=lambda: Backoff(first_s=0.5, max_s=3.0))
-    """Short, so that frames flow within 5 s of a camera's return."""
+    backoff: Callable[[], Backoff] = field(default=lambda: Backoff(first_s=0.5, max_s=1.5))
+    """Short, so that frames flow within 5 s of a camera's return, with the try before and a keyframe."""
     login_backoff: Callable[[], Backoff] = field(default=lambda: Backoff(first_s=1.0, max_s=60.0))
     """Longer, because cameras lock users out after too many wrong passwords. Also for what is unsupported."""
 
@@ -101,6 +102,8 @@ class CameraReader:
         self._alive_at_s = time.monotonic()
         self._opening = True
         self._logged_down_at_s: dict[FailureReason, float] = {}
+        self._logged_slow_at_s = -_REPEAT_LOG_S
+        self._skipped_s = 0.0
         self._logged_up = False
         self._last_stream_ms = 0
         self.failure: CameraError | None = None
@@ -257,6 +260,9 @@ class CameraReader:
             if isinstance(frame, Waiting):
                 self._waits(frame)
                 continue
+            if isinstance(frame, Skipped):
+                self._skipped(frame)
+                continue
             if sequence == 0:
                 self._recovered()
             if frame.time_s is None or sampler.pick(frame.time_s):
@@ -308,6 +314,18 @@ class CameraReader:
         if str(told) != str(self.failure):
             log.info("camera waits", extra={"camera": self.camera_id, "detail": waiting.why})
         self.failure = told
+
+    def _skipped(self, skipped: Skipped) -> None:
+        """Counts what a decoder that is too slow has left out. Logs it once a minute at most."""
+        self._metrics.decoder_skipped.labels(self.camera_id).inc(skipped.seconds)
+        self._skipped_s += skipped.seconds
+        if time.monotonic() < self._logged_slow_at_s + _REPEAT_LOG_S:
+            return
+        log.warning(
+            "decoder too slow, video was skipped",
+            extra={"camera": self.camera_id, "seconds": round(self._skipped_s, 1)},
+        )
+        self._logged_slow_at_s, self._skipped_s = time.monotonic(), 0.0
 
     def _recovered(self) -> None:
         self.failure = None

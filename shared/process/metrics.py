@@ -168,6 +168,12 @@ class Metrics:
             ["camera"],
             registry=registry,
         )
+        self.decoder_skipped = Counter(
+            "agegender_decoder_skipped_seconds_total",
+            "Video that was skipped to be at the present, because the decoder was too slow.",
+            ["camera"],
+            registry=registry,
+        )
         self.results = Counter(
             "agegender_results_written_total",
             "Results written to the store, each face once; age_band may be why a face is unclassified.",
@@ -261,6 +267,7 @@ class Metrics:
             self.camera_up,
             self.camera_failures,
             self.clock_skew,
+            self.decoder_skipped,
             self.repeats,
             self.late,
             self.visits,

@@ -78,13 +78,24 @@ _STREAM = Row(
             (Query('max(agegender_camera_clock_skew_seconds{camera="$camera"})', "skew"),),
             unit="s",
             low=None,
-            width=12,
+            width=8,
+        ),
+        Panel(
+            "Video skipped",
+            "Seconds of video a second that the decoder left out, because it was too slow.",
+            (
+                Query(
+                    'sum(rate(agegender_decoder_skipped_seconds_total{camera="$camera"}[$__rate_interval]))',
+                    "skipped",
+                ),
+            ),
+            width=8,
         ),
         Panel(
             "Read by",
             "The worker that reads the camera.",
             (Query('agegender_camera_up_bool{camera="$camera"}', "{{instance}}"),),
-            width=12,
+            width=8,
             high=1,
         ),
     ),

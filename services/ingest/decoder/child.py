@@ -13,11 +13,20 @@ import time
 import traceback
 from pathlib import Path
 
-from agegender.services.ingest.decoder.protocol import Alive, Failed, FrameHeader, Order, Waits, receive, send
+from agegender.services.ingest.decoder.protocol import (
+    Alive,
+    Failed,
+    FrameHeader,
+    Order,
+    Skips,
+    Waits,
+    receive,
+    send,
+)
 from agegender.services.ingest.sources.rtsp.connection import open_rtsp
 from agegender.services.ingest.sources.rtsp.stream import RtspStream
 from agegender.services.ingest.sources.sampler import Allowance, ForwardTime, Sampler
-from agegender.services.ingest.sources.stream import CameraError, FailureReason, StreamFrame, Waiting
+from agegender.services.ingest.sources.stream import CameraError, FailureReason, Skipped, StreamFrame, Waiting
 from agegender.shared.images.pictures import Bgr, OversizePicture, UnreadablePicture, shrink
 
 ALIVE_EVERY_S = 1.0
@@ -80,6 +89,13 @@ def _hand_over_frames(connection: socket.socket, order: Order) -> None:
             if isinstance(frame, Waiting):
                 if now_s > sent_at_s + ALIVE_EVERY_S:
                     send(connection, Waits(reason=frame.reason, why=frame.why))
+                    sent_at_s = now_s
+                continue
+            if isinstance(frame, Skipped):
+                if frame.seconds > 0:
+                    send(connection, Skips(seconds=frame.seconds))
+                elif now_s > sent_at_s + ALIVE_EVERY_S:
+                    send(connection, Alive())
                     sent_at_s = now_s
                 continue
             is_picked = frame.time_s is None or sampler.pick(clock.advance(frame.time_s, now_s))

@@ -58,6 +58,13 @@ class Waits(Model):
     why: str
 
 
+class Skips(Model):
+    """The decoder was too slow, and left out video to be at the present."""
+
+    kind: Literal["skips"] = "skips"
+    seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
 class FrameHeader(Model):
     """A frame that was due. Its pixels follow."""
 
@@ -83,7 +90,7 @@ class Failed(Model):
     """The traceback, if our code failed."""
 
 
-Message = Order | Alive | Waits | FrameHeader | Failed
+Message = Order | Alive | Waits | Skips | FrameHeader | Failed
 _MESSAGE: TypeAdapter[Message] = TypeAdapter(Annotated[Message, Field(discriminator="kind")])
 
 

@@ -10,9 +10,25 @@ from collections.abc import Iterator
 
 from agegender.services.ingest.camera_clock import ClockTrust
 from agegender.services.ingest.decoder.client import DecoderPool
-from agegender.services.ingest.decoder.protocol import Failed, FrameHeader, Garbled, Order, Waits, receive
+from agegender.services.ingest.decoder.protocol import (
+    Failed,
+    FrameHeader,
+    Garbled,
+    Order,
+    Skips,
+    Waits,
+    receive,
+)
 from agegender.services.ingest.sources.rtsp.connection import opens_within_s, url_with_login
-from agegender.services.ingest.sources.stream import CameraError, FailureReason, StreamFrame, Waiting, Wanted
+from agegender.services.ingest.sources.rtsp.patience import AnswerPatience
+from agegender.services.ingest.sources.stream import (
+    CameraError,
+    FailureReason,
+    Skipped,
+    StreamFrame,
+    Waiting,
+    Wanted,
+)
 from agegender.shared.cameras.camera import Camera
 from agegender.shared.images.pictures import Bgr, OversizePicture, UnreadablePicture
 from agegender.shared.messages.pipeline import Clock
@@ -37,7 +53,7 @@ class IsolatedStream:
         fps: frames a second to take.
         longer_side_px: the decoder shrinks larger frames to this.
         no_frame_s: the stream breaks if no frame arrives for this long.
-        answer_s: how long the camera may take to answer while it is opened.
+        patience: how long the camera may take to answer while it is opened; one for all of its streams.
         keyframe_s: how long its first keyframe may take.
         hung_s: a decoder that is silent for this much longer hangs.
 
@@ -55,12 +71,15 @@ class IsolatedStream:
         fps: float,
         longer_side_px: int,
         no_frame_s: float,
-        answer_s: float,
+        patience: AnswerPatience,
         keyframe_s: float,
         hung_s: float,
     ) -> None:
         self._camera_id = camera.id
         self._trust = trust
+        answer_s = patience.next_s()
+        self._patience = patience
+        self._opens_since_s: float | None = time.monotonic()
         self._silence_s = max(no_frame_s, opens_within_s(answer_s)) + hung_s
         self._later_silence_s = no_frame_s + hung_s
         self._wanted = wanted
@@ -79,7 +98,7 @@ class IsolatedStream:
         self._connection.settimeout(_LOOK_EVERY_S)
         self._is_ended = False
 
-    def frames(self) -> Iterator[StreamFrame | Waiting]:
+    def frames(self) -> Iterator[StreamFrame | Waiting | Skipped]:
         """See `stream.Stream`. Ends when the stream is no longer wanted."""
         while True:
             try:
@@ -91,11 +110,16 @@ class IsolatedStream:
             except Garbled as error:
                 raise CameraError(FailureReason.CRASHED, f"the decoder process sent {error}") from None
             self._silence_s = self._later_silence_s
+            if self._opens_since_s is not None and not isinstance(message, Failed):
+                self._patience.answered(time.monotonic() - self._opens_since_s)
+                self._opens_since_s = None
             match message:
                 case FrameHeader():
                     yield self._frame(message, picture)
                 case Waits():
                     yield Waiting(message.reason, message.why)
+                case Skips():
+                    yield Skipped(message.seconds)
                 case Failed():
                     if message.trace is not None:
                         log.error(

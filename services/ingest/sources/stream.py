@@ -82,10 +82,18 @@ class Waiting:
     why: str
 
 
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """The decoder was too slow. It left out video to be at the present again."""
+
+    seconds: float
+    """0 while it still reads what it leaves out."""
+
+
 class Stream(Protocol):
     """An open camera or file, for one thread."""
 
-    def frames(self) -> Iterator[StreamFrame | Waiting]:
+    def frames(self) -> Iterator[StreamFrame | Waiting | Skipped]:
         """Waits for each next frame. Ends with the file; raises CameraError if the stream breaks.
 
         While a camera keeps us waiting, `Waiting` comes about once a second.

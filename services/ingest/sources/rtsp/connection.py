@@ -31,8 +31,8 @@ _PORTS = {"rtsp": 554, "rtsps": 322}
 _MAYBE_NO_TCP = (FailureReason.REFUSED, FailureReason.NOT_VIDEO)
 _LONGEST_LOGIN = 127  # FFmpeg silently cuts off the rest
 
-CONNECT_S = 4.0
-"""The time limit for the TCP connection alone."""
+CONNECT_S = 1.5
+"""The time limit for the TCP connection alone. One lost packet fits in. The next try follows soon."""
 
 
 def opens_within_s(answer_s: float) -> float:

@@ -21,7 +21,14 @@ from agegender.services.ingest.sources.decoding import (
 )
 from agegender.services.ingest.sources.rtsp.connection import RtspConnection
 from agegender.services.ingest.sources.rtsp.failures import TIMEOUTS, explained
-from agegender.services.ingest.sources.stream import CameraError, FailureReason, StreamFrame, Waiting
+from agegender.services.ingest.sources.rtsp.pace import Pace
+from agegender.services.ingest.sources.stream import (
+    CameraError,
+    FailureReason,
+    Skipped,
+    StreamFrame,
+    Waiting,
+)
 
 _USUAL_KEYFRAME_S = 2.0
 WAITS_FOR_KEYFRAME = "waits for a keyframe; set the keyframe interval of the camera to 1 or 2 s"
@@ -61,14 +68,38 @@ class RtspStream:
         self._no_frame_s = no_frame_s
         self._keyframe_s = keyframe_s
         self._wall_minus_stream_s: float | None = None
+        self._pace = Pace()
 
-    def frames(self) -> Iterator[StreamFrame | Waiting]:
+    def _packets(self) -> Iterator[tuple[Packet[VideoStream], bool]]:
+        """The packets, and whether to decode each: a decoder that is too slow leaves some out."""
+        asked_at_s = time.monotonic()
+        for packet in self._container.demux(self._video):
+            now_s = time.monotonic()
+            time_s = None if packet.dts is None or packet.time_base is None else packet.dts * packet.time_base
+            yield (
+                packet,
+                self._pace.takes(
+                    None if time_s is None else float(time_s),
+                    now_s - asked_at_s,
+                    now_s,
+                    is_keyframe=packet.is_keyframe,
+                ),
+            )
+            asked_at_s = time.monotonic()
+
+    def frames(self) -> Iterator[StreamFrame | Waiting | Skipped]:
         """See `stream.Stream`. `captured_at_s` is the arrival: the worker checks the camera's clock."""
         opened_at_s = seen_at_s = time.monotonic()
         has_keyframe = False
         try:
-            for packet in self._container.demux(self._video):
+            for packet, is_taken in self._packets():
                 self._wall_minus_stream_s = camera_clock(packet) or self._wall_minus_stream_s
+                skipped_s = self._pace.take_skipped_s()
+                if skipped_s or not is_taken:
+                    yield Skipped(skipped_s)
+                if not is_taken:
+                    seen_at_s = time.monotonic()
+                    continue
                 if packet.is_keyframe and not has_keyframe:
                     has_keyframe, seen_at_s = True, time.monotonic()
                 for frame in decoded(self._video, packet) or ():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from agegender.services.ingest.sources.pace import MOST_BEHIND_S, Pace
+from agegender.services.ingest.sources.rtsp.pace import MOST_BEHIND_S, Pace
 
 FPS = 25.0
 GOP = 25
