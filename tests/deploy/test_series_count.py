@@ -36,6 +36,7 @@ def worker(service: str) -> int:
             metrics.captured.labels(camera)
             metrics.camera_up.labels(camera)
             metrics.clock_skew.labels(camera)
+            metrics.decoder_skipped.labels(camera)
         for camera, why in product(cameras, FailureReason):
             metrics.camera_failures.labels(camera, why.value)
     if service == "detect":

@@ -11,6 +11,10 @@ import pytest
 
 from agegender.services.detect.faces.yunet import YuNet
 from agegender.services.detect.stage import DetectStage
+from agegender.services.ingest.sources.rtsp.connection import open_rtsp
+from agegender.services.ingest.sources.rtsp.pace import MOST_BEHIND_S
+from agegender.services.ingest.sources.rtsp.stream import RtspStream
+from agegender.services.ingest.sources.stream import Skipped, StreamFrame
 from agegender.services.ingest.stage import IngestStage
 from agegender.shared.cameras.camera import Camera
 from agegender.shared.messages.pipeline import Frame, TrackSummary, TrackUpdate
@@ -91,3 +95,25 @@ def test_the_skew_of_a_camera_an_hour_off_is_measured(clip: Path, monkeypatch: p
             )
             wait_until(lambda: taker.taken, 20, "frames flow")
     assert _told(taker.taken) == 0
+
+
+def test_a_slow_decoder_skips_to_the_present(clip: Path) -> None:
+    """It needs three times as long for a frame as the camera. Without skips, frames came later and later."""
+    late_s, skipped_s = [], 0.0
+    with CameraSimulator() as cameras:
+        opened = open_rtsp(cameras.add("door", clip), no_frame_s=5, answer_s=5)
+        stream = RtspStream(opened, no_frame_s=5, keyframe_s=5)
+        try:
+            for one in stream.frames():
+                match one:
+                    case StreamFrame(camera_time_s=float(told_s)):
+                        late_s.append(one.captured_at_s - told_s)
+                        time.sleep(3 / FPS)
+                    case Skipped():
+                        skipped_s += one.seconds
+                if skipped_s > 6 or len(late_s) > 150:
+                    break
+        finally:
+            stream.close()
+    assert max(late_s) < MOST_BEHIND_S + 1.0
+    assert len(late_s) > 50

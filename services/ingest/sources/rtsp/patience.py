@@ -10,9 +10,9 @@ _FULL_EVERY = 8
 class AnswerPatience:
     """Waits short for a camera that has answered quickly before, so that its return is noticed at once.
 
-    Some cameras need half a minute for an answer. If all were waited for that long, a camera that was switched
-    off while it answered would be tried again too late. Every eighth try waits the whole time, because a
-    camera may have become slower.
+    Some cameras need half a minute for an answer. If all were waited for that long, a camera that was
+    switched off while it answered would be tried again too late. Every eighth try waits the whole time,
+    because a camera may have become slower.
 
     Args:
         longest_s: the whole time.
