@@ -49,7 +49,7 @@ class IngestSettings(Settings):
     no_frame_s: Annotated[float, Field(ge=1, le=300)] = 10.0
     """A camera is opened again after this long without a frame."""
     answer_s: Annotated[float, Field(ge=1, le=300)] = ANSWER_S
-    """How long a camera may take to answer while it is opened, and again for its first packets."""
+    """How long a camera may take for one answer while it is opened, and for its first packets."""
     keyframe_s: Annotated[float, Field(ge=1, le=3600)] = KEYFRAME_S
     """How long the first keyframe of an open camera may take. Cameras that save bandwidth send one rarely."""
     buffer_bytes: Annotated[int, Field(ge=0)] = 8_000_000

@@ -6,12 +6,15 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from agegender.commands.cameras.probing import ProbedCamera, probe
 from agegender.commands.cameras.view import probed_lines
+from agegender.services.ingest.sources.rtsp.connection import open_rtsp
+from agegender.services.ingest.sources.stream import CameraError, FailureReason
 from agegender.shared.cameras.camera import Camera
 from agegender.simulator.content.clips import write_video
 from agegender.simulator.rtsp.auth import Login, Scheme
@@ -31,7 +34,7 @@ WITH_LOGIN: Mapping[str, tuple[tuple[Scheme, ...], Manners]] = {
     "sha-256": (("digest-sha-256",), Manners()),
     "sha-256-last": (("digest", "digest-sha-256", "basic"), Manners()),
     "sha-256-first": (("digest-sha-256", "digest"), Manners()),
-    "slow-with-login": (("digest",), Manners(delays_s={"DESCRIBE": 1})),
+    "slow-with-login": (("digest",), Manners(delays_s={"DESCRIBE": 3})),
     "busy": (("digest",), Manners(refusals={"SETUP": 453})),
     "starting": (("basic",), Manners(refusals={"DESCRIBE": 503})),
 }
@@ -64,13 +67,26 @@ REDIRECTS = ("redirect-301", "redirect-302", "redirect-after-login", "redirect-t
 UP = sorted({*WITH_LOGIN, *OPEN, *REDIRECTS, "ipv6", "ipv6-zone"} - set(DOWN))
 
 
+@dataclass(frozen=True)
+class Clips:
+    short: Path
+    long: Path
+    """With one keyframe."""
+
+
 @pytest.fixture(scope="module")
-def cameras(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Camera]]:
+def clips(tmp_path_factory: pytest.TempPathFactory) -> Clips:
     folder = tmp_path_factory.mktemp("clips")
     pictures = [np.full((SIZE_WH[1], SIZE_WH[0], 3), 3 * n, np.uint8) for n in range(RARELY_S * FPS)]
-    short, long = folder / "short.mp4", folder / "long.mp4"
-    write_video(short, pictures[:FPS], size_wh=SIZE_WH, fps=FPS)
-    write_video(long, pictures, size_wh=SIZE_WH, fps=FPS, keyframe_every=len(pictures))
+    clips = Clips(folder / "short.mp4", folder / "long.mp4")
+    write_video(clips.short, pictures[:FPS], size_wh=SIZE_WH, fps=FPS)
+    write_video(clips.long, pictures, size_wh=SIZE_WH, fps=FPS, keyframe_every=len(pictures))
+    return clips
+
+
+@pytest.fixture(scope="module")
+def cameras(clips: Clips) -> Iterator[list[Camera]]:
+    short, long = clips.short, clips.long
     sources: dict[str, str] = {}
     with ExitStack() as stack:
 
@@ -139,6 +155,15 @@ def test_a_camera_that_cannot_be_read_says_why(seen: Seen, name: str) -> None:
     reason, text = DOWN[name]
     assert seen.taker.failures(name).keys() == {reason}
     assert text in seen.taker.source.failures[name]
+
+
+@pytest.mark.parametrize("method", ["OPTIONS", "DESCRIBE", "SETUP", "PLAY"])
+def test_an_answer_that_comes_too_late_is_unreachable(clips: Clips, method: str) -> None:
+    with CameraSimulator() as simulator:
+        source = simulator.add("door", clips.short, manners=Manners(delays_s={method: 4}))
+        with pytest.raises(CameraError, match="no answer within 1 s") as raised:
+            open_rtsp(source, no_frame_s=1, answer_s=1)
+    assert raised.value.reason is FailureReason.UNREACHABLE
 
 
 def test_rare_keyframes_are_waited_for_and_told(seen: Seen) -> None:

@@ -22,7 +22,7 @@ from agegender.shared.cameras.camera import Camera
 NO_FRAME_S = 1.0
 KEYFRAME_S = 3.0
 PATIENCE_S = 15.0
-"""Twice the time to connect, the time without a frame, and what a busy machine adds."""
+"""Four times the time to answer, the time without a frame, and what a busy machine adds."""
 PASSWORD = "s3cretpw"
 
 _SDP = (

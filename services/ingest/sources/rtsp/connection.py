@@ -29,6 +29,7 @@ _UDP_ONLY = {"rtsp_transport": "udp"}
 _PROTOCOLS = {"rtsp": "rtsp,rtsps,tcp,tls,rtp,udp", "rtsps": "rtsps,tcp,tls"}
 _PORTS = {"rtsp": 554, "rtsps": 322}
 _MAYBE_NO_TCP = (FailureReason.REFUSED, FailureReason.NOT_VIDEO)
+_SLOW_ANSWERS = 2  # a slow DESCRIBE comes twice with a login: refused, and then answered
 _LONGEST_LOGIN = 127  # FFmpeg silently cuts off the rest
 
 CONNECT_S = 1.5
@@ -37,7 +38,7 @@ CONNECT_S = 1.5
 
 def opens_within_s(answer_s: float) -> float:
     """The longest time that `open_rtsp` takes: for TCP, for the answers, and for the first packets."""
-    return CONNECT_S + 2 * answer_s
+    return CONNECT_S + 2 * _SLOW_ANSWERS * answer_s
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,8 @@ def open_rtsp(url: str, *, no_frame_s: float, answer_s: float) -> RtspConnection
     Args:
         url: the URL with the login.
         no_frame_s: the stream breaks if no packet arrives for this long.
-        answer_s: how long the camera may take for all of its answers, and again for its first packets.
+        answer_s: how long the camera may take for one answer, and for its first packets. All of its answers
+            together may take twice as long.
 
     Raises:
         CameraError: the camera cannot be opened. The text holds no login.
@@ -136,20 +138,24 @@ def _opened(
 ) -> InputContainer:
     started_s = time.monotonic()
     try:
-        # This timeout interrupts any wait. FFmpeg's own timeout starts again at each read of the socket.
+        # This timeout interrupts any wait. FFmpeg's own, in the options, starts again at each read.
         return av.open(
             url,
             mode="r",
-            options={**_OPTIONS, **transport, "protocol_whitelist": _PROTOCOLS[urlsplit(url).scheme]},
+            options={
+                **_OPTIONS,
+                **transport,
+                "protocol_whitelist": _PROTOCOLS[urlsplit(url).scheme],
+                "timeout": str(round(max(answer_s, no_frame_s) * 1e6)),  # of each read
+            },
             stream_options=PROBING_OPTIONS,
-            timeout=(answer_s, no_frame_s),
+            timeout=(_SLOW_ANSWERS * answer_s, no_frame_s),
             metadata_errors="replace",  # the camera's title may be in any encoding
         )
     except av.error.FFmpegError as error:
-        # FFmpeg reports an answer that the timeout cut short as invalid data.
-        is_late = isinstance(error, (*TIMEOUTS, av.error.InvalidDataError)) and (
-            time.monotonic() - started_s >= answer_s
-        )
+        # FFmpeg reports an answer that the timeout cut short as invalid data, or as not permitted.
+        is_vague = isinstance(error, (*TIMEOUTS, av.error.InvalidDataError, av.error.PermissionError))
+        is_late = is_vague and time.monotonic() - started_s >= answer_s
         if is_late and not talk.redirects:
             raise CameraError(FailureReason.UNREACHABLE, f"no answer within {answer_s:g} s") from None
         raise explained(error, talk) from None
