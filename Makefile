@@ -5,6 +5,7 @@ ROUNDS ?= 100
 WORKERS ?= 2
 MINUTES ?= 30
 OUT ?= build/soak.svg
+OVERLOAD ?= 1
 export CAMERA
 PYTEST_ARGS ?=
 
@@ -64,8 +65,8 @@ bench-scaling: $(FULL)/installed ## Measure 1, 2, 4 and 8 workers of classify an
 chaos: $(FULL)/installed ## Kill, stop and continue every part under load, then audit (ROUNDS=100 SEED=any)
 	@$(FULL)/bin/python -m benchmarks.chaos --rounds $(ROUNDS) $(if $(SEED),--seed $(SEED))
 
-soak: $(FULL)/installed ## Run everything under a steady load and draw what grows (MINUTES=30 OUT=build/soak.svg); Linux
-	@$(FULL)/bin/python -m benchmarks.soak --minutes $(MINUTES) --out $(OUT)
+soak: $(FULL)/installed ## Run everything under a steady load and draw what grows (MINUTES=30 OUT=build/soak.svg OVERLOAD=1); Linux
+	@$(FULL)/bin/python -m benchmarks.soak --minutes $(MINUTES) --out $(OUT) --overload $(OVERLOAD)
 
 overload-check: $(FULL)/installed ## Take cores away and count people that never leave (OUT=build/overload.svg); Linux
 	@$(FULL)/bin/python -m benchmarks.overload $(if $(filter-out build/soak.svg,$(OUT)),--out $(OUT))

@@ -1,7 +1,8 @@
 """`make soak`: the services under a steady load for as long as told, and what grows meanwhile.
 
 Five processes, a broker and a Redis of its own, three simulated cameras with real faces and one that is not
-there; a client asks the API all the time. Memory, open files, threads and delays are drawn as a picture. It
+there; a client asks the API all the time. With `--overload 1.5`, the cameras send one and a half times what
+detect can do, and the delay must not grow. Memory, open files, threads and delays are drawn as a picture. It
 fails if one of them grows beyond its limit, a process ends, the API fails to answer, or `agegender audit`
 finds a difference. Needs Linux.
 """
@@ -29,6 +30,12 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--minutes", type=float, default=30.0)
+    parser.add_argument(
+        "--overload",
+        type=float,
+        default=1.0,
+        help="take so much CPU away from detect that the load is this many times what it can do",
+    )
     parser.add_argument("--out", type=Path, default=Path("build/soak.svg"), help="where the picture goes")
     given = parser.parse_args()
     if not can_be_watched():
@@ -41,7 +48,14 @@ def main() -> int:
         redis = RedisServer(find_redis_server("valkey"))
         try:
             redis.start()
-            outcome = run(given.minutes * 60, broker.bootstrap_servers, redis.url, folder, console)
+            outcome = run(
+                given.minutes * 60,
+                broker.bootstrap_servers,
+                redis.url,
+                folder,
+                console,
+                overload=given.overload,
+            )
         finally:
             redis.close()
         is_clean = outcome.verdict.is_clean

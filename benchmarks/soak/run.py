@@ -27,18 +27,30 @@ class Outcome:
     report: Report
 
 
-def run(seconds: float, bootstrap_servers: str, redis_url: str, folder: Path, console: Console) -> Outcome:
+def run(
+    seconds: float,
+    bootstrap_servers: str,
+    redis_url: str,
+    folder: Path,
+    console: Console,
+    *,
+    overload: float = 1.0,
+) -> Outcome:
     """Runs the services under load for so long, watches them, and looks.
 
     Args:
         redis_url: of an empty store.
         folder: for the logs of the services.
+        overload: the load, by what detect can do; 1: it gets all the CPU that it wants.
     """
     with CameraSimulator() as simulator:
         console.print("Starting the pipeline …")
         site = Site(bootstrap_servers, redis_url, simulator, "soak-", folder)
         with site.running():
-            watch(site, seconds, console)
+            with site.overloaded(overload) as cores:
+                if overload > 1.0:
+                    console.print(f"Detect gets {cores:.2f} cores")
+                watch(site, seconds, console)
             ended = [f"{name} ended by itself" for name in site.ended_by_themselves()]
             console.print("Waiting until everything is worked off …")
             try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import http.client
 import itertools
+import math
 import threading
 import time
 from collections import Counter
@@ -30,11 +31,13 @@ from agegender.simulator.content.crowds import write_crowd
 from agegender.simulator.content.heads import read_heads
 from agegender.simulator.content.scenes import pair_scene
 from agegender.simulator.rtsp.cameras import CameraSimulator
+from benchmarks.overload.quota import CpuQuota
 from benchmarks.soak.processes import look_at
 from benchmarks.soak.recording import Flow, Look, Recording, buckets
 from tests.support.api import ApiClient
 from tests.support.pipeline import Distributed
 from tests.support.ports import free_loopback_port
+from tests.support.process_family import family_of, used_cpu_s
 from tests.support.services import Service
 from tests.support.waiting import wait_until
 
@@ -44,6 +47,7 @@ _AWAY_EVERY_S, _AWAY_S = 20.0, 4.0
 _ASK_EVERY_S = 0.5
 _CATCH_UP_S = 120.0
 _WORK_OFF_S = 300.0
+_MEASURED_S = 20.0
 _AUDITED_S = FRAMES.retention_s - 60.0
 _READ_BY = {FRAMES.name: "detect", FACES.name: "classify", RESULTS.name: "sink"}
 _SETTINGS = {"INGEST_FPS": "2", "SINK_SILENCE_TIMEOUT_S": "20"}
@@ -114,6 +118,22 @@ class Site:
                         one.join()
         finally:
             api.close()
+
+    @contextlib.contextmanager
+    def overloaded(self, times: float) -> Iterator[float]:
+        """Detect gets so little CPU that the cameras send this many times what it can do.
+
+        Gives the number of cores that it gets, which is measured first. 1 or less takes nothing away.
+        """
+        pid = self.services["detect"].pid
+        if times <= 1.0:
+            yield math.inf
+            return
+        used_s, began_s = used_cpu_s(family_of(pid)), time.monotonic()
+        time.sleep(_MEASURED_S)
+        needed = (used_cpu_s(family_of(pid)) - used_s) / (time.monotonic() - began_s)
+        with CpuQuota(pid, needed / times):
+            yield needed / times
 
     def look(self) -> None:
         """Adds one look at everything to the recording."""
