@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, m
 
 from agegender.shared.errors import SettingsError
 from agegender.shared.messages.pipeline import CameraId, FacePx, Mode
+from agegender.shared.process.secret_file import text_of
 from agegender.shared.process.secrets import mask_message, remember_secret, remember_secrets_in
 
 _WEBCAM = re.compile(r"^webcam:(?P<index>\d{1,3})$", re.IGNORECASE)
@@ -117,6 +118,8 @@ class Camera(BaseModel):
     def url_with_login(self) -> str:
         """The RTSP URL to open, with the login percent-encoded. Never log it.
 
+        The password's file is read at each call, because the password may be rotated.
+
         Raises:
             SettingsError: the password's variable is not set or its file cannot be read.
         """
@@ -137,7 +140,7 @@ class Camera(BaseModel):
             return value
         if self.password_file is not None:
             try:
-                return self.password_file.read_text("utf-8").rstrip("\r\n")
+                return text_of(self.password_file)
             except (OSError, ValueError) as error:
                 raise SettingsError(
                     f"camera {self.id}: cannot read {str(self.password_file)!r}: {_why(error)}"

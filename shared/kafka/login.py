@@ -24,11 +24,17 @@ def login_settings(kafka: KafkaSettings) -> dict[str, Any]:
             found["ssl_context"] = kafka.tls_context()
         except ValueError as error:
             raise SettingsError(str(error)) from None
-    if kafka.uses_login and kafka.username is not None and kafka.password is not None:
+    if kafka.uses_login and kafka.username is not None:
         found["sasl_mechanism"] = kafka.sasl_mechanism
         found["sasl_plain_username"] = _as_sent(kafka.username, kafka.sasl_mechanism)
-        found["sasl_plain_password"] = kafka.password.get_secret_value()
-    return found
+    return found | password_setting(kafka)
+
+
+def password_setting(kafka: KafkaSettings) -> dict[str, str]:
+    """The password as it is now, because its file may have been rotated; empty without a login."""
+    if not kafka.uses_login or kafka.password is None:
+        return {}
+    return {"sasl_plain_password": kafka.password.get_secret_value()}
 
 
 def _as_sent(username: str, mechanism: str | None) -> str:

@@ -1,8 +1,9 @@
 """Settings from the environment and from files, checked at the start of a process.
 
 A setting `fps` of a class with the prefix `INGEST_` is read from `INGEST_FPS`, or from the file that
-`INGEST_FPS_FILE` names, as Docker and Kubernetes provide secrets. An unknown name with one of our prefixes is
-an error, because it is probably a typing mistake.
+`INGEST_FPS_FILE` names, as Docker and Kubernetes provide secrets. A password is read from its file again at
+each login, because it may be rotated. An unknown name with one of our prefixes is an error, because it is
+probably a typing mistake.
 """
 
 from __future__ import annotations
@@ -27,7 +28,8 @@ from pydantic import (
 
 from agegender.shared.errors import SettingsError
 from agegender.shared.process.logs import LogFormat
-from agegender.shared.process.redis_url import url_problems
+from agegender.shared.process.redis_url import SentinelUrl, url_problems
+from agegender.shared.process.secret_file import SecretFile, text_of
 from agegender.shared.process.secrets import remember_secret
 from agegender.shared.process.tls import TlsFiles
 
@@ -72,14 +74,14 @@ class Settings(BaseModel):
         environ = os.environ if environ is None else environ
         known = cls.variables()
         problems = [*cls._unknown(environ, known)]
-        values: dict[str, str] = {}
+        values: dict[str, str | SecretStr] = {}
         for variable, field in known.items():
             path = environ.get(variable + _FILE_SUFFIX)
             if path is not None and variable in environ:
                 problems.append(f"{variable} and {variable}{_FILE_SUFFIX} are both set: keep one")
             elif path is not None:
                 try:
-                    values[field] = Path(path).read_text().rstrip("\r\n")
+                    values[field] = SecretFile(Path(path)) if cls._is_secret(field) else text_of(Path(path))
                 except OSError as error:
                     problems.append(f"{variable}{_FILE_SUFFIX}: cannot read {path!r}: {error.strerror}")
                 except UnicodeDecodeError:
@@ -124,9 +126,12 @@ class Settings(BaseModel):
         variable = cls.prefix + field.upper()
         if error["type"] == "missing":
             return f"{variable} is not set: {cls.model_fields[field].description}"
-        is_secret = field in cls.model_fields and "SecretStr" in str(cls.model_fields[field].annotation)
-        got = "" if is_secret else f", got {error['input']!r}"
+        got = "" if cls._is_secret(field) else f", got {error['input']!r}"
         return f"{variable}: {error['msg']}{got}"
+
+    @classmethod
+    def _is_secret(cls, field: str) -> bool:
+        return field in cls.model_fields and "SecretStr" in str(cls.model_fields[field].annotation)
 
 
 class ProcessSettings(Settings):
@@ -266,11 +271,16 @@ class RedisSettings(TlsSettings):
     shares_prefix: ClassVar[bool] = True
 
     url: SecretStr | None = None
-    """redis://, rediss:// (TLS) or unix://, with user and password if needed."""
+    """redis://, rediss:// (TLS) or unix://, with user and password if needed. Or the sentinels of a Redis:
+    redis+sentinel://host[:port],…/NAME[/database], rediss+sentinel:// with TLS."""
     username: Annotated[str, Field(min_length=1)] | None = None
     """If it is not in the URL."""
     password: SecretStr | None = None
     """If it is not in the URL; here it may hold any character."""
+    sentinels_username: Annotated[str, Field(min_length=1)] | None = None
+    """Of the sentinels, which have a login of their own."""
+    sentinels_password: SecretStr | None = None
+    """Of the sentinels."""
     timeout_s: Annotated[float, Field(gt=0, le=60)] = 5.0
     """How long to wait for an answer."""
 
@@ -282,17 +292,31 @@ class RedisSettings(TlsSettings):
     @property
     def uses_tls(self) -> bool:
         """Whether the connections are encrypted."""
-        return self.address.lower().startswith("rediss://")
+        return self.address.lower().startswith(("rediss://", "rediss+sentinel://"))
+
+    @property
+    def sentinels(self) -> SentinelUrl | None:
+        """The sentinels that know the primary; None if the URL names a server."""
+        return SentinelUrl.parse(self.address)
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
         has_login = self.username is not None or self.password is not None
         problems = [
             *url_problems(self.address, has_login=has_login),
-            *self._tls_problems(is_used=self.uses_tls, used_with="begin REDIS_URL with rediss://"),
+            *self._tls_problems(
+                is_used=self.uses_tls, used_with="begin REDIS_URL with rediss:// or rediss+sentinel://"
+            ),
         ]
-        if self.username is not None and self.password is None:
-            problems.append("REDIS_USERNAME is set and REDIS_PASSWORD is not")
+        for name in ("", "SENTINELS_"):
+            username, password = (f"{name}{part}".lower() for part in ("USERNAME", "PASSWORD"))
+            if getattr(self, username) is not None and getattr(self, password) is None:
+                problems.append(f"REDIS_{name}USERNAME is set and REDIS_{name}PASSWORD is not")
+        if self.sentinels_password is not None and self.sentinels is None:
+            problems.append(
+                "REDIS_SENTINELS_PASSWORD is set and REDIS_URL names no sentinels: begin it with "
+                "redis+sentinel://"
+            )
         if problems:
             raise ValueError("; ".join(problems))
         return self
@@ -303,5 +327,6 @@ class RedisSettings(TlsSettings):
 
     def at(self, url: str) -> Self:
         """The settings for our own server at `url`: without login and TLS, except for those in the URL."""
-        nothing = dict.fromkeys(("username", "password", *TlsSettings.model_fields))
+        logins = ("username", "password", "sentinels_username", "sentinels_password")
+        nothing = dict.fromkeys((*logins, *TlsSettings.model_fields))
         return self.model_copy(update={**nothing, "verify_hostname": True, "url": SecretStr(url)})

@@ -4,35 +4,48 @@ from __future__ import annotations
 
 from typing import Any
 
+from pydantic import SecretStr
+from redis.credentials import CredentialProvider
 from redis.exceptions import AuthenticationError, NoPermissionError, RedisError
 
-from agegender.shared.errors import SettingsError
-from agegender.shared.process.redis_url import url_problems
+from agegender.shared.process.secrets import remember_secret
 from agegender.shared.process.settings import RedisSettings
 from agegender.shared.process.tls import why_refused
 
 
-def login_settings(redis: RedisSettings) -> dict[str, Any]:
-    """What `redis.Redis.from_url` needs besides the URL. It holds the password: never log it.
+class _Login(CredentialProvider):
+    """User and password, asked for at each login: the password may be rotated."""
 
-    Raises:
-        SettingsError: REDIS_URL is not a Redis URL. The text omits it.
-    """
-    for problem in url_problems(redis.address, has_login=redis.password is not None):
-        raise SettingsError(problem)
-    found: dict[str, Any] = {}
-    if redis.password is not None:
-        found |= {"username": redis.username, "password": redis.password.get_secret_value()}
-    if redis.uses_tls:
-        key_password = redis.key_password
-        found |= {
-            "ssl_ca_certs": _path(redis.ca_path),
-            "ssl_certfile": _path(redis.certificate_path),
-            "ssl_keyfile": _path(redis.key_path),
-            "ssl_password": None if key_password is None else key_password.get_secret_value(),
-            "ssl_check_hostname": redis.verify_hostname,
-        }
-    return found
+    def __init__(self, username: str | None, password: SecretStr) -> None:
+        self._username = username
+        self._password = password
+
+    def get_credentials(self) -> tuple[str] | tuple[str, str]:
+        """The login as it is now."""
+        password = self._password.get_secret_value()
+        remember_secret(password)
+        return (password,) if self._username is None else (self._username, password)
+
+
+def login_settings(username: str | None, password: SecretStr | None) -> dict[str, Any]:
+    """What a connection of `redis` needs for this login; nothing if both are missing or empty."""
+    if password is None or not (username or password.get_secret_value()):
+        return {}
+    return {"credential_provider": _Login(username, password)}
+
+
+def tls_settings(redis: RedisSettings) -> dict[str, Any]:
+    """What a connection of `redis` needs for TLS; nothing without. It may hold a password: never log it."""
+    if not redis.uses_tls:
+        return {}
+    key_password = redis.key_password
+    return {
+        "ssl_ca_certs": _path(redis.ca_path),
+        "ssl_certfile": _path(redis.certificate_path),
+        "ssl_keyfile": _path(redis.key_path),
+        "ssl_password": None if key_password is None else key_password.get_secret_value(),
+        "ssl_check_hostname": redis.verify_hostname,
+    }
 
 
 def _path(path: object) -> str | None:

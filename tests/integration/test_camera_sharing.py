@@ -2,137 +2,50 @@
 
 from __future__ import annotations
 
-import contextlib
 import gc
 import signal
 import time
-from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 pytest.importorskip("kafka", reason="the package kafka-python is not installed")
 
-from agegender.shared.cameras.record import CameraSettings
-from agegender.shared.kafka.table import KafkaTable
-from agegender.shared.kafka.topics import CAMERAS, FRAMES
+from agegender.shared.kafka.topics import FRAMES
 from agegender.shared.process.settings import KafkaSettings
-from agegender.simulator.content.clips import write_video
-from agegender.simulator.rtsp.auth import Login
-from agegender.simulator.rtsp.cameras import CameraSimulator
+from tests.support.camera_site import CAMERA_PASSWORD, CameraSite, short_clip
 from tests.support.kafka_broker import KafkaBroker
 from tests.support.kafka_frames import until_done
 from tests.support.pipeline import read_topic
-from tests.support.services import Service
 from tests.support.waiting import wait_until
 
 SESSION_S = 6.0
 MARGIN_S = 4.0
 """For Kafka to look, for the group to share out, and for the cameras to be opened, on a busy machine."""
-PASSWORD = "s3cretpw"
 SIX = tuple(f"cam{number}" for number in range(6))
 
 
 @pytest.fixture(scope="module")
 def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Begins anew, with a keyframe, every fifth of a second."""
-    path = tmp_path_factory.mktemp("clips") / "short.mp4"
-    write_video(path, (np.full((90, 160, 3), n * 40, np.uint8) for n in range(5)), size_wh=(160, 90), fps=25)
-    return path
+    return short_clip(tmp_path_factory.mktemp("clips"))
 
 
-class Site:
-    """Cameras, a table of them in Kafka, and the workers that read them."""
-
-    def __init__(self, bootstrap_servers: str, prefix: str, clip: Path, folder: Path) -> None:
-        self.kafka = KafkaSettings(
-            bootstrap_servers=bootstrap_servers, topic_prefix=prefix, session_timeout_s=SESSION_S
-        )
-        self.simulator = CameraSimulator(login=Login("viewer", PASSWORD))
-        self.table: KafkaTable[CameraSettings] = KafkaTable(CAMERAS, self.kafka, partitions=64)
-        self._clip = clip
-        self._folder = folder
-        self.workers: list[Service] = []
-
-    def add(self, *names: str, **fields: object) -> None:
-        """Puts cameras up, where they are new, and into the table."""
-        settings = {}
-        for name in names:
-            with contextlib.suppress(ValueError):  # it is up already
-                self.simulator.add(name, self._clip)
-            login = {"username": "viewer", "password_env": "CAMERA_PASSWORD"}
-            settings[name] = CameraSettings.model_validate(
-                {"id": name, "source": self.simulator.url(name), **login, **fields}
-            )
-        self.table.write(settings)
-
-    def start_worker(self) -> Service:
-        """Another worker; it is ready once it is a member of the group."""
-        folder = self._folder / f"worker{len(self.workers)}"
-        folder.mkdir()
-        settings = {
-            "KAFKA_BOOTSTRAP_SERVERS": self.kafka.bootstrap_servers,
-            "KAFKA_TOPIC_PREFIX": self.kafka.topic_prefix,
-            "KAFKA_PARTITIONS": "2",
-            "KAFKA_SESSION_TIMEOUT_S": str(SESSION_S),
-            "CAMERA_PASSWORD": PASSWORD,
-        }
-        worker = Service("ingest", settings, folder).start()
-        self.workers.append(worker)
-        return worker
-
-    def viewers(self, *names: str) -> list[int]:
-        """How many connections each camera has now."""
-        return [self.simulator.audience(name).now for name in names]
-
-    def most(self, *names: str) -> list[int]:
-        """How many connections each camera had at most at a time."""
-        return [self.simulator.audience(name).most for name in names]
-
-    def admitted(self, *names: str) -> list[int]:
-        """How many connections each camera had in all."""
-        return [self.simulator.audience(name).admitted for name in names]
-
-    def wait_until_held(self, *numbers: int, timeout_s: float = 30) -> None:
-        """Waits until the running workers hold so many cameras each, and each camera has one connection."""
-
-        def held() -> bool:
-            cameras = [one.metric("agegender_held_cameras") for one in self.workers if one.running]
-            return sorted(cameras) == sorted(numbers)
-
-        wait_until(held, timeout_s, f"the workers hold {numbers} cameras")
-
-    def wait_until_pulled(self, *names: str, timeout_s: float = 10) -> None:
-        """Waits until each of these cameras has exactly one connection."""
-        wait_until(lambda: self.viewers(*names) == [1] * len(names), timeout_s, f"{names} are pulled")
-
-    def streams(self) -> dict[str, list[str]]:
-        """Camera → the streams of which frames were published, in order."""
-        found: dict[str, list[str]] = defaultdict(list)
-        for record in read_topic(self.kafka.bootstrap_servers, self.kafka.topic_prefix + FRAMES.name):
-            frame = FRAMES.codec.decode(record)
-            if frame.info.stream_id not in found[frame.camera_id][-1:]:
-                found[frame.camera_id].append(frame.info.stream_id)
-        return found
-
-    def close(self) -> None:
-        for worker in self.workers:
-            worker.close()
-        self.table.close()
-        self.simulator.close()
+def settings_of(bootstrap_servers: str, suffix: str) -> KafkaSettings:
+    return KafkaSettings(
+        bootstrap_servers=bootstrap_servers, topic_prefix=f"{suffix}-", session_timeout_s=SESSION_S
+    )
 
 
 @pytest.fixture
-def site(kafka: str, random_suffix: str, clip: Path, tmp_path: Path) -> Iterator[Site]:
-    one = Site(kafka, f"{random_suffix}-", clip, tmp_path)
+def site(kafka: str, random_suffix: str, clip: Path, tmp_path: Path) -> Iterator[CameraSite]:
+    one = CameraSite(settings_of(kafka, random_suffix), clip, tmp_path)
     until_done(one.table.open)
     yield one
     one.close()
 
 
-def test_two_workers_share_cameras_and_follow_every_change(site: Site) -> None:
+def test_two_workers_share_cameras_and_follow_every_change(site: CameraSite) -> None:
     first, second = site.start_worker(), site.start_worker()
     for worker in (first, second):
         worker.wait_until_ready()
@@ -169,11 +82,11 @@ def test_two_workers_share_cameras_and_follow_every_change(site: Site) -> None:
     assert streams.keys() == {*SIX, "new"}
     # Frames of a camera come from one stream after the other, and never from two in turn.
     assert all(sorted(set(one)) == one for one in streams.values())
-    assert PASSWORD not in "".join(worker.log_text() for worker in site.workers)
+    assert CAMERA_PASSWORD not in "".join(worker.log_text() for worker in site.workers)
 
 
 def test_cameras_of_a_dead_or_frozen_worker_are_taken_over_once(
-    site: Site,
+    site: CameraSite,
 ) -> None:
     site.add(*SIX)
     first, second = site.start_worker(), site.start_worker()
@@ -213,7 +126,7 @@ def test_cameras_of_a_dead_or_frozen_worker_are_taken_over_once(
 def test_cameras_are_closed_while_kafka_is_away_for_a_session(
     own_broker: KafkaBroker, random_suffix: str, clip: Path, tmp_path: Path
 ) -> None:
-    site = Site(own_broker.bootstrap_servers, f"{random_suffix}-", clip, tmp_path)
+    site = CameraSite(settings_of(own_broker.bootstrap_servers, random_suffix), clip, tmp_path)
     try:
         until_done(site.table.open)
         site.add("door", "hall")

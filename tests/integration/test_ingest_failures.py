@@ -247,6 +247,17 @@ def test_a_camera_whose_pictures_cannot_be_decoded_is_named(
         assert taker.taken == []
 
 
+def test_a_rotated_password_of_a_camera_counts_at_the_next_login(clip: Path, tmp_path: Path) -> None:
+    file = tmp_path / "password"
+    file.write_text(WRONG)
+    with CameraSimulator(login=Login("viewer", PASSWORD)) as cameras:
+        camera = Camera(id="door", source=cameras.add("door", clip), username="viewer", password_file=file)
+        with Taker([camera]) as taker:
+            wait_until(lambda: taker.failures("door").get("login"), 10, "the camera refuses the login")
+            file.write_text(PASSWORD)
+            wait_until(lambda: taker.of("door"), 10, "a frame comes")
+
+
 @pytest.mark.parametrize("state", ["streaming", "stalled", "connecting", "waiting"])
 def test_closing_is_prompt_in_every_state(clip: Path, state: str) -> None:
     with ExitStack() as stack:

@@ -15,6 +15,8 @@ import redis
 from agegender.shared.errors import NotNow, SettingsError
 from agegender.shared.process.settings import RedisSettings
 from agegender.shared.store import ResultStore, connect, redis_errors_sorted, refuse_cluster
+from tests.support.api import running_api
+from tests.support.bad_servers import speaks_http, tcp_server
 from tests.support.made_messages import vote
 from tests.support.redis_server import SERVER_KINDS, RedisServer, find_redis_server, running_redis
 from tests.support.sink import opened_sink
@@ -27,10 +29,6 @@ def running(kind: str, settings: Mapping[str, str] | None = None) -> Iterator[Re
     yield from running_redis(lambda: RedisServer(find_redis_server(kind), more_settings=settings))
 
 
-def port_of(server: RedisServer) -> int:
-    return int(server.url.rpartition(":")[2].partition("/")[0])
-
-
 class Pair:
     """A primary and its replica behind a fixed address."""
 
@@ -41,7 +39,7 @@ class Pair:
 
     def _follow(self, follower: RedisServer, leader: RedisServer) -> None:
         with redis.Redis.from_url(follower.url) as client:
-            client.replicaof("127.0.0.1", port_of(leader))
+            client.replicaof("127.0.0.1", leader.port)
             wait_until(
                 lambda: client.info("replication").get("master_link_status") == "up",
                 20,
@@ -52,7 +50,7 @@ class Pair:
         """The replica becomes the primary and the reverse; new connections lead to the new primary."""
         with redis.Redis.from_url(self._replica.url) as client:
             client.replicaof("NO", "ONE")
-        self._proxy.target_port = port_of(self._replica)
+        self._proxy.target_port = self._replica.port
         self._follow(self._primary, self._replica)
 
 
@@ -61,7 +59,7 @@ def pair(request: pytest.FixtureRequest) -> Iterator[Pair]:
     with (
         running(request.param) as primary,
         running(request.param) as replica,
-        TcpProxy(port_of(primary)) as proxy,
+        TcpProxy(primary.port) as proxy,
     ):
         yield Pair(primary, replica, proxy)
 
@@ -99,6 +97,16 @@ def test_a_reader_that_waits_at_a_failover_goes_on(pair: Pair) -> None:
         assert "UNBLOCKED" in reasons[0]
         assert client.role()[0] == b"master"
         client.close()
+
+
+def test_the_api_lives_through_a_failover(pair: Pair) -> None:
+    with opened_sink(pair.url) as sink, running_api(pair.url) as api:
+        sink.output.write([vote()])
+        wait_until(lambda: api.get("/v1/cameras").json["cameras"], 10, "the API shows the camera")
+        wait_until(lambda: sink.client.info("clients")["blocked_clients"], 10, "it waits for visits")
+        pair.fail_over()
+        wait_until(lambda: api.get("/ready").status == 200, 10, "the API is ready again")
+        assert [one["camera_id"] for one in api.get("/v1/cameras").json["cameras"]] == ["cam1"]
 
 
 def test_the_script_of_another_client_is_waited_for(own_redis: RedisServer) -> None:
@@ -143,6 +151,25 @@ def test_a_camera_named_like_an_answer_hides_no_bug(redis_database: str) -> None
             client.pipeline(transaction=False).zcard("a BUSY one").execute()
 
 
+def test_a_database_that_the_server_lacks_is_told(redis_database: str) -> None:
+    with (
+        connect(RedisSettings().at(redis_database.replace("/0", "/99"))) as client,
+        pytest.raises(SettingsError, match="no database of this number"),
+    ):
+        ResultStore(client).cameras()
+
+
+def test_a_server_of_another_protocol_is_told_and_awaited() -> None:
+    """A proxy without a server behind it may answer so."""
+    with (
+        tcp_server(speaks_http) as port,
+        connect(RedisSettings().at(f"redis://127.0.0.1:{port}")) as client,
+        pytest.raises(NotNow, match="does not speak the protocol of Redis"),
+        redis_errors_sorted(client),
+    ):
+        client.ping()
+
+
 @pytest.fixture(scope="module", params=SERVER_KINDS)
 def cluster_node(request: pytest.FixtureRequest) -> Iterator[RedisServer]:
     """One of two nodes, each with half of the slots."""
@@ -151,7 +178,7 @@ def cluster_node(request: pytest.FixtureRequest) -> Iterator[RedisServer]:
         with redis.Redis.from_url(node.url) as one, redis.Redis.from_url(other.url) as two:
             one.execute_command("CLUSTER ADDSLOTSRANGE", 0, 8191)
             two.execute_command("CLUSTER ADDSLOTSRANGE", 8192, 16383)
-            one.execute_command("CLUSTER MEET", "127.0.0.1", port_of(other))
+            one.execute_command("CLUSTER MEET", "127.0.0.1", other.port)
             wait_until(lambda: one.execute_command("CLUSTER INFO")["cluster_state"] == "ok", 30, "they meet")
         yield node
 
@@ -162,6 +189,11 @@ def test_a_client_refuses_a_cluster_at_the_start(cluster_node: RedisServer) -> N
             refuse_cluster(client)
         with pytest.raises(SettingsError, match="REDIS_URL"):
             ResultStore(client).cameras()
+    with (
+        connect(RedisSettings().at(cluster_node.url.replace("/0", "/1"))) as client,
+        pytest.raises(SettingsError, match="got a node of a Redis Cluster"),
+    ):
+        ResultStore(client).cameras()
 
 
 def test_a_command_for_another_node_is_refused(cluster_node: RedisServer) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import gc
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from agegender.shared.errors import NotNow
 from agegender.shared.kafka.output import KafkaOutput
 from agegender.shared.kafka.source import KafkaSource
 from agegender.shared.messages.pipeline import Frame
+from agegender.shared.process.secret_file import SecretFile
 from agegender.shared.process.settings import KafkaSettings
 from tests.support.availability import ServerUnavailableError, skip_or_fail
 from tests.support.certificates import Authority
@@ -215,6 +217,34 @@ def test_connections_return_after_an_outage_and_a_new_password(
         broker.set_password(user, PASSWORD)
         until_done(lambda: output.write(numbers(4)))
         assert 4 in by_camera(some(source))["cam1"]
+
+
+def test_a_rotated_password_counts_at_the_next_login(
+    broker: SecuredKafka, random_suffix: str, tmp_path: Path
+) -> None:
+    """Of clients that stay open: the password changes at the broker first, and in the file a moment later."""
+    user, file = f"rotated-{random_suffix}", tmp_path / "password"
+    file.write_text("first-pass\n")
+    broker.set_password(user, "first-pass")
+    settings = broker.settings(
+        "unencrypted", username=user, password=SecretFile(file), topic_prefix=f"{random_suffix}-"
+    )
+    with opened(frames_output(settings)) as output, opened(frames_source(settings)) as source:
+        until_done(lambda: output.write(numbers(1)))
+        assert by_camera(some(source)) == {"cam1": [1]}
+        until_done(source.commit)
+        broker.set_password(user, "second-pass")
+        broker.stop()
+        broker.start()
+        for call in (partial(output.write, numbers(2)), partial(source.poll, 1, 0.2)):
+            wait_until(partial(_is_refused, call), 20, "it is refused")
+        file.write_text("second-pass\n")
+        until_done(lambda: output.write(numbers(2)))
+        assert by_camera(some(source)) == {"cam1": [2]}
+
+
+def _is_refused(call: Callable[[], object]) -> bool:
+    return "refuses the login" in _reason_of(call)
 
 
 def _reason_of(call: object) -> str:

@@ -10,6 +10,7 @@ from urllib.parse import quote
 import pytest
 
 from agegender.shared.errors import NotNow
+from agegender.shared.process.secrets import mask
 from agegender.shared.process.settings import RedisSettings
 from agegender.shared.store.client import connect, redis_errors_sorted
 from tests.support.certificates import Authority, Certificate
@@ -119,6 +120,28 @@ def test_after_an_outage_the_login_is_made_again(with_users: RedisServer) -> Non
         assert not answers()
         with_users.start()
         wait_until(answers, 5, "the store takes us in again")
+
+
+def test_a_rotated_password_counts_at_the_next_login(with_users: RedisServer, tmp_path: Path) -> None:
+    file = tmp_path / "password"
+    file.write_text("first-pass\n")
+    with connect(settings_for(with_users)) as admin:
+        admin.acl_setuser("rotated", enabled=True, passwords=["+first-pass"], categories=["+@all"])
+        environ = {
+            "REDIS_URL": with_users.url,
+            "REDIS_USERNAME": "rotated",
+            "REDIS_PASSWORD_FILE": str(file),
+        }
+        with connect(RedisSettings.load(environ)) as client, redis_errors_sorted(client):
+            assert client.ping() is True
+            admin.acl_setuser("rotated", enabled=True, passwords=["+second-pass", "-first-pass"])
+            admin.client_kill_filter(_type="normal", skipme=True)
+            with pytest.raises(NotNow, match="was refused"), redis_errors_sorted(client):
+                client.ping()
+            file.write_text("second-pass\n")
+            assert client.ping() is True
+        admin.acl_deluser("rotated")
+    assert mask("second-pass") == "***"
 
 
 def certificates(authority: Authority, ours: Certificate) -> dict[str, object]:

@@ -168,7 +168,7 @@ def _in_container() -> KafkaBroker:
         f"apache/kafka:{kafka_version()}",
         port=port,
         environment={
-            "CLUSTER_ID": _cluster_id(),
+            "CLUSTER_ID": new_cluster_id(),
             "KAFKA_HEAP_OPTS": "-Xmx512M",
             **settings_as_environment(settings),
         },
@@ -176,12 +176,23 @@ def _in_container() -> KafkaBroker:
     return KafkaBroker(f"127.0.0.1:{port}", container, container.remove)
 
 
-def broker_from_jars(change: Callable[[str], str] = str) -> KafkaBroker:
-    """Return a broker on Java, formatted and not started; `change` may alter its server.properties."""
+def broker_from_jars(
+    change: Callable[[str], str] = str,
+    *,
+    port: int | None = None,
+    cluster_id: str | None = None,
+) -> KafkaBroker:
+    """Return a broker on Java, formatted and not started.
+
+    Args:
+        change: may alter its server.properties.
+        port: where it listens; None: at any free port.
+        cluster_id: of the brokers that it belongs to; None: it is alone.
+    """
     java = [java_program(), *_JAVA_OPTIONS, "-cp", f"{kafka_jars()}/*"]
     directory = Path(tempfile.mkdtemp(prefix="agegender-kafka-"))
     settings = directory / "server.properties"
-    port = free_loopback_port()
+    port = port or free_loopback_port()
     text = broker_settings(
         port=port,
         controller_port=free_loopback_port(),
@@ -201,7 +212,7 @@ def broker_from_jars(change: Callable[[str], str] = str) -> KafkaBroker:
             "kafka.tools.StorageTool",
             "format",
             "--cluster-id",
-            _cluster_id(),
+            cluster_id or new_cluster_id(),
             "--config",
             str(settings),
         ],
@@ -217,7 +228,7 @@ def broker_from_jars(change: Callable[[str], str] = str) -> KafkaBroker:
     return KafkaBroker(f"127.0.0.1:{port}", process, remove)
 
 
-def _cluster_id() -> str:
+def new_cluster_id() -> str:
     """Return 16 bytes in the spelling that Kafka wants: base64 for addresses, no padding."""
     # The fixed first bytes keep it from starting with a dash, which would make it an option.
     return base64.urlsafe_b64encode(b"test" + os.urandom(12)).rstrip(b"=").decode()

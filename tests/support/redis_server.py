@@ -46,7 +46,9 @@ class RedisServer:
         authority: where given, the server takes TLS alone, and only clients with a certificate of it.
 
     Attributes:
+        port: of 127.0.0.1.
         directory: where its files are, until `close`.
+        tls: what a client of `redis` needs for TLS; empty without.
     """
 
     def __init__(
@@ -57,28 +59,28 @@ class RedisServer:
         more_settings: Mapping[str, str] | None = None,
         authority: Authority | None = None,
     ) -> None:
-        self._port = free_loopback_port()
+        self.port = free_loopback_port()
         self.directory = Path(tempfile.mkdtemp(prefix="agegender-redis-"))
         settings = {
-            "port": str(self._port),
+            "port": str(self.port),
             "bind": "127.0.0.1",
             "dir": str(self.directory),
             "save": "",
             "appendonly": "yes" if keep_data else "no",
             **(more_settings or {}),
         }
-        self._tls: dict[str, str] = {}
+        self.tls: dict[str, str] = {}
         if authority is not None:
             server = authority.issue("redis", "IP:127.0.0.1")
             confirmed_track = authority.issue("confirmed_track")
             settings |= {
                 "port": "0",
-                "tls-port": str(self._port),
+                "tls-port": str(self.port),
                 "tls-cert-file": str(server.certificate),
                 "tls-key-file": str(server.key),
                 "tls-ca-cert-file": str(authority.certificate),
             }
-            self._tls = {
+            self.tls = {
                 "ssl_ca_certs": str(authority.certificate),
                 "ssl_certfile": str(confirmed_track.certificate),
                 "ssl_keyfile": str(confirmed_track.key),
@@ -89,7 +91,7 @@ class RedisServer:
     @property
     def url(self) -> str:
         """Address for `redis.Redis.from_url`, database 0."""
-        return f"{'rediss' if self._tls else 'redis'}://127.0.0.1:{self._port}/0"
+        return f"{'rediss' if self.tls else 'redis'}://127.0.0.1:{self.port}/0"
 
     @property
     def pid(self) -> int:
@@ -127,7 +129,7 @@ class RedisServer:
         shutil.rmtree(self.directory)
 
     def _answers(self) -> bool:
-        with redis.Redis.from_url(self.url, socket_timeout=1.0, **self._tls) as client:
+        with redis.Redis.from_url(self.url, socket_timeout=1.0, **self.tls) as client:
             try:
                 return client.ping() is True
             except redis.AuthenticationError:

@@ -34,10 +34,13 @@ class Sink(NamedTuple):
 
 @contextlib.contextmanager
 def opened_sink(
-    url: str, settings: SinkSettings | None = None, *, now_s: Callable[[], float] | None = None
+    store: str | RedisSettings,
+    settings: SinkSettings | None = None,
+    *,
+    now_s: Callable[[], float] | None = None,
 ) -> Iterator[Sink]:
-    """A sink for the store at `url`, ready to write. `now_s` replaces the clock of the server."""
-    redis_settings = RedisSettings(timeout_s=0.5).at(url)
+    """A sink for the store at this URL, ready to write. `now_s` replaces the clock of the server."""
+    redis_settings = RedisSettings(timeout_s=0.5).at(store) if isinstance(store, str) else store
     metrics = Metrics(CollectorRegistry())
     output = RedisStore(connect(redis_settings), settings or SinkSettings(), metrics, clock=now_s)
     output.open()

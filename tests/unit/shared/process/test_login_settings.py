@@ -80,7 +80,7 @@ def test_tls_that_would_not_be_used_is_a_mistake(authority: Authority) -> None:
         "KAFKA_VERIFY_HOSTNAME is set and TLS is not used: set KAFKA_SECURITY_PROTOCOL to SSL or SASL_SSL"
     )
     assert problem(RedisSettings, {"REDIS_URL": "redis://store", "REDIS_CA_PATH": ca_path}) == (
-        "REDIS_CA_PATH is set and TLS is not used: begin REDIS_URL with rediss://"
+        "REDIS_CA_PATH is set and TLS is not used: begin REDIS_URL with rediss:// or rediss+sentinel://"
     )
 
 
@@ -181,11 +181,16 @@ def test_what_is_safe_is_not_worth_a_word(
         "redis://",
         "https://store",
         "unix:",
+        "redis+sentinel://:s3cret@:/%#word@one,two/ours",
+        "redis+sentinel://:s3/cret@one,two/ours",
+        "redis+sentinel://one,two",
+        "redis+sentinel://one,two/ours/s3cret",
+        "redis+sentinel://one:70000/ours",
     ],
 )
 def test_an_unencoded_password_is_refused_with_the_remedy(url: str) -> None:
     told = problem(RedisSettings, {"REDIS_URL": url})
-    assert told.startswith("REDIS_URL: expected redis://")
+    assert told.startswith(("REDIS_URL: expected redis://", "REDIS_URL: expected redis+sentinel://"))
     assert "must be percent-encoded there; or use REDIS_PASSWORD or REDIS_PASSWORD_FILE" in told
 
 
@@ -195,6 +200,19 @@ def test_an_unencoded_password_is_refused_with_the_remedy(url: str) -> None:
         (
             {"REDIS_URL": "redis://:abcd@store", "REDIS_PASSWORD": SECRET},
             "the login is given in REDIS_URL and in other settings: keep one",
+        ),
+        (
+            {"REDIS_URL": "redis+sentinel://:abcd@one,two/ours", "REDIS_PASSWORD": SECRET},
+            "the login is given in REDIS_URL and in other settings: keep one",
+        ),
+        (
+            {"REDIS_URL": "redis://store", "REDIS_SENTINELS_PASSWORD": SECRET},
+            "REDIS_SENTINELS_PASSWORD is set and REDIS_URL names no sentinels: begin it with "
+            "redis+sentinel://",
+        ),
+        (
+            {"REDIS_URL": "redis+sentinel://one/ours", "REDIS_SENTINELS_USERNAME": "worker"},
+            "REDIS_SENTINELS_USERNAME is set and REDIS_SENTINELS_PASSWORD is not",
         ),
         ({"REDIS_USERNAME": "worker"}, "REDIS_USERNAME is set and REDIS_PASSWORD is not"),
         (

@@ -108,6 +108,22 @@ def test_a_value_is_read_from_the_file_that_a_variable_names(tmp_path: Path) -> 
     assert pin.get_secret_value() == " pa ss", "the end of the line is no part of it, spaces are"
 
 
+def test_a_secret_is_read_from_its_file_again(tmp_path: Path) -> None:
+    file = tmp_path / "pin"
+    file.write_text("first-pin\n")
+    settings = OvenSettings.load({"OVEN_PIN_FILE": str(file)})
+    assert settings.pin is not None
+    file.write_text("second-pin\n")
+    assert settings.pin.get_secret_value() == "second-pin"
+    assert mask("first-pin, second-pin") == "***, ***"
+    assert "-pin" not in repr(settings)
+    for broken in (b"", b"\xff\xfe"):
+        file.write_bytes(broken)
+        assert settings.pin.get_secret_value() == "second-pin", "a rotation may be in its middle"
+    file.unlink()
+    assert settings.pin.get_secret_value() == "second-pin"
+
+
 def test_a_value_given_twice_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "pin"
     file.write_text("1234")
@@ -156,6 +172,9 @@ def test_settings_cannot_be_changed() -> None:
         (RedisSettings, "REDIS_PORT"),
         (RedisSettings, "REDIS_SERVICE_HOST"),
         (RedisSettings, "REDIS_PORT_6379_TCP_ADDR"),
+        (RedisSettings, "REDIS_SENTINEL_PORT"),
+        (RedisSettings, "REDIS_SENTINEL_SERVICE_HOST"),
+        (RedisSettings, "REDIS_SENTINEL_PORT_26379_TCP_ADDR"),
         (KafkaSettings, "KAFKA_HEAP_OPTS"),
         (KafkaSettings, "KAFKA_PORT"),
         (KafkaSettings, "KAFKA_ADVERTISED_LISTENERS"),
@@ -172,6 +191,7 @@ def test_variables_of_other_programs_are_ignored(settings: type[Settings], name:
         (KafkaSettings, "KAFKA_BOOTSTRAP_SERVER_FILE", "KAFKA_BOOTSTRAP_SERVERS"),
         (KafkaSettings, "KAFKA_PARTITION", "KAFKA_PARTITIONS"),
         (RedisSettings, "REDIS_URI", "REDIS_URL"),
+        (RedisSettings, "REDIS_SENTINEL_PASSWORD", "REDIS_SENTINELS_PASSWORD"),
         (RedisSettings, "REDIS_TIMEOUT", "REDIS_TIMEOUT_S"),
     ],
 )
