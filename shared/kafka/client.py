@@ -31,6 +31,9 @@ log = logging.getLogger(__name__)
 
 ANSWER_MS = 3_000
 """How long one step of a call waits for the broker: to connect, or for an answer."""
+REQUEST_MS = 10_000
+"""How long a request waits for its broker. A machine that has vanished says nothing, and after about 9 s
+other brokers lead its partitions. With the client's 30 s, a lease could end before a worker asks them."""
 CLOSE_MS = 3_000
 """How long closing a connection may take."""
 
@@ -109,6 +112,7 @@ def open_consumer(kafka: KafkaSettings, **settings: Any) -> Any:  # noqa: ANN401
         auto_offset_reset="earliest",
         max_partition_fetch_bytes=LARGEST_BYTES,
         fetch_max_wait_ms=200,
+        request_timeout_ms=REQUEST_MS,
         allow_auto_create_topics=False,
         **settings,
     )
@@ -142,6 +146,7 @@ def open_producer(kafka: KafkaSettings, client_id: str) -> Any:  # noqa: ANN401
         batch_size=256 * 1024,
         max_request_size=LARGEST_BYTES,
         max_block_ms=ANSWER_MS,
+        request_timeout_ms=REQUEST_MS,
         allow_auto_create_topics=False,
     )
 

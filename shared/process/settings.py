@@ -219,8 +219,10 @@ class KafkaSettings(TlsSettings):
     partition_bytes: Annotated[int, Field(ge=-1)] = -1
     """The size limit of each partition of a new topic; -1: none. Kafka deletes the oldest messages of a
     larger partition, processed or not, which protects the broker's disk. Compacted topics have no limit."""
-    session_timeout_s: Annotated[float, Field(ge=6, le=300)] = 10.0
-    """A worker without a heartbeat for this long counts as dead, and others take over its partitions."""
+    session_timeout_s: Annotated[float, Field(ge=6, le=300)] = 25.0
+    """A worker without a heartbeat for this long counts as dead, and others take over its partitions. After
+    the death of a broker, a group has no coordinator for up to 15 s, and workers must keep their cameras
+    meanwhile. A detect worker is still replaced within its deadline of 30 s."""
     dead_letter_pictures: bool = False
     """Whether a dead letter keeps the bytes of its message, which may be the picture of a person."""
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import redis
+from redis.exceptions import AuthenticationError, RedisError
 from redis.sentinel import MasterNotFoundError, Sentinel, SentinelConnectionPool
 
 from agegender.shared.process.redis_url import SentinelUrl
+from agegender.shared.store.login import refusal
 
 _MOST_WAIT_S = 1.0  # for one sentinel; then the next one is asked
 
@@ -34,23 +36,33 @@ def client_of_primary(
 
 
 class _Sentinels(Sentinel):
-    """Names the primary, or says in plain words why it cannot."""
+    """Names the primary, or says in plain words why it cannot. The client's own text shows its insides."""
 
     def discover_master(self, service_name: str) -> tuple[str, int]:
-        try:
-            found: tuple[str, int] = super().discover_master(service_name)  # type: ignore[no-untyped-call]
-        except MasterNotFoundError as error:
-            raise MasterNotFoundError(_why(str(error), service_name, len(self.sentinels))) from None
-        return found
+        errors: list[RedisError] = []
+        for sentinel in self.sentinels:
+            try:
+                known: Any = sentinel.sentinel_masters()
+            except (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError) as error:
+                errors.append(error)
+                continue
+            state = known.get(service_name)
+            if state and self.check_master_state(state, service_name):  # type: ignore[no-untyped-call]
+                # Asked first from now on. Replaced, never changed in place, because threads share the list.
+                self.sentinels = [sentinel, *(one for one in self.sentinels if one is not sentinel)]
+                return state["ip"], state["port"]
+        raise self._why(errors, service_name)
 
-
-def _why(text: str, name: str, number: int) -> str:
-    refused, silent = (text.count(one) for one in ("AuthenticationError(", "Error("))
-    if refused:
-        return "a sentinel refuses the login: check REDIS_SENTINELS_USERNAME and REDIS_SENTINELS_PASSWORD"
-    if silent >= number:
-        return "no sentinel of REDIS_URL answers"
-    return f"no sentinel of REDIS_URL knows a primary named {name!r} that is up"
+    def _why(self, errors: Sequence[RedisError], name: str) -> RedisError:
+        for error in errors:
+            if isinstance(error, AuthenticationError):
+                login = "REDIS_SENTINELS_USERNAME and REDIS_SENTINELS_PASSWORD"
+                return MasterNotFoundError(f"a sentinel refuses the login: check {login}")
+            if refusal(error) is not None:
+                return error
+        if len(errors) == len(self.sentinels):
+            return MasterNotFoundError("no sentinel of REDIS_URL answers")
+        return MasterNotFoundError(f"no sentinel of REDIS_URL knows a primary named {name!r} that is up")
 
 
 class _PrimaryPool(SentinelConnectionPool):

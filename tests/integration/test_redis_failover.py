@@ -191,7 +191,7 @@ def test_a_client_refuses_a_cluster_at_the_start(cluster_node: RedisServer) -> N
             ResultStore(client).cameras()
     with (
         connect(RedisSettings().at(cluster_node.url.replace("/0", "/1"))) as client,
-        pytest.raises(SettingsError, match="got a node of a Redis Cluster"),
+        pytest.raises(SettingsError, match=r"Redis Cluster|no database of this number"),
     ):
         ResultStore(client).cameras()
 

@@ -56,11 +56,11 @@ def test_a_name_that_no_sentinel_knows_is_told(servers: Watched) -> None:
 
 def test_sentinels_that_are_away_are_told_and_awaited(servers: Watched) -> None:
     with connect(settings_for(servers)) as client:
-        servers.stop_sentinel()
+        servers.freeze_sentinel()
         try:
             assert reason(settings_for(servers)) == "Redis: no sentinel of REDIS_URL answers"
         finally:
-            servers.start_sentinel()
+            servers.thaw_sentinel()
         wait_until(lambda: answers(client), 10, "the sentinel names the primary again")
 
 

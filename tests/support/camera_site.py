@@ -41,7 +41,7 @@ class CameraSite:
     def __init__(self, kafka: KafkaSettings, clip: Path, folder: Path) -> None:
         self.kafka = kafka
         self.simulator = CameraSimulator(login=Login("viewer", CAMERA_PASSWORD))
-        self.table: KafkaTable[CameraSettings] = KafkaTable(CAMERAS, self.kafka, partitions=64)
+        self.table: KafkaTable[CameraSettings] = KafkaTable(CAMERAS, kafka, kafka.camera_partitions)
         self._clip = clip
         self._folder = folder
         self.workers: list[Service] = []
@@ -67,6 +67,7 @@ class CameraSite:
             "KAFKA_TOPIC_PREFIX": self.kafka.topic_prefix,
             "KAFKA_PARTITIONS": "2",
             "KAFKA_SESSION_TIMEOUT_S": str(self.kafka.session_timeout_s),
+            "KAFKA_CAMERA_PARTITIONS": str(self.kafka.camera_partitions),
             "KAFKA_REPLICATION": str(self.kafka.replication),
             "CAMERA_PASSWORD": CAMERA_PASSWORD,
         }

@@ -67,6 +67,7 @@ class RedisServer:
             "dir": str(self.directory),
             "save": "",
             "appendonly": "yes" if keep_data else "no",
+            "repl-diskless-sync-delay": "0",  # otherwise a replica waits for five seconds
             **(more_settings or {}),
         }
         self.tls: dict[str, str] = {}

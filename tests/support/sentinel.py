@@ -40,18 +40,21 @@ class Watched:
         program = find_redis_server(kind)
         self._folder = Path(tempfile.mkdtemp(prefix="agegender-sentinel-"))
         self._authority = authority
-        passwords = {"requirepass": self.PASSWORD, "masterauth": self.PASSWORD}
-        more = {**passwords, **({} if authority is None else {"tls-replication": "yes"})}
+        settings = {
+            "requirepass": self.PASSWORD,
+            "masterauth": self.PASSWORD,
+        }
+        more = {**settings, **({} if authority is None else {"tls-replication": "yes"})}
         self._servers = [RedisServer(program, more_settings=more, authority=authority) for _ in range(2)]
         self._port = free_loopback_port()
-        settings = self._folder / "sentinel.conf"
-        self._process = ServerProcess([program, settings, "--sentinel"], log_path=self._folder / "log")
-        settings.write_text("".join(f"{name} {value}\n" for name, value in self._settings()))
+        file = self._folder / "sentinel.conf"
+        self._process = ServerProcess([program, file, "--sentinel"], log_path=self._folder / "log")
+        file.write_text("".join(f"{name} {value}\n" for name, value in self._lines()))
         scheme = "redis" if authority is None else "rediss"
         addresses = f"127.0.0.1:{free_loopback_port()},127.0.0.1:{self._port}"
         self.url = f"{scheme}+sentinel://{addresses}/{self.NAME}"
 
-    def _settings(self) -> Iterator[tuple[str, object]]:
+    def _lines(self) -> Iterator[tuple[str, object]]:
         yield "bind", "127.0.0.1"
         yield "dir", self._folder
         yield "requirepass", f'"{self.SENTINELS_PASSWORD}"'
@@ -71,6 +74,14 @@ class Watched:
         yield "tls-replication", "yes"
 
     def __enter__(self) -> Watched:
+        try:
+            self._start()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def _start(self) -> None:
         first, second = self._servers
         first.start()
         second.start()
@@ -79,7 +90,6 @@ class Watched:
             wait_until(lambda: client.info("replication")["master_link_status"] == "up", 20, "it follows")
         self._process.start()
         wait_until(lambda: self._replicas() == 1, 20, "the sentinel knows the replica")
-        return self
 
     def __exit__(self, *_: object) -> None:
         self._process.stop()
@@ -91,13 +101,13 @@ class Watched:
         """Ends the primary at once; the sentinel makes the replica the primary within seconds."""
         self._servers[0].kill()
 
-    def stop_sentinel(self) -> None:
-        """Ends the sentinel."""
-        self._process.stop()
+    def freeze_sentinel(self) -> None:
+        """Halts the sentinel: it answers nothing."""
+        self._process.freeze()
 
-    def start_sentinel(self) -> None:
-        """Starts the sentinel that was ended."""
-        self._process.start()
+    def thaw_sentinel(self) -> None:
+        """Lets the sentinel go on."""
+        self._process.thaw()
 
     def _client(self, server: RedisServer) -> redis.Redis:
         return redis.Redis.from_url(server.url, password=self.PASSWORD, **self.tls)
@@ -110,6 +120,7 @@ class Watched:
     def _replicas(self) -> int:
         with contextlib.suppress(redis.RedisError):
             sentinel = redis.Redis(
+                host="127.0.0.1",
                 port=self._port,
                 password=self.SENTINELS_PASSWORD,
                 ssl=self._authority is not None,

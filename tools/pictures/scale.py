@@ -82,7 +82,7 @@ def death_chart(constants: Constants) -> str:
         points = list(zip((seconds - _DIES_S).tolist(), delay_s.tolist(), strict=True))
         lines.append(Line(f"{cameras:,} cameras", points, colour))
     across = Axis("seconds after the death of a worker of detect", (-15, 0, 15, 30, 45, 60))
-    up = Axis("delay of 99 of 100 faces, seconds", (0, 5, 10, 15))
+    up = Axis("delay of 99 of 100 faces, seconds", (0, 10, 20, 30))
     return chart("Nothing is lost; what waited comes late", across, up, lines)
 
 
