@@ -46,6 +46,7 @@ _NO_ANSWER = (
     kafka_errors.KafkaConnectionError,
     kafka_errors.KafkaTimeoutError,
     kafka_errors.RequestTimedOutError,
+    kafka_errors.SaslAuthenticationFailedError,  # `refusals` says it in plain words
 )
 _REBALANCE = (
     kafka_errors.CommitFailedError,

@@ -8,7 +8,8 @@ holding the same partition at the same time.
 2. Each member has a lease. Kafka declares a member dead after the session timeout without a heartbeat. A
    member counts from the last heartbeat that was answered, and considers everything lost one second before
    Kafka does. The cause does not matter: a frozen process, a cut network or a broker that is down. The
-   session is longer than the election after the death of one of several brokers. Code that works on a partition checks `is_ours` at every step, so a process that wakes up after minutes does nothing.
+   session is longer than the election after the death of one of several brokers. Code that works on a
+   partition checks `is_ours` at every step, so a process that wakes up after minutes does nothing.
 3. A member that was declared dead claims nothing when it comes back.
 """
 

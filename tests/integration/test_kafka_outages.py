@@ -126,7 +126,7 @@ def test_a_write_during_an_outage_is_stored_once_and_in_order(
 def test_what_the_client_gave_up_on_is_sent_anew_in_its_order(
     mortal_broker: KafkaBroker, own_settings: KafkaSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(KafkaProducer.DEFAULT_CONFIG, "request_timeout_ms", 1_000)
+    monkeypatch.setattr("agegender.shared.kafka.client.REQUEST_MS", 1_000)
     monkeypatch.setitem(KafkaProducer.DEFAULT_CONFIG, "delivery_timeout_ms", 1_500)
     with opened(frames_output(own_settings)) as output:
         output.write(numbers(0, cameras=CAMERAS))
