@@ -43,7 +43,7 @@ class FrameLog:
         self.detects = detects
         self._deleted: list[LoggedFrame] = []
         self._unread: set[str] = set()
-        self._stale_of_ended: Counter[str] = Counter()
+        self._left_out_of_ended: Counter[str] = Counter()
         self.miscounted: list[str] = []
         """Deletions of which detect counted another number than there was."""
         self.ends_of_detect = 0
@@ -64,13 +64,13 @@ class FrameLog:
             if service.name == name:
                 self.ends_of_detect += 1
                 if service.running:
-                    self._stale_of_ended.update(_dropped(service, "stale"))
+                    self._left_out_of_ended.update(_left_out(service))
 
-    def dropped_as_stale(self, camera_id: str) -> int:
-        """How many frames of a camera detect has counted as stale, in all its processes."""
-        now: Counter[str] = Counter(self._stale_of_ended)
+    def left_out(self, camera_id: str) -> int:
+        """How many frames of a camera detect has counted as stale or busy, in all its processes."""
+        now: Counter[str] = Counter(self._left_out_of_ended)
         for service in self.detects:
-            now.update(_dropped(service, "stale"))
+            now.update(_left_out(service))
         return now[camera_id]
 
     def delete(self) -> Mapping[str, int]:
@@ -140,6 +140,11 @@ class DeletedFrames:
         for service in self._frames.detects:
             service.wait_until_ready(_PATIENCE_S)
         self._frames.check_count(unread)
+
+
+def _left_out(service: Service) -> Counter[str]:
+    """Camera → the live frames that a worker has dropped on purpose."""
+    return Counter(_dropped(service, "stale")) + Counter(_dropped(service, "busy"))
 
 
 def _dropped(service: Service, reason: str) -> Mapping[str, int]:

@@ -106,10 +106,14 @@ def check(found: Found) -> Verdict:
 
 
 def _check_persons(verdict: Verdict, found: Found) -> None:
-    """Before each camera stand one woman and one boy. A gender may be unknown, and never the wrong one."""
+    """Before each camera stand one woman and one boy. A gender may be unknown, and never the wrong one.
+
+    Visits that are marked as unsure may be wrong.
+    """
     genders: dict[_Stream, Counter[str]] = {}
     for one in found.visits:
-        genders.setdefault(_stream(one), Counter())[one.gender] += 1
+        if not one.is_unsure:
+            genders.setdefault(_stream(one), Counter())[one.gender] += 1
     for known in genders.values():
         wrong = sum(max(0, known[gender] - 1) for gender in ("female", "male"))
         verdict.add(verdict.wrong, "persons of the wrong gender", wrong)

@@ -250,7 +250,7 @@ class World:
             counted=sum(one.visits for one in counts),
             live=frozenset({COMES_AND_GOES}),
             unread=self.frames.deleted_unread,
-            left_out=self.frames.dropped_as_stale(COMES_AND_GOES) + _BATCH * self.frames.ends_of_detect,
+            left_out=self.frames.left_out(COMES_AND_GOES) + _BATCH * self.frames.ends_of_detect,
             ages_s=[age_s(one.face) for one in results if one.camera_id == COMES_AND_GOES],
             oldest_s=DEADLINE_S + _LOOK_S,
             in_hand=self._in_hand,
