@@ -62,7 +62,7 @@ bench: $(FULL)/installed ## Measure each stage and the pipeline on this machine,
 bench-scaling: $(FULL)/installed ## Measure 1, 2, 4 and 8 workers of classify and detect; takes 20 minutes
 	@$(FULL)/bin/python -m benchmarks.throughput.scaling
 
-chaos: $(FULL)/installed ## Kill, stop and continue every part under load, then audit (ROUNDS=100 SEED=any)
+chaos: $(FULL)/installed ## Kill, stop and starve every part under load, then audit (ROUNDS=100 SEED=any)
 	@$(FULL)/bin/python -m benchmarks.chaos --rounds $(ROUNDS) $(if $(SEED),--seed $(SEED))
 
 soak: $(FULL)/installed ## Run everything under a steady load and draw what grows (MINUTES=30 OUT=build/soak.svg OVERLOAD=1); Linux

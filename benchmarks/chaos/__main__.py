@@ -1,4 +1,4 @@
-"""`make chaos`: kills, stops and continues every part of the pipeline under load, then looks for damage.
+"""`make chaos`: kills, stops and starves every part of the pipeline under load, then looks for damage.
 
 Seven processes, a broker and a Redis of its own, two simulated cameras with two people each. A seed decides
 the faults and their times; without one, a new seed is drawn. The run fails if a published face is lost or
