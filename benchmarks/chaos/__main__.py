@@ -1,8 +1,9 @@
 """`make chaos`: kills, stops and starves every part of the pipeline under load, then looks for damage.
 
-Seven processes, a broker and a Redis of its own, two simulated cameras with two people each. A seed decides
-the faults and their times; without one, a new seed is drawn. The run fails if a published face is lost or
-doubled, if a visit is counted twice or not at all, or if `agegender audit` finds a difference.
+Seven processes, three brokers and two Redis of its own, two simulated cameras with two people each. A seed
+decides the faults and their times; without one, a new seed is drawn. The run fails if a published face is
+lost or doubled, if a person is counted twice, not at all or with the wrong gender, if detect looks at a frame
+over the deadline, or if `agegender audit` finds a difference.
 """
 
 from __future__ import annotations
@@ -18,10 +19,10 @@ from pathlib import Path
 
 from rich.console import Console
 
+from benchmarks.chaos.brokers import one_broker, three_brokers
 from benchmarks.chaos.plan import plan
 from benchmarks.chaos.run import run
 from benchmarks.chaos.world import REDIS_SETTINGS
-from tests.support.kafka_broker import launch_broker
 from tests.support.redis_pair import RedisPair
 from tests.support.redis_server import find_redis_server
 
@@ -33,6 +34,7 @@ def main() -> int:
     )
     parser.add_argument("--rounds", type=int, default=100)
     parser.add_argument("--seed", type=int, help="repeats the plan of an earlier run")
+    parser.add_argument("--brokers", type=int, choices=(1, 3), default=3, help="each is killed in turn")
     given = parser.parse_args()
     seed = random.SystemRandom().randrange(1_000_000) if given.seed is None else given.seed
     console, began_s = Console(), time.monotonic()
@@ -43,9 +45,8 @@ def main() -> int:
     try:
         with ExitStack() as stack:
             redis = stack.enter_context(RedisPair(find_redis_server("valkey"), REDIS_SETTINGS))
-            broker = launch_broker(must_restart=True)
-            stack.callback(broker.close)
-            outcome = run(plan(seed, given.rounds), broker, broker.bootstrap_servers, redis, folder, console)
+            kafka = stack.enter_context(three_brokers() if given.brokers == 3 else one_broker())
+            outcome = run(plan(seed, given.rounds), kafka, redis, folder, console)
             is_clean = outcome.verdict.is_clean
             console.print(outcome.report.draw(), outcome.table(), highlight=False)
             for sentence in outcome.verdict.sentences():

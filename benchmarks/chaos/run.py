@@ -13,7 +13,7 @@ from rich.table import Table
 
 from agegender.commands.audit.report import Report
 from agegender.simulator.rtsp.cameras import CameraSimulator
-from benchmarks.chaos.faults import Victim
+from benchmarks.chaos.brokers import Kafka
 from benchmarks.chaos.plan import OTHER_FAULTS, VICTIMS, Deed, Round
 from benchmarks.chaos.verdict import Found, Verdict, check
 from benchmarks.chaos.world import World, patiently
@@ -57,26 +57,16 @@ class Outcome:
         }
 
 
-def run(
-    rounds: Sequence[Round],
-    broker: Victim,
-    bootstrap_servers: str,
-    redis: RedisPair,
-    folder: Path,
-    console: Console,
-    **more_settings: str,
-) -> Outcome:
+def run(rounds: Sequence[Round], kafka: Kafka, redis: RedisPair, folder: Path, console: Console) -> Outcome:
     """Carries out the rounds on a new pipeline, waits until all is worked off, and looks.
 
     Args:
-        broker: running; it is killed and frozen, and runs at the end. One of several, if there are several.
-        bootstrap_servers: of all brokers.
+        kafka: running; a broker is killed and frozen, and all run at the end.
         redis: the same, with the settings `world.REDIS_SETTINGS`.
         folder: for the logs of the services.
-        more_settings: of all services.
     """
     with CameraSimulator() as simulator:
-        world = World(broker, bootstrap_servers, redis, simulator, "chaos-", folder, more_settings)
+        world = World(kafka, redis, simulator, "chaos-", folder)
         console.print("Starting the pipeline …")
         with world.running():
             for one in rounds:
@@ -102,7 +92,5 @@ def run(
 
 
 def _is_explained(difference: str, found: Found) -> bool:
-    """What the audit says of frames that the plan had deleted. Faces of those that were read stay behind."""
-    return bool(found.unread) and (
-        "deleted by Kafka before" in difference or "made of no frame" in difference
-    )
+    """Whether the audit says it of frames that the plan had deleted."""
+    return bool(found.unread) and "deleted by Kafka before" in difference

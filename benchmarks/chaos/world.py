@@ -28,6 +28,7 @@ from agegender.shared.process.settings import KafkaSettings, RedisSettings
 from agegender.shared.store import ResultStore, connect
 from agegender.simulator.content.scenes import no_faces, pair_scene
 from agegender.simulator.rtsp.cameras import CameraSimulator
+from benchmarks.chaos.brokers import Kafka
 from benchmarks.chaos.faults import HOUR_S, Cores, Deeds, PassingCamera, SteppedClock, Victim
 from benchmarks.chaos.frames import DeletedFrames, FrameLog
 from benchmarks.chaos.plan import OTHER_FAULTS, SESSION_S, VICTIMS, Deed, Round
@@ -91,29 +92,20 @@ class World:
     """A pipeline under load, with parts that can be taken away. To be used in `running`.
 
     Args:
-        broker: running; it and `redis` are killed.
-        bootstrap_servers: of the broker, or of all brokers.
+        kafka: running; a broker and `redis` are killed.
         redis: running, with data that outlives it, see REDIS_SETTINGS.
         folder: for the logs.
-        more_settings: of all services.
     """
 
     def __init__(
-        self,
-        broker: Victim,
-        bootstrap_servers: str,
-        redis: RedisPair,
-        simulator: CameraSimulator,
-        prefix: str,
-        folder: Path,
-        more_settings: Mapping[str, str],
+        self, kafka: Kafka, redis: RedisPair, simulator: CameraSimulator, prefix: str, folder: Path
     ) -> None:
         self._simulator = simulator
         for camera in CAMERAS:
             simulator.add(camera, pair_scene(swapped=camera == "hall").path)
         simulator.add("empty", no_faces().path)
         self.pipeline = Distributed(
-            bootstrap_servers,
+            kafka.bootstrap_servers,
             redis.url,
             prefix,
             None,
@@ -121,12 +113,17 @@ class World:
             twice=("ingest", "detect", "classify"),
             home=None,
             **_SETTINGS,
-            **more_settings,
+            **kafka.settings,
         )
         self._services = self.pipeline.services
-        self._kafka = KafkaSettings(bootstrap_servers=bootstrap_servers, topic_prefix=prefix, partitions=4)
+        self._kafka = KafkaSettings(
+            bootstrap_servers=kafka.bootstrap_servers,
+            topic_prefix=prefix,
+            partitions=4,
+            replication=int(kafka.settings.get("KAFKA_REPLICATION", "1")),
+        )
         self.frames = FrameLog(self._kafka, [self._services[one] for one in ("detect", "detect-2")])
-        self._deeds = self._all_deeds(broker, redis, folder)
+        self._deeds = self._all_deeds(kafka.victim, redis, folder)
         self._in_hand = 0
         self._began_s = time.time()
         self._empty_since_s = float("inf")

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from benchmarks.chaos.brokers import Kafka
 from benchmarks.chaos.plan import plan
 from benchmarks.chaos.run import run
 from benchmarks.chaos.world import REDIS_SETTINGS
@@ -31,7 +32,7 @@ def test_crashes_under_load_lose_and_double_nothing(
     own_broker: KafkaBroker, safe_redis: RedisPair, tmp_path: Path
 ) -> None:
     rounds = plan(SEED, 10)
-    outcome = run(rounds, own_broker, own_broker.bootstrap_servers, safe_redis, tmp_path, Console())
+    outcome = run(rounds, Kafka.of(own_broker), safe_redis, tmp_path, Console())
     assert len(outcome.found.frames) > 20
     assert outcome.verdict.sentences() == []
     assert {one.closed for one in outcome.found.visits} == {"left", "timed-out"}

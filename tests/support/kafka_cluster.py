@@ -73,6 +73,15 @@ class KafkaCluster:
         self._brokers[number].start()
         wait_until(self._is_whole, 30, "all replicas are in sync")
 
+    def freeze(self, number: int) -> None:
+        """Halts this broker (SIGSTOP)."""
+        self._brokers[number].freeze()
+
+    def thaw(self, number: int) -> None:
+        """Lets a frozen broker go on, and waits until it has all that the others have."""
+        self._brokers[number].thaw()
+        wait_until(self._is_whole, 30, "all replicas are in sync")
+
     def group_coordinator(self) -> int:
         """The number of the broker that leads the groups, whose topic has one partition in these tests."""
         with self._admin() as admin:

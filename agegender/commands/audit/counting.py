@@ -235,9 +235,18 @@ def _stored(results: TopicView, store: StoreView) -> StoredFaces:
 def _orphans(topic: TopicView, parents: TopicView) -> int:
     known, since_s = _ids(parents.items), _known_since_s(parents)
     orphans = [
-        item for item in topic.items if item.parent_id not in known and item.parent_made_at_s >= since_s
+        item
+        for item in topic.items
+        if item.parent_id not in known
+        and item.parent_made_at_s >= since_s
+        and (parents.whole or not _is_from_the_future(item))
     ]
     return len(_ids(orphans))
+
+
+def _is_from_the_future(item: Item) -> bool:
+    """Whether its parent claims to be made after it: a clock was wrong, so the times tell nothing."""
+    return item.parent_made_at_s > item.appended_at_s + _APART_S
 
 
 def _known_since_s(topic: TopicView) -> float:

@@ -387,6 +387,17 @@ def test_frames_deleted_unread_are_named_by_camera() -> None:
     assert afterwards == before_detect_is_back
 
 
+def test_a_face_of_a_deleted_frame_is_known_by_a_wrong_clock() -> None:
+    """The clock of ingest was an hour ahead. The frame is deleted, so nothing tells its true time."""
+    left = topic(frames(2, first=8), whole=False)
+    face = replace(item("a", 0, parent="f3", made_s=1_104.0), parent_made_at_s=1_103.0 + 3600.0)
+    assert said(counted(left, topic([face], done=0))) == []
+    strange = replace(face, parent_made_at_s=1_103.0 + 20.0, appended_at_s=1_124.0)
+    assert said(counted(left, topic([strange], done=0))) == [
+        "1 face of camera door was found in no published frame"
+    ]
+
+
 def test_frames_deleted_after_they_were_read_are_no_loss() -> None:
     assert told(published=242, begin=240, done=242) == []
 
