@@ -2,7 +2,7 @@
 
 Two simulated cameras show twelve people that never leave. `agegender run` first gets all the CPU that it
 wants. Then it gets 1/2, 1/4 and 1/8 of what it used. Fails if a count is off by more than one person and the
-visits that are too many are not marked as unsure, or if one camera gets much less than the other. Linux.
+visits that are too many are not marked as unsure, or if one camera gets less than half of the other. Linux.
 """
 
 from __future__ import annotations

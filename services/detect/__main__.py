@@ -31,7 +31,7 @@ def build(metrics: Metrics, health: Health) -> Runner[Frame, DetectOutput]:
     settings, kafka = DetectSettings.load(), KafkaSettings.load()
     register_certificate_gauges(metrics, kafka)
     removed = RemovedCameras(kafka, metrics)
-    stage = build_detect_stage(settings, is_removed=removed.__contains__, pace=Pace())
+    stage = build_detect_stage(settings, is_removed=removed.__contains__, pace=Pace(settings.stale_s))
     output = CheckpointingOutput(stage, _output(settings, kafka), KafkaChangelog(CHECKPOINTS, kafka))
     return Runner(
         "detect",

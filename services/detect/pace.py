@@ -18,13 +18,13 @@ from typing import NamedTuple
 
 from agegender.shared.messages.pipeline import FrameInfo
 
-BEHIND_S = 3.0
-"""Thinning begins when a frame has waited for longer, and the cameras send more than fits."""
+_BEHIND = 0.1
+"""Of the deadline. Thinning begins when a frame has waited for longer, and the cameras send more than fits."""
 
 _NEARLY = 0.8  # of the capacity: with more work than this, a worker that is behind does not catch up soon
-_USED = ((2.0, 0.95), (5.0, 0.8), (math.inf, 0.6))
-"""A wait in seconds, and the share of the capacity that is given away while frames wait for less. The time
-between two frames of a camera comes on top: all cameras may send theirs in the same moment."""
+_USED = ((0.07, 0.95), (0.17, 0.8), (math.inf, 0.6))
+"""A wait as a share of the deadline, and the share of the capacity that is given away while frames wait for
+less. The time between two frames of a camera comes on top: all cameras may send theirs in the same moment."""
 _LENIENCE = 1.25  # at the door, so that frames that ingest has thinned are not thinned again
 _COST_SETTLES_S = 2.0  # over which the cost of a frame is averaged
 _RATE_OVER_S = 5.0
@@ -84,10 +84,12 @@ class Pace:
     seconds and does not swing.
 
     Args:
+        deadline_s: the age after which frames are dropped as stale. Thinning keeps them far below it.
         monotonic: seconds of a clock that is never set.
     """
 
-    def __init__(self, *, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, deadline_s: float, *, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._deadline_s = deadline_s
         self._monotonic = monotonic
         self._cameras: dict[str, _Camera] = {}
         self._cost_s: float | None = None
@@ -134,9 +136,9 @@ class Pace:
         capacity_hz = 1.0 / self._cost_s
         if sum(demands_hz) < _NEARLY * capacity_hz:
             self._rate_hz = None
-        elif self._rate_hz is not None or waited_s > BEHIND_S:
+        elif self._rate_hz is not None or waited_s > _BEHIND * self._deadline_s:
             waited_s -= 0.0 if self._rate_hz is None else 1.0 / self._rate_hz
-            used = next(share for limit_s, share in _USED if waited_s < limit_s)
+            used = next(share for most, share in _USED if waited_s < most * self._deadline_s)
             self._rate_hz = fair_rate_hz(used * capacity_hz, demands_hz)
 
 

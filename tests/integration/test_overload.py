@@ -46,6 +46,7 @@ FPS = 10.0
 OVERLOAD = 4
 COST_S = OVERLOAD / (len(CAMERAS) * FPS)
 LEAST_PX = 16
+DEADLINE_S = 20.0
 
 
 class _SlowDetector:
@@ -112,7 +113,7 @@ def test_ingest_thins_all_cameras_as_detect_tells(kafka: str, random_suffix: str
         bootstrap_servers=kafka, topic_prefix=f"{random_suffix}-", partitions=4, session_timeout_s=6
     )
     detector, metrics, stop = _SlowDetector(), Metrics(CollectorRegistry()), threading.Event()
-    stage = DetectStage(detector, deadline=Deadline(30.0), pace=Pace())
+    stage = DetectStage(detector, deadline=Deadline(DEADLINE_S), pace=Pace(DEADLINE_S))
     topic: MemoryTopic[Any] = MemoryTopic("faces", FACES.codec, 10_000)
     runner: Runner[Frame, DetectOutput] = Runner(
         "detect",

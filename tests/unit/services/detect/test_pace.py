@@ -38,7 +38,7 @@ class World:
     sent: int = 0
 
     def __post_init__(self) -> None:
-        self.pace = Pace(monotonic=lambda: self.now_s)
+        self.pace = Pace(DEADLINE_S, monotonic=lambda: self.now_s)
         self._topic: dict[str, deque[FrameInfo]] = {name: deque() for name in self.rates_hz}
         self._sequence = dict.fromkeys(self.rates_hz, 0)
         self._due_s = dict.fromkeys(self.rates_hz, -1e9)
@@ -172,7 +172,7 @@ def test_a_camera_that_needs_less_keeps_all_of_it() -> None:
 
 
 def test_a_clock_that_is_set_back_costs_no_frames() -> None:
-    pace = Pace(monotonic=lambda: 0.0)
+    pace = Pace(DEADLINE_S, monotonic=lambda: 0.0)
     for number in range(100):
         pace.admit(frame_info(sequence=number, captured_at_s=T0 + number / 5), 10.0)
     pace.note_work(10, 10.0)
