@@ -19,7 +19,8 @@ from typing import NamedTuple
 from agegender.shared.messages.pipeline import FrameInfo
 
 _BEHIND = 0.1
-"""Of the deadline. Thinning begins when a frame has waited for longer, and the cameras send more than fits."""
+"""Of the deadline. Thinning begins when a frame has waited for longer and the cameras send more than fits."""
+_LEAST_DEADLINE_S = 10.0  # a shorter one would make each hitch an overload
 
 _NEARLY = 0.8  # of the capacity: with more work than this, a worker that is behind does not catch up soon
 _USED = ((0.07, 0.95), (0.17, 0.8), (math.inf, 0.6))
@@ -89,7 +90,7 @@ class Pace:
     """
 
     def __init__(self, deadline_s: float, *, monotonic: Callable[[], float] = time.monotonic) -> None:
-        self._deadline_s = deadline_s
+        self._deadline_s = max(deadline_s, _LEAST_DEADLINE_S)
         self._monotonic = monotonic
         self._cameras: dict[str, _Camera] = {}
         self._cost_s: float | None = None

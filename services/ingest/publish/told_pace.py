@@ -16,7 +16,8 @@ log = logging.getLogger(__name__)
 
 _ASK_EVERY_S = 1.0
 _ASK_AGAIN_S = 10.0  # a failed question takes seconds, in which nothing is sent
-_RECENT_S = 10.0
+_RECENT_S = 10.0  # without a commit for longer, detect is away
+_INTERVALS = 3.0  # or for this many times the interval that it told
 
 
 @dataclass
@@ -76,10 +77,17 @@ class ToldPace:
         return _Partition(note.offset, noted_pace_hz(note.text), moved_at_s)
 
     def interval_s(self, camera_id: str) -> float:
-        """The least time between two frames of a live camera; 0: none is told."""
+        """The least time between two frames of a live camera; 0: none is told, or detect is away.
+
+        What detect told before it went away says nothing about the time after.
+        """
         with self._lock:
             partition = self._partitions.get(self._partition_of.get(camera_id, -1))
-        return 0.0 if partition is None or partition.rate_hz is None else 1.0 / partition.rate_hz
+        if partition is None or partition.rate_hz is None:
+            return 0.0
+        interval_s = 1.0 / partition.rate_hz
+        silent_s = self._monotonic() - partition.moved_at_s
+        return interval_s if silent_s < max(_RECENT_S, _INTERVALS * interval_s) else 0.0
 
     @property
     def is_overloaded(self) -> bool:

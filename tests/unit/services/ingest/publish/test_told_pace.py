@@ -70,15 +70,33 @@ def test_detect_is_asked_once_a_second(detect: Detect, pace: ToldPace) -> None:
     assert detect.asked == 3
 
 
-def test_the_last_pace_stays_while_kafka_is_away(detect: Detect, pace: ToldPace) -> None:
+def test_a_kafka_without_an_answer_is_asked_seldom(detect: Detect, pace: ToldPace) -> None:
+    """A question without an answer takes seconds, in which no frame is sent."""
     detect.notes = {0: Note(10, pace_note(0.5))}
     pace.refresh()
     detect.notes = None
     for _ in range(30):
         detect.now_s += 1.0
         pace.refresh()
-    assert detect.asked == 4, "a question without an answer takes seconds"
-    assert pace.interval_s("door") == 2.0
+    assert detect.asked == 4
+
+
+@pytest.mark.parametrize(("rate_hz", "lasts_s"), [(2.0, 10.0), (0.1, 30.0)])
+def test_the_pace_of_a_detect_that_went_away_is_forgotten(
+    detect: Detect, pace: ToldPace, rate_hz: float, lasts_s: float
+) -> None:
+    detect.notes = {0: Note(10, pace_note(rate_hz))}
+    pace.refresh()
+    detect.now_s += lasts_s - 0.5
+    pace.refresh()
+    assert pace.interval_s("door") == pytest.approx(1 / rate_hz)
+    detect.now_s += 1.0
+    pace.refresh()
+    assert pace.interval_s("door") == 0.0
+    detect.notes = {0: Note(11, pace_note(rate_hz))}
+    detect.now_s += 1.0
+    pace.refresh()
+    assert pace.interval_s("door") == pytest.approx(1 / rate_hz)
 
 
 def test_overload_is_what_detect_tells_now(detect: Detect, pace: ToldPace) -> None:
