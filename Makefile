@@ -2,6 +2,7 @@
 PYTHON ?= python3
 SECONDS ?= 20
 ROUNDS ?= 100
+BROKERS ?= 3
 WORKERS ?= 2
 MINUTES ?= 30
 OUT ?= build/soak.svg
@@ -62,8 +63,8 @@ bench: $(FULL)/installed ## Measure each stage and the pipeline on this machine,
 bench-scaling: $(FULL)/installed ## Measure 1, 2, 4 and 8 workers of classify and detect; takes 20 minutes
 	@$(FULL)/bin/python -m benchmarks.throughput.scaling
 
-chaos: $(FULL)/installed ## Kill, stop and starve every part under load, then audit (ROUNDS=100 SEED=any)
-	@$(FULL)/bin/python -m benchmarks.chaos --rounds $(ROUNDS) $(if $(SEED),--seed $(SEED))
+chaos: $(FULL)/installed ## Kill, stop and starve every part under load, then audit (ROUNDS=100 SEED=any BROKERS=3)
+	@$(FULL)/bin/python -m benchmarks.chaos --rounds $(ROUNDS) --brokers $(BROKERS) $(if $(SEED),--seed $(SEED))
 
 soak: $(FULL)/installed ## Run everything under a steady load and draw what grows (MINUTES=30 OUT=build/soak.svg OVERLOAD=1); Linux
 	@$(FULL)/bin/python -m benchmarks.soak --minutes $(MINUTES) --out $(OUT) --overload $(OVERLOAD)

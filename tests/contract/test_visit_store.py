@@ -491,3 +491,14 @@ def test_visits_are_counted_in_the_metrics_once(sink: Sink) -> None:
     labels = {"gender": "female", "age_band": "30-39", "reason": "left"}
     assert sink.metrics.total("agegender_visits_closed_total", **labels) == 1
     assert sink.metrics.total("agegender_visits_closed_total") == 1
+
+
+def test_a_camera_is_not_silent_after_a_clock_was_set_back(sink: Sink, clock: Clock) -> None:
+    """Its next stream is named by an earlier time. Frames flow, so the state goes on."""
+    sink.output.write([track_update(frame=frame_info(stream_id="0mwsk", sequence=900))])
+    for second in range(1, 20):
+        clock.now_s += 1.0
+        sink.output.write([track_update(frame=frame_info(stream_id="0mwsj", sequence=5 * second))])
+    (state,) = sink.store.cameras()
+    assert state.frame is not None
+    assert state.frame.written_at_s == clock.now_s
