@@ -19,7 +19,8 @@ from agegender.services.ingest.sources.rtsp.stream import RtspStream
 from agegender.services.ingest.sources.stream import CameraError, FailureReason, StreamFrame
 from agegender.shared.cameras.camera import Camera
 
-NO_FRAME_S = 1.0
+NO_FRAME_S = 0.5
+ANSWER_S = 0.5
 KEYFRAME_S = 3.0
 PATIENCE_S = 15.0
 """Four times the time to answer, the time without a frame, and what a busy machine adds."""
@@ -149,7 +150,7 @@ def read(port: int, most_frames: int = 50) -> CameraError | None:
     """Why the camera cannot be read, if so."""
     camera = Camera(id="door", source=f"rtsp://viewer:{PASSWORD}@127.0.0.1:{port}/live")
     try:
-        opened = open_rtsp(url_with_login(camera), no_frame_s=NO_FRAME_S, answer_s=NO_FRAME_S)
+        opened = open_rtsp(url_with_login(camera), no_frame_s=NO_FRAME_S, answer_s=ANSWER_S)
         with contextlib.closing(opened.container):
             stream = RtspStream(opened, no_frame_s=NO_FRAME_S, keyframe_s=KEYFRAME_S)
             for frame in itertools.islice(stream.frames(), most_frames):
