@@ -20,9 +20,13 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from agegender.services.detect.build import build_detect_stage
+from agegender.services.detect.config import DetectSettings
 from agegender.services.detect.faces.yunet import YuNet
-from agegender.shared.images.pictures import Bgr, decode_picture
+from agegender.shared.images.pictures import Bgr, decode_picture, encode_jpeg
+from agegender.shared.messages.pipeline import Frame, FrameInfo
 from agegender.shared.models import weights
+from agegender.shared.runtime.stage import Done
 from agegender.simulator.content.scenes import demo_scene
 from benchmarks.throughput.clip import frames_of
 from tests.support.published_yunet import OpenCVYuNet, published_yunet
@@ -30,6 +34,9 @@ from tests.support.published_yunet import OpenCVYuNet, published_yunet
 _MIN_SCORE = 0.5
 _SIZES_WH = ((640, 360), (960, 540), (1280, 720))
 _SMALLEST_PX = (32, 48, 64, 96)
+_STILL_S, _FPS = 3.0, 5
+_NOISE_LEVELS = 3.0
+_LONG_AGO_S = 86_400.0
 
 
 @dataclass(frozen=True)
@@ -91,6 +98,57 @@ def each_smallest_face(pictures: Sequence[Bgr], rounds: int) -> Iterator[Compare
         )
 
 
+def still_scenes(pictures: Sequence[Bgr], rounds: int) -> Iterator[Compared]:
+    """All of detect on live frames, with `DETECT_STILL_S` against a search of each frame."""
+    grey = np.full_like(pictures[0], 110)
+    for what, shown in (("an empty, still scene", [grey]), ("a scene in motion", pictures)):
+        jpegs = _noisy_jpegs(shown)
+        gated, searching = (_Watched(jpegs, still_s) for still_s in (_STILL_S, 0.0))
+        yield compare(
+            f"detect before {what}, DETECT_STILL_S={_STILL_S:g}", "DETECT_STILL_S=0", gated, searching, rounds
+        )
+
+
+def _noisy_jpegs(pictures: Sequence[Bgr]) -> list[bytes]:
+    """The frames of `_STILL_S` seconds, each with noise of its own, as a camera makes it."""
+    random = np.random.default_rng(1)
+    found = []
+    for number in range(round(_STILL_S * _FPS)):
+        picture = pictures[number % len(pictures)]
+        noisy = np.clip(picture + random.normal(0, _NOISE_LEVELS, picture.shape), 0, 255)
+        found.append(encode_jpeg(noisy.astype(np.uint8), 85))
+    return found
+
+
+class _Watched:
+    """A live camera before a worker of detect: each call processes the next frames."""
+
+    def __init__(self, jpegs: Sequence[bytes], still_s: float) -> None:
+        self._jpegs = jpegs
+        # The frames come faster than in life. None is of the future, and none is too old.
+        self._stage = build_detect_stage(DetectSettings(still_s=still_s, stale_s=2 * _LONG_AGO_S))
+        self._began_s = time.time() - _LONG_AGO_S
+        self._sequence = 0
+
+    def __call__(self) -> None:
+        for jpeg in self._jpegs:
+            captured_at_s = self._began_s + self._sequence / _FPS
+            info = FrameInfo(
+                camera_id="bench",
+                stream_id="s1",
+                sequence=self._sequence,
+                captured_at_s=captured_at_s,
+                clock="arrival",
+                published_at_s=captured_at_s,
+                width_px=1280,
+                height_px=720,
+            )
+            (outcome,) = self._stage.process([Frame(info=info, jpeg=jpeg)])
+            if not isinstance(outcome, Done):
+                raise RuntimeError(f"expected that each frame is processed, got {outcome}")
+            self._sequence += 1
+
+
 def demo_pictures(count: int) -> list[Bgr]:
     """Frames of the demo's clip, with six faces each."""
     frames = frames_of(demo_scene().path)
@@ -118,7 +176,8 @@ def main() -> None:
     given = parser.parse_args()
     cv2.setNumThreads(1)
     pictures = demo_pictures(given.pictures)
-    compared = [*each_size(pictures, given.rounds), *each_smallest_face(pictures, given.rounds)]
+    kinds = (each_size, each_smallest_face, still_scenes)
+    compared = [one for kind in kinds for one in kind(pictures, given.rounds)]
     if given.json:
         sys.stdout.writelines(json.dumps(asdict(one)) + "\n" for one in compared)
     else:

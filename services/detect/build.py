@@ -10,6 +10,7 @@ from agegender.services.detect.config import MAX_SEARCH_SIDE_PX, DetectSettings
 from agegender.services.detect.faces.multi_scale import MultiScaleYuNet
 from agegender.services.detect.faces.search import FaceDetector
 from agegender.services.detect.faces.yunet import YuNet
+from agegender.services.detect.motion import MotionGate
 from agegender.services.detect.pace import Pace
 from agegender.services.detect.preview import DOUBTFUL_SCORE, PreviewRenderer
 from agegender.services.detect.stage import DetectStage
@@ -55,6 +56,7 @@ def build_detect_stage(
         limits=TrackLimits(settings.confirm_frames, settings.lost_s),
         preview=None if settings.preview == "off" else PreviewRenderer(settings.preview_px, settings.preview),
         deadline=Deadline(settings.stale_s),
+        motion=MotionGate(settings.still_s) if settings.still_s else None,
         is_removed=is_removed,
         pace=pace,
     )

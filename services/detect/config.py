@@ -37,6 +37,9 @@ class DetectSettings(Settings):
     """The longer side of that picture."""
     stale_s: Annotated[float, Field(ge=1, allow_inf_nan=False)] = 30.0
     """Frames of a live camera that are older than this are dropped."""
+    still_s: Annotated[float, Field(ge=0, le=60)] = 0.0
+    """While nothing moves before a live camera, a search stands this long: 3 saves most of the work of an
+    empty scene. 0 searches every frame. Needs `best-shot`, and no preview."""
     max_pixels: Annotated[int, Field(ge=1)] = MAX_PIXELS
     """A frame with more pixels is refused before it is decoded."""
     threads: Annotated[int, Field(ge=1, le=64)] = 1

@@ -6,7 +6,8 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 
 from agegender.services.detect.faces.detections import FrameDetections
-from agegender.services.detect.faces.search import FaceDetector, FaceSearch
+from agegender.services.detect.faces.search import FaceDetector, FaceSearch, Known
+from agegender.services.detect.motion import MotionGate, Searched
 from agegender.services.detect.pace import Pace
 from agegender.services.detect.preview import PreviewRenderer
 from agegender.services.detect.tracking.best_shot import Selection
@@ -36,6 +37,8 @@ class DetectStage:
       safe already, or when the checkpoint does not contain it.
     - A frame of a live camera is dropped as stale when it is too old, or when a later stream of the camera
       has been processed. The next processed frame says which tracks ended in the meantime.
+    - A frame of a live camera that shows what a searched one showed is not searched, see `MotionGate`. Its
+      faces are those of that frame. They are skipped, because their tracks have enough votes.
     - A live frame is dropped as busy when its camera has had its share, see `Pace`.
     - Stills are not tracked: all their faces are sent.
 
@@ -49,6 +52,8 @@ class DetectStage:
         limits: of the tracks.
         preview: makes the previews; None sends no previews.
         deadline: says which frames are stale; None drops no frame for its age.
+        motion: says which frames show nothing new; None: all are searched. Previews, and the selection `all`,
+            need the picture of each frame, so it is not used with them.
         is_removed: whether the camera was removed. It then counts as live in any mode: its old frames
             are dropped as `removed`, so that they hold up no other camera.
         pace: says which frames are looked at under overload; None: all, because the source thins them.
@@ -67,6 +72,7 @@ class DetectStage:
         limits: TrackLimits = DEFAULT_LIMITS,
         preview: PreviewRenderer | None = None,
         deadline: Deadline | None = None,
+        motion: MotionGate | None = None,
         is_removed: Callable[[str], bool] = lambda _camera_id: False,
         pace: Pace | None = None,
         clock: Callable[[], float] = time.time,
@@ -76,6 +82,7 @@ class DetectStage:
         self._sends_all = selection == "all"
         self._preview_renderer = preview
         self._deadline = deadline
+        self._motion = None if self._sends_all or preview is not None else motion
         self._is_removed = is_removed
         self._pace = pace
         self._clock = clock
@@ -88,7 +95,7 @@ class DetectStage:
         started_s = time.monotonic()
         early = [(frame, self._outcome_without_search(frame)) for frame in batch]
         searched = [frame for frame, outcome in early if outcome is None]
-        detections = self._search.each(searched, self._is_stale)
+        detections = self._search.each(searched, self._known(searched))
         outcomes = [
             self._process(frame, next(detections)) if outcome is None else outcome for frame, outcome in early
         ]
@@ -159,26 +166,51 @@ class DetectStage:
         waited_s = 0.0 if self._deadline is None else self._deadline.waited_s(info, now_s)
         return None if self._pace.admit(info, waited_s) else DropReason.BUSY
 
-    def _is_stale(self, info: FrameInfo) -> bool:
-        """Whether the frame became too old while it waited for the other frames of its batch."""
-        if self._deadline is None or _is_still(info):
-            return False
-        return self._deadline.is_stale(info, self._clock())
+    def _known(self, frames: Sequence[Frame]) -> Callable[[Frame], Known | None]:
+        """Tells why one of `frames` needs no search after all, in any thread; None where it needs one."""
+        cameras = {} if self._motion is None else {one.camera_id: self._camera_of(one) for one in frames}
+
+        def known(frame: Frame) -> Known | None:
+            if _is_still(frame.info):
+                return None
+            # It may have waited long for the other frames of its batch.
+            if self._deadline is not None and self._deadline.is_stale(frame.info, self._clock()):
+                return Dropped(DropReason.STALE)
+            if self._motion is None or (before := cameras[frame.camera_id].searched) is None:
+                return None
+            return before if self._motion.shows_the_same(frame, before) else None
+
+        return known
 
     def _camera_of(self, frame: Frame) -> CameraTracks:
         return self._cameras.of(frame.camera_id, self._monotonic())
 
-    def _process(self, frame: Frame, detections: FrameDetections | Bad | Dropped) -> Outcome[DetectOutput]:
+    def _process(self, frame: Frame, detections: FrameDetections | Bad | Known) -> Outcome[DetectOutput]:
         if isinstance(detections, Dropped):
             self._camera_of(frame).note_dropped()
             return detections
-        if _is_still(frame.info):
+        if _is_still(frame.info) and not isinstance(detections, Searched):
             return detections if isinstance(detections, Bad) else Done(detections.all_faces())
         camera = self._camera_of(frame)
         # Other frames of the batch may have made this one late.
         if (outcome := _outcome_if_late(camera, frame.info)) is not None:
             return outcome
-        return detections if isinstance(detections, Bad) else self._track(camera, detections)
+        if isinstance(detections, Bad):
+            return detections
+        if isinstance(detections, Searched):
+            return self._keep(camera, frame.info, detections)
+        done = self._track(camera, detections)
+        if self._motion is not None:
+            boxes_xyxy = [one.box_xyxy for one in detections.faces]
+            camera.searched = self._motion.searched(frame, boxes_xyxy) if camera.is_settled else None
+        return done
+
+    def _keep(self, camera: CameraTracks, info: FrameInfo, searched: Searched) -> Done[DetectOutput]:
+        """The tracks go on with the faces of the searched frame."""
+        self._changed.add(info.camera_id)
+        camera.update(info, searched.boxes_xyxy)
+        outputs = self._updates(camera, info)
+        return Done(outputs, (SkipReason.STILL,) * len(searched.boxes_xyxy), is_still=True)
 
     def _track(self, camera: CameraTracks, detections: FrameDetections) -> Done[DetectOutput]:
         self._changed.add(detections.info.camera_id)
@@ -187,9 +219,12 @@ class DetectStage:
         outputs: list[DetectOutput] = [one for one in chosen if isinstance(one, Face)]
         if self._preview_renderer is not None and camera.is_second_over:
             outputs.append(_preview(self._preview_renderer, camera, detections))
-        if camera.is_update_due:
-            outputs.append(TrackUpdate(info=camera.take_update(detections.info, self._clock())))
+        outputs += self._updates(camera, detections.info)
         return Done(tuple(outputs), tuple(one for one in chosen if isinstance(one, SkipReason)))
+
+    def _updates(self, camera: CameraTracks, info: FrameInfo) -> tuple[TrackUpdate, ...]:
+        """The track update, if it is due."""
+        return (TrackUpdate(info=camera.take_update(info, self._clock())),) if camera.is_update_due else ()
 
     def _choose(
         self, detections: FrameDetections, index: int, track: ConfirmedTrack | None, time_s: float

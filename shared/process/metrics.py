@@ -53,6 +53,12 @@ class Metrics:
             ["camera", "reason"],
             registry=registry,
         )
+        self.still = Counter(
+            "agegender_frames_still_total",
+            "Frames that detect did not search, because nothing had moved since one that it searched.",
+            ["camera"],
+            registry=registry,
+        )
         self.dropped = Counter(
             "agegender_messages_dropped_total",
             "Messages dropped on purpose.",
@@ -261,6 +267,7 @@ class Metrics:
             self.received,
             self.sent,
             self.skipped,
+            self.still,
             self.dropped,
             self.captured,
             self.buffered,

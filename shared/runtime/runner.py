@@ -88,6 +88,7 @@ class _Outcomes(Generic[Out]):
     bad: list[DeadLetter]
     dropped: Counter[tuple[str, str]]
     skipped: Counter[tuple[str, str]]
+    still: Counter[str]
     received: Counter[tuple[str, str]]
 
 
@@ -199,7 +200,7 @@ class Runner(Generic[In, Out]):
 
     def _handle(self, batch: Sequence[Delivery[In]], stop: StopSignal) -> bool:
         """Steps 2 to 5 of the loop; False when the grace period ended before they were complete."""
-        outcomes = _Outcomes[Out]([], [], Counter(), Counter(), Counter())
+        outcomes = _Outcomes[Out]([], [], Counter(), Counter(), Counter(), Counter())
         started_s = time.perf_counter()
         self._time.turn_to("process")
         if not self._retry(lambda: self._process(batch, outcomes), stop, self._grace_s):
@@ -224,7 +225,7 @@ class Runner(Generic[In, Out]):
     def _finish(self, stop: StopSignal) -> None:
         outputs = list(self._last_words())
         if outputs and self._retry(lambda: self._output.write(outputs), stop, self._grace_s):
-            self._count(_Outcomes(outputs, [], Counter(), Counter(), Counter()))
+            self._count(_Outcomes(outputs, [], Counter(), Counter(), Counter(), Counter()))
 
     def _process(self, batch: Sequence[Delivery[In]], into: _Outcomes[Out]) -> None:
         messages = [d.message for d in batch if not isinstance(d.message, BadMessage)]
@@ -239,8 +240,10 @@ class Runner(Generic[In, Out]):
             camera = delivery.message.camera_id
             into.received[camera, _kind(delivery.message)] += 1
             match next(each):
-                case Done(outputs, skipped):
+                case Done(outputs, skipped, is_still):
                     into.outputs.extend(outputs)
+                    if is_still:
+                        into.still[camera] += 1
                     into.skipped.update((camera, reason.value) for reason in skipped)
                 case Dropped(reason):
                     into.dropped[camera, reason.value] += 1
@@ -262,6 +265,8 @@ class Runner(Generic[In, Out]):
             self._metrics.received.labels(self.service, camera, kind).inc(number)
         for (camera, reason), number in outcomes.skipped.items():
             self._metrics.skipped.labels(camera, reason).inc(number)
+        for camera, number in outcomes.still.items():
+            self._metrics.still.labels(camera).inc(number)
         for (camera, reason), number in outcomes.dropped.items():
             self._metrics.dropped.labels(self.service, camera, reason).inc(number)
         for letter in outcomes.bad:

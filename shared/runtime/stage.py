@@ -44,6 +44,8 @@ class SkipReason(StrEnum):
     """Too small or too blurred to be classified."""
     ENOUGH = "enough"
     """The track has enough votes, or better ones, already."""
+    STILL = "still"
+    """Nothing has moved since a frame that was searched, and its track has enough votes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,8 @@ class Done(Generic[Out_co]):
     outputs: tuple[Out_co, ...] = ()
     skipped: tuple[SkipReason, ...] = ()
     """One reason for each face that was found in the message and not sent."""
+    is_still: bool = False
+    """The message shows what one before it showed, and took over what was found there."""
 
 
 @dataclass(frozen=True, slots=True)

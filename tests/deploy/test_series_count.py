@@ -42,6 +42,8 @@ def worker(service: str) -> int:
     if service == "detect":
         for camera, reason in product(cameras, SkipReason):
             metrics.skipped.labels(camera, reason.value)
+        for camera in cameras:
+            metrics.still.labels(camera)
     if service == "sink":
         for camera in cameras:
             for counter in (metrics.repeats, metrics.late, metrics.visits):

@@ -14,7 +14,7 @@ from agegender.shared.process.metrics import Metrics
 from agegender.shared.runtime.dead_letters import DeadLetter, DeadLetterLimit, LoggedDeadLetters
 from agegender.shared.runtime.memory import MemoryTopic
 from agegender.shared.runtime.runner import BatchLimits, Runner
-from agegender.shared.runtime.stage import Bad, Done, Dropped, DropReason, Outcome, Stage
+from agegender.shared.runtime.stage import Bad, Done, Dropped, DropReason, Outcome, SkipReason, Stage
 from tests.support.made_messages import frame
 from tests.support.watched import Watch, WatchedOutput, WatchedSource, WatchedStage
 
@@ -28,7 +28,11 @@ class Relay:
     """Passes frames on, unless the picture names another outcome."""
 
     def process(self, batch: Sequence[Frame]) -> Sequence[Outcome[Frame]]:
-        outcomes: dict[bytes, Outcome[Frame]] = {b"bad": Bad("too dark"), b"late": Dropped(DropReason.STALE)}
+        outcomes: dict[bytes, Outcome[Frame]] = {
+            b"bad": Bad("too dark"),
+            b"late": Dropped(DropReason.STALE),
+            b"still": Done(skipped=(SkipReason.STILL,) * 2, is_still=True),
+        }
         return [outcomes.get(one.jpeg, Done((one, one) if one.jpeg == b"two" else (one,))) for one in batch]
 
 

@@ -37,6 +37,10 @@ _STREAM = Row(
                     "[$__rate_interval]))",
                     "looked at",
                 ),
+                Query(
+                    'sum(rate(agegender_frames_still_total{camera="$camera"}[$__rate_interval]))',
+                    "not searched, because nothing moved",
+                ),
             ),
             unit="reqps",
         ),

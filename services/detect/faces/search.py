@@ -11,9 +11,13 @@ import numpy as np
 
 from agegender.services.detect.faces.detections import FrameDetections
 from agegender.services.detect.faces.yunet import Detection
+from agegender.services.detect.motion import Searched
 from agegender.shared.images.pictures import Bgr, UnreadablePicture, decode_picture
 from agegender.shared.messages.pipeline import Frame, FrameInfo
-from agegender.shared.runtime.stage import Bad, Dropped, DropReason
+from agegender.shared.runtime.stage import Bad, Dropped
+
+Known = Dropped | Searched
+"""What replaces a search: the frame is dropped, or shows what a searched one showed."""
 
 
 class FaceDetector(Protocol):
@@ -49,16 +53,16 @@ class FaceSearch:
         self._pool = ThreadPoolExecutor(len(detectors), "search") if len(detectors) > 1 else None
 
     def each(
-        self, frames: Sequence[Frame], is_stale: Callable[[FrameInfo], bool]
-    ) -> Iterator[FrameDetections | Bad | Dropped]:
+        self, frames: Sequence[Frame], known: Callable[[Frame], Known | None]
+    ) -> Iterator[FrameDetections | Bad | Known]:
         """The detections of each frame in order, or why it has none.
 
         Args:
-            is_stale: asked just before a frame is decoded, in the same thread. A stale frame is dropped.
+            known: asked just before a frame is decoded, in the same thread. What it knows replaces a search.
         """
 
-        def searched(frame: Frame) -> FrameDetections | Bad | Dropped:
-            return Dropped(DropReason.STALE) if is_stale(frame.info) else self.one(frame)
+        def searched(frame: Frame) -> FrameDetections | Bad | Known:
+            return self.one(frame) if (instead := known(frame)) is None else instead
 
         return map(searched, frames) if self._pool is None else self._pool.map(searched, frames)
 

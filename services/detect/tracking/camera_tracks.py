@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Self
 
+from agegender.services.detect.motion import Searched
 from agegender.services.detect.tracking.best_shot import Ballot
 from agegender.services.detect.tracking.checkpoint import (
     BallotState,
@@ -120,6 +121,8 @@ class CameraTracks:
         self._updated_s: float | None = None
         self._is_restored = False
         self._starts_new_ids = False
+        self.searched: Searched | None = None
+        """What the next frames are compared with. Set it after each `update` with a searched frame."""
 
     @classmethod
     def restored(cls, checkpoint: Checkpoint, limits: TrackLimits = DEFAULT_LIMITS) -> Self:
@@ -204,6 +207,14 @@ class CameraTracks:
     def present(self) -> list[ConfirmedTrack]:
         """The confirmed tracks that have not ended, also those without a face in the newest frame."""
         return list(self._confirmed.values())
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether a frame like the newest one would tell nothing new.
+
+        Each track is confirmed, has its face in the newest frame, and has enough votes.
+        """
+        return self._tracker.is_followed and all(one.ballot.is_settled for one in self._confirmed.values())
 
     @property
     def is_second_over(self) -> bool:

@@ -107,6 +107,11 @@ class Tracker:
         """Whether there is no track, not even an unconfirmed one."""
         return not self._tracks
 
+    @property
+    def is_followed(self) -> bool:
+        """Whether each track is confirmed and has its face in the newest frame; also where there is none."""
+        return all(track.number is not None and track.misses == 0 for track in self._tracks)
+
     def take_ended(self) -> list[Track]:
         """The confirmed tracks that ended since the last call, at most the last `MOST_TRACKS`.
 

@@ -270,14 +270,17 @@ def test_the_metrics_account_for_every_message() -> None:
     bench.put(3, jpeg=b"late")
     bench.put(4, 5, jpeg=b"bad")
     bench.put(6, jpeg=b"two")
+    bench.put(7, jpeg=b"still")
     bench.put_raw(Encoded(b"", b"", ()))
     bench.run()
     total = bench.metrics.total
-    assert total("agegender_messages_received_total", service="relay", camera="cam1") == 7
+    assert total("agegender_messages_received_total", service="relay", camera="cam1") == 8
+    assert total("agegender_frames_still_total", camera="cam1") == 1
+    assert total("agegender_faces_skipped_total", camera="cam1", reason="still") == 2
     assert total("agegender_messages_sent_total", service="relay", camera="cam1") == 3 + 2
     assert total("agegender_messages_dropped_total", camera="cam1", reason="stale") == 1
     assert total("agegender_messages_bad_total", service="relay") == 2 + 1
-    assert total("agegender_batch_messages_sum", service="relay") == 8
+    assert total("agegender_batch_messages_sum", service="relay") == 9
     assert total("agegender_stage_seconds_count", service="relay") == 1
     assert total("agegender_delay_seconds_count", service="relay") == 5
     assert total("agegender_delay_seconds_sum", service="relay") == pytest.approx(5 * 2.0)

@@ -44,7 +44,7 @@ def _search(detectors: int) -> FaceSearch:
 
 def test_each_detector_searches_a_frame_in_parallel() -> None:
     shades = [190, 200, 210, 220]
-    found = list(_search(2).each(_frames(shades), lambda _: False))
+    found = list(_search(2).each(_frames(shades), lambda _: None))
     # They come in the order of the frames.
     assert [round(255 * one.faces[0].score) for one in found if isinstance(one, FrameDetections)] == shades
 
@@ -52,7 +52,7 @@ def test_each_detector_searches_a_frame_in_parallel() -> None:
 def test_a_broken_frame_blocks_no_detector() -> None:
     whole = _frames([200, 210])
     broken = frame("cam9", jpeg=b"no picture")
-    found = list(_search(2).each([whole[0], broken, whole[1]], lambda _: False))
+    found = list(_search(2).each([whole[0], broken, whole[1]], lambda _: None))
     assert [isinstance(one, Bad) for one in found] == [False, True, False]
 
 
