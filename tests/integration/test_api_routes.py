@@ -11,7 +11,16 @@ import pytest
 
 from agegender.shared.store import GivenCount, given_out
 from tests.support.api import ApiClient, running_api
-from tests.support.made_messages import JPEG, frame_info, preview, track_summary, track_update, vote
+from tests.support.made_messages import (
+    JPEG,
+    camera_notice,
+    frame_info,
+    preview,
+    stopped_notice,
+    track_summary,
+    track_update,
+    vote,
+)
 from tests.support.sink import Sink, opened_sink
 
 NOON_S = datetime(2026, 11, 22, 12, tzinfo=UTC).timestamp()
@@ -113,6 +122,19 @@ def test_a_camera_without_messages_is_silent(world: World) -> None:
     world.sink.client.hset("agegender:{cam1}:state", "written_at_s", repr(time.time() - 11))
     (camera,) = world.api.get("/v1/cameras").json["cameras"]
     assert camera["state"] == "silent"
+
+
+def test_a_failing_camera_says_why_before_its_first_frame(world: World) -> None:
+    now_s = time.time()
+    world.sink.output.write([camera_notice("gate", noticed_at_s=now_s, since_s=now_s - 60)])
+    (camera,) = world.api.get("/v1/cameras").json["cameras"]
+    assert (camera["camera_id"], camera["state"], camera["reason"]) == ("gate", "failing", "login")
+    assert "401" in camera["detail"]
+    assert camera["since_s"] == pytest.approx(now_s - 60)
+    assert camera["captured_at_s"] is camera["width_px"] is camera["delay_s"] is None
+    world.sink.output.write([stopped_notice("gate", noticed_at_s=now_s + 1)])
+    (camera,) = world.api.get("/v1/cameras").json["cameras"]
+    assert (camera["state"], camera["reason"], camera["detail"]) == ("stopped", None, "not read any more")
 
 
 def test_visits_are_filtered_and_come_newest_first(world: World) -> None:

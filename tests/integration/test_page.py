@@ -16,7 +16,7 @@ from playwright.sync_api import Browser, expect
 from agegender.shared.store import Period
 from tests.support.api import running_api
 from tests.support.browser import browser_or_skip, looking
-from tests.support.made_messages import frame_info, preview, track_summary, track_update, vote
+from tests.support.made_messages import camera_notice, frame_info, preview, track_summary, track_update, vote
 from tests.support.page_world import World, fill, running_world, write_visit
 from tests.support.sink import Sink
 from tests.support.waiting import wait_until
@@ -162,6 +162,38 @@ def test_a_silent_camera_says_since_when(world: World, browser: Browser) -> None
         expect(look.page.locator('[data-camera="door"][data-state="silent"] .state')).to_contain_text(
             "silent since"
         )
+
+
+def test_a_failing_camera_comes_first_and_says_why(world: World, browser: Browser) -> None:
+    write_visit(world.sink, 1, at_s=time.time() - 5, camera_id="a-live-one")
+    for number in range(4):
+        world.sink.output.write([camera_notice(f"gate{number}", noticed_at_s=time.time())])
+    with looking(browser, world.url) as look:
+        look.wait_for("live")
+        cameras = look.page.locator("[data-camera]")
+        expect(cameras).to_have_count(5)
+        expect(cameras.first).to_have_attribute("data-state", "failing")
+        expect(cameras.first.locator(".state")).to_contain_text("login — 401 Unauthorized")
+        expect(cameras.last).to_have_attribute("data-camera", "a-live-one")
+        assert look.complaints == []
+
+
+def test_the_page_of_failing_cameras_alone_does_not_ask_for_one(world: World, browser: Browser) -> None:
+    world.sink.output.write([camera_notice("gate", noticed_at_s=time.time())])
+    with looking(browser, world.url) as look:
+        look.wait_for("live")
+        expect(look.page.locator('[data-camera="gate"][data-state="failing"]')).to_be_visible()
+        expect(look.page.get_by_text("No camera yet")).to_be_hidden()
+
+
+def test_a_camera_of_an_old_run_does_not_stay_red(world: World, browser: Browser) -> None:
+    write_visit(world.sink, 1, at_s=time.time() - 5)
+    world.sink.client.hset("agegender:{door}:state", "written_at_s", repr(time.time() - 7_200))
+    with looking(browser, world.url) as look:
+        look.wait_for("live")
+        camera = look.page.locator('[data-camera="door"]')
+        expect(camera).to_have_attribute("data-state", "stopped")
+        expect(camera.locator(".state")).to_contain_text("silent since")
 
 
 def test_while_redis_is_away_the_page_says_so_and_recovers(world: World, browser: Browser) -> None:
