@@ -17,6 +17,7 @@ from prometheus_client import CollectorRegistry
 
 from agegender.services.api.config import ApiSettings
 from agegender.services.api.server import ApiServer
+from agegender.services.classify.calibration import Calibration, load_calibration
 from agegender.services.sink.config import SinkSettings
 from agegender.services.sink.redis_store import RedisStore
 from agegender.shared.errors import AgeGenderError
@@ -38,6 +39,7 @@ _CAMERAS = ("entrance", "checkout")
 _OPEN_FROM, _OPEN_TO, _IT_IS = 8, 20, 16  # o'clock
 _VISITS_AN_HOUR = 26.0
 _THERE_NOW = 4
+_QUALITY = 0.8  # of a face a few metres away
 _HOUR_S = 3_600.0
 _BOX_XYXY = (100.0, 80.0, 140.0, 130.0)
 _SIZE_PX = ViewportSize(width=1600, height=900)
@@ -93,23 +95,22 @@ def _ahead_h(now_s: float) -> int:
 
 def _persons(rng: random.Random, now_s: float) -> Iterator[list[Result | TrackUpdate]]:
     """For each visit its one classification and its track updates; the last few visits are still open."""
-    number = 0
+    number, calibration = 0, load_calibration("default")
     at_s = now_s - 24 * _HOUR_S
     while at_s < now_s - 120.0:
         hour = time.gmtime(at_s + _ahead_h(now_s) * _HOUR_S).tm_hour
         rate = _VISITS_AN_HOUR if _OPEN_FROM <= hour < _OPEN_TO else 0.4
         at_s += rng.expovariate(rate * (1.7 if hour in (12, 13, 17, 18) else 1.0)) * _HOUR_S
         number += 1
-        yield _visit(
-            rng, number, min(at_s, now_s - 60.0), min(rng.expovariate(1 / 25.0) + 2.0, 50.0), ended=True
-        )
+        stay_s = min(rng.expovariate(1 / 25.0) + 2.0, 50.0)
+        yield _visit(rng, calibration, number, min(at_s, now_s - 60.0), stay_s, ended=True)
     for place in range(_THERE_NOW):
         stay_s = 3.0 + 6.0 * place
-        yield _visit(rng, number + 1 + place, now_s - stay_s - 0.3, stay_s, ended=False)
+        yield _visit(rng, calibration, number + 1 + place, now_s - stay_s - 0.3, stay_s, ended=False)
 
 
 def _visit(
-    rng: random.Random, number: int, at_s: float, stay_s: float, *, ended: bool
+    rng: random.Random, calibration: Calibration, number: int, at_s: float, stay_s: float, *, ended: bool
 ) -> list[Result | TrackUpdate]:
     camera_id = _CAMERAS[number % 3 == 0]
     track_id = f"s1-{number}"
@@ -123,8 +124,10 @@ def _visit(
         width_px=1280,
         height_px=720,
     )
-    male_probability = rng.choice((0.04, 0.06, 0.1, 0.93, 0.95, 0.5 if number % 4 == 0 else 0.97))
+    # What the nets might read; the rest is the calibration of the product.
+    male_logit = rng.choice((-5.0, -4.0, -3.0, 3.5, 4.5, 0.2 if number % 4 == 0 else 5.5))
     age_years = min(85.0, max(4.0, rng.gauss(37.0, 15.0)))
+    answer = calibration.classify(age_years, male_logit, _QUALITY, turn=0.0)
     face = FaceInfo(
         frame=frame,
         index=0,
@@ -132,19 +135,19 @@ def _visit(
         box_xyxy=_BOX_XYXY,
         landmarks_xy=((110, 95), (130, 95), (120, 108), (112, 118), (128, 118)),
         score=0.9,
-        quality=0.8,
+        quality=_QUALITY,
         track_id=track_id,
         vote=1,
         detected_at_s=at_s,
     )
     classified = Result(
         face=face,
-        age_years=age_years,
-        age_interval_years=(max(0.0, age_years - 6.0), age_years + 7.0),
-        gender="male" if male_probability > 0.5 else "female",
-        gender_confidence=max(male_probability, 1 - male_probability),
-        male_probability=male_probability,
-        nets="made-up",
+        age_years=answer.age_years,
+        age_interval_years=answer.interval_years,
+        gender=answer.gender,
+        gender_confidence=answer.gender_confidence,
+        male_probability=answer.male_probability,
+        nets=calibration.pack,
         classified_at_s=at_s,
     )
     seen = TrackSummary(
