@@ -6,7 +6,7 @@ import os
 import sys
 
 from rich.cells import cell_len
-from rich.console import Console, ConsoleOptions, RenderResult
+from rich.console import Console, ConsoleOptions, ConsoleRenderable, RenderResult
 from rich.measure import Measurement
 from rich.text import Text
 
@@ -55,3 +55,20 @@ class Name:
         """The cells that it wants, and those that it needs."""
         wanted = cell_len(self._text)
         return Measurement(min(wanted, _LEAST_CELLS), min(wanted, options.max_width))
+
+
+class FirstThatFits:
+    """The first of some forms of the same that fits the terminal; else the last."""
+
+    def __init__(self, *forms: ConsoleRenderable) -> None:
+        self._forms = forms
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """The form."""
+        unlimited = options.update(width=_UNLIMITED)
+        fitting = (
+            form
+            for form in self._forms
+            if Measurement.get(console, unlimited, form).maximum <= options.max_width
+        )
+        yield next(fitting, self._forms[-1])

@@ -43,6 +43,8 @@ log = logging.getLogger(__name__)
 In = TypeVar("In", bound=Traceable)
 Out = TypeVar("Out", bound=Traceable)
 
+STOPPED = "stopped"
+"""What the health of a runner waits for when it has ended."""
 _POLL_S = 0.5  # an empty poll delays a stop by this much at most
 _KEEP_ALIVE_EVERY_S = 1.0
 _NEWEST_SHARE = 0.5  # of the last batch, in the average time of a message
@@ -154,7 +156,7 @@ class Runner(Generic[In, Out]):
             # what only the owner of the source may send, so it is closed before the source.
             for part in (self._dead_letters, self._source, self._output):
                 at_the_end.callback(part.close)
-            at_the_end.callback(self._health.not_ready, "stopped")
+            at_the_end.callback(self._health.not_ready, STOPPED)
             at_the_end.callback(self._time.turn_to, None)
             for part in (self._dead_letters, self._output, self._source):
                 if not self._retry(part.open, stop, grace_s=0.0):

@@ -220,6 +220,18 @@ def test_a_failing_camera_is_listed_with_reason_and_time(sink: Sink) -> None:
     assert max(len(line.rstrip()) for line in shown.splitlines()) <= 80
 
 
+def test_counts_of_all_ages_fit_a_narrow_terminal(sink: Sink, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(9):
+        visit(sink, number, 60 + number, age=5.0 + 10 * number)
+    shown = ask("counts").stdout
+    assert max(len(line.rstrip()) for line in shown.splitlines()) <= 80
+    assert "\N{HORIZONTAL ELLIPSIS}" not in shown
+    genders, ages = [line.split()[2:] for line in shown.splitlines() if "in all" in line]
+    assert (genders, ages) == (["9", "9"], ["1", "1", "1", "1", "1", "1", "1", "2"])
+    monkeypatch.setenv("COLUMNS", "160")
+    assert ask("counts").stdout.count("in all") == 1
+
+
 def test_long_names_are_cut_in_the_middle_of_a_table(sink: Sink, monkeypatch: pytest.MonkeyPatch) -> None:
     camera = "north-building-second-floor-corridor-east-wing-4"
     visit(sink, 1, 30, camera=camera)

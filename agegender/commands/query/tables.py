@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from agegender.commands.face_rows import age_text, face_size, gender_texts, interval_text
-from agegender.commands.terminal import Name
+from agegender.commands.terminal import FirstThatFits, Name
 from agegender.shared.messages.pipeline import AGE_BANDS
 from agegender.shared.messages.visits import UNKNOWN_BAND, Visit
 from agegender.shared.store import CameraState, CameraStatus, FrameNews, GivenCount, Period, StoredResult
@@ -76,22 +76,48 @@ def visits_table(title: str, visits: Iterable[Visit], zone: tzinfo | None = None
     return table
 
 
-def counts_table(counts: Sequence[GivenCount], by: Period, zone: tzinfo | None = None) -> Table:
+def counts_table(counts: Sequence[GivenCount], by: Period, zone: tzinfo | None = None) -> FirstThatFits:
     """One minute, hour or day a row, summed over the cameras, and the sum of all rows below.
 
-    Age bands without a visit are left out. Where some numbers were not given out, a sum says so: `4+`.
+    Age bands without a visit are left out, and on a narrow terminal they are a table of their own. Where some
+    numbers were not given out, a sum says so: `4+`.
 
     Args:
         zone: of the times of minutes and hours; None: local time. Days are days of UTC.
     """
     bands = [band for band in (*AGE_BANDS, UNKNOWN_BAND) if any(one.age_band == band for one in counts)]
-    headings = [band if band in AGE_BANDS else f"age {band}" for band in bands]
-    table = _table(f"Visits by {by}", (by,), ("visits", "female", "male", "unknown", *headings))
-    for start_s in sorted({count.start_s for count in counts}):
-        sums = _sums([one for one in counts if one.start_s == start_s], bands)
-        table.add_row(_start_text(start_s, by, zone), *sums)
+    genders = ("visits", "female", "male", "unknown")
+    headings = [*genders, *(band if band in AGE_BANDS else f"age {band}" for band in bands)]
+    rows = [
+        (_start_text(start_s, by, zone), _sums([one for one in counts if one.start_s == start_s], bands))
+        for start_s in sorted({count.start_s for count in counts})
+    ]
+    rows.append(("in all", _sums(counts, bands)))
+    title = f"Visits by {by}"
+    whole = _sums_table(title, by, headings, rows)
+    by_gender = _sums_table(title, by, genders, [(start, sums[: len(genders)]) for start, sums in rows])
+    by_age = _sums_table(
+        f"Ages by {by}", by, bands, [(start, sums[len(genders) :]) for start, sums in rows], is_dense=True
+    )
+    return FirstThatFits(whole, Group(by_gender, by_age) if bands else by_gender)
+
+
+def _sums_table(
+    title: str,
+    by: Period,
+    headings: Sequence[str],
+    rows: Sequence[tuple[str, Sequence[str]]],
+    *,
+    is_dense: bool = False,
+) -> Table:
+    table = _table(title, (by,), headings)
+    if is_dense:
+        table.padding = 0
+    for start, sums in rows[:-1]:
+        table.add_row(start, *sums)
     table.add_section()
-    table.add_row("in all", *_sums(counts, bands))
+    start, sums = rows[-1]
+    table.add_row(start, *sums)
     return table
 
 

@@ -14,11 +14,13 @@ from rich.text import Text
 
 from agegender.commands.face_rows import face_label
 from agegender.commands.run.pipeline import Pipeline
+from agegender.commands.terminal import Name
 from agegender.shared.cameras.camera import Camera
 from agegender.shared.errors import NotNow
 from agegender.shared.messages.pipeline import AGE_BANDS, stream_began_at_s
 from agegender.shared.messages.visits import Visit
 from agegender.shared.process.metrics import Metrics
+from agegender.shared.runtime.runner import STOPPED
 from agegender.shared.store import ResultStore, StoredResult
 
 _RATE_OVER_S = 3.0
@@ -68,11 +70,11 @@ class LiveView:
         before_s, before = self._past[0]
         self._past.append((now_s, sent))
         table = Table(title=f"{now_s - self._started_s:.0f} s", title_justify="left", expand=True)
-        for name, justify in (("camera", "left"), ("state", "left"), ("frames/s", "right")):
-            table.add_column(name, justify=justify)  # type: ignore[arg-type]
-        table.add_column("dropped", justify="right")
-        table.add_column("delay", justify="right")
-        table.add_column("there now", ratio=1)
+        table.add_column("camera")
+        table.add_column("state", no_wrap=True)
+        for name in ("frames/s", "dropped", "delay"):
+            table.add_column(name, justify="right", no_wrap=True)
+        table.add_column("there now", ratio=1, no_wrap=True)
         for camera in self._cameras:
             try:
                 delay, there_now = self._delay(camera.id), self._there_now(camera.id)
@@ -80,20 +82,29 @@ class LiveView:
                 delay, there_now = "-", "?"
             rate = (sent.get(camera.id, 0) - before.get(camera.id, 0)) / max(now_s - before_s, 0.1)
             table.add_row(
-                camera.id,
+                Name(camera.id),
                 self._state(camera.id),
                 f"{rate:.1f}",
                 f"{dropped.get(camera.id, 0):.0f}",
                 delay,
                 there_now,
             )
-        waiting = [f"{h.service} waits: {h.waiting_for}" for h in self._pipeline.healths if h.waiting_for]
-        return Group(table, *(Text(line, style="yellow") for line in waiting))
+        waiting = [
+            f"{health.service} waits: {health.waiting_for}"
+            for health in self._pipeline.healths
+            if health.waiting_for not in (None, STOPPED)
+        ]
+        failing = [f"{camera_id}: {why}" for camera_id, why in self._pipeline.cameras.failures.items()]
+        return Group(
+            table,
+            *(Text(line, style="red") for line in failing),
+            *(Text(line, style="yellow") for line in waiting),
+        )
 
     def _state(self, camera_id: str) -> Text:
-        why = self._pipeline.cameras.failures.get(camera_id)
-        if why is not None:
-            return Text(why, style="red")
+        notice = self._pipeline.cameras.notices.get(camera_id)
+        if notice is not None and notice.reason is not None:
+            return Text(notice.reason, style="red")
         up = self._metrics.by_label("agegender_camera_up_bool", "camera").get(camera_id)
         if up is None:
             return Text("at its end")
@@ -104,7 +115,10 @@ class LiveView:
         return f"{statistics.median(one.delay_s for one in newest) * 1000:.0f} ms" if newest else "-"
 
     def _there_now(self, camera_id: str) -> str:
-        return ", ".join(face_label(visit) for visit in self._store.now(camera_id)) or "no person"
+        visits = self._store.now(camera_id)
+        if not visits:
+            return "no person"
+        return f"{len(visits)}: {', '.join(face_label(visit) for visit in visits)}"
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,7 @@ from io import StringIO
 from zoneinfo import ZoneInfo
 
 import pytest
-from rich.console import Console
-from rich.table import Table
+from rich.console import Console, RenderableType
 
 from agegender.commands.query.tables import counts_table, visits_table
 from agegender.shared.messages.visits import Visit
@@ -18,7 +17,7 @@ from agegender.shared.store import GivenCount, Period
 BERLIN = ZoneInfo("Europe/Berlin")
 
 
-def first_cells(table: Table) -> list[str]:
+def first_cells(table: RenderableType) -> list[str]:
     out = StringIO()
     Console(file=out, width=200).print(table)
     rows = [line.split("  ")[0].strip() for line in out.getvalue().splitlines()]
