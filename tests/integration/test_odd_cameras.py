@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
+from av.video.frame import PictureType
 
 from agegender.commands.cameras.probing import ProbedCamera, probe
 from agegender.commands.cameras.view import probed_lines
@@ -47,6 +50,7 @@ OPEN: Mapping[str, Manners] = {
     "no-transport": Manners(transports=frozenset()),
     "sound-first": Manners(offers_sound=True),
     "rare-keyframes": Manners(begins_with_keyframe=False),
+    "changing-keyframes": Manners(),
     "redirects-to-a-page": Manners(redirect_to="http://127.0.0.1/"),
     "redirects-nowhere": Manners(redirect_to="rtsp://127.0.0.1:1/x"),
     "without-describe": Manners(refusals={"DESCRIBE": 501}),
@@ -64,6 +68,7 @@ DOWN = {
     "stopped": ("refused", "PLAY with 455"),
 }
 REDIRECTS = ("redirect-301", "redirect-302", "redirect-after-login", "redirect-to-udp", "redirect-twice")
+WATCHED_S = {"changing-keyframes": 6}
 UP = sorted({*WITH_LOGIN, *OPEN, *REDIRECTS, "ipv6", "ipv6-zone"} - set(DOWN))
 
 
@@ -72,21 +77,33 @@ class Clips:
     short: Path
     long: Path
     """With one keyframe."""
+    irregular: Path
+    """With keyframes after half a second and then after four and a half."""
 
 
 @pytest.fixture(scope="module")
 def clips(tmp_path_factory: pytest.TempPathFactory) -> Clips:
     folder = tmp_path_factory.mktemp("clips")
     pictures = [np.full((SIZE_WH[1], SIZE_WH[0], 3), 3 * n, np.uint8) for n in range(RARELY_S * FPS)]
-    clips = Clips(folder / "short.mp4", folder / "long.mp4")
+    clips = Clips(*(folder / f"{name}.mp4" for name in ("short", "long", "irregular")))
     write_video(clips.short, pictures[:FPS], size_wh=SIZE_WH, fps=FPS)
     write_video(clips.long, pictures, size_wh=SIZE_WH, fps=FPS, keyframe_every=len(pictures))
+    with av.open(str(clips.irregular), "w") as container:
+        stream = container.add_stream("libx264", rate=FPS, options={"g": "1000", "bf": "0"})
+        stream.width, stream.height = SIZE_WH
+        for index in range(5 * FPS):
+            frame = av.VideoFrame.from_ndarray(pictures[index], format="bgr24")
+            frame.pts = index
+            frame.pict_type = PictureType.I if index in (0, FPS // 2) else PictureType.NONE
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
     return clips
 
 
 @pytest.fixture(scope="module")
 def cameras(clips: Clips) -> Iterator[list[Camera]]:
-    short, long = clips.short, clips.long
+    played = {"rare-keyframes": clips.long, "changing-keyframes": clips.irregular}
+    short = clips.short
     sources: dict[str, str] = {}
     with ExitStack() as stack:
 
@@ -99,7 +116,7 @@ def cameras(clips: Clips) -> Iterator[list[Camera]]:
             one.add(name, short, manners=manners)
             sources[name] = one.url_with_login(name)
         for name, manners in OPEN.items():
-            sources[name] = plain.add(name, long if name == "rare-keyframes" else short, manners=manners)
+            sources[name] = plain.add(name, played.get(name, short), manners=manners)
         six = simulator(host="::1", login=LOGIN)
         six.add("ipv6", short)
         sources["ipv6"] = six.url_with_login("ipv6")
@@ -174,7 +191,7 @@ def test_rare_keyframes_are_waited_for_and_told(seen: Seen) -> None:
 @pytest.fixture(scope="module")
 def probed(cameras: list[Camera]) -> dict[str, ProbedCamera]:
     with ThreadPoolExecutor(len(cameras)) as pool:
-        found = list(pool.map(lambda camera: probe(camera, 1.5), cameras))
+        found = list(pool.map(lambda one: probe(one, WATCHED_S.get(one.id, 1.5)), cameras))
     return {one.camera_id: one for one in found}
 
 
@@ -205,4 +222,10 @@ def test_probe_waits_for_a_rare_keyframe(probed: dict[str, ProbedCamera]) -> Non
     assert (found.ok, found.width_px, found.keyframe_s) == (True, *SIZE_WH[:1], None)
     assert found.keyframe_over_s is not None
     assert 1 < found.keyframe_over_s <= RARELY_S + 1
-    assert "no second keyframe within" in "\n".join(line.plain for line in probed_lines(found))
+    assert "once no keyframe for" in "\n".join(line.plain for line in probed_lines(found))
+
+
+def test_probe_tells_of_keyframes_that_come_irregularly(probed: dict[str, ProbedCamera]) -> None:
+    found = probed["changing-keyframes"]
+    assert max(found.keyframe_over_s or 0, found.keyframe_s or 0) > 4
+    assert any(re.match("a keyframe .* every [45] s", warning) for warning in found.warnings)

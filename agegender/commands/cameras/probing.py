@@ -29,6 +29,7 @@ LoginOutcome = Literal["none", "accepted", "refused", "missing", "unknown"]
 _SILENCE_S = 5.0
 _SLOW_FPS = 5.0
 _LONG_KEYFRAME_S = 4.0
+_IRREGULAR = 1.5
 _SLOW_START_S = 4.0
 _SMALL_PX = 640
 _LARGE_PIXELS = 2_600_000  # a little over 1080p
@@ -55,7 +56,7 @@ class ProbedCamera:
     keyframe_s: float | None = None
     """Seconds from one keyframe to the next."""
     keyframe_over_s: float | None = None
-    """Keyframes come less often than this: there was no second one to measure."""
+    """The longest time without a keyframe, if there was no second one, or if it is much longer than usual."""
     transport: Transport | None = None
     """How an RTSP camera sends its packets."""
     redirected_to: str | None = None
@@ -165,7 +166,8 @@ def _watch(
         raise CameraError(FailureReason.NO_FRAME, f"no frame that can be decoded within {seconds:g} s")
     _sum_up(found, times_s, keyframes_s, size_bytes)
     if is_live:
-        found.keyframe_over_s = watch.longest_wait_s if found.keyframe_s is None else None
+        if watch.longest_wait_s > _IRREGULAR * (found.keyframe_s or 0.0):
+            found.keyframe_over_s = watch.longest_wait_s
         trusted = found.clock_skew_s is not None and abs(found.clock_skew_s) <= CLOCK_TOLERANCE_S
         found.clock = "camera" if trusted else "arrival"
 
@@ -242,8 +244,8 @@ def _warnings(found: ProbedCamera) -> Iterator[str]:
         )
     if found.fps is not None and found.fps < _SLOW_FPS:
         yield f"only {found.fps:.1f} frames a second: quick passers-by are missed"
-    if (rarely_s := found.keyframe_s or found.keyframe_over_s or 0.0) > _LONG_KEYFRAME_S:
-        often = "only every" if found.keyframe_s else "less often than every"
+    if (rarely_s := found.keyframe_over_s or found.keyframe_s or 0.0) > _LONG_KEYFRAME_S:
+        often = "less often than every" if found.keyframe_over_s else "only every"
         yield (
             f"a keyframe {often} {rarely_s:.0f} s: after each reconnect the first picture comes "
             "that late. Set the interval to 1 or 2 s in the camera"

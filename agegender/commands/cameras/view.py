@@ -76,7 +76,7 @@ def probed_lines(found: ProbedCamera) -> Sequence[Text]:
         "rate": _joined(
             _unit(found.fps, "{:.1f} frames/s"),
             _unit(found.keyframe_s, "a keyframe every {:.1f} s"),
-            _unit(found.keyframe_over_s, "no second keyframe within {:.1f} s"),
+            _unit(found.keyframe_over_s, "once no keyframe for {:.1f} s"),
             _unit(found.bytes_per_s and found.bytes_per_s / 1000, "{:.0f} kB/s"),
         ),
         "transport": (found.transport or "").upper(),
