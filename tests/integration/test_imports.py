@@ -154,6 +154,7 @@ _NEED_KAFKA = [
             "changelog",
             "private",
             "lag",
+            "notes",
             "removed_cameras",
         )
     ),
