@@ -61,10 +61,17 @@ class Site:
 
     Args:
         folder: for the logs.
+        more_settings: of the services.
     """
 
     def __init__(
-        self, bootstrap_servers: str, redis_url: str, simulator: CameraSimulator, prefix: str, folder: Path
+        self,
+        bootstrap_servers: str,
+        redis_url: str,
+        simulator: CameraSimulator,
+        prefix: str,
+        folder: Path,
+        **more_settings: str,
     ) -> None:
         self._simulator = simulator
         clips = {
@@ -77,7 +84,7 @@ class Site:
         cameras = folder / "cameras.yaml"
         cameras.write_text(yaml.safe_dump({"cameras": listed}))
         self.pipeline = Distributed(
-            bootstrap_servers, redis_url, prefix, cameras, folder, home=None, **_SETTINGS
+            bootstrap_servers, redis_url, prefix, cameras, folder, home=None, **{**_SETTINGS, **more_settings}
         )
         settings = {"REDIS_URL": redis_url, "API_PORT": "0"}
         self.services: Mapping[str, Service] = {

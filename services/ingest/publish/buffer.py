@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Collection, Mapping, Sequence
 
+from agegender.services.ingest.publish.backpressure import Room
 from agegender.shared.messages.pipeline import Frame
 
 
@@ -56,13 +57,12 @@ class FrameBuffer:
         """Whether a frame of a complete camera is next."""
         return any(line[0].info.is_complete for line in self._frames.values())
 
-    @property
-    def has_live(self) -> bool:
-        """Whether a frame of a live camera is next."""
-        return any(not line[0].info.is_complete for line in self._frames.values())
+    def has_next(self, room: Room) -> bool:
+        """Whether `take` would take a frame with this room."""
+        return any(_fits(line[0], room) for line in self._frames.values())
 
-    def take(self, most: int, most_complete: int) -> list[Frame]:
-        """Takes at most `most` frames, cameras in turn. At most `most_complete` are of complete cameras."""
+    def take(self, most: int, room: Room) -> list[Frame]:
+        """Takes at most `most` frames, cameras in turn, and of complete ones as many as there is room for."""
         taken: list[Frame] = []
         takes_on = True
         while takes_on:
@@ -70,10 +70,11 @@ class FrameBuffer:
             for camera_id in list(self._frames):
                 if len(taken) == most:
                     return taken
-                is_complete = self._frames[camera_id][0].info.is_complete
-                if is_complete and most_complete <= 0:
+                frame = self._frames[camera_id][0]
+                if not _fits(frame, room):
                     continue
-                most_complete -= is_complete
+                if frame.info.is_complete:
+                    room = Room(room.cameras - 1, room.files - 1)
                 taken.append(self._pop_first(camera_id))
                 takes_on = True
         return taken
@@ -90,3 +91,10 @@ class FrameBuffer:
         if line:
             self._frames[camera_id], self._bytes[camera_id] = line, held_bytes - len(frame.jpeg)
         return frame
+
+
+def _fits(frame: Frame, room: Room) -> bool:
+    """Whether the frame is live, or there is room for one of its kind."""
+    if not frame.info.is_complete:
+        return True
+    return (room.cameras if frame.info.file is None else room.files) > 0

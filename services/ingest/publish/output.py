@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Protocol
 
-from agegender.services.ingest.publish.backpressure import Backpressure
+from agegender.services.ingest.publish.backpressure import NO_ROOM, Backpressure
 from agegender.services.ingest.publish.buffer import FrameBuffer
 from agegender.services.ingest.reader import SERVICE
 from agegender.shared.errors import NotNow
@@ -149,13 +149,15 @@ class BufferedOutput:
             return ()
         with self._changed:
             knew_of_complete = self._buffer.has_complete
-        room = self._backpressure.room() if knew_of_complete else 0  # may ask Kafka, so not under the lock
+        room = (
+            self._backpressure.room() if knew_of_complete else NO_ROOM
+        )  # may ask Kafka, so not under the lock
         with self._changed:
             self._changed.wait_for(
                 lambda: (
                     self._closing.is_set()
-                    or self._buffer.has_live
-                    or (self._buffer.has_complete and (room > 0 or not knew_of_complete))
+                    or self._buffer.has_next(room)
+                    or (self._buffer.has_complete and not knew_of_complete)
                 ),
                 _POLL_S,
             )

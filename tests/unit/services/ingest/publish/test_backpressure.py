@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from agegender.services.ingest.publish.backpressure import Backpressure
+from agegender.services.ingest.publish.backpressure import NO_ROOM, Backpressure
 from agegender.shared.errors import NotNow
 from agegender.shared.runtime.transport import Backlog
 
@@ -37,28 +37,28 @@ def backpressure(world: World, most: int = 50) -> Backpressure:
     [({}, 50), ({"detect": 20}, 30), ({"detect": 20, "sink": 45}, 5), ({"classify": 1_000}, 0)],
 )
 def test_room_is_what_the_longest_backlog_leaves(waiting: dict[str, int], room: int) -> None:
-    assert backpressure(World(**waiting)).room() == room
+    assert backpressure(World(**waiting)).room() == (room, room)
 
 
 def test_published_frames_take_room_until_the_next_look() -> None:
     world = World()
     paced = backpressure(world)
     for left in (50, 40, 30):
-        assert paced.room() == left
+        assert paced.room() == (left, left)
         paced.spend(10)
     assert world.asked == 1
     world.waiting = {"detect": 15}
     world.now_s += 1.0
-    assert (paced.room(), world.asked) == (35, 2)
+    assert (paced.room(), world.asked) == ((35, 35), 2)
 
 
 def test_where_there_is_no_room_it_looks_more_often() -> None:
     world = World()
     paced = backpressure(world)
-    paced.spend(paced.room())
-    assert (paced.room(), world.asked) == (0, 1)
+    paced.spend(paced.room().cameras)
+    assert (paced.room(), world.asked) == (NO_ROOM, 1)
     world.now_s += 0.2
-    assert (paced.room(), world.asked) == (50, 2)
+    assert (paced.room(), world.asked) == ((50, 50), 2)
 
 
 def test_what_is_not_known_is_no_room_and_no_error(caplog: pytest.LogCaptureFixture) -> None:
@@ -66,11 +66,11 @@ def test_what_is_not_known_is_no_room_and_no_error(caplog: pytest.LogCaptureFixt
     world = World()
     world.waiting = None
     paced = backpressure(world)
-    assert paced.room() == 0
+    assert paced.room() == NO_ROOM
     assert [vars(one)["reason"] for one in caplog.records] == ["Kafka: no answer"]
     world.waiting = {"detect": 0}
     world.now_s += 0.2
-    assert paced.room() == 50
+    assert paced.room() == (50, 50)
 
 
 def test_the_reason_why_files_wait_is_logged_once_a_minute(caplog: pytest.LogCaptureFixture) -> None:
@@ -84,19 +84,29 @@ def test_the_reason_why_files_wait_is_logged_once_a_minute(caplog: pytest.LogCap
     assert said == [("complete sources wait", "60 messages are unread by classify")] * 2
 
 
-def test_detect_gets_two_seconds_of_work_ahead() -> None:
-    """A live frame behind the frames of a file waits no longer."""
+def test_detect_gets_two_seconds_of_work_of_files_ahead() -> None:
+    """A live frame behind the frames of a file waits no longer. A camera cannot wait."""
     world = World()
     world.done = 1_000
     paced = backpressure(world, most=500)
-    assert paced.room() == 8, "its speed is not known yet"
+    assert paced.room() == (500, 8), "its speed is not known yet"
     for speed_hz, room in ((8, 16), (16, 32), (30, 60), (30, 60)):
         world.now_s += 1.0
         world.done += speed_hz
-        assert paced.room() == room
+        assert paced.room() == (500, room)
     world.waiting = {"detect": 45}
     world.now_s += 1.0
-    assert paced.room() == 15
+    assert paced.room() == (455, 15)
+
+
+def test_a_detect_that_is_away_may_have_the_whole_backlog() -> None:
+    world = World()
+    world.done = 1_000
+    paced = backpressure(world)
+    for _ in range(12):
+        paced.room()
+        world.now_s += 1.0
+    assert paced.room() == (50, 50)
 
 
 def test_files_wait_while_live_cameras_are_thinned(caplog: pytest.LogCaptureFixture) -> None:
@@ -104,10 +114,10 @@ def test_files_wait_while_live_cameras_are_thinned(caplog: pytest.LogCaptureFixt
     world = World()
     paced = backpressure(world)
     world.is_overloaded = True
-    assert paced.room() == 0
+    assert paced.room() == (50, 0)
     assert [vars(one)["reason"] for one in caplog.records] == [
         "live cameras come first, and they need all that detect can do"
     ]
     world.is_overloaded = False
-    world.now_s += 0.2
-    assert paced.room() == 50
+    world.now_s += 1.0
+    assert paced.room() == (50, 50)
