@@ -58,6 +58,9 @@ class Calibration(_Frozen):
     age_knots_years: Knots
     quality_knots: Knots
     turn_knots: Knots
+    error_knots_years: Knots
+    age_shift_years: Knots
+    """Added to the age as read, by age, before everything else."""
     unknown_below: Annotated[float, Field(ge=0.5, lt=1)]
     """A gender with a lower probability than this is `unknown`."""
     interval_low_years: Grid
@@ -66,14 +69,18 @@ class Calibration(_Frozen):
     """Added to the age for the upper end of the interval; 0 or more."""
     interval_turn: Knots
     """Multiplies both, by turn; 1 or more."""
+    interval_error: Knots
+    """Multiplies both, by the expected error of the age; 1 or more."""
     gender_scale: Grid
     """Multiplies the logit of the gender; less than 1 where the nets are overconfident."""
     gender_turn: Knots
     """Multiplies it too, by turn; 1 or less."""
+    gender_error: Knots
+    """Multiplies it too, by the expected error of the age; 1 or less."""
 
     @model_validator(mode="after")
     def _values_match_the_knots(self) -> Self:
-        for knots in (self.age_knots_years, self.quality_knots, self.turn_knots):
+        for knots in (self.age_knots_years, self.quality_knots, self.turn_knots, self.error_knots_years):
             if any(one >= other for one, other in pairwise(knots)):
                 raise ValueError(f"expected knots in increasing order, got {knots}")
         for name in ("interval_low_years", "interval_high_years", "gender_scale"):
@@ -85,29 +92,39 @@ class Calibration(_Frozen):
         for name, knots in (
             ("interval_turn", self.turn_knots),
             ("gender_turn", self.turn_knots),
+            ("interval_error", self.error_knots_years),
+            ("gender_error", self.error_knots_years),
+            ("age_shift_years", self.age_knots_years),
         ):
             if len(getattr(self, name)) != len(knots):
                 raise ValueError(f"{name}: expected {len(knots)} numbers")
+        shifted = [age + shift for age, shift in zip(self.age_knots_years, self.age_shift_years, strict=True)]
+        if any(one >= other for one, other in pairwise(shifted)):
+            raise ValueError("age_shift_years: expected an older reading to stay the older one")
         return self
 
     def classify(
-        self, age_years: float, male_logit: float, quality: float | None, turn: float
+        self, age_years: float, male_logit: float, error_years: float, quality: float | None, turn: float
     ) -> Classification:
         """The calibrated answer for one face.
 
         Args:
             age_years: as the pack reads it.
             male_logit: the same.
+            error_years: how far off the age is expected to be, by the same pack.
             quality: of the face, 0 to 1. None counts as the lowest.
             turn: how far the face is turned away; see `agegender.shared.images.pose.turn`.
         """
-        age_years = min(max(age_years, 0.0), OLDEST_YEARS)
+        shift_years = _value(self.age_shift_years, _knot_weights(self.age_knots_years, age_years))
+        age_years = min(max(age_years + shift_years, 0.0), OLDEST_YEARS)
         by_age = _knot_weights(self.age_knots_years, age_years)
         by_quality = _knot_weights(self.quality_knots, self.quality_knots[0] if quality is None else quality)
         by_turn = _knot_weights(self.turn_knots, turn)
+        by_error = _knot_weights(self.error_knots_years, error_years)
         cells = np.outer(by_age, by_quality)
-        wider = _value(self.interval_turn, by_turn)
-        scale = _value(self.gender_scale, cells) * _value(self.gender_turn, by_turn)
+        wider = _value(self.interval_turn, by_turn) * _value(self.interval_error, by_error)
+        scale = _value(self.gender_scale, cells)
+        scale *= _value(self.gender_turn, by_turn) * _value(self.gender_error, by_error)
         male = _sigmoid(scale * male_logit)
         low_years = max(age_years + min(wider * _value(self.interval_low_years, cells), 0.0), 0.0)
         high_years = age_years + max(wider * _value(self.interval_high_years, cells), 0.0)

@@ -1,8 +1,8 @@
 """The head of a pack: turns what the nets read into one age and one gender for each face.
 
 A head is data, made by `tools/packs/fit_head.py` from labelled faces. It begins as a fusion by hand, the
-weighted mean of what the nets say. A small layer on the features of net C corrects that. `docs/models.md`
-says what each head was fitted on.
+weighted mean of what the nets say. A small layer on the features of net C corrects that. Another one tells
+how far off the age is likely to be. `docs/models.md` says what each head was fitted on.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ Floats = NDArray[np.float32]
 
 MOST_DEVIATIONS, STEP_YEARS = 6.0, 10.0
 """Standardised features are limited to so many deviations. One unit of the output is so many years."""
+ERRORS_YEARS = (1.0, 30.0)
+"""Expected errors are limited to these."""
 
 # Shares of the age of nets A and C. Divisors of their logits: of nets A and B, and of net C. Most of a logit.
 _SHARE_A, _SHARE_C = 0.7, 0.3
@@ -35,6 +37,15 @@ class Predictions(NamedTuple):
     """(N,), unbounded: a little below 0 is possible."""
     male_logit: Floats
     """(N,): the logit of male. `calibration` corrects its confidence."""
+    error_years: Floats
+    """(N,): how far off the age is expected to be, on average over faces of that kind; for `calibration`."""
+
+
+class Fused(NamedTuple):
+    """The answers for N chips before a head corrects them, (N,) each."""
+
+    age_years: Floats
+    male_logit: Floats
 
 
 class Readings(NamedTuple):
@@ -48,6 +59,15 @@ class Readings(NamedTuple):
     """(N,), of net B; 0 where a pack does without it."""
     features_c: Floats
     """(N, 1024), of net C."""
+
+
+class Said(NamedTuple):
+    """What the members of a head correct, and what they know of N faces."""
+
+    features_c: Floats
+    scalars: Floats
+    """(N, 5); see `scalars`."""
+    by_hand: Fused
 
 
 @dataclass(frozen=True)
@@ -88,15 +108,16 @@ class Members:
     hidden_bias: Floats
     """(M, H)."""
     output_weights: Floats
-    """(M, H, 2): for the age in steps of ten years, and for the male logit."""
+    """(M, H, K), for K outputs."""
     skip_weights: Floats
-    """(M, 5, 2): from the scalars straight to the output."""
+    """(M, 5, K): from the scalars straight to the output."""
     output_bias: Floats
-    """(M, 2)."""
+    """(M, K)."""
 
-    def correct(self, features_c: Floats, scalars: Floats) -> Floats:
-        """The mean correction of all members, (N, 2)."""
-        total = np.zeros((len(scalars), 2), np.float32)
+    def outputs(self, said: Said) -> Floats:
+        """The mean output of all members, (N, K)."""
+        features_c, scalars, _ = said
+        total = np.zeros((len(scalars), self.output_bias.shape[1]), np.float32)
         for member in range(len(self.mean)):
             known = np.concatenate([self.standardised(member, features_c), scalars], axis=1)
             hidden = np.maximum(known @ self.hidden_weights[member] + self.hidden_bias[member], 0)
@@ -111,28 +132,28 @@ class Members:
 
 @dataclass(frozen=True)
 class Head:
-    """Both parts of a head's file."""
+    """The three parts of a head's file."""
 
     published: PublishedHeads
     members: Members
+    """Their outputs: the correction of the age in steps of ten years, and that of the male logit."""
+    errors: Members
+    """Their output: the logarithm of the expected error of the age in years."""
 
     def predict(self, readings: Readings) -> Predictions:
         """The answers for N faces."""
-        age_c_years, logit_c = self.published.read(readings.features_c)
-        readings = with_age(readings, age_c_years)
-        by_hand = fused_by_hand(readings, age_c_years, logit_c)
-        correction = self.members.correct(readings.features_c, scalars(readings, age_c_years, logit_c))
-        return Predictions(
-            by_hand.age_years + np.float32(STEP_YEARS) * correction[:, 0],
-            by_hand.male_logit + correction[:, 1],
-        )
+        said = what_nets_say(self.published, readings)
+        log_error = self.errors.outputs(said)[:, 0]
+        error_years = np.exp(np.clip(log_error, *np.log(ERRORS_YEARS))).astype(np.float32)
+        return Predictions(*corrected(said, self.members), error_years)
 
     def to_bytes(self) -> bytes:
         """The file: an archive of arrays, weights in float16. The same head gives the same bytes."""
         arrays = {f"published.{name}": np.float16(value) for name, value in vars(self.published).items()}
-        for name, value in vars(self.members).items():
-            kept = name in {"mean", "deviation"}
-            arrays[f"members.{name}"] = value if kept else np.float16(value)
+        for part, members in (("members", self.members), ("errors", self.errors)):
+            for name, value in vars(members).items():
+                kept = name in {"mean", "deviation"}
+                arrays[f"{part}.{name}"] = value if kept else np.float16(value)
         file = io.BytesIO()
         np.savez_compressed(file, allow_pickle=False, **arrays)
         return file.getvalue()
@@ -148,9 +169,11 @@ class Head:
             arrays = {name: np.asarray(file[name], np.float32) for name in file.files}
         parts = {
             part: {field.name: arrays[f"{part}.{field.name}"] for field in fields(kind)}
-            for part, kind in (("published", PublishedHeads), ("members", Members))
+            for part, kind in (("published", PublishedHeads), ("members", Members), ("errors", Members))
         }
-        return cls(PublishedHeads(**parts["published"]), Members(**parts["members"]))
+        return cls(
+            PublishedHeads(**parts["published"]), Members(**parts["members"]), Members(**parts["errors"])
+        )
 
 
 def load_head(pack: PackName) -> Head:
@@ -162,13 +185,33 @@ def load_head(pack: PackName) -> Head:
     return Head.from_bytes(head_file(pack).read_bytes())
 
 
+def what_nets_say(published: PublishedHeads, readings: Readings) -> Said:
+    """The inputs of all members."""
+    age_c_years, logit_c = published.read(readings.features_c)
+    readings = with_age(readings, age_c_years)
+    return Said(
+        readings.features_c,
+        scalars(readings, age_c_years, logit_c),
+        fused_by_hand(readings, age_c_years, logit_c),
+    )
+
+
+def corrected(said: Said, members: Members) -> Fused:
+    """The answers fused by hand, with the corrections of `members`."""
+    correction = members.outputs(said)
+    return Fused(
+        said.by_hand.age_years + np.float32(STEP_YEARS) * correction[:, 0],
+        said.by_hand.male_logit + correction[:, 1],
+    )
+
+
 def with_age(readings: Readings, age_c_years: Floats) -> Readings:
     """The readings with the age of net C in place of that of net A, where there is none."""
     age_years = np.where(np.isnan(readings.age_a_years), age_c_years, readings.age_a_years)
     return readings._replace(age_a_years=age_years)
 
 
-def fused_by_hand(readings: Readings, age_c_years: Floats, logit_c: Floats) -> Predictions:
+def fused_by_hand(readings: Readings, age_c_years: Floats, logit_c: Floats) -> Fused:
     """The weighted mean of the ages, and the sum of the tempered logits: where every head begins."""
     age_years = np.float32(_SHARE_A) * readings.age_a_years + np.float32(_SHARE_C) * age_c_years
     male_logit = sum(
@@ -179,7 +222,7 @@ def fused_by_hand(readings: Readings, age_c_years: Floats, logit_c: Floats) -> P
             (logit_c, _LOGIT_C),
         )
     )
-    return Predictions(age_years, np.asarray(male_logit, np.float32))
+    return Fused(age_years, np.asarray(male_logit, np.float32))
 
 
 def scalars(readings: Readings, age_c_years: Floats, logit_c: Floats) -> Floats:

@@ -64,13 +64,13 @@ class ClassifyStage:
         if not classified:
             return outcomes
         predictions = self._nets.predict(np.stack(chips_bgr))
-        for position, age_years, male_logit in zip(classified, *predictions, strict=True):
-            outcomes[position] = Done((self._result(batch[position], float(age_years), float(male_logit)),))
+        for position, *predicted in zip(classified, *predictions, strict=True):
+            outcomes[position] = Done((self._result(batch[position], *(float(one) for one in predicted)),))
         return outcomes
 
-    def _result(self, face: Face, age_years: float, male_logit: float) -> Result:
+    def _result(self, face: Face, age_years: float, male_logit: float, error_years: float) -> Result:
         classification = self._calibration.classify(
-            age_years, male_logit, face.info.quality, turn(face.info.landmarks_xy)
+            age_years, male_logit, error_years, face.info.quality, turn(face.info.landmarks_xy)
         )
         low_years, high_years = classification.interval_years
         return Result(

@@ -19,8 +19,11 @@ def calibration(
     unknown_below: float = 0.5,
     interval_turn: tuple[float, ...] = (1.0, 1.0),
     gender_turn: tuple[float, ...] = (1.0, 1.0),
+    interval_error: tuple[float, ...] = (1.0, 1.0),
+    gender_error: tuple[float, ...] = (1.0, 1.0),
+    age_shift_years: tuple[float, ...] = (0.0, 0.0),
 ) -> Calibration:
-    """Knots at the ages 20 and 60, the qualities 0.2 and 0.8 and the turns 0 and 1.
+    """Knots at the ages 20 and 60, the qualities 0.2 and 0.8, the turns 0 and 1, the errors 2 and 8 years.
 
     By default it corrects nothing.
     """
@@ -35,4 +38,8 @@ def calibration(
         interval_turn=interval_turn,
         gender_scale=gender_scale,
         gender_turn=gender_turn,
+        error_knots_years=(2.0, 8.0),
+        interval_error=interval_error,
+        gender_error=gender_error,
+        age_shift_years=age_shift_years,
     )

@@ -31,9 +31,10 @@ class SimulatedNets:
         """See `AgeGenderNets`."""
         check_chips(chips_bgr)
         time.sleep(self._device_s)
-        return Predictions(
-            np.full(len(chips_bgr), 34.0, np.float32), np.full(len(chips_bgr), -3.0, np.float32)
+        age_years, male_logit, error_years = (
+            np.full(len(chips_bgr), value, np.float32) for value in (34.0, -3.0, 5.0)
         )
+        return Predictions(age_years, male_logit, error_years)
 
     def close(self) -> None:
         """Nothing to let go of."""

@@ -23,6 +23,7 @@ import numpy as np
 from agegender.services.classify.calibration import Calibration
 from agegender.services.classify.head import Head, Predictions
 from agegender.shared.models import PackName
+from tools.packs.age_shift import fit_shift
 from tools.packs.faces import ReadFaces, fitted_on, read_faces
 from tools.packs.fit_head import RECIPES, balanced, half_file, store
 from tools.packs.interval_fit import Answers, fit, joined
@@ -46,19 +47,25 @@ def main() -> int:
     for pack, recipe in RECIPES.items():
         sets = [name for name in faces if name in recipe.datasets]
         halves = [
-            joined([answers(pack, name, faces[name], half, chosen.readings) for name in sets])
+            {name: answers(pack, name, faces[name], half, chosen.readings) for name in sets}
             for half in (0, 1)
         ]
-        name = f"{pack}-1"
         for half, answered in enumerate(halves):
             path = half_calibration(chosen.readings, pack, half)
-            path.write_text(as_json(fit(answered, name)), encoding="utf-8")
-        content = as_json(fit(joined(halves), name))
-        sys.stdout.write(f"{pack}: fitted to {sum(len(one.male) for one in halves)} faces\n")
+            path.write_text(as_json(calibrated(pack, answered)), encoding="utf-8")
+        both = {name: joined([half[name] for half in halves]) for name in sets}
+        content = as_json(calibrated(pack, both))
+        sys.stdout.write(f"{pack}: fitted to {sum(len(one.male) for one in both.values())} faces\n")
         if chosen.write:
             file = f"calibration_{pack}.json"
             store(pack, "calibration", file, content.encode(), [origins[one] for one in sets])
     return 0
+
+
+def calibrated(pack: PackName, sets: Mapping[str, Answers]) -> Calibration:
+    """The calibration of `pack`, fitted to what it answers for the faces of some sets."""
+    shift_years = fit_shift([one.where(~one.copied) for one in sets.values()])
+    return fit(joined(list(sets.values())), f"{pack}-1", shift_years)
 
 
 def half_calibration(readings: Path, pack: PackName, half: int) -> Path:
@@ -83,10 +90,12 @@ def answers(pack: PackName, name: str, faces: ReadFaces, half: int, readings: Pa
         male_logit=read.male_logit.astype(np.float64),
         quality=there.quality,
         turn=there.turn,
+        error_years=read.error_years.astype(np.float64),
         low_years=there.low_years,
         end_years=there.end_years,
         male=there.male,
         weight=weight.astype(np.float64),
+        copied=there.copied,
     )
 
 

@@ -1,17 +1,18 @@
 """Fits the calibration of a pack: which ages are likely for an age read, and which gender for a logit.
 
 The true age is taken to follow a logistic curve around the age read, with another width on either side. Its
-median depends on the age, its widths on age, quality and turn. Only the intervals use it. Ages stay as read,
-because a median moved by one half of the people made the ages of the other half worse. A label is the event
-that the age lies in its span. So an exact age says more than a span of ten years, and no span asks for an
+median depends on the age, its widths on age, quality, turn and the expected error. Only the intervals use it:
+`tools.packs.age_shift` moves the ages themselves, and less. A label is the event that the age lies in its
+span. So an exact age says more than a span of ten years, and no span asks for an
 interval as wide as itself. The likelihood of all labels is climbed with Adam, and neighbouring knots are
 pulled together.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,15 +24,22 @@ Floats = NDArray[np.float64]
 AGE_KNOTS_YEARS = (3.0, 9.0, 16.0, 25.0, 40.0, 55.0, 70.0)
 QUALITY_KNOTS = (0.1, 0.4, 0.7, 1.0)
 TURN_KNOTS = (0.0, 0.3, 0.6, 1.0)
+ERROR_KNOTS_YEARS = (2.5, 4.0, 5.5, 7.5, 10.0)
 UNKNOWN_BELOW = 0.7
-COVERAGE = 0.83
-"""Of the fitted curve. The promise is 80 of 100; people who were not fitted to lose some."""
+COVERAGE = 0.81
+"""What the intervals hold of the faces that they are fitted to. The promise is 80 of 100; people who were not
+fitted to lose some."""
 
 _STEPS, _RATE = 1_500, 0.03
 _MOMENTUM, _SPREAD, _TINY = 0.9, 0.999, 1e-9
-_SMOOTH, _TURN_SMOOTH, _SHIFT_PULL = 0.003, 0.001, 0.00002
+_SMOOTH, _FACTOR_SMOOTH, _SHIFT_PULL = 0.003, 0.001, 0.00002
 _FIRST_WIDTH_YEARS, _FIRST_SCALE = 4.0, 0.5
 _LEAST_CHANCE = 1e-6
+_TUNED, _TUNING, _FEW = 150, 1.0, 0.005
+_LEAST_YEARS = 0.5
+_DIRECTIONS = {"width": 1.0, "scale": -1.0}
+"""Whether more turn or a larger expected error raises or lowers a factor. Its parameters are its rises from
+knot to knot, 0 or more, as logarithms."""
 _NO_END_YEARS = 200.0
 
 
@@ -43,19 +51,34 @@ class Answers:
     male_logit: Floats
     quality: Floats
     turn: Floats
+    error_years: Floats
+    """Expected by the pack."""
     low_years: Floats
     end_years: Floats
     """Infinite where the label has no end."""
     male: NDArray[np.bool_]
     weight: Floats
+    copied: NDArray[np.bool_]
+    """Whether the face is a smaller or blurred copy."""
+
+    def where(self, chosen: NDArray[np.bool_]) -> Answers:
+        """Some of the faces."""
+        return Answers(**{name: value[chosen] for name, value in vars(self).items()})
 
 
-def fit(answers: Answers, pack: str) -> Calibration:
-    """The calibration under which the labels are likeliest."""
-    fitted = _Fit(answers)
+def fit(answers: Answers, pack: str, age_shift_years: Sequence[float]) -> Calibration:
+    """The calibration under which the labels are likeliest.
+
+    Args:
+        answers: with the ages as read.
+        pack: its name in results.
+        age_shift_years: at AGE_KNOTS_YEARS, see `Calibration.age_shift_years`.
+    """
+    shift_years = np.interp(answers.age_years, AGE_KNOTS_YEARS, age_shift_years)
+    fitted = _Fit(replace(answers, age_years=answers.age_years + shift_years))
     for step in range(1, _STEPS + 1):
         fitted.climb(step)
-    return fitted.calibration(pack)
+    return fitted.calibration(pack, age_shift_years)
 
 
 def joined(parts: Sequence[Answers]) -> Answers:
@@ -70,10 +93,13 @@ class _Fit:
         self._true = answers
         self._weight = answers.weight / answers.weight.sum()
         age_years = np.clip(answers.age_years, 0, OLDEST_YEARS)
-        self._by_age = _knot_weights(AGE_KNOTS_YEARS, age_years)
-        by_quality = _knot_weights(QUALITY_KNOTS, answers.quality)
+        self._by_age = knot_weights(AGE_KNOTS_YEARS, age_years)
+        by_quality = knot_weights(QUALITY_KNOTS, answers.quality)
         self._cells = (self._by_age[:, :, None] * by_quality[:, None, :]).reshape(len(age_years), -1)
-        self._by_turn = _knot_weights(TURN_KNOTS, answers.turn)
+        self._factors = {
+            "turn": knot_weights(TURN_KNOTS, answers.turn),
+            "error": knot_weights(ERROR_KNOTS_YEARS, answers.error_years),
+        }
         end_years = np.where(np.isinf(answers.end_years), _NO_END_YEARS, answers.end_years)
         self._missing_years = (answers.low_years - age_years, end_years - age_years)
         cells = self._cells.shape[1]
@@ -81,10 +107,10 @@ class _Fit:
             "shift": np.zeros(len(AGE_KNOTS_YEARS)),
             "below": np.full(cells, np.log(_FIRST_WIDTH_YEARS)),
             "above": np.full(cells, np.log(_FIRST_WIDTH_YEARS)),
-            "turn": np.zeros(len(TURN_KNOTS)),
             "scale": np.full(cells, np.log(_FIRST_SCALE)),
-            "scale_turn": np.zeros(len(TURN_KNOTS)),
         }
+        for factor, weights in self._factors.items():
+            self.parameters |= {f"{part}_{factor}": np.zeros(weights.shape[1]) for part in ("width", "scale")}
         self._moments = {name: np.zeros_like(value) for name, value in self.parameters.items()}
         self._squares = {name: np.zeros_like(value) for name, value in self.parameters.items()}
 
@@ -96,14 +122,34 @@ class _Fit:
             square = self._squares[name] = _SPREAD * self._squares[name] + (1 - _SPREAD) * slope**2
             change = moment / (1 - _MOMENTUM**step) / (np.sqrt(square / (1 - _SPREAD**step)) + _TINY)
             self.parameters[name] = self.parameters[name] - _RATE * change
-        self.parameters["turn"][0] = self.parameters["scale_turn"][0] = 0
+        for factor, part in product(self._factors, _DIRECTIONS):
+            rises = np.maximum(self.parameters[f"{part}_{factor}"], 0)
+            rises[0] = 0
+            self.parameters[f"{part}_{factor}"] = rises
+
+    def _of_factors(self, part: str) -> Mapping[str, Floats]:
+        """The width or the scale of each face by each factor, (N,)."""
+        return {factor: weights @ self._at_knots(part, factor) for factor, weights in self._factors.items()}
+
+    def _at_knots(self, part: str, factor: str) -> Floats:
+        """The factor at its knots: 1 at the first, then only wider, or only less sure."""
+        return np.exp(_DIRECTIONS[part] * np.cumsum(self.parameters[f"{part}_{factor}"]))
+
+    def _factor_slopes(self, part: str, slope: Floats) -> dict[str, Floats]:
+        """The derivatives by the factors, from those by the logarithm of the width or scale of each face."""
+        slopes = {}
+        for factor, by_face in self._of_factors(part).items():
+            moved = self._factors[factor].T @ (slope / by_face) * self._at_knots(part, factor)
+            by_rise = _DIRECTIONS[part] * np.cumsum(moved[::-1])[::-1]
+            slopes[f"{part}_{factor}"] = by_rise + _FACTOR_SMOOTH * self.parameters[f"{part}_{factor}"]
+        return slopes
 
     def _age_slopes(self) -> dict[str, Floats]:
         """The derivatives of the surprise of the ages, smoothness included."""
         now = self.parameters
         shift_years = self._by_age @ now["shift"]
-        below, above, turn = np.exp(now["below"]), np.exp(now["above"]), np.exp(now["turn"])
-        wider = self._by_turn @ turn
+        below, above = np.exp(now["below"]), np.exp(now["above"])
+        wider = np.prod(list(self._of_factors("width").values()), axis=0)
         below_years, above_years = self._cells @ below, self._cells @ above
         ends = []
         for missing_years in self._missing_years:
@@ -124,24 +170,22 @@ class _Fit:
             "shift": self._by_age.T @ moved + _SHIFT_PULL * now["shift"],
             "below": self._cells.T @ (stretched_below / below_years) * below + _roughness(now["below"]),
             "above": self._cells.T @ (stretched_above / above_years) * above + _roughness(now["above"]),
-            "turn": self._by_turn.T @ (stretched / wider) * turn + _TURN_SMOOTH * _steps(now["turn"]),
-        }
+        } | self._factor_slopes("width", stretched)
 
     def _gender_slopes(self) -> dict[str, Floats]:
         """The derivatives of the surprise of the genders, smoothness included."""
         now = self.parameters
         logit, sign = self._true.male_logit, np.where(self._true.male, 1.0, -1.0)
-        scale, turn = np.exp(now["scale"]), np.exp(now["scale_turn"])
-        by_cell, by_turn = self._cells @ scale, self._by_turn @ turn
-        right = sign * by_cell * by_turn * logit
-        slope = -sign * self._weight / (1 + np.exp(np.clip(right, -50, 50)))
+        scale = np.exp(now["scale"])
+        by_cell = self._cells @ scale
+        by_factors = np.prod(list(self._of_factors("scale").values()), axis=0)
+        right = sign * by_cell * by_factors * logit
+        slope = -self._weight / (1 + np.exp(np.clip(right, -50, 50))) * right
         return {
-            "scale": self._cells.T @ (slope * by_turn * logit) * scale + _roughness(now["scale"]),
-            "scale_turn": self._by_turn.T @ (slope * by_cell * logit) * turn
-            + _TURN_SMOOTH * _steps(now["scale_turn"]),
-        }
+            "scale": self._cells.T @ (slope / by_cell) * scale + _roughness(now["scale"]),
+        } | self._factor_slopes("scale", slope)
 
-    def calibration(self, pack: str) -> Calibration:
+    def calibration(self, pack: str, age_shift_years: Sequence[float]) -> Calibration:
         """The parameters as tables: wider for poorer and more turned faces, never the reverse."""
         shape = (len(AGE_KNOTS_YEARS), len(QUALITY_KNOTS))
         reach = np.log(COVERAGE / 2 + 0.5) - np.log(0.5 - COVERAGE / 2)
@@ -149,8 +193,12 @@ class _Fit:
             np.exp(self.parameters[name]).reshape(shape) for name in ("below", "above", "scale")
         )
         shift_years, knots = self.parameters["shift"][:, np.newaxis], np.array(AGE_KNOTS_YEARS)[:, np.newaxis]
-        low = np.maximum.accumulate(shift_years - reach * low, axis=1)
-        high = np.minimum.accumulate(shift_years + reach * high, axis=1)
+        low, high, errors = self._tuned(
+            np.minimum(shift_years - reach * low, -_LEAST_YEARS),
+            np.maximum(shift_years + reach * high, _LEAST_YEARS),
+        )
+        low = np.minimum.accumulate(low[:, ::-1], axis=1)[:, ::-1]
+        high = np.maximum.accumulate(high[:, ::-1], axis=1)[:, ::-1]
         low = np.maximum.accumulate(knots + low, axis=0) - knots
         high = np.maximum.accumulate(knots + high, axis=0) - knots
         return Calibration(
@@ -158,13 +206,61 @@ class _Fit:
             age_knots_years=AGE_KNOTS_YEARS,
             quality_knots=QUALITY_KNOTS,
             turn_knots=TURN_KNOTS,
+            error_knots_years=ERROR_KNOTS_YEARS,
+            age_shift_years=_rounded(np.asarray(age_shift_years), 2),
             unknown_below=UNKNOWN_BELOW,
             interval_low_years=_rounded(np.minimum(low, 0), 1),
             interval_high_years=_rounded(np.maximum(high, 0), 1),
-            interval_turn=_rounded(np.maximum.accumulate(np.exp(self.parameters["turn"])), 2),
+            interval_turn=_rounded(self._at_knots("width", "turn"), 2),
+            interval_error=_rounded(errors, 2),
             gender_scale=_rounded(scale, 3),
-            gender_turn=_rounded(np.minimum.accumulate(np.exp(self.parameters["scale_turn"])), 2),
+            gender_turn=_rounded(self._at_knots("scale", "turn"), 2),
+            gender_error=_rounded(self._at_knots("scale", "error"), 2),
         )
+
+    def _tuned(self, low: Floats, high: Floats) -> tuple[Floats, Floats, Floats]:
+        """The ends of the intervals and the factors of the expected error, scaled until COVERAGE holds.
+
+        Each end is to miss as often as the other, at each knot of the age and of the expected error. Of a
+        span, the fitted curve tells how likely its ages are. Copies do not count here.
+        """
+        errors = self._at_knots("width", "error")
+        turned = self._of_factors("width")["turn"]
+        by_error, by_age = self._factors["error"], self._by_age
+        weight = self._weight * ~self._true.copied
+        misses = (1 - COVERAGE) / 2
+        for _ in range(_TUNED):
+            wider = turned * (by_error @ errors)
+            from_years = self._cells @ np.minimum(low, 0).ravel() * wider
+            to_years = self._cells @ np.maximum(high, 0).ravel() * wider
+            below, above = self._chance_below(from_years), 1 - self._chance_below(to_years)
+            low = low * np.exp(_TUNING * (_excess(by_age, weight, below, misses)))[:, np.newaxis]
+            high = high * np.exp(_TUNING * (_excess(by_age, weight, above, misses)))[:, np.newaxis]
+            errors = errors * np.exp(_TUNING * (_excess(by_error, weight, below + above, 2 * misses)))
+            errors = np.maximum.accumulate(errors / errors[0])
+        return low, high, errors
+
+    def _chance_below(self, years: Floats) -> Floats:
+        """The chance that the true age lies below the age read plus `years`, given the label, (N,)."""
+        first, last = (self._reached(end_years) for end_years in self._missing_years)
+        reached = np.clip(self._reached(years), first, last)
+        return np.asarray((reached - first) / np.maximum(last - first, _LEAST_CHANCE))
+
+    def _reached(self, years: Floats) -> Floats:
+        """The fitted curve of the true age at the age read plus `years`, (N,)."""
+        off_years = years - self._by_age @ self.parameters["shift"]
+        below_years, above_years = (
+            self._cells @ np.exp(self.parameters[side]) for side in ("below", "above")
+        )
+        wider = np.prod(list(self._of_factors("width").values()), axis=0)
+        width_years = np.where(off_years < 0, below_years, above_years) * wider
+        return np.asarray(1 / (1 + np.exp(-np.clip(off_years / width_years, -50, 50))))
+
+
+def _excess(by_knot: Floats, weight: Floats, misses: Floats, wanted: float) -> Floats:
+    """How much more than `wanted` is missed around each knot; less where there are few faces."""
+    weights = by_knot * weight[:, np.newaxis]
+    return np.asarray(weights.T @ (misses - wanted) / (weights.sum(axis=0) + _FEW * weight.sum()))
 
 
 def _roughness(cells: Floats) -> Floats:
@@ -177,12 +273,7 @@ def _roughness(cells: Floats) -> Floats:
     return np.asarray(_SMOOTH * pull.ravel())
 
 
-def _steps(knots: Floats) -> Floats:
-    """The steps from knot to knot, each counted at its end; the first knot stays where it is."""
-    return np.diff(knots, prepend=knots[0])
-
-
-def _knot_weights(knots: Sequence[float], values: Floats) -> Floats:
+def knot_weights(knots: Sequence[float], values: Floats) -> Floats:
     """The weight of each knot for each value, (N, K)."""
     return np.stack([np.interp(values, knots, row) for row in np.eye(len(knots))], axis=1)
 

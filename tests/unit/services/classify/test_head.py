@@ -33,14 +33,22 @@ def _published() -> PublishedHeads:
 
 
 def _members(count: int, *, years: float = 0.0, logit: float = 0.0) -> Members:
-    bias = np.tile(np.array([years / 10, logit], np.float32), (count, 1))
+    return _that_say(count, years / 10, logit)
+
+
+def _errors(years: float = 5.0) -> Members:
+    return _that_say(1, np.log(years))
+
+
+def _that_say(count: int, *outputs: float) -> Members:
+    bias = np.tile(np.array(outputs, np.float32), (count, 1))
     return Members(
         mean=np.zeros((count, 1024), np.float32),
         deviation=np.ones((count, 1024), np.float32),
         hidden_weights=np.zeros((count, 1029, 4), np.float32),
         hidden_bias=np.zeros((count, 4), np.float32),
-        output_weights=np.zeros((count, 4, 2), np.float32),
-        skip_weights=np.zeros((count, 5, 2), np.float32),
+        output_weights=np.zeros((count, 4, len(outputs)), np.float32),
+        skip_weights=np.zeros((count, 5, len(outputs)), np.float32),
         output_bias=bias,
     )
 
@@ -55,7 +63,7 @@ def _readings() -> Readings:
 
 
 def test_an_uncorrected_head_is_the_fusion_by_hand() -> None:
-    predictions = Head(_published(), _members(2)).predict(_readings())
+    predictions = Head(_published(), _members(2), _errors()).predict(_readings())
     assert predictions.age_years == pytest.approx([33, 47, 12], abs=0.01)
     # Each logit is limited to 8, so no net alone decides.
     assert predictions.male_logit == pytest.approx([1, -1, 16], abs=0.01)
@@ -63,17 +71,23 @@ def test_an_uncorrected_head_is_the_fusion_by_hand() -> None:
 
 def test_without_net_a_the_age_is_that_of_net_c() -> None:
     faces = _readings()._replace(age_a_years=np.full(FACES, np.nan, np.float32))
-    predictions = Head(_published(), _members(1)).predict(faces)
+    predictions = Head(_published(), _members(1), _errors()).predict(faces)
     assert predictions.age_years == pytest.approx(np.full(FACES, 40.0), abs=0.01)
 
 
 def test_members_correct_by_their_mean() -> None:
     one, other = (_members(1, years=4.0, logit=1.0), _members(1))
     both = Members(**{name: np.concatenate([value, vars(other)[name]]) for name, value in vars(one).items()})
-    corrected = Head(_published(), both).predict(_readings())
-    plain = Head(_published(), other).predict(_readings())
+    corrected = Head(_published(), both, _errors()).predict(_readings())
+    plain = Head(_published(), other, _errors()).predict(_readings())
     assert corrected.age_years - plain.age_years == pytest.approx(np.full(FACES, 2.0), abs=1e-4)
     assert corrected.male_logit - plain.male_logit == pytest.approx(np.full(FACES, 0.5), abs=1e-4)
+
+
+@pytest.mark.parametrize(("said", "expected"), [(5.0, 5.0), (0.1, 1.0), (500.0, 30.0)])
+def test_the_expected_error_is_limited(said: float, expected: float) -> None:
+    predictions = Head(_published(), _members(1), _errors(said)).predict(_readings())
+    assert predictions.error_years == pytest.approx(np.full(FACES, expected), rel=1e-5)
 
 
 def test_scalars_stay_small_whatever_the_nets_say() -> None:

@@ -42,7 +42,7 @@ class _Brightness:
         self.batch_sizes.append(len(chips_bgr))
         middle = chips_bgr[:, 80, 80].astype(np.float32)
         male = np.clip(middle[:, 2] / np.float32(255), 0.001, 0.999)
-        return Predictions(middle[:, 0] - 20, np.log(male / (1 - male)))
+        return Predictions(middle[:, 0] - 20, np.log(male / (1 - male)), np.full(len(male), 5, np.float32))
 
     def close(self) -> None:
         """Frees nothing."""
