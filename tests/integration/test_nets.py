@@ -179,6 +179,7 @@ def test_both_runtimes_answer_alike_for_faces(pack: PackName, faces: Chips) -> N
     expected, predictions = reference.predict(faces), other.predict(faces)
     np.testing.assert_allclose(predictions.age_years, expected.age_years, rtol=0, atol=RUNTIMES_YEARS)
     np.testing.assert_allclose(predictions.male_logit, expected.male_logit, rtol=0, atol=RUNTIMES_LOGIT)
+    np.testing.assert_allclose(predictions.error_years, expected.error_years, rtol=0, atol=RUNTIMES_YEARS)
 
 
 @pytest.mark.parametrize("pack", PACKS)
@@ -186,10 +187,11 @@ def test_public_faces_keep_their_answers(pack: PackName, faces: Chips) -> None:
     opened = litert_nets(pack)
     opened.open()
     predictions = opened.predict(faces)
-    for (name, answers), age_years, logit in zip(ANSWERS.items(), *predictions, strict=True):
+    for (name, answers), age_years, logit, error_years in zip(ANSWERS.items(), *predictions, strict=True):
         expected_years, expected_logit = answers[pack]
         assert age_years == pytest.approx(expected_years, abs=ANSWER_YEARS), name
         assert logit == pytest.approx(expected_logit, abs=ANSWER_LOGIT), name
+        assert 2 < error_years < 10, name
 
 
 @pytest.mark.parametrize("count", [0, 1, 7])
