@@ -68,7 +68,7 @@ ANSWERS: Mapping[str, Mapping[PackName, tuple[float, float]]] = {
     "multi_face 1": {"default": (24.6, 9.41), "open": (23.4, 6.93), "fast": (24.7, 11.12)},
     "multi_face 2": {"default": (20.1, -10.69), "open": (18.0, -7.01), "fast": (23.1, -10.27)},
     "multi_face 3": {"default": (20.4, 7.72), "open": (18.5, 4.94), "fast": (23.1, 7.5)},
-    "multi_face 4": {"default": (25.8, -8.33), "open": (22.8, -6.2), "fast": (22.4, -8.85)},
+    "multi_face 4": {"default": (24.6, -8.19), "open": (21.5, -6.2), "fast": (22.6, -8.76)},
     "multi_face 5": {"default": (18.4, -6.73), "open": (16.1, -4.15), "fast": (20.5, -6.7)},
     "single_face": {"default": (24.5, 6.95), "open": (22.1, 5.74), "fast": (23.3, 7.04)},
     "woman_surprised": {"default": (19.4, -7.6), "open": (16.6, -5.31), "fast": (22.8, -7.32)},
