@@ -91,7 +91,7 @@ def measure(labels: Sequence[Label]) -> ReadCopies:
         if person % 30 == 0:
             _say(f"{person} of {len(labels)} pictures, {len(chips)} faces")
     numbers, heights_px, scores, turns, qualities = np.array(rows, np.float64).T
-    age_years, male_logit = nets.predict(np.stack(chips))
+    age_years, male_logit, _ = nets.predict(np.stack(chips))
     return ReadCopies(
         **vars(known(people)),
         copy=numbers.astype(np.int64),

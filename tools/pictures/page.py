@@ -40,6 +40,7 @@ _OPEN_FROM, _OPEN_TO, _IT_IS = 8, 20, 16  # o'clock
 _VISITS_AN_HOUR = 26.0
 _THERE_NOW = 4
 _QUALITY = 0.8  # of a face a few metres away
+_ERROR_YEARS = 5.0
 _HOUR_S = 3_600.0
 _BOX_XYXY = (100.0, 80.0, 140.0, 130.0)
 _SIZE_PX = ViewportSize(width=1600, height=900)
@@ -127,7 +128,7 @@ def _visit(
     # What the nets might read; the rest is the calibration of the product.
     male_logit = rng.choice((-5.0, -4.0, -3.0, 3.5, 4.5, 0.2 if number % 4 == 0 else 5.5))
     age_years = min(85.0, max(4.0, rng.gauss(37.0, 15.0)))
-    answer = calibration.classify(age_years, male_logit, _QUALITY, turn=0.0)
+    answer = calibration.classify(age_years, male_logit, _ERROR_YEARS, _QUALITY, turn=0.0)
     face = FaceInfo(
         frame=frame,
         index=0,

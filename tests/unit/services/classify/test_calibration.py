@@ -129,7 +129,7 @@ def test_ages_are_shifted_before_the_interval_is_looked_up() -> None:
     assert made.classify(20, 0, ERROR_YEARS, 0.5, 0.0).age_years == 18
     middle = made.classify(40, 0, ERROR_YEARS, 0.5, 0.0)
     assert middle.age_years == 41
-    assert middle.interval_years == (41, pytest.approx(56.25))
+    assert middle.interval_years == pytest.approx((41, 56.25))
 
 
 def test_a_shift_that_makes_an_older_reading_younger_is_refused() -> None:
