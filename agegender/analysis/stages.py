@@ -38,7 +38,7 @@ class StageSet:
         """Loads all weights; raises AgeGenderError."""
         return cls(
             build_detect_stage(detect),
-            build_detect_stage(detect, multi_scale=True),
+            build_detect_stage(detect, stills=True),
             build_classify_stage(classify),
         )
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import cv2
 
 from agegender.services.detect.config import MAX_SEARCH_SIDE_PX, DetectSettings
+from agegender.services.detect.faces.any_way_up import AnyWayUp
 from agegender.services.detect.faces.multi_scale import MultiScaleYuNet
 from agegender.services.detect.faces.search import FaceDetector
 from agegender.services.detect.faces.yunet import YuNet
@@ -23,15 +24,15 @@ from agegender.shared.runtime.deadline import Deadline
 def build_detect_stage(
     settings: DetectSettings,
     *,
-    multi_scale: bool = False,
+    stills: bool = False,
     is_removed: Callable[[str], bool] = lambda _camera_id: False,
     pace: Pace | None = None,
 ) -> DetectStage:
     """The stage with its detectors loaded. Limits OpenCV to one thread in the whole process.
 
     Args:
-        multi_scale: search large pictures a second time, at twice `longer_side_px` (4,096 at most). This is
-            for stills, which are larger than frames and are searched only once.
+        stills: search pictures at more sizes, at most at twice `longer_side_px` or 4,096 px, and find out
+            which way up they are. Photos may be larger than frames, and are searched only once.
         is_removed: see `DetectStage`.
 
     Raises:
@@ -44,9 +45,7 @@ def build_detect_stage(
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)
     # Doubtful faces come out of the same search, so they cost nothing.
     least_score = min(settings.min_score, DOUBTFUL_SCORE)
-    detector, *more = (
-        _detector(settings, least_score, multi_scale=multi_scale) for _ in range(settings.threads)
-    )
+    detector, *more = (_detector(settings, least_score, stills=stills) for _ in range(settings.threads))
     return DetectStage(
         detector,
         more_detectors=more,
@@ -62,8 +61,9 @@ def build_detect_stage(
     )
 
 
-def _detector(settings: DetectSettings, least_score: float, *, multi_scale: bool) -> FaceDetector:
-    if not multi_scale:
+def _detector(settings: DetectSettings, least_score: float, *, stills: bool) -> FaceDetector:
+    if not stills:
         return YuNet(weights("yunet"), settings.longer_side_px, least_score)
     finer_side_px = min(2 * settings.longer_side_px, MAX_SEARCH_SIDE_PX)
-    return MultiScaleYuNet(weights("yunet"), settings.longer_side_px, finer_side_px, least_score)
+    detector = MultiScaleYuNet(weights("yunet"), settings.longer_side_px, finer_side_px, least_score)
+    return AnyWayUp(detector)

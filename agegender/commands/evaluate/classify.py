@@ -35,7 +35,7 @@ class FaceFinder:
     @classmethod
     def load(cls) -> FaceFinder:
         """Reads the settings and loads the detector; raises AgeGenderError where either fails."""
-        return cls(build_detect_stage(DetectSettings.load(), multi_scale=True))
+        return cls(build_detect_stage(DetectSettings.load(), stills=True))
 
     def middle_face(self, picture: Bgr | UnreadablePicture, path: Path) -> Face | str | None:
         """The face nearest to the middle of `picture`, None where there is none, or why it cannot be read."""
