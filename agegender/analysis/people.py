@@ -6,9 +6,10 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
+from agegender.analysis.spread_votes import SpreadVotes
 from agegender.services.detect.tracking.tracker import Track, Tracker
 from agegender.shared.messages.pipeline import BoxXyxy, FrameInfo, Gender, Result
-from agegender.shared.messages.votes import Verdict, Vote, VoteSum
+from agegender.shared.messages.votes import Verdict, Vote
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,7 @@ class Person:
     classified: int
     """How many of these were large and sharp enough to be classified."""
     age_years: float | None
-    """What all classified faces say together (`shared/messages/votes.py`); None where none was classified."""
+    """What faces from the whole visit say together (`spread_votes.py`); None where none was classified."""
     age_interval_years: tuple[float, float] | None
     """Hardly narrower than of the best face: the views of one person err alike."""
     gender: Gender
@@ -55,17 +56,20 @@ class OngoingPerson:
     track: Track
     faces: int = 0
     """Frames in which the face was found."""
-    _tally: VoteSum = field(default_factory=VoteSum)
+    classified: int = 0
+    """How many of these were classified."""
+    _votes: SpreadVotes = field(default_factory=SpreadVotes)
 
-    def add(self, result: Result) -> None:
-        """Counts one more face. Every one has a vote: all were classified anyway."""
+    def add(self, result: Result, time_s: float) -> None:
+        """Counts one more face, of the frame at `time_s`."""
         self.faces += 1
-        self._tally.add(Vote.of(result, self.faces))
+        self.classified += result.age_years is not None
+        self._votes.add(Vote.of(result, self.faces), time_s)
 
     @property
     def verdict(self) -> Verdict:
         """What the faces so far say of the person."""
-        return self._tally.verdict()
+        return self._votes.verdict
 
 
 class People:
@@ -88,7 +92,7 @@ class People:
         known_faces = []
         for track, result in zip(tracks, frame.faces, strict=True):
             known = self._known.setdefault(id(track), OngoingPerson(track))
-            known.add(result)
+            known.add(result, frame.time_s)
             known_faces.append(known)
         self._sort_out()
         return known_faces
@@ -136,7 +140,7 @@ def _person(known: OngoingPerson) -> Person:
         first_s=round(known.track.first_s, 3),
         last_s=round(known.track.last_s, 3),
         faces=known.faces,
-        classified=verdict.faces_classified,
+        classified=known.classified,
         age_years=verdict.age_years,
         age_interval_years=verdict.age_interval_years,
         gender=verdict.gender,

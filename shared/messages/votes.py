@@ -98,9 +98,10 @@ class Reading(NamedTuple):
 def mean_reading(readings: Sequence[Reading], shared: float = SHARED_ERROR) -> Reading:
     """The weighted mean of the best readings; its weight is the sum of theirs.
 
-    The number of readings is the one that gives the narrowest interval, so a poor reading never widens it.
+    The number of readings is the one that gives the narrowest interval, so a poorer reading never widens it.
     Such a reading is left out of the age too: the mean with it errs more than the interval of the good ones
-    allows.
+    allows. Of equally good readings all count or none. A choice among them would be one by the age read,
+    because the intervals of the young are narrower.
 
     Each half of the interval is the weighted mean of the halves, times sqrt(s + (1 - s) / n) with s =
     `shared`. That is the standard error of the mean of n readings with errors of correlation s.
@@ -111,12 +112,14 @@ def mean_reading(readings: Sequence[Reading], shared: float = SHARED_ERROR) -> R
     """
     weight = squared_weight = age = below = above = 0.0
     narrowest: Reading | None = None
-    for one in readings:
+    for place, one in enumerate(readings):
         weight += one.weight
         squared_weight += one.weight**2
         age += one.weight * one.age_years
         below += one.weight * one.below_years
         above += one.weight * one.above_years
+        if place + 1 < len(readings) and readings[place + 1].weight == one.weight:
+            continue
         narrowed = math.sqrt(_variance_left(weight, squared_weight, shared)) / weight
         together = Reading(weight, age / weight, narrowed * below, narrowed * above)
         if narrowest is None or together.width_years <= narrowest.width_years:

@@ -121,9 +121,18 @@ def grown_up(one: Vote) -> Vote:
 @given(_VOTES)
 def test_poorer_faces_never_lower_the_certainty(votes: list[Vote]) -> None:
     falling = sorted(map(grown_up, votes), key=lambda one: (-max(one.quality, 0.05), one.number))
-    widths_years = [width_years(falling[:number]) for number in range(1, len(falling) + 1)]
+    weights = [max(one.quality, 0.05) for one in falling]
+    ends = [at for at, (one, next_one) in enumerate(pairwise([*weights, -1.0]), start=1) if one != next_one]
+    widths_years = [width_years(falling[:end]) for end in ends]
     for before_years, after_years in pairwise(widths_years):
         assert after_years <= before_years + 0.21, "but for the tenths of its two ends"
+
+
+def test_of_equally_good_faces_none_is_left_out() -> None:
+    narrow, wide = vote(1, 30.0, between=(29.0, 31.0)), vote(2, 50.0, between=(30.0, 70.0))
+    assert verdict([narrow, wide]).age_years == 40.0
+    slightly_poorer = wide.model_copy(update={"quality": 0.79})
+    assert verdict([narrow, slightly_poorer]).age_years == 30.0
 
 
 def test_an_interval_that_one_face_lacks_is_not_made_up() -> None:
