@@ -63,8 +63,8 @@ class AnalyzedFrame:
 class Analyzer:
     """Finds faces and classifies them, with the stages of the pipeline.
 
-    Frames of videos are searched shrunk to `detect.longer_side_px`, pictures that are much larger at twice as
-    much as well. Each face is cut and classified at its own resolution.
+    Frames of videos are searched shrunk to `detect.longer_side_px`. Pictures are searched at up to three
+    sizes, and turned if they lie on their side. Each face is cut and classified at its own resolution.
 
     Loads the nets once. Safe to use from several threads: as many calls work at once as there are workers,
     and the others wait. OpenCV is set to one thread for the whole process, because several pictures at once
