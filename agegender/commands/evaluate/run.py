@@ -83,7 +83,7 @@ def evaluate_dataset(
     for pack, classified in zip(packs, _by_packs(labels, packs, settings, console), strict=True):
         answered[pack] = described[pack].name, classified
     labels_sha256 = _labels_sha256(dataset, labels)
-    fitted = {name for name in packs if _is_fitted_to(described[name], labels_sha256)}
+    fitted = {name for name in packs if is_fitted_to(described[name], labels_sha256)}
     found = [
         Evaluated(*answered[name], evaluated(answered[name][1], splits), name in fitted) for name in wanted
     ]
@@ -128,7 +128,8 @@ def _by_packs(
     return list(zip(*rows, strict=True))
 
 
-def _is_fitted_to(pack: Pack, labels_sha256: str) -> bool:
+def is_fitted_to(pack: Pack, labels_sha256: str) -> bool:
+    """Whether the head or the calibration of `pack` was fitted to the labels with this sum."""
     fitted_on = (*pack.head.fitted_on, *pack.calibration.fitted_on)
     return any(one.labels_sha256 == labels_sha256 for one in fitted_on)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from agegender.commands.evaluate.answers import Classified
+from agegender.commands.evaluate.bootstrap import Estimate
 from agegender.commands.evaluate.paired import Difference, compared
 from tests.support.labelled_faces import TOO_SMALL, answer, label
 
@@ -35,6 +36,13 @@ def test_a_small_but_steady_gain_is_clear() -> None:
     again = compared(a, a).overall.age_error_years
     assert again is not None
     assert not again.is_clear
+
+
+def test_a_difference_that_may_be_nothing_is_not_clear() -> None:
+    assert not Difference(1.0, 2.0, Estimate(1.0, 0.0, 2.0)).is_clear
+    assert not Difference(1.0, 2.0, Estimate(1.0, None, None)).is_clear
+    assert Difference(1.0, 2.0, Estimate(1.0, 0.1, 2.0)).is_clear
+    assert Difference(2.0, 1.0, Estimate(-1.0, -2.0, -0.1)).is_clear
 
 
 def test_groups_are_those_of_the_labels() -> None:
