@@ -78,9 +78,9 @@ def test_the_charts_hold_the_same_visits_as_the_numbers(world: World, browser: B
     with looking(browser, world.url) as look:
         for time_range, columns in (("hour", 60), ("day", 24), ("week", 7)):
             look.choose(time_range)
-            bars = look.page.locator("#time-chart [data-visits]").all()
-            bands = look.page.locator("#ages-chart [data-visits]").all()
-            assert len(bars) == columns
+            chart = look.page.locator("#time-chart [data-visits]")
+            expect(chart).to_have_count(columns)
+            bars, bands = chart.all(), look.page.locator("#ages-chart [data-visits]").all()
             for parts in (bars, bands):
                 visits = sum(int(one.get_attribute("data-visits") or "") for one in parts)
                 assert visits == look.number("visits") > 0
