@@ -38,7 +38,7 @@ def count_all(evidence: Evidence) -> CountedCameras:
     }
     return CountedCameras(
         cameras,
-        _notes(evidence, [one.camera_id for one in cameras]),
+        [*_notes(evidence, [one.camera_id for one in cameras]), *_notes_of_deleted(cameras)],
         {"detect": deleted.unread_left, **unread},
     )
 
@@ -98,7 +98,19 @@ def _with_deleted(
     unread = min(missing, told + deleted.take_unread(partitions, max(0, missing - told)))
     since_s = evidence.counters.captured_since_s(camera_id) or evidence.since_s
     read = deleted.take_read(partitions, missing - unread, since_s)
-    return replace(arrival, deleted_unread=unread, deleted_read=read)
+    return replace(
+        arrival,
+        deleted_unread=unread,
+        deleted_read=read,
+        knows_reads=_knows_since(evidence.counters, since_s),
+    )
+
+
+def _knows_since(counters: Counters, since_s: float) -> bool:
+    """Whether the counters of detect reach back to that time. Prometheus knows those of ended workers."""
+    if any(worker.ended for worker in counters.workers):
+        return True
+    return (counters.complete_since_s("detect") or since_s) <= since_s + _APART_S
 
 
 def _of_camera(topic: TopicView, camera_id: str) -> TopicView:
@@ -262,6 +274,15 @@ def _is_before(item: Item, ends: Mapping[int, int]) -> bool:
 
 def _ids(items: Iterable[Item]) -> set[str]:
     return {item.item_id for item in items if item.item_id is not None}
+
+
+def _notes_of_deleted(cameras: Iterable[CameraCounts]) -> Iterable[str]:
+    return (
+        f"Camera {one.camera_id}: Kafka has deleted {one.arrival.deleted_read} frames. Whether detect had "
+        "read them is not known, because a worker of detect started later."
+        for one in cameras
+        if one.arrival is not None and one.arrival.deleted_read and not one.arrival.knows_reads
+    )
 
 
 def _notes(evidence: Evidence, cameras: Sequence[str]) -> Sequence[str]:

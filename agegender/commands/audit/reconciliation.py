@@ -81,6 +81,8 @@ class Arrival:
     """Deleted by Kafka before detect had read them."""
     deleted_read: int = 0
     """Deleted by Kafka afterwards, which is no loss."""
+    knows_reads: bool = True
+    """False if a worker of detect started later: what the one before had missed is not counted any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +180,11 @@ def _captured(camera: str, one: Captured) -> Balance:
 def _arrival(camera: str, one: Arrival) -> Balance:
     deleted = (
         Amount("deleted by Kafka unread", one.deleted_unread, "metrics and offsets of detect"),
-        Amount("deleted by Kafka, read", one.deleted_read, "offsets of frames"),
+        Amount(
+            "deleted by Kafka, read" if one.knows_reads else "deleted by Kafka, maybe unread",
+            one.deleted_read,
+            "offsets of frames",
+        ),
     )
     return Balance(
         camera,

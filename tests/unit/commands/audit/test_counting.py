@@ -398,6 +398,14 @@ def test_a_face_of_a_deleted_frame_is_known_by_a_wrong_clock() -> None:
     ]
 
 
+def test_what_a_worker_before_had_missed_is_not_known() -> None:
+    counters = Counters([*ingest(242).workers, detect(2, started_s=1_090.0)])
+    looks = [glance(counters, 242, 242)]
+    found = counted(deleting(240, 242), counters=counters, glances=looks)
+    (note,) = [one for one in Report.of(found).notes if "deleted" in one]
+    assert note.startswith("Camera door: Kafka has deleted 240 frames. Whether detect had read them")
+
+
 def test_frames_deleted_after_they_were_read_are_no_loss() -> None:
     assert told(published=242, begin=240, done=242) == []
 
