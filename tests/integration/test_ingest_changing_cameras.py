@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,13 +11,23 @@ import numpy as np
 import pytest
 from prometheus_client import CollectorRegistry
 
+pytest.importorskip("kafka", reason="the package kafka-python is not installed")
+
+from agegender.services.ingest.assigned_cameras import AssignedCameras
 from agegender.services.ingest.camera_source import CameraSource
 from agegender.services.ingest.config import IngestSettings
 from agegender.services.ingest.reader import always
 from agegender.shared.cameras.camera import Camera
+from agegender.shared.cameras.record import CameraSettings
+from agegender.shared.errors import NotNow
+from agegender.shared.kafka.table import KafkaTable
+from agegender.shared.kafka.topics import CAMERAS
+from agegender.shared.process import removed_series
 from agegender.shared.process.metrics import Metrics
+from agegender.shared.process.settings import KafkaSettings
 from agegender.simulator.content.clips import write_video
 from agegender.simulator.rtsp.cameras import CameraSimulator
+from tests.support.kafka_frames import until_done
 from tests.support.waiting import wait_until
 
 
@@ -161,3 +172,33 @@ def test_a_held_complete_camera_is_closed_and_loses_nothing(
         assert simulator.audience("hall").admitted == 1
         dropped = "agegender_messages_dropped_total"
         assert source.metrics.total(dropped, camera="door") == 0
+
+
+def test_the_series_of_a_camera_leave_when_it_is_removed(
+    kafka: str, random_suffix: str, simulator: CameraSimulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A camera that only moves to another worker keeps its series here: the audit adds them up."""
+    monkeypatch.setattr(removed_series, "_LOOK_EVERY_S", 0.0)
+    monkeypatch.setattr(removed_series, "_QUIET_S", 0.5)
+    settings = KafkaSettings(
+        bootstrap_servers=kafka, topic_prefix=f"{random_suffix}-", camera_partitions=2, session_timeout_s=6
+    )
+    table, metrics = KafkaTable(CAMERAS, settings, settings.camera_partitions), Metrics(CollectorRegistry())
+    cameras = AssignedCameras(IngestSettings(), settings, metrics)
+
+    def captured() -> dict[str, float]:
+        with contextlib.suppress(NotNow):
+            cameras.poll(9, 0.1)
+            cameras.commit()
+        return metrics.by_label("agegender_frames_captured_total", "camera")
+
+    until_done(table.open)
+    try:
+        table.write({one: CameraSettings(id=one, source=simulator.url(one)) for one in ("door", "hall")})
+        until_done(cameras.open)
+        wait_until(lambda: captured().keys() == {"door", "hall"}, 30, "both cameras are read")
+        table.write({"hall": None})
+        wait_until(lambda: captured() and metrics.cameras() == {"door"}, 30, "the series have left")
+    finally:
+        cameras.close()
+        table.close()
