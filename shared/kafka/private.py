@@ -67,8 +67,7 @@ class _ConnectionManager(KafkaConnectionManager):  # type: ignore[misc]  # kafka
     Overrides `_build_transport`, `_connect` and `get_connection`, the only places that see the error of one
     connection. The client itself reports a refusal only as a timeout.
 
-    Each connection logs in with the password of that moment. The client would use the first one for ever. It
-    would also keep the first refused login of a broker in `_auth_failures`, and never try there again.
+    Each connection logs in with the password of that moment. The client would use the first one for ever.
     """
 
     def __init__(self, net: Any, kafka: KafkaSettings, **settings: Any) -> None:  # noqa: ANN401
@@ -98,7 +97,6 @@ class _ConnectionManager(KafkaConnectionManager):  # type: ignore[misc]  # kafka
     async def _connect(self, node: Any, conn: Any, **settings: Any) -> None:  # noqa: ANN401
         conn.config.update(password_setting(self._kafka))
         await super()._connect(node, conn, **settings)
-        self._auth_failures.pop(node.node_id, None)
         self._note(node, conn.init_future.exception)
         if conn.init_future.succeeded() and not self.bootstrapped:
             # A broker that expects a login, and gets none, hangs up only at the first question.

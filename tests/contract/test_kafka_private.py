@@ -94,8 +94,6 @@ def test_the_time_to_connect_is_a_setting_of_the_manager() -> None:
 
 def test_a_connection_has_settings_of_its_own_for_the_login() -> None:
     manager = Network(KafkaSettings(), connect_ms=700)()._manager
-    assert manager._auth_failures == {}
-    assert "self._auth_failures[node.node_id] = exc" in inspect.getsource(KafkaConnectionManager._connect)
     connection = manager.get_connection("bootstrap-0")
     connection.config.update(sasl_plain_password="another")
     assert manager.config["sasl_plain_password"] is None
