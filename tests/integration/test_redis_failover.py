@@ -18,6 +18,7 @@ from agegender.shared.store import ResultStore, connect, redis_errors_sorted, re
 from tests.support.api import running_api
 from tests.support.bad_servers import speaks_http, tcp_server
 from tests.support.made_messages import vote
+from tests.support.ports import free_loopback_port
 from tests.support.redis_server import SERVER_KINDS, RedisServer, find_redis_server, running_redis
 from tests.support.sink import opened_sink
 from tests.support.tcp_proxy import TcpProxy
@@ -47,11 +48,21 @@ class Pair:
             )
 
     def fail_over(self) -> None:
-        """The replica becomes the primary and the reverse; new connections lead to the new primary."""
+        """The replica becomes the primary and the reverse; new connections lead to the new primary.
+
+        As in a planned failover, the replica first has all that was written.
+        """
+        with redis.Redis.from_url(self._primary.url) as client:
+            wait_until(lambda: _is_copied(client), 20, "the replica has all that was written")
         with redis.Redis.from_url(self._replica.url) as client:
             client.replicaof("NO", "ONE")
         self._proxy.target_port = self._replica.port
         self._follow(self._primary, self._replica)
+
+
+def _is_copied(primary: redis.Redis) -> bool:
+    replication = primary.info("replication")
+    return bool(replication["slave0"]["offset"] == replication["master_repl_offset"])
 
 
 @pytest.fixture(params=SERVER_KINDS)
@@ -176,12 +187,14 @@ def test_a_server_of_another_protocol_is_told_and_awaited() -> None:
 @pytest.fixture(scope="module", params=SERVER_KINDS)
 def cluster_node(request: pytest.FixtureRequest) -> Iterator[RedisServer]:
     """One of two nodes, each with half of the slots."""
-    settings = {"cluster-enabled": "yes"}
-    with running(request.param, settings) as node, running(request.param, settings) as other:
+    node_settings, other_settings = (
+        {"cluster-enabled": "yes", "cluster-port": str(free_loopback_port())} for _ in range(2)
+    )
+    with running(request.param, node_settings) as node, running(request.param, other_settings) as other:
         with redis.Redis.from_url(node.url) as one, redis.Redis.from_url(other.url) as two:
             one.execute_command("CLUSTER ADDSLOTSRANGE", 0, 8191)
             two.execute_command("CLUSTER ADDSLOTSRANGE", 8192, 16383)
-            one.execute_command("CLUSTER MEET", "127.0.0.1", other.port)
+            one.execute_command("CLUSTER MEET", "127.0.0.1", other.port, other_settings["cluster-port"])
             wait_until(lambda: one.execute_command("CLUSTER INFO")["cluster_state"] == "ok", 30, "they meet")
         yield node
 
