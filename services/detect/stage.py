@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Callable, Iterable, Sequence
 
@@ -142,7 +143,7 @@ class DetectStage:
         if self._is_overdue(frame.info):
             self._camera_of(frame).note_dropped()
             return Dropped(DropReason.REMOVED)
-        if _is_still(frame.info):
+        if _is_picture(frame.info):
             return None
         camera = self._camera_of(frame)
         if (outcome := _outcome_if_late(camera, frame.info)) is not None:
@@ -171,7 +172,7 @@ class DetectStage:
         cameras = {} if self._motion is None else {one.camera_id: self._camera_of(one) for one in frames}
 
         def known(frame: Frame) -> Known | None:
-            if _is_still(frame.info):
+            if _is_picture(frame.info):
                 return None
             # It may have waited long for the other frames of its batch.
             if self._deadline is not None and self._deadline.is_stale(frame.info, self._clock()):
@@ -189,7 +190,7 @@ class DetectStage:
         if isinstance(detections, Dropped):
             self._camera_of(frame).note_dropped()
             return detections
-        if _is_still(frame.info) and not isinstance(detections, Searched):
+        if _is_picture(frame.info) and not isinstance(detections, Searched):
             return detections if isinstance(detections, Bad) else Done(detections.all_faces())
         camera = self._camera_of(frame)
         # Other frames of the batch may have made this one late.
@@ -203,6 +204,7 @@ class DetectStage:
         if self._motion is not None:
             boxes_xyxy = [one.box_xyxy for one in detections.faces]
             camera.searched = self._motion.searched(frame, boxes_xyxy) if camera.is_settled else None
+            done = dataclasses.replace(done, is_still=False)
         return done
 
     def _keep(self, camera: CameraTracks, info: FrameInfo, searched: Searched) -> Done[DetectOutput]:
@@ -254,5 +256,5 @@ def _outcome_if_late(camera: CameraTracks, info: FrameInfo) -> Outcome[DetectOut
     return Dropped(DropReason.STALE) if camera.is_late(info) else None
 
 
-def _is_still(info: FrameInfo) -> bool:
+def _is_picture(info: FrameInfo) -> bool:
     return info.file is not None and info.media_time_s is None

@@ -111,6 +111,7 @@ class CameraReader:
         self._failing_since_s = 0.0
         self._ended_at_s: float | None = None
         self._up = metrics.camera_up.labels(camera_id)
+        self._decoder_skipped_s = metrics.decoder_skipped.labels(camera_id)
         self._up.set(0)
 
     def start(self) -> None:
@@ -317,7 +318,7 @@ class CameraReader:
 
     def _skipped(self, skipped: Skipped) -> None:
         """Counts what a decoder that is too slow has left out. Logs it once a minute at most."""
-        self._metrics.decoder_skipped.labels(self.camera_id).inc(skipped.seconds)
+        self._decoder_skipped_s.inc(skipped.seconds)
         self._skipped_s += skipped.seconds
         if time.monotonic() < self._logged_slow_at_s + _REPEAT_LOG_S:
             return

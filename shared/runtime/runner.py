@@ -244,8 +244,8 @@ class Runner(Generic[In, Out]):
             match next(each):
                 case Done(outputs, skipped, is_still):
                     into.outputs.extend(outputs)
-                    if is_still:
-                        into.still[camera] += 1
+                    if is_still is not None:
+                        into.still[camera] += is_still
                     into.skipped.update((camera, reason.value) for reason in skipped)
                 case Dropped(reason):
                     into.dropped[camera, reason.value] += 1

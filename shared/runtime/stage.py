@@ -55,8 +55,8 @@ class Done(Generic[Out_co]):
     outputs: tuple[Out_co, ...] = ()
     skipped: tuple[SkipReason, ...] = ()
     """One reason for each face that was found in the message and not sent."""
-    is_still: bool = False
-    """The message shows what one before it showed, and took over what was found there."""
+    is_still: bool | None = None
+    """The message shows what one before it showed, and took over what was found there. None: unknown."""
 
 
 @dataclass(frozen=True, slots=True)

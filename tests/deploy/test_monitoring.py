@@ -92,9 +92,13 @@ def both_sides(expr: str) -> str:
 
     This machine has no GPU, so what is asked of one is asked of the CPU.
     """
-    expr = (
-        expr.replace('device="gpu"', 'device="cpu"').replace(" or vector(0)", "").replace("absent(", "group(")
-    )
+    for ours, asked_instead in (
+        ('device="gpu"', 'device="cpu"'),
+        (" or vector(0)", ""),
+        ("absent(", "group("),
+        (" unless ", " and "),
+    ):
+        expr = expr.replace(ours, asked_instead)
     parts = _BRACES.split(expr)
     return "".join(part if part.startswith("{") else _COMPARISON.sub(r"\1 bool ", part) for part in parts)
 

@@ -85,6 +85,7 @@ def monitored(kafka: str, redis: RedisServer, authority: Authority, folder: Path
             INGEST_FPS="1",
             DETECT_LONGER_SIDE_PX="640",
             CLASSIFY_NETS="fast",
+            DETECT_STILL_S="1",
         )
         api = Service("api", {**store, "API_PORT": "0", "API_TOKEN": _TOKEN}, folder).start()
         stack.callback(api.close)

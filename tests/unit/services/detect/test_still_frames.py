@@ -85,7 +85,7 @@ def test_a_still_visit_is_the_one_that_each_search_would_give() -> None:
     pictures = [astronaut()] * (22 * FPS)
     searched, gate = DetectStage(YuNet(weights("yunet"), 320)), gated(YuNet(weights("yunet"), 320))
     expected, outcomes = process(searched, pictures), process(gate, pictures)
-    still = sum(one.is_still for one in outcomes)
+    still = sum(bool(one.is_still) for one in outcomes)
     assert still > 2 * FPS
     assert sum(one.skipped == (SkipReason.STILL,) for one in outcomes) == still
     assert sum(len(one.skipped) for one in outcomes) == sum(len(one.skipped) for one in expected)
