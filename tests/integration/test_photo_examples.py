@@ -56,7 +56,7 @@ def test_the_commands_run(page: str, folder: Path) -> None:
     assert len(commands) >= 3
     for _, script, *arguments in commands:
         run([sys.executable, str(ROOT / script), *arguments], folder)
-    assert (folder / "faces.jsonl").stat().st_size > 0
+    assert (folder / "faces.csv").stat().st_size > 0
     assert len([*(folder / "copies").rglob("*.mp4")]) == 1
 
 

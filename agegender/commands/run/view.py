@@ -24,6 +24,7 @@ from agegender.shared.runtime.runner import STOPPED
 from agegender.shared.store import ResultStore, StoredResult
 
 _RATE_OVER_S = 3.0
+_THERE_NOW_CELLS = 20  # long names of cameras give way
 
 
 class RunResults:
@@ -74,7 +75,7 @@ class LiveView:
         table.add_column("state", no_wrap=True)
         for name in ("frames/s", "dropped", "delay"):
             table.add_column(name, justify="right", no_wrap=True)
-        table.add_column("there now", ratio=1, no_wrap=True)
+        table.add_column("there now", ratio=1, no_wrap=True, min_width=_THERE_NOW_CELLS)
         for camera in self._cameras:
             try:
                 delay, there_now = self._delay(camera.id), self._there_now(camera.id)
@@ -179,7 +180,7 @@ class Summary:
         )
 
     def draw(self) -> RenderableType:
-        """The summary as a table of two columns."""
+        """The summary as a table of two columns, and below it why cameras gave no frames."""
         table = Table(title=f"In {self.seconds:.0f} s", title_justify="left", show_header=False)
         table.add_row("frames captured", f"{self.captured}")
         table.add_row("frames published", f"{self.published} ({self.published / self.seconds:.1f} a second)")
@@ -189,8 +190,6 @@ class Summary:
         table.add_row("results in the store", f"{self.results}")
         if self.not_stored:
             table.add_row("results not stored", Text(f"{self.not_stored}", style="red"))
-        for camera_id, why in self.failures.items():
-            table.add_row(f"camera {camera_id}", Text(why, style="red"))
         if self.bad:
             table.add_row("bad messages", f"{self.bad}")
         if self.visits:
@@ -207,7 +206,8 @@ class Summary:
                 "capture to store",
                 f"median {statistics.median(self.delays_s) * 1000:.0f} ms, 95 % within {late * 1000:.0f} ms",
             )
-        return table
+        failing = [f"{camera_id}: {why}" for camera_id, why in self.failures.items()]
+        return Group(table, *(Text(line, style="red") for line in failing))
 
 
 def _whole(sums: dict[str, float]) -> dict[str, int]:
