@@ -136,7 +136,7 @@ def test_membership_follows_the_group(consumer: Any) -> None:  # noqa: ANN401
     assert membership.is_rejoining is False
 
     def joined() -> bool:
-        consumer.poll(timeout_ms=100)
+        consumer.poll(timeout_ms=1_000)
         return joined_as(consumer) is not None
 
     wait_until(joined, 20, "the member joins")
@@ -150,7 +150,7 @@ def test_membership_follows_the_group(consumer: Any) -> None:  # noqa: ANN401
 
 def test_rejoining_starts_another_generation(consumer: Any) -> None:  # noqa: ANN401
     def generation() -> int:
-        consumer.poll(timeout_ms=100)
+        consumer.poll(timeout_ms=1_000)
         joined = joined_as(consumer)
         return -1 if joined is None else joined[0]
 
