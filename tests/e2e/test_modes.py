@@ -35,13 +35,13 @@ pytestmark = [
 
 FACES_IN_FRAME = 2
 STALE_S = 4.0
-FILE_FRAMES = 100
+FILE_FRAMES = 300
 RATE_HZ = 2
 
 
 @pytest.fixture(scope="module")
 def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Twenty seconds at five frames a second, two people in every frame."""
+    """A minute at five frames a second, two people in every frame: not read to its end before the outage."""
     picture = _first_picture(pair_scene(swapped=False).path)
     path = tmp_path_factory.mktemp("clips") / "archive.mp4"
     write_video(path, itertools.repeat(picture, FILE_FRAMES), size_wh=(640, 360), fps=5)
