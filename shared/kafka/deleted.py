@@ -3,6 +3,9 @@
 Kafka deletes old messages, read or not. The offsets tell how many of a partition are gone. The frames around
 the gap tell of which cameras they were: the sequence of a camera's frames has a hole where they are missing.
 So with each position the group commits the newest frame of each camera, as the note of the commit.
+
+A gap is counted once the group has committed a position behind it. Until then a rebalance may give the
+partition to another member, which goes on before the gap and finds it again.
 """
 
 from __future__ import annotations
@@ -33,6 +36,8 @@ class _Gap:
     """A hole in a partition, until each camera has told how many of its frames are missing."""
 
     deleted: int
+    ends_at: int
+    """The offset of the first message behind it."""
     since_s: float
     before: Newest
     """What was read before the gap."""
@@ -66,6 +71,10 @@ class _Partition:
     """None: the group has never committed a position, so nothing can be missing."""
     newest: Newest
     gap: _Gap | None = None
+    committed: int = 0
+    """The position that this member committed last."""
+    divided: list[tuple[int, Mapping[str, int]]] = field(default_factory=list)
+    """Each gap that is not counted yet: where it ended, and its messages by camera."""
 
 
 class DeletedMessages:
@@ -95,8 +104,8 @@ class DeletedMessages:
         """Takes in a record. Call it for each one, in the order of the offsets."""
         known = self._partitions[partition]
         if known.next_offset is not None and offset > known.next_offset:
-            self._settle(known)
-            self._begin_gap(partition, known, offset - known.next_offset)
+            _divide_gap(known)
+            self._begin_gap(partition, known, offset)
         known.next_offset = offset + 1
         frame = _frame_of(message)
         if frame is None:
@@ -106,25 +115,34 @@ class DeletedMessages:
         known.newest.pop(frame.camera_id, None)
         known.newest[frame.camera_id] = (frame.stream_id, frame.sequence)
 
-    def _begin_gap(self, partition: Any, known: _Partition, deleted: int) -> None:  # noqa: ANN401
-        known.gap = _Gap(deleted, self._monotonic(), dict(known.newest))
+    def _begin_gap(self, partition: Any, known: _Partition, offset: int) -> None:  # noqa: ANN401
+        deleted = offset - (known.next_offset or 0)
+        known.gap = _Gap(deleted, offset, self._monotonic(), dict(known.newest))
         log.error(
             "Kafka deleted messages before they were read",
             extra={"topic": partition.topic, "partition": partition.partition, "messages": deleted},
         )
 
+    def committed(self, positions: Mapping[Any, int]) -> None:
+        """Takes in the positions that the group has committed, each the offset of the next message."""
+        for partition, offset in positions.items():
+            self._partitions[partition].committed = offset
+
     def settle(self) -> None:
-        """Counts each gap once its cameras are known, or after some seconds."""
+        """Counts each gap that is committed, once its cameras are known or after some seconds."""
         now_s = self._monotonic()
         for known in self._partitions.values():
             gap = known.gap
             if gap is not None and (now_s > gap.since_s + _WAIT_S or gap.before.keys() <= gap.missing.keys()):
-                self._settle(known)
+                _divide_gap(known)
+            self._count_committed(known)
 
     def keep(self, partitions: Collection[Any]) -> None:
-        """Forgets all other partitions, after counting their gaps."""
+        """Forgets all other partitions, after counting their gaps that are committed."""
         for partition in self._partitions.keys() - set(partitions):
-            self._settle(self._partitions.pop(partition))
+            known = self._partitions.pop(partition)
+            _divide_gap(known)
+            self._count_committed(known)
 
     def note(self, partition: Any) -> str:  # noqa: ANN401
         """What to commit with the position: the newest frames of as many cameras as fit."""
@@ -133,11 +151,17 @@ class DeletedMessages:
             del newest[next(iter(newest))]
         return text
 
-    def _settle(self, known: _Partition) -> None:
-        gap, known.gap = known.gap, None
-        if gap is not None:
-            for camera, number in divide(gap.deleted, gap.missing, gap.open_ended).items():
+    def _count_committed(self, known: _Partition) -> None:
+        while known.divided and known.divided[0][0] < known.committed:
+            _, by_camera = known.divided.pop(0)
+            for camera, number in by_camera.items():
                 self._count(camera, number)
+
+
+def _divide_gap(known: _Partition) -> None:
+    gap, known.gap = known.gap, None
+    if gap is not None:
+        known.divided.append((gap.ends_at, divide(gap.deleted, gap.missing, gap.open_ended)))
 
 
 def divide(deleted: int, missing: Mapping[str, int], open_ended: Collection[str]) -> Mapping[str, int]:

@@ -234,6 +234,7 @@ class KafkaSource(Generic[M]):
             one: (offset, joined_note(told, self._deleted.note(one))) for one, offset in self._done.items()
         }
         commit(self._consumer, positions, self._kafka)
+        self._deleted.committed(self._done)
         self._done.clear()
         self._is_in_hand = False
 

@@ -40,6 +40,10 @@ class _Reader:
     def read(self, offset: int, camera: str, sequence: int, stream: str = "s1") -> None:
         frame = Frame(info=frame_info(camera, stream, sequence), jpeg=JPEG)
         self.deleted.read(PARTITION, offset, frame)
+        self.commit(offset + 1)
+
+    def commit(self, position: int) -> None:
+        self.deleted.committed({PARTITION: position})
         self.deleted.settle()
 
 
@@ -65,6 +69,28 @@ def test_a_gap_is_counted_by_camera_also_by_another_worker() -> None:
     assert reader.counted == {}, "hall has not told its part yet"
     reader.read(261, "hall", 110)
     assert reader.counted == {"door": 140, "hall": 100}
+
+
+def test_a_gap_before_a_lost_partition_is_counted_by_the_next() -> None:
+    """The first worker lost the partition before it had committed, so the next one starts before the gap."""
+    first, next_one = (started(note_of_two_cameras(), 20) for _ in range(2))
+    frame = Frame(info=frame_info("door", "s1", 150), jpeg=JPEG)
+    first.deleted.read(PARTITION, 260, frame)
+    first.deleted.keep(())
+    next_one.read(260, "door", 150)
+    next_one.read(261, "hall", 110)
+    assert first.counted + next_one.counted == {"door": 140, "hall": 100}
+
+
+def test_a_gap_is_counted_with_the_commit_behind_it() -> None:
+    reader = started(note_of_two_cameras(), 20)
+    reader.deleted.read(PARTITION, 25, Frame(info=frame_info("door", "s1", 15), jpeg=JPEG))
+    reader.commit(25)
+    reader.deleted.keep([PARTITION])
+    assert reader.counted == {}
+    reader.commit(26)
+    reader.deleted.keep(())
+    assert reader.counted == {"door": 5}
 
 
 def test_frames_dropped_by_ingest_do_not_count_as_deleted() -> None:
@@ -93,6 +119,7 @@ def test_a_camera_with_another_stream_gets_the_rest() -> None:
 def test_messages_of_unknown_cameras_are_counted() -> None:
     reader = started("", 20)
     reader.deleted.read(PARTITION, 25, BadMessage("no message of ours"))
+    reader.commit(26)
     reader.deleted.keep(())
     assert reader.counted == {UNKNOWN_CAMERA: 5}
 
