@@ -157,7 +157,7 @@ def test_a_clock_hours_off_means_arrival_time_and_one_warning(
 
 
 def test_a_camera_slower_than_the_rate_gives_all_its_frames(simulator: CameraSimulator) -> None:
-    """Frames that came while it was opened arrive at once, and the newest wins. So the first two do not count."""
+    """The first two do not count: what came during the opening arrives at once, and the newest wins."""
     with Taker([camera(simulator, "slow")], fps=5) as taker:
         wait_until(lambda: len(taker.taken) >= 8, 15, "8 frames are taken")
     numbers = [number_of(one.frame.picture) for one in taker.taken[2:]]
