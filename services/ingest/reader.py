@@ -314,7 +314,12 @@ class CameraReader:
         told = CameraError(waiting.reason, waiting.why)
         if str(told) != str(self.failure):
             log.info("camera waits", extra={"camera": self.camera_id, "detail": waiting.why})
-        self.failure = told
+        self._note_failure(told)
+
+    def _note_failure(self, failure: CameraError) -> None:
+        if self.failure is None:
+            self._failing_since_s = time.time()
+        self.failure = failure
 
     def _skipped(self, skipped: Skipped) -> None:
         """Counts what a decoder that is too slow has left out. Logs it once a minute at most."""
@@ -338,9 +343,7 @@ class CameraReader:
     def _failed(self, error: CameraError, again_in_s: float | None = None) -> None:
         """Counts a failure. Logs it unless the same reason was logged within a minute."""
         self._up.set(0)
-        if self.failure is None:
-            self._failing_since_s = time.time()
-        self.failure = error
+        self._note_failure(error)
         self._metrics.camera_failures.labels(self.camera_id, error.reason.value).inc()
         now_s = time.monotonic()
         if now_s - self._logged_down_at_s.get(error.reason, -_REPEAT_LOG_S) < _REPEAT_LOG_S:

@@ -121,7 +121,7 @@ def failing(error: Exception) -> Callable[[], Scripted]:
 
 def test_a_camera_that_keeps_us_waiting_is_told_and_does_not_fail(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
-    goes_on = threading.Event()
+    goes_on, began_s = threading.Event(), time.time()
 
     def slowly() -> Iterator[StreamFrame | Waiting]:
         for _ in range(3):
@@ -132,6 +132,9 @@ def test_a_camera_that_keeps_us_waiting_is_told_and_does_not_fail(caplog: pytest
     with Bench(lambda: Scripted(slowly())) as bench:
         wait_until(lambda: str(bench.reader.failure) == "waits for a keyframe", 5, "the wait is told")
         assert bench.metrics.total("agegender_camera_up_bool", camera="door") == 0
+        notice = bench.reader.notice
+        assert notice is not None
+        assert began_s <= notice.since_s <= time.time()
         goes_on.set()
         wait_until(lambda: bench.mailbox.take(1, 0.1), 5, "a frame is taken")
         assert bench.failures().keys() <= {"ended"}
