@@ -119,7 +119,7 @@ class FrameLog:
         ]
 
 
-class DeletedFrames:
+class FrameDeletion:
     """Kafka deletes all frames while detect is away."""
 
     def __init__(self, frames: FrameLog) -> None:

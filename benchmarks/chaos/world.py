@@ -30,7 +30,7 @@ from agegender.simulator.content.scenes import no_faces, pair_scene
 from agegender.simulator.rtsp.cameras import CameraSimulator
 from benchmarks.chaos.brokers import Kafka
 from benchmarks.chaos.faults import HOUR_S, Cores, Deeds, PassingCamera, SteppedClock, Victim
-from benchmarks.chaos.frames import DeletedFrames, FrameLog
+from benchmarks.chaos.frames import FrameDeletion, FrameLog
 from benchmarks.chaos.plan import OTHER_FAULTS, SESSION_S, VICTIMS, Deed, Round
 from benchmarks.chaos.verdict import Found
 from tests.support.pipeline import Distributed
@@ -143,7 +143,7 @@ class World:
             deeds[name, "kill"] = (partial(self._kill, name, victim), victim.start)
             deeds[name, "freeze"] = (victim.freeze, victim.thaw)
         cores = Cores(one for name, one in self._services.items() if name.startswith(("detect", "classify")))
-        deleted = DeletedFrames(self.frames)
+        deleted = FrameDeletion(self.frames)
         deeds["cores", "starve"] = (cores.take, cores.give_back)
         deeds["redis", "fail over"] = (redis.fail_over, redis.fail_over)
         deeds["redis", "fill"] = (redis.fill, redis.make_room)

@@ -69,7 +69,7 @@ class CameraAnswer(Answer):
     def of(cls, camera: CameraStatus, now_s: float, *, has_preview: bool) -> CameraAnswer:
         """The answer for `camera` at `now_s`."""
         frame, state = camera.frame, camera.state(now_s)
-        notice = camera.notice if camera.notice is not None and camera.notice.state == state else None
+        notice = camera.notice_at(now_s)
         return cls(
             camera_id=camera.camera_id,
             state=state,

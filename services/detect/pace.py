@@ -11,12 +11,12 @@ from __future__ import annotations
 
 import math
 import time
-from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
+from agegender.services.detect.recent_frames import RecentFrames
 from agegender.shared.messages.pipeline import FrameInfo
+from agegender.shared.runtime.pace import due_since_s
 
 _BEHIND = 0.1
 """Of the deadline. Thinning begins when a frame has waited for longer and the cameras send more than fits."""
@@ -28,14 +28,8 @@ _USED = ((0.07, 0.95), (0.17, 0.8), (math.inf, 0.6))
 less. The time between two frames of a camera comes on top: all cameras may send theirs in the same moment."""
 _LENIENCE = 1.25  # at the door, so that frames that ingest has thinned are not thinned again
 _COST_SETTLES_S = 2.0  # over which the cost of a frame is averaged
-_RATE_OVER_S = 5.0
 _FORGET_AFTER_S = 30.0
 _SLACK_S = 1e-6
-
-
-class _Arrival(NamedTuple):
-    captured_at_s: float
-    sequence: int
 
 
 @dataclass
@@ -43,7 +37,7 @@ class _Camera:
     """The frames of one camera that came lately."""
 
     stream_id: str
-    latest: deque[_Arrival] = field(default_factory=deque)
+    recent: RecentFrames = field(default_factory=RecentFrames)
     came_at_s: float = 0.0
     last_due_s: float = -math.inf
     """The last frame that was looked at was due then."""
@@ -51,18 +45,12 @@ class _Camera:
     def note(self, info: FrameInfo, now_s: float) -> None:
         """Takes in a frame."""
         self.came_at_s = now_s
-        if self.latest and info.captured_at_s < self.latest[-1].captured_at_s:
-            self.latest.clear()
-        self.latest.append(_Arrival(info.captured_at_s, info.sequence))
-        while len(self.latest) > 2 and info.captured_at_s - self.latest[0].captured_at_s > _RATE_OVER_S:
-            self.latest.popleft()
+        self.recent.add(info.captured_at_s, info.sequence)
 
     @property
     def captured_hz(self) -> float:
         """Frames a second that were captured, also those that ingest has thinned: they have numbers too."""
-        first, last = self.latest[0], self.latest[-1]
-        over_s = last.captured_at_s - first.captured_at_s
-        return (last.sequence - first.sequence) / over_s if over_s > 0 else 0.0
+        return self.recent.captured_rate_hz or 0.0
 
     def is_due(self, captured_at_s: float, rate_hz: float) -> bool:
         """Whether to look at the frame at this rate."""
@@ -72,8 +60,7 @@ class _Camera:
             due_s = captured_at_s  # the camera's clock was set back
         if captured_at_s < due_s - _SLACK_S:
             return False
-        # Counted from when it was due: else every late frame lowers the rate. After a long gap, from now.
-        self.last_due_s = due_s if captured_at_s - due_s < interval_s else captured_at_s
+        self.last_due_s = due_since_s(due_s, captured_at_s, interval_s)
         return True
 
 

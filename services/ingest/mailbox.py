@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Iterable
 from enum import Enum
 
 from agegender.services.ingest.sources.stream import CapturedFrame
+from agegender.shared.runtime.pace import due_since_s
 
 
 class WhenFull(Enum):
@@ -113,10 +114,9 @@ class Mailbox:
         return self._last_due_s.get(camera_id, -math.inf) + self._interval_s(camera_id) - now_s
 
     def _note_taken(self, camera_id: str, now_s: float) -> None:
-        # Counted from when it was due: else every late frame lowers the rate. After a long gap, from now.
         interval_s = self._interval_s(camera_id)
         due_s = self._last_due_s.get(camera_id, -math.inf) + interval_s
-        self._last_due_s[camera_id] = due_s if now_s - due_s < interval_s else now_s
+        self._last_due_s[camera_id] = due_since_s(due_s, now_s, interval_s)
 
     def hold(self, camera_ids: Collection[str]) -> None:
         """Holds these cameras, and no others: `take` skips them until the next call."""

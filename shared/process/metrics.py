@@ -11,6 +11,8 @@ faces found = messages sent (kind="face") + faces skipped.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from agegender.shared import VERSION
@@ -280,24 +282,15 @@ class Metrics:
             self.visits,
         )
 
-    def cameras(self) -> frozenset[str]:
-        """All cameras with a series."""
-        return frozenset(
-            sample.labels["camera"]
-            for metric in self._by_camera
-            for family in metric.collect()
-            for sample in family.samples
-        )
-
-    def sum_of_camera(self, camera_id: str) -> float:
-        """A number that changes when a series of the camera does."""
-        return sum(
-            sample.value
-            for metric in self._by_camera
-            for family in metric.collect()
-            for sample in family.samples
-            if sample.labels["camera"] == camera_id
-        )
+    def sum_by_camera(self) -> Mapping[str, float]:
+        """Each camera with a series, and a number that changes when one of its series does."""
+        sums: dict[str, float] = {}
+        for metric in self._by_camera:
+            for family in metric.collect():
+                for sample in family.samples:
+                    camera = sample.labels["camera"]
+                    sums[camera] = sums.get(camera, 0.0) + sample.value
+        return sums
 
     def forget_camera(self, camera_id: str) -> None:
         """Removes all series of the camera."""

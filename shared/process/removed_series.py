@@ -35,10 +35,11 @@ class RemovedSeries:
         if not removed or now_s < self._looked_at_s + _LOOK_EVERY_S:
             return
         self._looked_at_s = now_s
-        present = self._metrics.cameras()
-        self._quiet_since = {one: at for one, at in self._quiet_since.items() if one in removed & present}
-        for camera_id in removed & present:
-            value = self._metrics.sum_of_camera(camera_id)
+        sums = self._metrics.sum_by_camera()
+        there = removed & sums.keys()
+        self._quiet_since = {one: at for one, at in self._quiet_since.items() if one in there}
+        for camera_id in there:
+            value = sums[camera_id]
             known, since_s = self._quiet_since.get(camera_id, (value, now_s))
             if known != value:
                 since_s = now_s

@@ -1,4 +1,4 @@
-"""The pace as the text of a note: how detect tells ingest what it can look at."""
+"""The pace: how often a frame of a camera is due, and how detect tells ingest what it can look at. Pure."""
 
 from __future__ import annotations
 
@@ -17,3 +17,11 @@ def noted_pace_hz(note: str) -> float | None:
     except ValueError:
         return None
     return rate_hz if 0 < rate_hz < float("inf") else None
+
+
+def due_since_s(due_s: float, taken_at_s: float, interval_s: float) -> float:
+    """The time that the next interval counts from, after a frame that was due at `due_s` was taken.
+
+    Counted from when it was due: else every late frame lowers the rate. After a long gap, from now.
+    """
+    return due_s if taken_at_s - due_s < interval_s else taken_at_s

@@ -90,13 +90,16 @@ class CameraStatus:
                 return "stopped"
         return "live" if frames_come else "silent"
 
+    def notice_at(self, now_s: float) -> StoredNotice | None:
+        """The notice that the state at `now_s` comes from; None: it comes from the frames."""
+        return self.notice if self.notice is not None and self.notice.state == self.state(now_s) else None
+
     def since_s(self, now_s: float) -> float | None:
         """When that state began, in seconds since 1970 UTC; None for a live camera."""
-        state = self.state(now_s)
-        if state == "live":
+        if self.state(now_s) == "live":
             return None
-        if self.notice is not None and self.notice.state == state:
-            return self.notice.since_s
+        if (notice := self.notice_at(now_s)) is not None:
+            return notice.since_s
         news = [one.written_at_s for one in (self.frame, self.notice) if one is not None]
         return max(news, default=None)
 

@@ -198,7 +198,9 @@ def test_the_series_of_a_camera_leave_when_it_is_removed(
         until_done(cameras.open)
         wait_until(lambda: captured().keys() == {"door", "hall"}, 30, "both cameras are read")
         table.write({"hall": None})
-        wait_until(lambda: captured() and metrics.cameras() == {"door"}, 30, "the series have left")
+        wait_until(
+            lambda: captured() and metrics.sum_by_camera().keys() == {"door"}, 30, "the series have left"
+        )
     finally:
         cameras.close()
         table.close()

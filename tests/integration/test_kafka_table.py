@@ -133,7 +133,7 @@ def test_the_series_of_a_removed_camera_leave_all_services(
     try:
         wait_until(lambda: "yard" in removed, 20, "a camera removed earlier is known")
         table.write({"hall": None})
-        wait_until(lambda: metrics.cameras() == {"door"}, 20, "the series have left")
+        wait_until(lambda: metrics.sum_by_camera().keys() == {"door"}, 20, "the series have left")
         table.write({"hall": camera("hall")})
         wait_until(lambda: "hall" not in removed, 20, "the camera is back")
     finally:

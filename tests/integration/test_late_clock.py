@@ -12,7 +12,7 @@ import pytest
 from agegender.services.detect.faces.yunet import YuNet
 from agegender.services.detect.stage import DetectStage
 from agegender.services.ingest.sources.rtsp.connection import open_rtsp
-from agegender.services.ingest.sources.rtsp.pace import MOST_BEHIND_S
+from agegender.services.ingest.sources.rtsp.lag_gate import MOST_BEHIND_S
 from agegender.services.ingest.sources.rtsp.stream import RtspStream
 from agegender.services.ingest.sources.stream import Skipped, StreamFrame
 from agegender.services.ingest.stage import IngestStage

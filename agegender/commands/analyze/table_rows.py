@@ -90,8 +90,8 @@ class TableRows:
         box: str,
     ) -> None:
         kind, sure = gender
-        judged = f"{kind:<8}{sure:>4}" if sure else f"{kind:<12}"
-        line = f"{self._name(name)} {time_s:>7} {face:>8} {track:>4} {age:>4} {between:>7} {judged}"
+        both = f"{kind:<8}{sure:>4}" if sure else f"{kind:<12}"
+        line = f"{self._name(name)} {time_s:>7} {face:>8} {track:>4} {age:>4} {between:>7} {both}"
         line += f" {quality:>7}" * self._has_quality + f"  {box}" * self._has_box
         self._write(line)
 

@@ -48,7 +48,7 @@ def count_record(count: GivenCount, by: Period, zone: tzinfo | None = None) -> F
 def camera_record(camera: CameraStatus, now_s: float, zone: tzinfo | None = None) -> FlatRecord:
     """The state of one camera at `now_s`; before its first frame, what a frame tells is None."""
     frame, state, since_s = camera.frame, camera.state(now_s), camera.since_s(now_s)
-    notice = camera.notice if camera.notice is not None and camera.notice.state == state else None
+    notice = camera.notice_at(now_s)
     return {
         "camera_id": camera.camera_id,
         "state": state,

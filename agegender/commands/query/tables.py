@@ -45,7 +45,7 @@ def cameras_table(cameras: Sequence[CameraStatus], now_s: float, zone: tzinfo | 
             "-" if frame is None else f"{frame.delay_s * 1000:.0f} ms",
             f"{camera.present}",
         )
-        if state == "failing" and (notice := camera.notice) is not None:
+        if state == "failing" and (notice := camera.notice_at(now_s)) is not None:
             why.append(Text(f"{camera.camera_id}: {notice.reason}: {notice.detail}", style="red"))
     return Group(table, *why)
 

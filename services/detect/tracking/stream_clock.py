@@ -2,22 +2,12 @@
 
 from __future__ import annotations
 
-from collections import deque
-from typing import NamedTuple
-
+from agegender.services.detect.recent_frames import RecentFrames
 from agegender.services.detect.tracking.checkpoint import ClockState
 from agegender.shared.messages.pipeline import FrameInfo
 
-_RATE_OVER_S = 5.0
 _JUMP_S = 2.0  # less than a confirmed track waits for its face
 _NEW = ClockState()
-
-
-class _Latest(NamedTuple):
-    """A frame of the last seconds."""
-
-    time_s: float
-    sequence: int
 
 
 class StreamClock:
@@ -40,24 +30,20 @@ class StreamClock:
     def __init__(self, state: ClockState = _NEW, newest: FrameInfo | None = None) -> None:
         self._file_began_s = state.file_began_s
         self._offset_s = state.offset_s
-        self._latest = deque(_Latest(*one) for one in state.latest)
+        self._recent = RecentFrames(state.latest)
         self._newest = newest
 
     def state(self) -> ClockState:
         """The state of the clock without the newest frame."""
         return ClockState(
-            file_began_s=self._file_began_s, offset_s=self._offset_s, latest=tuple(self._latest)
+            file_began_s=self._file_began_s, offset_s=self._offset_s, latest=tuple(self._recent.frames)
         )
 
     def advance(self, info: FrameInfo, *, has_tracks: bool) -> float:
         """The time of the next frame, in seconds since 1970."""
         now_s = self._time_s(info, has_tracks=has_tracks)
         self._newest = info
-        if self._latest and now_s < self._latest[-1].time_s:
-            self._latest.clear()
-        self._latest.append(_Latest(now_s, info.sequence))
-        while len(self._latest) > 2 and now_s - self._latest[0].time_s > _RATE_OVER_S:
-            self._latest.popleft()
+        self._recent.add(now_s, info.sequence)
         return now_s
 
     def _time_s(self, info: FrameInfo, *, has_tracks: bool) -> float:
@@ -74,23 +60,21 @@ class StreamClock:
     @property
     def now_s(self) -> float:
         """The time of the newest frame."""
-        return self._latest[-1].time_s
+        return self._recent.newest_s
 
     @property
     def rate_hz(self) -> float | None:
         """Frames a second over the last five seconds; None with fewer than two frames."""
-        return self._per_second(len(self._latest) - 1)
+        return _rounded(self._recent.rate_hz)
 
     @property
     def captured_rate_hz(self) -> float | None:
-        """The same of all captured frames, by their sequences: the dropped ones count as well."""
-        if not self._latest:
-            return None
-        return self._per_second(self._latest[-1].sequence - self._latest[0].sequence)
+        """The same of all captured frames, the dropped ones too."""
+        return _rounded(self._recent.captured_rate_hz)
 
-    def _per_second(self, frames: int) -> float | None:
-        over_s = self._latest[-1].time_s - self._latest[0].time_s if self._latest else 0.0
-        return round(max(frames, 0) / over_s, 2) if over_s > 0 else None
+
+def _rounded(rate_hz: float | None) -> float | None:
+    return None if rate_hz is None else round(rate_hz, 2)
 
 
 def _clock_changed(before: FrameInfo, info: FrameInfo) -> bool:

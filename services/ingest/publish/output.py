@@ -149,9 +149,8 @@ class BufferedOutput:
             return ()
         with self._changed:
             knew_of_complete = self._buffer.has_complete
-        room = (
-            self._backpressure.room() if knew_of_complete else NO_ROOM
-        )  # may ask Kafka, so not under the lock
+        # It may ask Kafka, so not under the lock.
+        room = self._backpressure.room() if knew_of_complete else NO_ROOM
         with self._changed:
             self._changed.wait_for(
                 lambda: (

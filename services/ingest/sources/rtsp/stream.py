@@ -21,7 +21,7 @@ from agegender.services.ingest.sources.decoding import (
 )
 from agegender.services.ingest.sources.rtsp.connection import RtspConnection
 from agegender.services.ingest.sources.rtsp.failures import TIMEOUTS, explained
-from agegender.services.ingest.sources.rtsp.pace import Pace
+from agegender.services.ingest.sources.rtsp.lag_gate import LagGate
 from agegender.services.ingest.sources.stream import (
     CameraError,
     FailureReason,
@@ -68,7 +68,7 @@ class RtspStream:
         self._no_frame_s = no_frame_s
         self._keyframe_s = keyframe_s
         self._wall_minus_stream_s: float | None = None
-        self._pace = Pace()
+        self._lag_gate = LagGate()
 
     def _packets(self) -> Iterator[tuple[Packet[VideoStream], bool]]:
         """The packets, and whether to decode each: a decoder that is too slow leaves some out."""
@@ -78,7 +78,7 @@ class RtspStream:
             time_s = None if packet.dts is None or packet.time_base is None else packet.dts * packet.time_base
             yield (
                 packet,
-                self._pace.takes(
+                self._lag_gate.takes(
                     None if time_s is None else float(time_s),
                     now_s - asked_at_s,
                     now_s,
@@ -94,7 +94,7 @@ class RtspStream:
         try:
             for packet, is_taken in self._packets():
                 self._wall_minus_stream_s = camera_clock(packet) or self._wall_minus_stream_s
-                skipped_s = self._pace.take_skipped_s()
+                skipped_s = self._lag_gate.take_skipped_s()
                 if skipped_s or not is_taken:
                     yield Skipped(skipped_s)
                 if not is_taken:

@@ -79,5 +79,5 @@ def test_all_series_of_a_camera_can_be_forgotten(metrics: Metrics) -> None:
     for one in by_camera:
         one.labels(*("hall" if label == "camera" else "x" for label in one._labelnames))
     metrics.forget_camera("hall")
-    assert metrics.cameras() == frozenset()
+    assert metrics.sum_by_camera() == {}
     assert [one for one in by_camera if one._metrics] == []

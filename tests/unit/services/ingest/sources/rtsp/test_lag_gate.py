@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from agegender.services.ingest.sources.rtsp.pace import MOST_BEHIND_S, Pace
+from agegender.services.ingest.sources.rtsp.lag_gate import MOST_BEHIND_S, LagGate
 
 FPS = 25.0
 GOP = 25
@@ -24,17 +24,17 @@ class _Decoder:
     skipped_s: float = 0.0
 
     def run(self, seconds: float) -> _Decoder:
-        pace, now_s, number = Pace(), 0.0, 0
+        gate, now_s, number = LagGate(), 0.0, 0
         while now_s < seconds:
             sent_s = number / FPS
             arrives_s = self.stall_s[1] if self.stall_s[0] <= sent_s < self.stall_s[1] else sent_s
             waited_s = max(arrives_s - now_s, 0.0) + 0.001
             now_s += waited_s
             stream_s = sent_s + (self.set_by_s if sent_s >= 30 else 0.0)
-            if pace.takes(stream_s, waited_s, now_s, is_keyframe=number % GOP == 0):
+            if gate.takes(stream_s, waited_s, now_s, is_keyframe=number % GOP == 0):
                 self.late_s.append(now_s - sent_s)
                 now_s += self.cost_s
-            self.skipped_s += pace.take_skipped_s()
+            self.skipped_s += gate.take_skipped_s()
             number += 1
         return self
 
@@ -72,11 +72,11 @@ def test_a_stream_clock_that_is_set_is_no_slow_decoder() -> None:
 
 
 def test_a_camera_without_keyframes_is_decoded_again_after_a_while() -> None:
-    pace, decoded_s = Pace(), []
+    gate, decoded_s = LagGate(), []
     now_s = 0.0
     for number in range(3000):
         now_s = max(now_s, number / FPS) + 0.001
-        if pace.takes(number / FPS, 0.001, now_s, is_keyframe=False):
+        if gate.takes(number / FPS, 0.001, now_s, is_keyframe=False):
             decoded_s.append(now_s)
             now_s += 0.08
     assert decoded_s[-1] > now_s - 15

@@ -13,7 +13,7 @@ _DRIFT = 0.001  # how much two clocks may differ in speed
 _KEYFRAME_S = 10.0  # some cameras refresh the picture in parts and send no keyframes
 
 
-class Pace:
+class LagGate:
     """Decides for each packet of a stream whether it is decoded.
 
     A decoder that is too slow reads packets later and later, and the network holds them meanwhile. By the
